@@ -1,0 +1,170 @@
+"""What the models found. Plain frozen data, without torch, Qt or files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadviewer.imaging.geometry import Vector
+
+
+class Task(StrEnum):
+    """What a case is analysed for."""
+
+    NODULES = "nodules"
+    BREAST = "breast"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box on one slice in continuous edge coordinates of the source's pixels (see `imaging.geometry`).
+
+    x0 < x1 along columns, y0 < y1 along rows; `slice` is 0-based along the slice normal; score in 0…1.
+    """
+
+    slice: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    score: float
+
+    def __post_init__(self) -> None:
+        if not (self.x0 < self.x1 and self.y0 < self.y1):
+            raise ValueError(f"a box needs x0 < x1 and y0 < y1, not {self.x0, self.y0, self.x1, self.y1}")
+        if not 0 <= self.score <= 1:
+            raise ValueError(f"a score lies in 0…1, not {self.score}")
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(x, y) in edge coordinates."""
+        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A probability with its 95 % interval, all in 0…1."""
+
+    value: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.value <= self.high <= 1:
+            raise ValueError(f"an estimate needs 0 ≤ low ≤ value ≤ high ≤ 1, not {self.low, self.value, self.high}")
+
+
+@dataclass(frozen=True)
+class Nodule:
+    """One suspected pulmonary nodule: the boxes of neighbouring slices that belong together.
+
+    number: 1 for the highest score of the case.
+    boxes: one per slice, slices increasing.
+    centre_mm: LPS, None where the image has no known place.
+    long_mm, short_mm, volume_mm3, malignancy, type: None where not measured or unknown.
+    outline: polygon (n, 2) of (x, y) edge coordinates on slice `box.slice`, None where not computed.
+    """
+
+    number: int
+    boxes: tuple[Box, ...]
+    centre_mm: Vector | None = None
+    long_mm: float | None = None
+    short_mm: float | None = None
+    volume_mm3: float | None = None
+    malignancy: Estimate | None = None
+    type: str | None = None
+    outline: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        slices = [b.slice for b in self.boxes]
+        if not slices or slices != sorted(set(slices)):
+            raise ValueError(f"a nodule needs one box per slice, slices increasing, not {slices}")
+
+    @property
+    def box(self) -> Box:
+        """The box with the highest score; the first of equals."""
+        return max(self.boxes, key=lambda b: b.score)
+
+    @property
+    def score(self) -> float:
+        return self.box.score
+
+    @property
+    def slice_first(self) -> int:
+        return self.boxes[0].slice
+
+    @property
+    def slice_last(self) -> int:
+        return self.boxes[-1].slice
+
+
+class Call(StrEnum):
+    """The answer for one breast ultrasound image; the words of `breast.csv`."""
+
+    BENIGN = "benign"
+    MALIGNANT = "malignant"
+    UNCERTAIN = "uncertain"
+    NO_LESION = "no_lesion"
+    OUT_OF_SCOPE = "out_of_scope"
+
+
+@dataclass(frozen=True)
+class BreastFinding:
+    """What Hybrid-MT-ESTAN says of one image or frame.
+
+    frame: 0-based.
+    size: (rows, columns) of the source image.
+    probability: calibrated probability of malignancy with its 95 % interval; None where no score is given.
+    mask: (rows, columns) uint8, 0 or 255, of the source's size; None where out of scope.
+    lesion_px: pixels in the mask.
+    long_mm, short_mm: axes of the largest lesion; None where the image is not calibrated.
+    reason: why a call is uncertain or out of scope, one line.
+    """
+
+    frame: int
+    size: tuple[int, int]
+    call: Call
+    probability: Estimate | None = None
+    mask: NDArray[np.uint8] | None = None
+    lesion_px: int | None = None
+    long_mm: float | None = None
+    short_mm: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result came from (design, property 6)."""
+
+    application: str
+    model: str
+    model_version: str
+    weights_sha256: str
+    threshold: float
+    device: str
+    preprocessing: str
+    series_uid: str = ""
+    sop_uids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything one model said of one case.
+
+    nodules: by falling score; at or above the threshold of the job.
+    breast: by frame.
+    candidates: nodules below the threshold kept for the confidence slider, by falling score, numbered on.
+    warnings: what the reader should know, one line each ("only part of the lungs is covered").
+    """
+
+    case_id: str
+    task: Task
+    provenance: Provenance
+    nodules: tuple[Nodule, ...] = ()
+    candidates: tuple[Nodule, ...] = ()
+    breast: tuple[BreastFinding, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+    seconds_infer: float = 0.0

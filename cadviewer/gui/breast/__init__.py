@@ -1,0 +1,1 @@
+"""The breast ultrasound panel."""

@@ -1,0 +1,164 @@
+"""What a reader found: series of images described without their pixels, and with them.
+
+A `Series` is what one row of the studies list and one case of a batch stands for: a volume, a stack of images that is
+not a volume (and says why), or a single image. Every file found belongs to exactly one Series or Rejected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadviewer.imaging.geometry import Geometry, Vector
+
+
+class InputError(Exception):
+    """A file or folder that cannot be used. The message names the reason in one line, never a patient."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Who the images belong to. For the banner in the window alone: its repr hides everything."""
+
+    name: str = ""
+    patient_id: str = ""
+    sex: str = ""
+    birth_date: str = ""
+    age: str = ""
+
+    def __repr__(self) -> str:
+        return "Patient(hidden)"
+
+
+@dataclass(frozen=True)
+class Window:
+    """A display window (DICOM PS3.3 C.11.2): values from centre − width/2 to centre + width/2 span black to white."""
+
+    centre: float
+    width: float
+    name: str = ""
+
+    @property
+    def low(self) -> float:
+        return self.centre - self.width / 2
+
+    @property
+    def high(self) -> float:
+        return self.centre + self.width / 2
+
+
+@dataclass(frozen=True)
+class SliceInfo:
+    """One slice or frame of a series: where its pixels are and what its header says."""
+
+    file: Path
+    frame: int = 0
+    sop_uid: str = ""
+    instance_number: int | None = None
+    position: Vector | None = None
+    thickness_mm: float | None = None
+
+
+class Shape(StrEnum):
+    """What the images of a series are to each other."""
+
+    VOLUME = "volume"  # evenly spaced along one normal: slices can be joined
+    STACK = "stack"  # several images that are not a volume: `Series.not_volume` says why
+    IMAGE = "image"  # a single image
+
+
+class State(StrEnum):
+    """What a file that is no image to this program is; the words of `cases.csv`."""
+
+    SKIPPED = "skipped"  # not an image at all: a report, a text, a DICOMDIR
+    REFUSED = "refused"  # an image that this program does not take
+    FAILED = "failed"  # damaged
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file that gave no image, and why, in one line."""
+
+    source: Path
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """Images that belong together, without their pixels.
+
+    source: the file, or the folder of a series, as it was given (not resolved).
+    format: "dicom", "sitk" (mhd, mha, nrrd, nii) or "image" (PNG, JPEG, BMP, TIFF).
+    modality: DICOM modality, "" when unknown.
+    geometry: shape (slices, rows, columns); its slice_spacing is None unless `shape` is VOLUME of ≥ 2 slices with
+        known spacing.
+    dtype, channels: of the pixels that `files.read` will give; channels is 1, or 3 for RGB.
+    hounsfield: whether values are Hounsfield units after the rescale.
+    not_volume: why a STACK is not a volume; "" otherwise.
+    windows: the file's own windows, first one first.
+    inverted: MONOCHROME1: low values are shown bright.
+    ultrasound_regions: mm per pixel (row, column) of the calibrated B-mode region is in `geometry.pixel_spacing`;
+        here the pixel rectangles (x0, y0, x1, y1) with the region's data type (DICOM PS3.3 C.8.5.5.1.2).
+    colour: whether an RGB image holds true colour (Doppler) and not gray values in three channels; None if unknown
+        before the pixels are read.
+    warnings: anything the user should know about the input, one line each.
+    """
+
+    source: Path
+    format: str
+    slices: tuple[SliceInfo, ...]
+    geometry: Geometry
+    shape: Shape
+    dtype: np.dtype[np.generic]
+    channels: int = 1
+    modality: str = ""
+    hounsfield: bool = False
+    series_uid: str = ""
+    study_uid: str = ""
+    frame_of_reference_uid: str = ""
+    study_date: str = ""
+    study_description: str = ""
+    description: str = ""
+    series_number: int | None = None
+    body_part: str = ""
+    manufacturer: str = ""
+    patient: Patient = field(default_factory=Patient)
+    windows: tuple[Window, ...] = ()
+    inverted: bool = False
+    image_type: tuple[str, ...] = ()
+    ultrasound_regions: tuple[tuple[int, int, int, int, int], ...] = ()
+    not_volume: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of this series, each once, in slice order."""
+        return tuple(dict.fromkeys(s.file for s in self.slices))
+
+    @property
+    def case_id(self) -> str:
+        """Sixteen hexadecimal digits that name this case without naming the patient or the path."""
+        text = "\0".join([str(self.source), self.series_uid, *(s.sop_uid for s in self.slices)])
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A series with its pixels.
+
+    pixels: (slice, row, column), or (frame, row, column, 3) for RGB; C order, slices increasing along their normal;
+        Hounsfield units (int16, or float32 for a fractional slope) where `series.hounsfield`.
+    """
+
+    series: Series
+    pixels: NDArray[np.generic]
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.series.geometry

@@ -1,0 +1,1 @@
+"""Trainers: build and measure the weights that the viewer uses."""
