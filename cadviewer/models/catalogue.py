@@ -1,0 +1,137 @@
+"""Model cards: what can be run, where its weights are, what it was trained on and what was measured. No torch.
+
+A card is `NAME.json` beside `NAME.safetensors` in one of `paths.weights_folders()`. The trainers write both; nothing
+else does. The fields of the JSON are the fields of `ModelCard`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cadviewer import paths
+from cadviewer.findings import Task
+
+SCHEMA = 1
+
+
+class CardError(Exception):
+    """A model card or its weights cannot be used; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of one set of weights.
+
+    name: file name without ending; version: of the weights; task: what it is for.
+    network: key of the table in `models.nets` that builds it; config: its keyword arguments (JSON values).
+    inputs: preprocessing, read by `models.nodules` / `models.breast` (pixel size, input size, mean, …).
+    threshold: default cut of nodule scores, or of the malignancy probability; fixed on validation.
+    calibration: temperature, conformal quantiles and whatever else the task's decoding needs.
+    default: whether this is the one used when no model is named.
+    training: data sets with folds, licences and citations, settings, seconds.
+    measured: figures with their 95 % intervals as `evaluate` wrote them: {set: {figure: [value, low, high]}}.
+    limits: sentences for the reader.
+    """
+
+    name: str
+    version: str
+    task: Task
+    title: str
+    network: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    threshold: float
+    weights_sha256: str
+    paper: str = ""
+    default: bool = False
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+    licence: str = "Apache-2.0"
+    schema: int = SCHEMA
+    folder: Path = field(default=Path(), compare=False)
+
+    @property
+    def weights(self) -> Path:
+        """The safetensors file."""
+        return self.folder / f"{self.name}.safetensors"
+
+    def to_json(self) -> str:
+        """The card as it is written to disk."""
+        content = asdict(self)
+        content.pop("folder")
+        return json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def load(path: Path) -> ModelCard:
+    """Read one card. Raises CardError naming the file for anything unreadable or of another schema."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("schema") != SCHEMA:
+            raise CardError(f"{path.name}: card schema {content.get('schema')} is not {SCHEMA}")
+        content["task"] = Task(content["task"])
+        content["limits"] = tuple(content.get("limits", ()))
+        return ModelCard(**content, folder=path.parent)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CardError(f"{path.name}: not a readable model card ({error})") from error
+
+
+def cards(task: Task | None = None) -> list[ModelCard]:
+    """All readable cards with weights beside them, by name; the user's own hide shipped ones of the same name."""
+    found: dict[str, ModelCard] = {}
+    for folder in paths.weights_folders():
+        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+            if path.stem not in found and path.with_suffix(".safetensors").is_file():
+                try:
+                    found[path.stem] = load(path)
+                except CardError:
+                    continue  # `problems` reports it
+    return sorted((c for c in found.values() if task is None or c.task == task), key=lambda c: c.name)
+
+
+def problems() -> list[str]:
+    """One line for each card that cannot be read or has no weights beside it."""
+    lines = []
+    for folder in paths.weights_folders():
+        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+            try:
+                card = load(path)
+                if not card.weights.is_file():
+                    lines.append(f"{path.name}: its weights {card.weights.name} are missing")
+            except CardError as error:
+                lines.append(str(error))
+    return lines
+
+
+def card(name: str) -> ModelCard:
+    """The card of that name. Raises CardError listing what there is."""
+    for candidate in cards():
+        if candidate.name == name:
+            return candidate
+    raise CardError(f"no model is called {name!r}; there are: {', '.join(c.name for c in cards()) or 'none'}")
+
+
+def default(task: Task) -> ModelCard:
+    """The model used for a task when none is named. Raises CardError when there is none."""
+    candidates = cards(task)
+    for candidate in candidates:
+        if candidate.default:
+            return candidate
+    if candidates:
+        return candidates[0]
+    raise CardError(f"no weights for {task.value} are installed; train them with `cadviewer-train {task.value}`")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
