@@ -1,0 +1,95 @@
+"""`cadviewer-train`: train, resume and measure from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from trainers.config import ConfigError
+
+TRAINERS: dict[str, tuple[str, str]] = {
+    "nodules": ("trainers.nodules:run", "SSD for pulmonary nodules on axial CT slices"),
+    "breast": ("trainers.breast:run", "Hybrid-MT-ESTAN for breast ultrasound"),
+}
+"""Command → (function(config file, data, out, assignments, resume) → None, one line)."""
+
+
+def default_data() -> Path:
+    """Folder of the shared data sets: `CADVIEWER_TEST_DATA`, else ../shared/data."""
+    return Path(os.environ.get("CADVIEWER_TEST_DATA", "../shared/data"))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, with a sub-command per trainer."""
+    top = argparse.ArgumentParser(prog="cadviewer-train", description="Train and measure the models of cadviewer.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, line) in TRAINERS.items():
+        sub = commands.add_parser(name, help=f"train: {line}", description=line)
+        sub.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; --set goes before them")
+        sub.add_argument(
+            "--data", type=Path, default=None, help="folder of the data set (default: $CADVIEWER_TEST_DATA)"
+        )
+        sub.add_argument("--out", type=Path, default=Path("runs") / name, help="checkpoints, log and exported weights")
+        sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, e.g. epochs=40")
+        sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    measure = commands.add_parser("evaluate", help="measure a model on the folds it never saw")
+    measure.add_argument("model", metavar="MODEL", help="name of an installed model, or the path of its card")
+    measure.add_argument("--data", type=Path, default=None, help="folder of the data sets")
+    measure.add_argument("--out", type=Path, required=True, help="where the figures are written")
+    measure.add_argument(
+        "--split", choices=("test", "tune"), default="test", help="test: reserved folds; tune: for choices"
+    )
+    measure.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
+    measure.add_argument("--update-card", action="store_true", help="write the figures into the model card")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; 0 done, 1 failed with a message, 2 wrong usage."""
+    arguments = parser().parse_args(argv)
+    data = arguments.data or default_data()
+    try:
+        if not data.is_dir():
+            raise ConfigError(f"{data}: no such folder; name the data with --data or $CADVIEWER_TEST_DATA")
+        if arguments.command == "evaluate":
+            _evaluate(arguments, data)
+        else:
+            module, _, function = TRAINERS[arguments.command][0].partition(":")
+            run = getattr(importlib.import_module(module), function)
+            run(arguments.config, data, arguments.out, arguments.set, arguments.resume)
+    except ConfigError as error:
+        print(f"cadviewer-train: {error}", file=sys.stderr)
+        return 2
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"cadviewer-train: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("cadviewer-train: stopped; go on with --resume", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace, data: Path) -> None:
+    from cadviewer.models.catalogue import CardError
+    from trainers import evaluate, export, statistics
+
+    try:
+        card = evaluate.find_card(arguments.model)
+    except CardError as error:
+        raise ConfigError(str(error)) from error
+    figures = evaluate.evaluate(card, data, arguments.out, split=arguments.split, device=arguments.device)
+    for name, group in figures.items():
+        print(name)
+        for figure, value in group.items():
+            print(f"  {figure:32s} {statistics.text(tuple(value)) if isinstance(value, list | tuple) else value}")
+    if arguments.update_card:
+        export.write_card(replace(card, measured={**card.measured, **figures}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
