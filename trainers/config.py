@@ -1,4 +1,4 @@
-"""Settings of a training run: defaults, then a preset, then a TOML file, then `--set key=value`; the merged result is saved."""
+"""Settings of a run: defaults, then a preset, then a TOML file, then `--set key=value`; the merged result is saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures with intervals: bootstrap over patients, so that several images of one patient do not count as several patients."""
+"""Figures with 95 % intervals: bootstrap over patients, since images of one patient are not independent."""
 
 from __future__ import annotations
 

@@ -65,16 +65,19 @@ class Geometry:
         """Columns: LPS step in mm of one slice, one row, one column."""
         if self.spacing is None or self.origin is None or self.direction is None:
             raise ValueError("this image has no known place in the patient")
-        return (np.array(self.direction, float) * np.array(self.spacing, float)[:, None]).T
+        axes: NDArray[np.float64] = (np.array(self.direction, float) * np.array(self.spacing, float)[:, None]).T
+        return axes
 
     def to_patient(self, index: ArrayLike) -> NDArray[np.float64]:
         """LPS mm, shape (..., 3), of continuous (slice, row, column) indices, shape (..., 3)."""
-        return np.asarray(index, float) @ self._axes.T + np.array(self.origin, float)
+        point: NDArray[np.float64] = np.asarray(index, float) @ self._axes.T + np.array(self.origin, float)
+        return point
 
     def to_index(self, point: ArrayLike) -> NDArray[np.float64]:
         """Continuous (slice, row, column) indices, shape (..., 3), of LPS mm points, shape (..., 3)."""
         axes = self._axes  # raises when the image has no known place
-        return (np.asarray(point, float) - np.array(self.origin, float)) @ np.linalg.inv(axes).T
+        index: NDArray[np.float64] = (np.asarray(point, float) - np.array(self.origin, float)) @ np.linalg.inv(axes).T
+        return index
 
     def with_shape(self, shape: tuple[int, int, int]) -> Geometry:
         """The same grid with another number of voxels."""
