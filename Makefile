@@ -1,0 +1,39 @@
+# make run    set up what is missing and open the viewer on the demo study (without a display: annotate it, save a picture)
+# make test   set up likewise and run all checks
+.PHONY: run test lint bench slow install uninstall clean help
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := cadviewer trainers tests
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+run:
+	@sh installers/setup.sh run
+	@sh installers/demo.sh
+
+test:
+	@sh installers/setup.sh dev
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/pytest
+
+# Style, types and import directions.
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# make slow   the tests that take minutes
+slow:
+	@sh installers/setup.sh dev
+	$(BIN)/pytest -m slow --timeout 1800
+
+# make bench  prints measured figures: start, opening, scrolling, inference
+bench:
+	@sh installers/setup.sh dev
+	$(BIN)/pytest -m bench -s --timeout 1800 tests/bench
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
