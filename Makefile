@@ -35,5 +35,12 @@ bench:
 	@sh installers/setup.sh dev
 	$(BIN)/pytest -m bench -s --timeout 1800 tests/bench
 
+# make install    desktop entry, icon and file types in ~/.local (or PREFIX=…); make uninstall takes them away again
+install:
+	@sh installers/linux/install.sh
+
+uninstall:
+	@sh installers/linux/install.sh --uninstall
+
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
