@@ -1,0 +1,384 @@
+"""What a reader decides about a case: a journal of its own for each case, in the user's data folder.
+
+Nothing is ever written beside the images, and nothing is ever changed in the journal: an undo is one more record.
+`Session.record` returns when the record is on the disk; only then may a window show it as done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import cadviewer
+from cadviewer import paths
+from cadviewer.findings import Box, Nodule
+from cadviewer.imaging.series import Series
+from cadviewer.store.journal import Journal, JournalError, Record
+
+SCHEMA = 1
+
+__all__ = [
+    "Answer",
+    "Decision",
+    "Deleted",
+    "Drawn",
+    "Entry",
+    "FindingRef",
+    "JournalError",
+    "KeyImage",
+    "Mark",
+    "Measure",
+    "MeasureKind",
+    "Note",
+    "Redone",
+    "Session",
+    "Undone",
+    "case_key",
+    "folder",
+    "reference",
+]
+
+
+class Answer(StrEnum):
+    """What the reader says of a finding."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNSURE = "unsure"
+
+
+class MeasureKind(StrEnum):
+    """What was measured."""
+
+    DISTANCE = "distance"
+    ANGLE = "angle"
+    ELLIPSE = "ellipse"
+    RECTANGLE = "rectangle"
+    POINT = "point"
+
+
+@dataclass(frozen=True)
+class FindingRef:
+    """Which finding is meant, by its place, so that it is found again when the same case is analysed another time.
+
+    model, weights_sha256: what found it. number: as shown then. slice, x0 … y1: its best box, edge coordinates;
+    for a breast finding the frame and the image's borders.
+    """
+
+    model: str
+    weights_sha256: str
+    number: int
+    slice: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Accepted, rejected or unsure; answer None takes an earlier decision back."""
+
+    finding: FindingRef
+    answer: Answer | None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A ruler, an angle, a region.
+
+    points: (x, y) in edge coordinates on `slice`. value, unit: as shown, None where there was nothing to show;
+    unit "mm", "px", "°", "HU" or "".
+    """
+
+    kind: MeasureKind
+    slice: int
+    points: tuple[tuple[float, float], ...]
+    value: float | None = None
+    unit: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A finding that the reader drew, or a model's box that he or she changed (`replaces`)."""
+
+    slice: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    label: str = ""
+    replaces: FindingRef | None = None
+
+
+@dataclass(frozen=True)
+class KeyImage:
+    """The slice was marked as a key image, or no longer is."""
+
+    slice: int
+    marked: bool
+
+
+@dataclass(frozen=True)
+class Note:
+    """Free text on the case or on a finding."""
+
+    text: str
+    finding: FindingRef | None = None
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """The mark of the record `target` is gone."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Undone:
+    """The record `target` counts as not made."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Redone:
+    """The record `target`, undone before, counts again."""
+
+    target: str
+
+
+Mark = Decision | Measure | Drawn | KeyImage | Note | Deleted | Undone | Redone
+
+_TYPES: Mapping[str, type] = {
+    "decision": Decision,
+    "measure": Measure,
+    "drawn": Drawn,
+    "key_image": KeyImage,
+    "note": Note,
+    "deleted": Deleted,
+    "undone": Undone,
+    "redone": Redone,
+}
+_NAMES = {kind: name for name, kind in _TYPES.items()}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record of a journal.
+
+    id: unique among all journals. window: of the window that made it. time: UTC, ISO 8601.
+    """
+
+    id: str
+    window: str
+    time: str
+    mark: Mark
+
+
+def folder() -> Path:
+    """Where the journals are."""
+    return paths.user_data() / "sessions"
+
+
+def case_key(series: Series) -> str:
+    """Sixteen hexadecimal digits that name a case in the journals, wherever its files are and however they were given.
+
+    Images with UIDs are known by them. Others are known by their resolved path, size, first and last MiB: a file that
+    was moved begins a new journal, but a decision never shows up on another image. Raises OSError.
+    """
+    digest = hashlib.sha256()
+    if series.series_uid and all(s.sop_uid for s in series.slices):
+        parts = ["uid", series.series_uid, *(f"{s.sop_uid}#{s.frame}" for s in series.slices)]
+        digest.update("\0".join(parts).encode("utf-8", "surrogateescape"))
+    else:
+        for file in series.files:
+            digest.update(os.fsencode(file.resolve()) + b"\0")
+            with file.open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                digest.update(size.to_bytes(8, "big") + stream.read(1 << 20))
+                if size > 1 << 20:
+                    stream.seek(-min(size - (1 << 20), 1 << 20), os.SEEK_END)
+                    digest.update(stream.read())
+    return digest.hexdigest()[:16]
+
+
+def reference(nodule: Nodule, model: str, weights_sha256: str) -> FindingRef:
+    """How decisions on a nodule name it."""
+    box = nodule.box
+    return FindingRef(model, weights_sha256, nodule.number, box.slice, box.x0, box.y0, box.x1, box.y1)
+
+
+class Session:
+    """The journal of one case, shared safely by any number of windows and processes.
+
+    problems: one line each that the user must be told: a damaged journal kept aside, records of a newer program.
+    Raises JournalError when the journal cannot be read.
+    """
+
+    def __init__(self, key: str, *, root: Path | None = None) -> None:
+        if not key or not key.isalnum():
+            raise ValueError(f"a case key is letters and digits, not {key!r}")
+        self._journal = Journal((root or folder()) / f"{key}.jsonl")
+        self._window = secrets.token_hex(6)
+        self.problems: tuple[str, ...] = ()
+        content, kept = self._journal.repair()
+        if kept is not None:
+            self.problems += (
+                f"The journal of this case was damaged ({len(content.damaged)} of its lines); it is kept as "
+                f"{kept.name}, and a new one was begun with the {len(content.records)} records that could be read.",
+            )
+        unknown = sum(_entry(r) is None for r in content.records)
+        if unknown:
+            self.problems += (f"{unknown} records of this case were made by another version and are kept, not shown.",)
+
+    @property
+    def path(self) -> Path:
+        """The journal's file."""
+        return self._journal.path
+
+    def record(self, mark: Mark) -> Entry:
+        """Make a mark last, then return it as an entry. Raises JournalError: then nothing was decided."""
+        entry = Entry(secrets.token_hex(8), self._window, datetime.now(UTC).isoformat(timespec="milliseconds"), mark)
+        self._journal.append(
+            {
+                "v": SCHEMA,
+                "id": entry.id,
+                "window": entry.window,
+                "time": entry.time,
+                "app": cadviewer.__version__,
+                "type": _NAMES[type(mark)],
+                "mark": asdict(mark),
+            }
+        )
+        return entry
+
+    def history(self) -> tuple[Entry, ...]:
+        """Every record that this version understands, of all windows, in the order of writing."""
+        return tuple(e for r in self._journal.read().records if (e := _entry(r)) is not None)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The marks that count now: without what was undone or deleted, and without undo and redo themselves."""
+        return effective(self.history())
+
+    def decisions(self) -> dict[FindingRef, Answer]:
+        """The last answer on each finding that has one."""
+        answers: dict[FindingRef, Answer] = {}
+        for entry in self.entries():
+            if isinstance(entry.mark, Decision):
+                answers.pop(entry.mark.finding, None)  # so that the order is that of deciding
+                if entry.mark.answer is not None:
+                    answers[entry.mark.finding] = entry.mark.answer
+        return answers
+
+    def answer(self, nodule: Nodule) -> Answer | None:
+        """The last answer on the finding at the place of this nodule."""
+        return answer_at(self.decisions(), nodule)
+
+    def undo(self) -> Entry | None:
+        """Undo this window's last mark that still counts; returns the entry undone, None when there is none."""
+        mine = [e for e in effective(self.history(), deletions=True) if e.window == self._window]
+        if not mine:
+            return None
+        self.record(Undone(mine[-1].id))
+        return mine[-1]
+
+    def redo(self) -> Entry | None:
+        """Redo what this window undid last, unless it made a new mark since; returns the entry redone or None."""
+        undone: list[str] = []
+        history = self.history()
+        for entry in history:
+            if entry.window != self._window:
+                continue
+            if isinstance(entry.mark, Undone):
+                undone.append(entry.mark.target)
+            elif isinstance(entry.mark, Redone):
+                undone = [t for t in undone if t != entry.mark.target]
+            else:
+                undone = []
+        target = next((e for e in history if undone and e.id == undone[-1]), None)
+        if target is not None:
+            self.record(Redone(target.id))
+        return target
+
+
+def effective(history: Iterable[Entry], *, deletions: bool = False) -> tuple[Entry, ...]:
+    """The entries that count. deletions: keep `Deleted` entries that were not undone (for undo itself)."""
+    history = tuple(history)
+    undone: set[str] = set()
+    for entry in history:
+        if isinstance(entry.mark, Undone):
+            undone.add(entry.mark.target)
+        elif isinstance(entry.mark, Redone):
+            undone.discard(entry.mark.target)
+    counting = [e for e in history if e.id not in undone and not isinstance(e.mark, Undone | Redone)]
+    deleted = {e.mark.target for e in counting if isinstance(e.mark, Deleted)}
+    if deletions:
+        return tuple(counting)
+    return tuple(e for e in counting if e.id not in deleted and not isinstance(e.mark, Deleted))
+
+
+def answer_at(decisions: dict[FindingRef, Answer], nodule: Nodule) -> Answer | None:
+    """The last answer on a finding whose best box overlaps a box of this nodule on the same slice by at least half.
+
+    Overlap is intersection over union; of several the last decision counts.
+    """
+    for finding in reversed(decisions):
+        for box in nodule.boxes:
+            if box.slice == finding.slice and _overlap(box, finding) >= 0.5:
+                return decisions[finding]
+    return None
+
+
+def _overlap(a: Box, b: FindingRef) -> float:
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / ((a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - both)
+
+
+def _entry(record: Record) -> Entry | None:
+    """The entry of a record, None when it is of another version of the program."""
+    kind = _TYPES.get(str(record.get("type")))
+    if kind is None or record.get("v") != SCHEMA:
+        return None
+    try:
+        return Entry(str(record["id"]), str(record["window"]), str(record["time"]), _build(kind, record["mark"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _build(kind: type, content: Mapping[str, Any]) -> Any:
+    """A dataclass from its JSON: enums, nested dataclasses and tuples by their annotations. Unknown keys raise."""
+    hints = typing.get_type_hints(kind)
+    unknown = set(content) - {f.name for f in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown fields {sorted(unknown)}")
+    return kind(**{name: _value(hints[name], value) for name, value in content.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    options: Sequence[Any] = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    hint = next(o for o in options if o is not type(None))
+    if typing.get_origin(hint) is tuple:
+        inner = typing.get_args(hint)
+        return tuple(_value(inner[0] if inner[-1] is Ellipsis else inner[i], v) for i, v in enumerate(value))
+    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
+        return _build(hint, value)
+    if hint is float:
+        return float(value)
+    return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum) else value
