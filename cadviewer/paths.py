@@ -6,6 +6,7 @@ Every other module asks here, so that a source checkout, an installed wheel and 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -34,3 +35,8 @@ def user_config() -> Path:
 def weights_folders() -> tuple[Path, ...]:
     """Folders searched for model cards and weights; a card in an earlier one hides a later one of the same name."""
     return (user_data() / "weights", resources() / "weights")
+
+
+def program() -> list[str]:
+    """The command that starts this program again, for its other roles (`--train`); one executable when frozen."""
+    return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "cadviewer"]

@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes on: lines in its folder that any program can follow, and a file that stops it.
+"""What a run says of itself while it goes on: lines in its folder that a window can follow, and a file that stops it.
 
 `log.jsonl` holds one JSON object per line: `{"kind": "begin", "pid", "data", "settings"}`, then
 `{"kind": "step", "step", "epoch", "loss", "progress", "seconds"}` at most once a second,

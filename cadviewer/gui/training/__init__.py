@@ -1,0 +1,1 @@
+"""The trainer dialog and the run that it follows."""
