@@ -55,7 +55,10 @@ class Job:
 
 @dataclass(frozen=True)
 class DeviceReady:
-    """The worker is up, or fell back. device: "cpu", "cuda:0"; why: one line for the status bar."""
+    """The worker is up, or fell back. device: "cpu", "cuda:0"; why: one line for the status bar.
+
+    device is "" when it could not start; the jobs that wait fail with the same reason.
+    """
 
     device: str
     why: str

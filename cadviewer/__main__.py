@@ -1,0 +1,31 @@
+"""The one program behind every role: the window, the command line, and, when frozen, the worker and the trainer too.
+
+The spawned worker process imports this module again before anything else, so it must stay light at the top: Qt, and
+whatever reaches it, is imported inside `main` alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import sys
+from collections.abc import Sequence
+
+COMMANDS = ("annotate", "models")
+"""Words that go to the command line; everything else opens the window."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the role that the arguments name."""
+    # In a frozen program the worker is this executable again with multiprocessing's own arguments: this call serves it
+    # and never returns. Elsewhere it does nothing.
+    multiprocessing.freeze_support()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["--train"]:  # how the frozen program starts its trainer; by name, since nothing imports trainers
+        return int(importlib.import_module("trainers.__main__").main(given[1:]) or 0)
+    role = "cadviewer.cli" if given[:1] and given[0] in COMMANDS else "cadviewer.app"
+    return int(importlib.import_module(role).main(given) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

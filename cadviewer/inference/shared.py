@@ -1,0 +1,285 @@
+"""Pixels that the window's process and the worker both see, so that nothing is copied on its way to a model.
+
+The window's process makes and removes the memory; the worker only looks. Where shared memory is too small for the
+pixels (containers give /dev/shm 64 MiB, and writing beyond that ends a program with SIGBUS) a mapped file takes its
+place. The room is reserved before the first write, so running out is an error with a reason, never a signal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from math import prod
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadviewer.imaging.series import InputError
+from cadviewer.inference.protocol import SharedArray
+
+SHM_FOLDER = Path("/dev/shm")
+_FILE = re.compile(r"cadviewer-(\d+)-\w+\.pixels")
+
+
+class SharedPixels:
+    """One array in shared memory, owned by the process that makes this object.
+
+    `allocate` is an `imaging.files.Allocate`: hand it to `files.read` and the pixels are decoded into place. `close`
+    when the job's last event has come (or the case is left and its jobs are cancelled): the memory is gone from the
+    system then, and from this process when the last view of the array is. On Windows the memory lives as long as a
+    process holds it, which is why the owner keeps it until `close` and not until the array is written.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder`: for mapped files, None for the system's own folder of temporary files."""
+        self._folder = folder
+        self._backing: _Segment | _MappedFile | None = None
+        self._handle: SharedArray | None = None
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """A writable C-ordered array of zeros. What an earlier call gave is let go.
+
+        Raises InputError when there is no room for it.
+        """
+        self.close()
+        dtype = np.dtype(dtype)
+        size = prod(shape) * dtype.itemsize
+        if size <= 0 or dtype.hasobject:
+            raise ValueError(f"shared pixels need at least one value of a plain type, not {shape} of {dtype}")
+        self._backing = _segment(size) or _mapped_file(size, self._folder)
+        self._handle = SharedArray(self._backing.name, tuple(shape), dtype.str, isinstance(self._backing, _MappedFile))
+        return np.frombuffer(self._backing.buffer(), dtype, prod(shape)).reshape(shape)
+
+    @property
+    def handle(self) -> SharedArray:
+        """What a Job carries. Raises ValueError before `allocate` and after `close`."""
+        if self._handle is None:
+            raise ValueError("no pixels are allocated")
+        return self._handle
+
+    def close(self) -> None:
+        """Remove the memory from the system. Arrays that are still alive stay valid. May be called again."""
+        backing, self._backing, self._handle = self._backing, None, None
+        if backing is not None:
+            _close(backing)
+
+    def __enter__(self) -> SharedPixels:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if sys is not None and not sys.is_finalizing():
+            self.close()
+
+
+@contextlib.contextmanager
+def attach(handle: SharedArray) -> Iterator[NDArray[Any]]:
+    """The array of a handle, read-only, in another process than its owner's.
+
+    Raises InputError when the owner has let it go.
+    """
+    try:
+        backing = _OpenedFile(handle.name) if handle.mapped else _Attached(handle.name)
+    except (OSError, ValueError) as error:
+        raise InputError("the pixels are no longer in memory") from error
+    dtype = np.dtype(handle.dtype)
+    array = np.frombuffer(backing.buffer(), dtype, prod(handle.shape)).reshape(handle.shape)
+    array.flags.writeable = False
+    try:
+        yield array
+    finally:
+        del array
+        _close(backing)
+
+
+# ---------------------------------------------------------------------------------------------------- kinds of memory
+
+
+class _Segment:
+    """A named segment of shared memory that this process made and removes."""
+
+    def __init__(self, size: int) -> None:
+        self._memory: SharedMemory | None = SharedMemory(create=True, size=size)
+        self.name = self._memory.name
+        try:
+            _reserve(SHM_FOLDER / self.name, size)
+        except OSError:
+            self.unlink()
+            self.release()
+            raise
+
+    def buffer(self) -> memoryview:
+        assert self._memory is not None
+        assert self._memory.buf is not None
+        return self._memory.buf
+
+    def unlink(self) -> None:
+        if self._memory is not None:
+            with contextlib.suppress(FileNotFoundError):  # somebody cleaned /dev/shm
+                self._memory.unlink()
+
+    def release(self) -> None:
+        """Give the mapping back. Raises BufferError while an array of it is alive."""
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+
+class _Attached(_Segment):
+    """A segment that another process made."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._memory = _attach_untracked(name)
+
+    def unlink(self) -> None:
+        pass
+
+
+class _MappedFile:
+    """A file of this process's own, mapped; removed with the mapping, or by the next start after a crash."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.name = str(path)
+        self._map: mmap.mmap | None = None
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            os.ftruncate(descriptor, size)
+            _reserve(path, size)
+            self._map = mmap.mmap(descriptor, size)
+        except OSError:
+            self.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+
+    def buffer(self) -> memoryview:
+        assert self._map is not None
+        return memoryview(self._map)
+
+    def unlink(self) -> None:
+        Path(self.name).unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Give the mapping back. Raises BufferError while an array of it is alive."""
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+
+
+class _OpenedFile(_MappedFile):
+    """A mapped file that another process made."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        with open(name, "rb") as stream:
+            self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def unlink(self) -> None:
+        pass
+
+
+def _segment(size: int) -> _Segment | None:
+    """Shared memory, or None where there is not enough of it."""
+    with contextlib.suppress(OSError):
+        if SHM_FOLDER.is_dir() and hasattr(os, "statvfs"):
+            room = os.statvfs(SHM_FOLDER)
+            if room.f_bavail * room.f_frsize < size:
+                return None
+        return _Segment(size)
+    return None
+
+
+def _mapped_file(size: int, folder: Path | None) -> _MappedFile:
+    folder = folder or Path(tempfile.gettempdir())
+    remove_abandoned(folder)
+    try:
+        return _MappedFile(folder / f"cadviewer-{os.getpid()}-{os.urandom(6).hex()}.pixels", size)
+    except (OSError, ValueError) as error:
+        raise InputError(f"there is no room for these pixels ({size / 2**20:.0f} MiB)") from error
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Make the system find the room now. Raises OSError when there is none. Linux; elsewhere nothing is needed."""
+    if hasattr(os, "posix_fallocate") and path.exists():
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove mapped files of processes that ended without doing so: they hold patients' images."""
+    for path in folder.glob("cadviewer-*.pixels"):
+        if (match := _FILE.fullmatch(path.name)) and not _alive(int(match[1])):
+            with contextlib.suppress(OSError):  # another user's, or another start was quicker
+                path.unlink()
+
+
+def _alive(pid: int) -> bool:
+    if sys.platform == "win32":  # a mapped file cannot be removed there while in use, so trying is safe
+        return pid == os.getpid()
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+# ------------------------------------------------------------------------------------------------------- closing, late
+
+_parked: list[_Segment | _MappedFile] = []
+_lock = threading.Lock()
+
+
+def _close(backing: _Segment | _MappedFile) -> None:
+    """Unlink at once; unmap now or, while views of the array are alive, when something else is closed later.
+
+    Only the owner of a mapping can give it back, and a view in a viewport may outlive the case by a frame.
+    """
+    with contextlib.suppress(PermissionError):  # Windows: a mapped file goes after its mapping
+        backing.unlink()
+    with _lock:
+        _parked.append(backing)
+        still = []
+        for each in _parked:
+            try:
+                each.release()
+                with contextlib.suppress(OSError):
+                    each.unlink()
+            except BufferError:
+                still.append(each)
+        _parked[:] = still
+
+
+def _attach_untracked(name: str) -> SharedMemory:
+    """Open a segment without telling the resource tracker, which would count it as this process's to remove.
+
+    Python 3.13 has a parameter for it; before, opening always registers (python/cpython#82300).
+    """
+    if sys.version_info >= (3, 13):
+        return SharedMemory(name, track=False)
+    register = resource_tracker.register
+    resource_tracker.register = lambda *_: None
+    try:
+        return SharedMemory(name)
+    finally:
+        resource_tracker.register = register

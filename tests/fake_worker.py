@@ -1,0 +1,137 @@
+"""A worker without torch, for the tests of the engine, the batch and the window: `Engine(…, worker="fake_worker")`.
+
+It is started by name in a spawned process, so `tests` must be on the path (pytest's `pythonpath` sees to it; by hand
+`PYTHONPATH=tests`). What it does is in the options of a job or, for jobs made by the program itself, in the
+environment variable `CADVIEWER_FAKE_WORKER` as JSON (read when the process starts); the job's options go first:
+
+start_delay    seconds until the process is ready          start_error    text of an error while starting
+device, why    what it says it computes on
+steps          number of steps (10)                        delay          seconds each step takes (0)
+nodules        how many (3), or JSON [[slice, x0, y0, x1, y1, score], …]; scores above the job's threshold are findings
+call           of each breast frame ("malignant")          probability    of malignancy (0.8)
+warning, note  text that comes with the result or on the way
+fail           reason of a JobError                        out_of_scope   reason, as out of scope
+error          text of an unexpected ValueError
+crash          step at which it dies by SIGSEGV            exit           step at which it leaves with status 3
+wedge          step at which it hangs for ever
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import Any
+
+import numpy as np
+
+from cadviewer.findings import Box, BreastFinding, Call, Estimate, Nodule, Provenance, Result, Task
+from cadviewer.imaging.series import InputError
+from cadviewer.inference.launch import WorkerOptions
+from cadviewer.inference.protocol import DeviceReady, Job
+from cadviewer.inference.serve import JobError, Reporter
+from cadviewer.inference.shared import attach
+
+
+def create(options: WorkerOptions) -> FakeHandler:
+    defaults = json.loads(os.environ.get("CADVIEWER_FAKE_WORKER", "{}"))
+    time.sleep(float(defaults.get("start_delay", 0)))
+    if "start_error" in defaults:
+        raise RuntimeError(defaults["start_error"])
+    return FakeHandler(defaults)
+
+
+class FakeHandler:
+    def __init__(self, defaults: dict[str, Any]) -> None:
+        self._defaults = defaults
+        self.warmed: list[str] = []
+
+    def ready(self) -> DeviceReady:
+        return DeviceReady(self._defaults.get("device", "cpu"), self._defaults.get("why", "a fake"))
+
+    def warm(self, model: str) -> None:
+        self.warmed.append(model)
+
+    def run(self, job: Job, report: Reporter) -> Result:
+        options = {**self._defaults, **dict(job.options)}
+        began = time.monotonic()
+        try:
+            with attach(job.pixels) as pixels:
+                self._steps(options, report)
+                nodules = _nodules(options, job) if job.task == Task.NODULES else []
+                breast = _breast(options, pixels) if job.task == Task.BREAST else ()
+        except InputError as error:
+            raise JobError(str(error)) from error
+        threshold = 0.5 if job.threshold is None else job.threshold
+        return Result(
+            job.case_id,
+            job.task,
+            Provenance(
+                "fake", job.model, "0", "0" * 64, threshold, "cpu", f"warmed {self.warmed}", job.series.series_uid
+            ),
+            nodules=tuple(n for n in nodules if n.score >= threshold),
+            candidates=tuple(n for n in nodules if n.score < threshold),
+            breast=tuple(breast),
+            warnings=(options["warning"],) if "warning" in options else (),
+            seconds_infer=time.monotonic() - began,
+        )
+
+    def _steps(self, options: dict[str, Any], report: Reporter) -> None:
+        steps, delay = int(options.get("steps", 10)), float(options.get("delay", 0))
+        if "note" in options:
+            report.note(options["note"])
+        if "fail" in options:
+            raise JobError(options["fail"])
+        if "out_of_scope" in options:
+            raise JobError(options["out_of_scope"], out_of_scope=True)
+        for step in range(steps):
+            if "error" in options:
+                raise ValueError(options["error"])
+            if step == int(options.get("crash", -1)):
+                os.kill(os.getpid(), signal.SIGSEGV)
+            if step == int(options.get("exit", -1)):
+                os._exit(3)
+            while step == int(options.get("wedge", -1)):
+                time.sleep(1)
+            time.sleep(delay)
+            report.step(step + 1, steps)
+
+
+def _nodules(options: dict[str, Any], job: Job) -> list[Nodule]:
+    """By falling score; the second half of the default ones lie below 0.5."""
+    what = options.get("nodules", 3)
+    rows = json.loads(what) if isinstance(what, str) else what
+    slices, height, width = job.series.geometry.shape
+    if isinstance(rows, int):
+        count, side = rows, min(height, width) / 16
+        rows = []
+        for i in range(count):
+            x, y = width * (0.25 + 0.5 * i / count), height * (0.3 + 0.4 * i / count)
+            rows.append([slices * (i + 1) // (count + 1), x, y, x + side, y + side, 0.95 - 0.6 * i / count])
+    rows = sorted(rows, key=lambda row: -row[5])
+    return [
+        Nodule(
+            i,
+            tuple(Box(k, row[1], row[2], row[3], row[4], row[5] - 0.05 * abs(k - row[0])) for k in _around(int(row[0]), slices)),
+            long_mm=7.5,
+            short_mm=6.0,
+        )
+        for i, row in enumerate(rows, 1)
+    ]
+
+
+def _around(middle: int, slices: int) -> range:
+    return range(max(0, middle - 1), min(slices, middle + 2))
+
+
+def _breast(options: dict[str, Any], pixels: np.ndarray) -> list[BreastFinding]:
+    height, width = pixels.shape[1:3]
+    y, x = np.mgrid[:height, :width]
+    disc = ((y / height - 0.5) ** 2 + (x / width - 0.5) ** 2 < 0.04).astype(np.uint8) * 255
+    p = float(options.get("probability", 0.8))
+    estimate = Estimate(p, max(0.0, p - 0.1), min(1.0, p + 0.1))
+    call = Call(options.get("call", "malignant"))
+    return [
+        BreastFinding(k, (height, width), call, estimate, disc, int(np.count_nonzero(disc))) for k in range(len(pixels))
+    ]
