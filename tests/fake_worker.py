@@ -113,7 +113,7 @@ def _nodules(options: dict[str, Any], job: Job) -> list[Nodule]:
     return [
         Nodule(
             i,
-            tuple(Box(k, row[1], row[2], row[3], row[4], row[5] - 0.05 * abs(k - row[0])) for k in _around(int(row[0]), slices)),
+            tuple(Box(k, *row[1:5], row[5] - 0.05 * abs(k - row[0])) for k in _around(int(row[0]), slices)),
             long_mm=7.5,
             short_mm=6.0,
         )
