@@ -69,14 +69,9 @@ class Run:
             command += ["--set", setting]
         if resume:
             command.append("--resume")
-        detached: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
         with (self.folder / OUTPUT).open("ab") as output:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **detached
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **_detached()
             )
         self.state.state, self.state.reason, self.state.pid = "running", "", self._process.pid
 
@@ -151,6 +146,13 @@ class Run:
             shutil.copyfile(path, draft)
             os.replace(draft, target / path.name)
         return card.name
+
+
+def _detached() -> dict[str, Any]:
+    """What makes a process outlive the one that starts it."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
+    return {"start_new_session": True}
 
 
 def _alive(pid: int) -> bool:
