@@ -1,0 +1,75 @@
+"""What every importer of breast ultrasound gives: cases on disk with mask, label and patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+class DataError(ValueError):
+    """A data set is not as its layout says; the message names the file."""
+
+
+@dataclass(frozen=True)
+class UltrasoundCase:
+    """One breast ultrasound image with its truth.
+
+    masks: files whose union outlines the lesion; empty where there is none (a normal breast).
+    malignant: None where the set does not say (a normal breast counts as benign: False).
+    patient: images with the same value are never split; fold: the set's own, 1-based, None where it has none.
+    pixel_mm: mm per pixel, None when unknown.
+    """
+
+    name: str
+    image: Path
+    masks: tuple[Path, ...]
+    malignant: bool | None
+    patient: str
+    fold: int | None = None
+    birads: str = ""
+    device: str = ""
+    pixel_mm: float | None = None
+
+    @property
+    def normal(self) -> bool:
+        """Whether the image shows no lesion."""
+        return not self.masks
+
+    def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Gray image and mask (0 or 1), both (rows, columns) uint8 of the image's size. Raises DataError."""
+        gray = to_gray(_load(self.image))
+        mask = np.zeros(gray.shape, np.uint8)
+        for path in self.masks:
+            part = to_gray(_load(path))
+            if part.shape != gray.shape:
+                raise DataError(f"{path.name}: its size {part.shape} is not that of {self.image.name}, {gray.shape}")
+            mask |= (part > 127).astype(np.uint8)
+        return gray, mask
+
+
+def to_gray(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(rows, columns) gray of gray, BGR or BGRA pixels; transparent ones are composited on black."""
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[2] == 4:
+        alpha = pixels[..., 3:].astype(np.float32) / 255
+        pixels = (pixels[..., :3] * alpha + 0.5).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _load(path: Path) -> NDArray[np.uint8]:
+    # imdecode and not imread: the latter cannot open paths outside the code page on Windows.
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise DataError(f"{path.name}: cannot be read ({error.strerror})") from error
+    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if pixels is None:
+        raise DataError(f"{path.name}: not an image")
+    if pixels.dtype != np.uint8:
+        raise DataError(f"{path.name}: {pixels.dtype} pixels, where eight bits were expected")
+    return np.asarray(pixels, np.uint8)
