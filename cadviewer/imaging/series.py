@@ -53,8 +53,30 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """How the pixels of one slice lie in their file, kept from the scan so that reading parses no header again.
+
+    offset: byte of the first pixel where the pixels are stored natively (uncompressed, little-endian), else None.
+    dtype: NumPy name of the stored numbers ("uint16").
+    bits: of them that hold the value, from the lowest (DICOM Bits Stored); the others may hold overlays.
+    slope, intercept: value = stored × slope + intercept (DICOM PS3.3 C.11.1).
+    padding: (lowest, highest) stored number that stands for "no pixel here" (DICOM PS3.3 C.7.5.1.1.2), else None.
+    """
+
+    offset: int | None
+    dtype: str
+    bits: int
+    slope: float = 1.0
+    intercept: float = 0.0
+    padding: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class SliceInfo:
-    """One slice or frame of a series: where its pixels are and what its header says."""
+    """One slice or frame of a series: where its pixels are and what its header says.
+
+    stored: for the reader of this format alone; None where the reader needs none.
+    """
 
     file: Path
     frame: int = 0
@@ -62,6 +84,7 @@ class SliceInfo:
     instance_number: int | None = None
     position: Vector | None = None
     thickness_mm: float | None = None
+    stored: Stored | None = None
 
 
 class Shape(StrEnum):
@@ -133,6 +156,7 @@ class Series:
     inverted: bool = False
     image_type: tuple[str, ...] = ()
     ultrasound_regions: tuple[tuple[int, int, int, int, int], ...] = ()
+    colour: bool | None = None
     not_volume: str = ""
     warnings: tuple[str, ...] = ()
 

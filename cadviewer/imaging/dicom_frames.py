@@ -1,0 +1,275 @@
+"""One DICOM header → its frames: where each lies and how its pixels are stored; or why the file gives none.
+
+Single images keep their place at the top of the header; enhanced multi-frame objects keep it in functional groups
+(DICOM PS3.3 C.7.6.16), of which shared ones apply to every frame.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from cadviewer.imaging import codecs
+from cadviewer.imaging import dicom_header as dh
+from cadviewer.imaging.dicom_header import Header
+from cadviewer.imaging.geometry import Vector
+from cadviewer.imaging.series import InputError, Rejected, State, Stored
+from cadviewer.imaging.stacking import Orientation
+
+_DICOMDIR = "1.2.840.10008.1.3.10"
+_NOT_IMAGES = frozenset(
+    ("SR", "PR", "KO", "SEG", "REG", "RTDOSE", "RTPLAN", "RTSTRUCT", "RTRECORD", "FID", "RWV", "DOC")
+)
+_MICROSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.6"
+_LARGEST_SIDE = 65535
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a file, without its pixels.
+
+    colour: whether its pixels become RGB.
+    """
+
+    header: Header
+    index: int
+    rows: int
+    columns: int
+    colour: bool
+    stored: Stored
+    position: Vector | None = None
+    orientation: Orientation | None = None
+    spacing: tuple[float, float] | None = None
+    thickness: float | None = None
+
+    @property
+    def sequence(self) -> tuple[float, int]:
+        """Sorts frames without a place: by InstanceNumber, then frame."""
+        number = self.header.integer(dh.INSTANCE_NUMBER)
+        return (float("inf") if number is None else float(number), self.index)
+
+
+def reject(header: Header) -> Rejected | None:
+    """Why this file gives no image; None when it gives one or more."""
+
+    def no(state: State, reason: str) -> Rejected:
+        return Rejected(header.file, state, reason)
+
+    sop_class, modality = header.text(dh.SOP_CLASS), header.text(dh.MODALITY)
+    kind = UID(sop_class).name if sop_class else modality or "DICOM object of unknown kind"
+    if sop_class == _DICOMDIR:
+        return no(State.SKIPPED, "a DICOMDIR; its images are found by themselves")
+    if modality in _NOT_IMAGES:
+        return no(State.SKIPPED, f"not an image: {kind}")
+    rows, columns = header.integer(dh.ROWS), header.integer(dh.COLUMNS)
+    if not header.has_pixels and rows is None and "Image" not in kind:
+        return no(State.SKIPPED, f"not an image: {kind}")
+    if not header.has_pixels:
+        return no(State.FAILED, "damaged: a DICOM image without pixel data")
+    for name, value in (("Rows", rows), ("Columns", columns), ("Bits Allocated", header.integer(dh.BITS_ALLOCATED))):
+        if value is None or not 0 < value <= _LARGEST_SIDE:
+            return no(State.FAILED, f"damaged: {name} is missing or not sensible")
+    if sop_class == _MICROSCOPY:
+        return no(State.REFUSED, "a microscopy slide, which this program does not read")
+    if not codecs.can_decode(header.syntax):
+        return no(State.REFUSED, f"compressed as {codecs.name_of(header.syntax)}, which this program cannot decode")
+    allocated = header.integer(dh.BITS_ALLOCATED)
+    if allocated not in (1, 8, 16, 32):
+        return no(State.REFUSED, f"{allocated} bits for each pixel, which this program does not read")
+    if header.integer(dh.SAMPLES) not in (None, 1, 3):
+        return no(
+            State.REFUSED, f"{header.integer(dh.SAMPLES)} samples for each pixel, which this program does not read"
+        )
+    if header.text(dh.FRAMES) and (not header.numbers(dh.FRAMES) or (header.integer(dh.FRAMES) or 0) < 1):
+        return no(State.FAILED, "damaged: Number of Frames is not a number")
+    return _truncated(header)
+
+
+def _truncated(header: Header) -> Rejected | None:
+    """Names a file that ends before its pixels do."""
+    if header.pixels_at is None:
+        return None
+    if header.pixels_length is None:
+        return _truncated_fragments(header)
+    if header.syntax not in codecs.NATIVE:
+        return Rejected(header.file, State.FAILED, "damaged: compressed pixels without fragments")
+    frames = header.integer(dh.FRAMES) or 1
+    pixels = (header.integer(dh.ROWS) or 0) * (header.integer(dh.COLUMNS) or 0) * (header.integer(dh.SAMPLES) or 1)
+    needed = (frames * pixels * (header.integer(dh.BITS_ALLOCATED) or 0) + 7) // 8
+    if header.text(dh.PHOTOMETRIC) == "YBR_FULL_422":
+        needed = needed * 2 // 3
+    there = min(header.pixels_length, header.size - header.pixels_at)
+    if there < needed:
+        return Rejected(header.file, State.FAILED, f"truncated: {there} of {needed} bytes of pixels")
+    return None
+
+
+def _truncated_fragments(header: Header) -> Rejected | None:
+    """Walks the fragments of encapsulated pixels (DICOM PS3.5 annex A.4) by their lengths alone."""
+    position, items = header.pixels_at or 0, 0
+    with header.file.open("rb") as stream:
+        while position + 8 <= header.size:
+            stream.seek(position)
+            group, element, length = struct.unpack("<HHI", stream.read(8))
+            if (group, element) == (0xFFFE, 0xE0DD):
+                frames = header.integer(dh.FRAMES) or 1
+                if items - 1 < frames:
+                    reason = f"damaged: {max(items - 1, 0)} compressed fragments for {frames} frames"
+                    return Rejected(header.file, State.FAILED, reason)
+                return None
+            if (group, element) != (0xFFFE, 0xE000):
+                return Rejected(header.file, State.FAILED, "damaged: compressed pixels are not in fragments")
+            position += 8 + length
+            items += 1
+    return Rejected(header.file, State.FAILED, "truncated: the end of its compressed pixels is missing")
+
+
+def frames_of(header: Header) -> list[Frame]:
+    """The frames of a file that `reject` let through. Raises InputError for damaged functional groups."""
+    count = header.integer(dh.FRAMES) or 1
+    colour = _is_colour(header)
+    rows, columns = header.integer(dh.ROWS) or 0, header.integer(dh.COLUMNS) or 0
+    plain = Frame(
+        header,
+        0,
+        rows,
+        columns,
+        colour,
+        _stored(header, 0, colour),
+        position=_vector(header.numbers(dh.POSITION)) if count == 1 else None,
+        orientation=_orientation(header.numbers(dh.ORIENTATION)) if count == 1 else None,
+        spacing=pixel_spacing(header.numbers(dh.PIXEL_SPACING)),
+        thickness=positive(header.numbers(dh.SLICE_THICKNESS)),
+    )
+    if not header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS}:
+        if count == 1:
+            return [plain]
+        return [_at(plain, k, _stored(header, k, colour)) for k in range(count)]
+    return _from_groups(plain, count)
+
+
+def _at(frame: Frame, index: int, stored: Stored, **known: Any) -> Frame:
+    fields = {
+        "spacing": frame.spacing,
+        "thickness": frame.thickness,
+        "position": frame.position,
+        "orientation": frame.orientation,
+    } | {name: value for name, value in known.items() if value is not None}
+    return Frame(frame.header, index, frame.rows, frame.columns, frame.colour, stored, **fields)
+
+
+def _from_groups(plain: Frame, count: int) -> list[Frame]:
+    dataset = dh.read_dataset(plain.header.file)
+    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    try:
+        groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+        return [_from_group(plain, k, groups[k] if k < len(groups) else Dataset(), shared) for k in range(count)]
+    except (ValueError, TypeError, AttributeError, KeyError, struct.error) as error:
+        raise InputError("damaged: functional groups cannot be read") from error
+
+
+def _from_group(plain: Frame, index: int, group: Dataset, shared: Dataset) -> Frame:
+    def item(sequence: str) -> Dataset:
+        own = _first(group, sequence)
+        return own if len(own) else _first(shared, sequence)
+
+    measures = item("PixelMeasuresSequence")
+    rescale = item("PixelValueTransformationSequence")
+    slope = _float(rescale.get("RescaleSlope"), plain.stored.slope)
+    intercept = _float(rescale.get("RescaleIntercept"), plain.stored.intercept)
+    return _at(
+        plain,
+        index,
+        _stored(plain.header, index, plain.colour, slope, intercept),
+        position=_vector(_floats(item("PlanePositionSequence").get("ImagePositionPatient"))),
+        orientation=_orientation(_floats(item("PlaneOrientationSequence").get("ImageOrientationPatient"))),
+        spacing=pixel_spacing(_floats(measures.get("PixelSpacing"))),
+        thickness=positive(_floats(measures.get("SliceThickness"))),
+    )
+
+
+def _stored(
+    header: Header, index: int, colour: bool, slope: float | None = None, intercept: float | None = None
+) -> Stored:
+    allocated = header.integer(dh.BITS_ALLOCATED) or 16
+    bits = header.integer(dh.BITS_STORED) or allocated
+    bits = bits if 0 < bits <= allocated else allocated
+    signed = header.integer(dh.SIGNED) == 1
+    offset = None
+    simple = (
+        header.syntax in codecs.NATIVE
+        and header.pixels_at is not None
+        and not colour
+        and allocated in (8, 16, 32)
+        and header.integer(dh.HIGH_BIT) in (None, bits - 1)
+        and dh.MODALITY_LUT not in header.sequences
+    )
+    if simple:
+        size = (header.integer(dh.ROWS) or 0) * (header.integer(dh.COLUMNS) or 0) * allocated // 8
+        offset = (header.pixels_at or 0) + index * size
+    if dh.MODALITY_LUT in header.sequences:
+        bits, signed, slope, intercept = 16, False, 1.0, 0.0  # the table gives 16 bits, PS3.3 C.11.1.1
+    slope = header.number(dh.SLOPE, 1.0) if slope is None else slope
+    return Stored(
+        offset,
+        f"{'int' if signed else 'uint'}{max(allocated, 8) if dh.MODALITY_LUT not in header.sequences else 16}",
+        bits,
+        slope or 1.0,  # a slope of 0 would wipe the image out: such headers mean "none"
+        header.number(dh.INTERCEPT, 0.0) if intercept is None else intercept,
+        _padding(header, allocated, signed),
+    )
+
+
+def _padding(header: Header, allocated: int, signed: bool) -> tuple[int, int] | None:
+    """Padding numbers as the stored type has them: headers write negative ones with either sign."""
+    first = header.integer(dh.PADDING)
+    if first is None:
+        return None
+    limit = header.integer(dh.PADDING_LIMIT)
+    ends = []
+    for value in (first, first if limit is None else limit):
+        value &= 2**allocated - 1
+        ends.append(value - 2**allocated if signed and value >= 2 ** (allocated - 1) else value)
+    return min(ends), max(ends)
+
+
+def _is_colour(header: Header) -> bool:
+    return (header.integer(dh.SAMPLES) or 1) == 3 or header.text(dh.PHOTOMETRIC) == "PALETTE COLOR"
+
+
+def pixel_spacing(values: tuple[float, ...]) -> tuple[float, float] | None:
+    """(row, column) mm; None unless both are positive."""
+    return (values[0], values[1]) if len(values) == 2 and min(values) > 0 else None
+
+
+def positive(values: tuple[float, ...]) -> float | None:
+    return values[0] if values and values[0] > 0 else None
+
+
+def _vector(values: tuple[float, ...]) -> Vector | None:
+    return (values[0], values[1], values[2]) if len(values) == 3 else None
+
+
+def _orientation(values: tuple[float, ...]) -> Orientation | None:
+    if len(values) != 6 or not any(values):
+        return None
+    return (values[0], values[1], values[2], values[3], values[4], values[5])
+
+
+def _first(dataset: Dataset, sequence: str) -> Dataset:
+    items = dataset.get(sequence)
+    return items[0] if items else Dataset()
+
+
+def _floats(value: Any) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    return tuple(float(v) for v in value) if hasattr(value, "__iter__") else (float(value),)
+
+
+def _float(value: Any, default: float) -> float:
+    return default if value is None else float(value)

@@ -1,0 +1,281 @@
+"""Files → series → pixels: the one door through which images come in.
+
+`scan` looks at every file once, by content and not by name, and says of each what it is; `read` decodes a series into
+memory that the caller gives. Files that hold no image for a reader are `skipped`: reports, presentation states, key
+object notes, radiotherapy objects, segmentations, texts, DICOMDIRs (whose images are found by themselves). Images of a
+kind that this program does not take are `refused`; damaged files, and those whose name promises an image that is not
+there, are `failed`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadviewer.imaging import archives, images, sitk
+from cadviewer.imaging.series import InputError, Rejected, Series, State, Volume
+
+Allocate = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
+_HEAD = 352
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".jp2")
+_SCAN_SUFFIXES = (".dcm", ".dicom", ".ima", ".mhd", ".mha", ".nrrd", ".nhdr", ".nii")
+_IMAGE_SUFFIXES = frozenset((*_PICTURE_SUFFIXES, *_SCAN_SUFFIXES))
+_DATA_SUFFIXES = frozenset((".raw", ".zraw", ".img"))
+
+
+def numpy_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The plainest `Allocate`."""
+    return np.empty(shape, dtype)
+
+
+@dataclass
+class _Found:
+    """Files of one input on their way to becoming series."""
+
+    dicom: list[Any] = field(default_factory=list)
+    claimed: set[Path] = field(default_factory=set)
+
+
+def scan(inputs: Sequence[Path], *, on_file: Callable[[int, int], None] | None = None) -> Iterator[Series | Rejected]:
+    """What the given files and folders hold; folders are searched recursively, every file is looked at exactly once.
+
+    DICOM files are grouped into series per input given, and come after its other files. A folder of PNGs is as many
+    series as it has files. An input that does not exist, or a folder without an image, gives a `Rejected` of its own.
+
+    on_file: called with (files looked at, files found) after each file; what it raises ends the scan.
+    """
+    seen: set[str] = set()
+    listings = [(Path(given), list(_walk(Path(given), seen))) for given in inputs]
+    total = sum(len(files) for _, files in listings)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if on_file is not None:
+            on_file(done, total)
+
+    for given, files in listings:
+        if not os.path.lexists(given):
+            yield Rejected(given, State.FAILED, "no such file or folder")
+            continue
+        told = False  # whether the user learns of anything but skipped files
+        for item in _scan_files([f for f in files if isinstance(f, Path)], step):
+            told = told or isinstance(item, Series) or item.state is not State.SKIPPED
+            yield item
+        for fault in (f for f in files if isinstance(f, Rejected)):
+            told = True
+            step()
+            yield fault
+        if not told and given.is_dir():
+            found = f"no image among its {len(files)} file(s)" if files else "an empty folder"
+            yield Rejected(given, State.FAILED, found)
+
+
+def read(
+    series: Series,
+    *,
+    allocate: Allocate = numpy_empty,
+    on_slice: Callable[[int], None] | None = None,
+    first: int | None = None,
+) -> Volume:
+    """The pixels of a series: (slices, rows, columns), or (frames, rows, columns, 3) for RGB, of `series.dtype`.
+
+    allocate: gives the array that is decoded into.
+    on_slice: called with the index of each slice once it is in place; whatever it raises ends the reading.
+    first: the slice that is read first, default the middle one; the others follow in order.
+
+    The series of the result knows what only pixels tell: whether RGB is true colour, whether the values of a file
+    without DICOM header look like Hounsfield units. Raises InputError naming what is damaged.
+    """
+    count = len(series.slices)
+    start = count // 2 if first is None else min(max(first, 0), count - 1)
+    order = [start, *(k for k in range(count) if k != start)]
+    shape = series.geometry.shape if series.channels == 1 else (*series.geometry.shape, series.channels)
+    out = allocate(shape, series.dtype)
+    tell = on_slice or (lambda k: None)
+    try:
+        if series.format == "dicom":
+            series = _read_dicom(series, out, tell, order)
+        elif series.format == "sitk":
+            series = sitk.read_volume(series, out, tell, order)
+        else:
+            _read_image(series, out, tell, order)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or type(error).__name__}") from error
+    return Volume(series, out)
+
+
+def _walk(given: Path, seen: set[str]) -> Iterator[Path | Rejected]:
+    """Files under `given`, each real file once, sorted; links are followed, loops are not."""
+    if not given.is_dir():
+        if given.exists() and _new(given, seen):
+            yield given
+        elif given.is_symlink() and not given.exists():
+            yield Rejected(given, State.FAILED, "a link to a file that does not exist")
+        return
+    if not _new(given, seen):
+        return
+    try:
+        entries = sorted(os.scandir(given), key=lambda e: e.name)
+    except OSError as error:
+        yield Rejected(given, State.FAILED, f"the folder cannot be opened: {error.strerror}")
+        return
+    for entry in entries:
+        yield from _walk(given / entry.name, seen)
+
+
+def _new(path: Path, seen: set[str]) -> bool:
+    real = os.path.realpath(path)
+    if real in seen:
+        return False
+    seen.add(real)
+    return True
+
+
+def _scan_files(files: Sequence[Path], step: Callable[[], None]) -> Iterator[Series | Rejected]:
+    heads: list[tuple[Path, bytes | Rejected]] = [(file, _head(file)) for file in files]
+    found = _Found(claimed=_claimed(heads))
+    for file, head in heads:
+        step()
+        if isinstance(head, Rejected):
+            yield head
+            continue
+        if file in found.claimed:
+            continue
+        try:
+            yield from _scan_file(file, head, found)
+        except InputError as error:
+            yield Rejected(file, State.FAILED, str(error))
+        except OSError as error:
+            yield Rejected(file, State.FAILED, f"cannot be opened: {error.strerror or type(error).__name__}")
+    if found.dicom:
+        from cadviewer.imaging import dicom_series  # with pydicom, whose import takes a moment
+
+        yield from dicom_series.build(found.dicom)
+
+
+def _head(file: Path) -> bytes | Rejected:
+    try:
+        if not file.is_file():
+            return Rejected(file, State.SKIPPED, "not a regular file")
+        with file.open("rb", buffering=0) as stream:
+            return stream.read(_HEAD)
+    except OSError as error:
+        return Rejected(file, State.FAILED, f"cannot be opened: {error.strerror}")
+
+
+def _claimed(heads: Sequence[tuple[Path, bytes | Rejected]]) -> set[Path]:
+    """Data files that belong to a header among the files: they are part of its case."""
+    claimed: set[Path] = set()
+    for file, head in heads:
+        kind = None if isinstance(head, Rejected) else sitk.kind_of(head, file.name)
+        if kind is None:
+            continue
+        try:
+            claimed.update(sitk.data_files(file, kind))
+        except (InputError, OSError, ValueError):
+            continue  # the header itself is reported as damaged
+    return claimed
+
+
+def _scan_file(file: Path, head: bytes, found: _Found) -> Iterator[Series | Rejected]:
+    if _is_dicom(head):
+        from cadviewer.imaging.dicom_header import read_header
+
+        found.dicom.append(read_header(file))
+    elif images.kind_of(head):
+        yield images.scan_image(file)
+    elif kind := sitk.kind_of(head, file.name):
+        yield sitk.scan_volume(file, kind)
+    elif archives.is_archive(head):
+        yield from _scan_archive(file)
+    elif _may_be_bare_dicom(head) and (header := _bare_dicom(file)) is not None:
+        found.dicom.append(header)
+    else:
+        yield _not_an_image(file, head)
+
+
+def _scan_archive(file: Path) -> Iterator[Series | Rejected]:
+    """The images of a zip; its files are named by the zip and their path in it, its series by the zip."""
+    names = archives.unpack(file)
+    if isinstance(names, Rejected):
+        yield names
+        return
+    for item in _scan_files(list(names), lambda: None):
+        if isinstance(item, Series):
+            yield replace(item, source=file)
+        else:
+            yield replace(item, source=file / names.get(item.source, item.source.name))
+
+
+def _is_dicom(head: bytes) -> bool:
+    return head[128:132] == b"DICM"
+
+
+def _may_be_bare_dicom(head: bytes) -> bool:
+    """Whether a file without preamble begins like a DICOM data set (or its meta header)."""
+    return len(head) > 16 and head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08") and head[3] <= 0x10
+
+
+def _bare_dicom(file: Path) -> Any | None:
+    from cadviewer.imaging import dicom_header
+
+    try:
+        header = dicom_header.read_header(file)
+    except InputError:
+        return None
+    known = (dicom_header.SOP_CLASS, dicom_header.MODALITY, dicom_header.ROWS)
+    return header if any(header.text(tag) for tag in known) else None
+
+
+def _not_an_image(file: Path, head: bytes) -> Rejected:
+    suffix = "".join(file.suffixes[-2:]).lower() if file.suffix.lower() == ".gz" else file.suffix.lower()
+    other = images.other_kind_of(head)
+    if other:
+        return Rejected(file, State.REFUSED, f"a {other} image, which this program does not read")
+    if suffix in _IMAGE_SUFFIXES or suffix == ".nii.gz":
+        what = "an empty file" if not head else "a text" if _is_text(head) else "something else"
+        return Rejected(file, State.FAILED, f"not an image although named {suffix}: {what}")
+    if not head:
+        return Rejected(file, State.SKIPPED, "not an image: an empty file")
+    if suffix in _DATA_SUFFIXES:
+        return Rejected(file, State.SKIPPED, "pixels without the header that describes them")
+    return Rejected(file, State.SKIPPED, "not an image: a text" if _is_text(head) else "not an image")
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = head[: error.start].decode("utf-8") if error.start > len(head) - 4 else "\0"
+    return all(c.isprintable() or c in "\r\n\t\f\ufeff" for c in text)
+
+
+def _read_dicom(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Sequence[int]) -> Series:
+    from cadviewer.imaging.dicom_pixels import SliceReader
+
+    reader = SliceReader(series)
+    for k in order:
+        reader.read(series.slices[k], out[k])
+        on_slice(k)
+    if series.channels == 3:
+        middle = out[order[0]]
+        gray = np.array_equal(middle[..., 0], middle[..., 1]) and np.array_equal(middle[..., 1], middle[..., 2])
+        return replace(series, colour=not gray)
+    return series
+
+
+def _read_image(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Sequence[int]) -> None:
+    pages = images.decode(series.slices[0].file.read_bytes())
+    if len(pages) != len(out) or pages[0].shape != out.shape[1:] or pages[0].dtype != out.dtype:
+        raise InputError("the file has changed since it was found")
+    for k in order:
+        out[k] = pages[k]
+        on_slice(k)

@@ -1,0 +1,141 @@
+"""PNG, JPEG, BMP and TIFF by OpenCV, decoded from bytes so that any file name works on any system.
+
+Transparent pixels are composited on black (some published ultrasound images hide white under alpha 0); three equal
+channels become one. The resolution that such files name is one of printing, never of the patient: it is not used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadviewer.imaging.geometry import Geometry
+from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
+
+_MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"II+\x00": "TIFF",
+    b"MM\x00+": "TIFF",
+}
+_OTHERS = {b"GIF8": "GIF", b"\x00\x00\x00\x0cjP": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"8BPS": "Photoshop"}
+
+
+def kind_of(head: bytes) -> str | None:
+    """ "PNG", "JPEG", "BMP" or "TIFF" by the first bytes of a file, else None."""
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    if kind == "BMP" and (
+        len(head) < 18 or int.from_bytes(head[14:18], "little") not in (12, 40, 52, 56, 64, 108, 124)
+    ):
+        return None
+    return kind
+
+
+def other_kind_of(head: bytes) -> str | None:
+    """The name of an image format that is known but not taken."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    return next((kind for magic, kind in _OTHERS.items() if head.startswith(magic)), None)
+
+
+def scan_image(file: Path) -> Series:
+    """One image file as a series; several pages of a TIFF as a stack.
+
+    Raises InputError when it is damaged, OSError when it cannot be opened.
+    """
+    pages = decode(file.read_bytes())
+    first = pages[0]
+    count = len(pages)
+    return Series(
+        source=file,
+        format="image",
+        slices=tuple(SliceInfo(file, k) for k in range(count)),
+        geometry=Geometry((count, first.shape[0], first.shape[1])),
+        shape=Shape.IMAGE if count == 1 else Shape.STACK,
+        dtype=first.dtype,
+        channels=1 if first.ndim == 2 else 3,
+        colour=first.ndim == 3,
+        not_volume="" if count == 1 else "pages of one file, their places unknown",
+    )
+
+
+def decode(data: bytes) -> list[NDArray[Any]]:
+    """The pages of an image file, each (rows, columns) or RGB (rows, columns, 3), all of one size and type.
+
+    uint8, uint16 or float32. Raises InputError when the bytes are damaged or not such an image.
+    """
+    import cv2
+
+    kind = kind_of(data[:32])
+    if kind is None:
+        raise InputError("not a PNG, JPEG, BMP or TIFF image")
+    fault = _truncation(data, kind)
+    if fault:
+        raise InputError(f"truncated {kind} image: {fault}")
+    try:
+        buffer = np.frombuffer(data, np.uint8)
+        if kind == "TIFF":
+            fine, found = cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED)
+            images = list(found) if fine else []
+        else:
+            image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+            images = [] if image is None else [image]
+    except cv2.error as error:
+        raise InputError(f"damaged {kind} image: {str(error.err or error).strip()}") from error
+    if not images or any(i is None or i.size == 0 for i in images):
+        raise InputError(f"damaged {kind} image: it cannot be decoded")
+    pages = [_plain(i) for i in images]
+    if any(p.ndim == 3 for p in pages):
+        pages = [p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for p in pages]
+    if len({(p.shape, p.dtype) for p in pages}) > 1:
+        raise InputError(f"a {kind} image whose pages have different sizes")
+    return pages
+
+
+def _plain(image: NDArray[Any]) -> NDArray[Any]:
+    """BGR(A) of any type as OpenCV gives it → gray or RGB, on black where transparent."""
+    if image.dtype not in (np.uint8, np.uint16):
+        image = image.astype(np.float32)
+    if image.ndim == 3 and image.shape[2] in (2, 4):
+        image = _on_black(image)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if image.ndim == 2:
+        return np.ascontiguousarray(image)
+    if image.shape[2] != 3:
+        raise InputError(f"an image of {image.shape[2]} channels")
+    blue, green, red = image[..., 0], image[..., 1], image[..., 2]
+    if np.array_equal(blue, green) and np.array_equal(green, red):
+        return np.ascontiguousarray(green)
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)  # colour is for looking at
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def _on_black(image: NDArray[Any]) -> NDArray[Any]:
+    colour, alpha = image[..., :-1], image[..., -1:]
+    if image.dtype.kind == "f":
+        return np.asarray(colour * np.clip(alpha, 0, 1))
+    full = np.iinfo(image.dtype).max
+    if (alpha == full).all():
+        return colour
+    blended = (colour.astype(np.uint32) * alpha + full // 2) // full
+    return np.asarray(blended.astype(image.dtype))
+
+
+def _truncation(data: bytes, kind: str) -> str:
+    """OpenCV fills what is missing of a truncated file with gray and says nothing; "" when the end is there."""
+    if kind == "PNG" and b"IEND" not in data[-1024:] and b"IEND" not in data:
+        return "its end is missing"
+    # 0xFF is stuffed within JPEG scans, so an end marker after the last scan is a real one
+    if kind == "JPEG" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+        return "its end is missing"
+    if kind == "BMP" and len(data) < int.from_bytes(data[10:14], "little"):
+        return "its pixels are missing"
+    return ""

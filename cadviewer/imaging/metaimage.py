@@ -1,0 +1,117 @@
+"""Text headers of MetaImage (.mhd, .mha) and NRRD: which file holds the pixels, and what the header leaves unsaid.
+
+SimpleITK reads these formats; what it does not tell is whether spacing and place are in the header or made up (1.0, 0),
+and it needs a copy where the pixels can be read straight into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cadviewer.imaging.series import InputError
+
+_TYPES = {
+    "MET_CHAR": "<i1",
+    "MET_UCHAR": "<u1",
+    "MET_SHORT": "<i2",
+    "MET_USHORT": "<u2",
+    "MET_INT": "<i4",
+    "MET_UINT": "<u4",
+    "MET_LONG": "<i4",
+    "MET_ULONG": "<u4",
+    "MET_FLOAT": "<f4",
+    "MET_DOUBLE": "<f8",
+}
+_LARGEST_HEADER = 1 << 20
+
+
+@dataclass(frozen=True)
+class RawData:
+    """Uncompressed little-endian numbers at byte `offset` of `file`, slowest axis first."""
+
+    file: Path
+    offset: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class TextHeader:
+    """Fields in lower case, and the files that belong to the header.
+
+    raw: where the pixels can be read without a library, else None.
+    """
+
+    fields: Mapping[str, str]
+    data_files: tuple[Path, ...]
+    raw: RawData | None = None
+
+    def has(self, *names: str) -> bool:
+        return any(name in self.fields for name in names)
+
+
+def read_metaimage(file: Path) -> TextHeader:
+    """Header of an .mhd or .mha file. Raises InputError naming what is wrong, OSError when it cannot be opened."""
+    with file.open("rb") as stream:
+        head = stream.read(_LARGEST_HEADER)
+    fields: dict[str, str] = {}
+    position = 0
+    while position < len(head) and "elementdatafile" not in fields:
+        end = head.find(b"\n", position)
+        line = head[position : end if end >= 0 else len(head)].decode("utf-8", "replace")
+        position = end + 1 if end >= 0 else len(head)
+        name, sign, value = line.partition("=")
+        if sign:
+            fields[name.strip().lower()] = value.strip()
+    named = fields.get("elementdatafile")
+    if named is None:
+        raise InputError("damaged: its header names no ElementDataFile")
+    if named.upper() == "LOCAL":
+        return TextHeader(fields, (), _raw(fields, file, position))
+    if named.upper().startswith("LIST"):
+        rest = head[position:].decode("utf-8", "replace").splitlines()
+        return TextHeader(fields, tuple(file.parent / n.strip() for n in rest if n.strip()))
+    if "%" in named:
+        pattern, *numbers = named.split()
+        low, high, step = [int(n) for n in (*numbers, "1", "1", "1")][:3]
+        return TextHeader(fields, tuple(file.parent / (pattern % k) for k in range(low, high + 1, step)))
+    data = file.parent / named
+    return TextHeader(fields, (data,), _raw(fields, data, 0))
+
+
+def _raw(fields: Mapping[str, str], file: Path, offset: int) -> RawData | None:
+    def true(*names: str) -> bool:
+        return any(fields.get(name, "").lower() in ("true", "1", "yes") for name in names)
+
+    dtype = _TYPES.get(fields.get("elementtype", "").upper())
+    if dtype is None or true("compresseddata", "binarydatabyteordermsb", "elementbyteordermsb"):
+        return None
+    if fields.get("binarydata", "true").lower() not in ("true", "1", "yes"):
+        return None
+    size = int(fields.get("headersize", "0") or 0)
+    if size < 0:  # the pixels are the file's tail
+        count = int(np.prod([int(n) for n in fields.get("dimsize", "0").split()]))
+        channels = int(fields.get("elementnumberofchannels", "1"))
+        offset = file.stat().st_size - count * channels * np.dtype(dtype).itemsize if file.is_file() else 0
+    elif size and file.suffix.lower() != ".mha":
+        offset = size
+    return RawData(file, offset, dtype)
+
+
+def read_nrrd(file: Path) -> TextHeader:
+    """Header of a .nrrd or .nhdr file. Raises InputError for a broken one, OSError when it cannot be opened."""
+    with file.open("rb") as stream:
+        head = stream.read(_LARGEST_HEADER)
+    text = head.partition(b"\n\n")[0] if b"\r\n\r\n" not in head[:65536] else head.partition(b"\r\n\r\n")[0]
+    fields: dict[str, str] = {}
+    for line in text.decode("utf-8", "replace").splitlines()[1:]:
+        name, sign, value = line.partition(":")
+        if sign and not line.startswith("#"):
+            fields[name.strip().lower()] = value.lstrip("=").strip()
+    named = fields.get("data file") or fields.get("datafile")
+    if named is None or named.upper().startswith("LIST"):
+        return TextHeader(fields, ())
+    return TextHeader(fields, (file.parent / named.split()[0] if "%" in named else file.parent / named,))

@@ -1,0 +1,272 @@
+"""MetaImage, NRRD and NIfTI by SimpleITK, in DICOM's patient coordinates (LPS; SimpleITK converts NIfTI's RAS).
+
+Pixels that lie uncompressed in their file are read straight into the caller's array. Slices are given increasing along
+row × column, as those of DICOM are: a file that stores them the other way round is read backwards.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadviewer.imaging.geometry import Geometry, Vector
+from cadviewer.imaging.metaimage import RawData, TextHeader, read_metaimage, read_nrrd
+from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
+
+_METAIMAGE = re.compile(rb"\s*(ObjectType|NDims|Comment|ObjectSubType|TransformType|ID)\s*=", re.IGNORECASE)
+_LOOKED_AT = 64  # every so manieth pixel of a slice, to guess what its values are
+_HU_WARNING = "taken as a CT in Hounsfield units, because its values look like them"
+
+
+def kind_of(head: bytes, name: str) -> str | None:
+    """ "metaimage", "nrrd" or "nifti" by the first 352 bytes of a file, else None."""
+    if _METAIMAGE.match(head) and (b"NDims" in head or b"DimSize" in head):
+        return "metaimage"
+    if head.startswith(b"NRRD000"):
+        return "nrrd"
+    if head.startswith(b"\x1f\x8b") and name.lower().endswith(".gz"):
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, 544)
+        except zlib.error:
+            return None
+    if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
+        return "nifti"
+    return None
+
+
+def data_files(file: Path, kind: str) -> tuple[Path, ...]:
+    """The other files that belong to this one. Raises InputError, OSError."""
+    if kind == "metaimage":
+        return read_metaimage(file).data_files
+    if kind == "nrrd":
+        return read_nrrd(file).data_files
+    if file.suffix.lower() == ".hdr":
+        return tuple(p for p in (file.with_suffix(".img"), file.with_suffix(".img.gz")) if p.exists())
+    return ()
+
+
+def scan_volume(file: Path, kind: str) -> Series:
+    """One file as a series. Raises InputError naming what is wrong, OSError when it cannot be opened."""
+    import SimpleITK
+
+    header = _text_header(file, kind)
+    for data in header.data_files if header else ():
+        if not data.is_file():
+            raise InputError(f"its data file {data.name} is missing")
+    reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]
+    reader.SetFileName(str(file))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(f"damaged {file.suffix or 'image'} header: {_reason(error)}") from error
+    size = reader.GetSize()
+    channels = reader.GetNumberOfComponents()
+    if any(n > 1 for n in size[3:]) or len(size) < 2:
+        raise InputError(f"an image of {len(size)} dimensions")
+    if channels not in (1, 3):
+        raise InputError(f"an image of {channels} values for each pixel")
+    spacing_known, place_known = _known(file, kind, header)
+    shape = (size[2] if len(size) > 2 else 1, size[1], size[0])
+    geometry, backwards = _geometry(reader, shape, spacing_known, place_known)
+    stored = np.dtype(_numpy_type(reader.GetPixelID()))
+    raw = header.raw if header else None
+    if raw is not None:
+        _check_length(raw, shape, channels)
+    series = Series(
+        source=file,
+        format="sitk",
+        slices=tuple(SliceInfo(file, shape[0] - 1 - k if backwards else k) for k in range(shape[0])),
+        geometry=geometry,
+        shape=Shape.IMAGE if shape[0] == 1 else Shape.VOLUME,
+        dtype=np.dtype(np.uint8) if channels == 3 else _value_type(stored),
+        channels=channels,
+        modality="CT" if header and "CT" in header.fields.get("modality", "").upper() else "",
+        colour=None if channels == 1 else True,
+    )
+    if raw is not None and channels == 1:
+        series = _with_values(series, [_peek(raw, shape)])
+    return series
+
+
+def read_volume(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]) -> Series:
+    """Fills `out`; the series with what only the pixels tell. Raises InputError, OSError."""
+    file = series.slices[0].file
+    raw = _raw_of(file)
+    if raw is not None and series.channels == 1:
+        _read_raw(raw, series, out, on_slice, order)
+    else:
+        _read_by_library(file, series, out, on_slice, order)
+    return series if series.channels == 3 else _with_values(series, [out[len(out) // 2]])
+
+
+def _raw_of(file: Path) -> RawData | None:
+    with file.open("rb") as stream:
+        head = stream.read(352)
+    return read_metaimage(file).raw if kind_of(head, file.name) == "metaimage" else None
+
+
+def _read_raw(
+    raw: RawData, series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]
+) -> None:
+    dtype = np.dtype(raw.dtype)
+    plane = int(np.prod(out.shape[1:])) * dtype.itemsize
+    buffer = np.empty(out.shape[1:], dtype)
+    with raw.file.open("rb", buffering=0) as stream:
+        for k in order:
+            target = out[k] if out.dtype == dtype and out.flags.c_contiguous else buffer
+            stream.seek(raw.offset + series.slices[k].frame * plane)
+            if stream.readinto(memoryview(target.data).cast("B")) != plane:
+                raise InputError(f"truncated: {raw.file.name} ends within slice {series.slices[k].frame}")
+            if target is buffer:
+                out[k] = buffer
+            on_slice(k)
+
+
+def _read_by_library(
+    file: Path, series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]
+) -> None:
+    import SimpleITK
+
+    try:
+        image = SimpleITK.ReadImage(str(file))
+    except RuntimeError as error:
+        raise InputError(f"damaged: {_reason(error)}") from error
+    view = SimpleITK.GetArrayViewFromImage(image)
+    view = view.reshape(out.shape)
+    for k in order:
+        plane = view[series.slices[k].frame]
+        if series.channels == 3 and plane.dtype.itemsize > 1:
+            plane = plane >> 8 * (plane.dtype.itemsize - 1) if plane.dtype.kind == "u" else np.clip(plane, 0, 255)
+        out[k] = plane
+        on_slice(k)
+
+
+def _text_header(file: Path, kind: str) -> TextHeader | None:
+    if kind == "metaimage":
+        return read_metaimage(file)
+    return read_nrrd(file) if kind == "nrrd" else None
+
+
+def _known(file: Path, kind: str, header: TextHeader | None) -> tuple[bool, bool]:
+    """Whether the file itself says its spacing, and its place in the patient."""
+    if kind == "metaimage" and header is not None:
+        return header.has("elementspacing", "elementsize"), header.has("offset", "position", "origin")
+    if kind == "nrrd" and header is not None:
+        return header.has("spacings", "space directions"), header.has("space")
+    opener = gzip.open if file.name.lower().endswith(".gz") else open
+    with opener(file, "rb") as stream:
+        head = stream.read(540)
+    if head[4:8] in (b"n+2\0", b"ni2\0"):
+        return True, True
+    order = "<" if struct.unpack("<i", head[:4])[0] == 348 else ">"
+    qform, sform = struct.unpack(order + "hh", head[252:256])
+    placed = qform > 0 or sform > 0
+    return placed or head[123] & 7 in (1, 2, 3), placed
+
+
+def _geometry(
+    reader: Any, shape: tuple[int, int, int], spacing_known: bool, place_known: bool
+) -> tuple[Geometry, bool]:
+    """The grid in LPS, and whether its slices are stored against their normal."""
+    x, y, *rest = reader.GetSpacing()
+    pixel_spacing = (float(y), float(x)) if spacing_known else None
+    if len(reader.GetSize()) < 3:
+        return Geometry(shape, pixel_spacing), False
+    count = len(reader.GetSize())
+    matrix = np.array(reader.GetDirection(), float).reshape(count, count)[:3, :3]
+    origin = np.array(reader.GetOrigin()[:3], float)
+    step = float(rest[0])
+    backwards = bool(np.linalg.det(matrix) < 0)
+    if backwards:
+        origin = origin + matrix[:, 2] * step * (shape[0] - 1)
+        matrix = matrix * (1, 1, -1)
+    direction = (_vector(matrix[:, 2]), _vector(matrix[:, 1]), _vector(matrix[:, 0]))
+    geometry = Geometry(
+        shape,
+        pixel_spacing,
+        step if spacing_known and shape[0] > 1 else None,
+        _vector(origin) if place_known else None,
+        direction if place_known else None,
+    )
+    return geometry, backwards
+
+
+def _vector(values: NDArray[np.float64]) -> Vector:
+    x, y, z = (float(v) + 0.0 for v in values)
+    return x, y, z
+
+
+def _numpy_type(pixel_id: int) -> Any:
+    import SimpleITK as sitk_library
+
+    SimpleITK: Any = sitk_library
+    names = {
+        SimpleITK.sitkUInt8: np.uint8,
+        SimpleITK.sitkInt8: np.int8,
+        SimpleITK.sitkUInt16: np.uint16,
+        SimpleITK.sitkInt16: np.int16,
+        SimpleITK.sitkUInt32: np.uint32,
+        SimpleITK.sitkInt32: np.int32,
+        SimpleITK.sitkUInt64: np.uint64,
+        SimpleITK.sitkInt64: np.int64,
+        SimpleITK.sitkFloat32: np.float32,
+        SimpleITK.sitkFloat64: np.float64,
+        SimpleITK.sitkVectorUInt8: np.uint8,
+        SimpleITK.sitkVectorUInt16: np.uint16,
+    }
+    if pixel_id not in names:
+        raise InputError(f"an image of {SimpleITK.GetPixelIDValueAsString(pixel_id)}")
+    return names[pixel_id]
+
+
+def _value_type(stored: np.dtype[Any]) -> np.dtype[Any]:
+    if stored in (np.uint8, np.int16, np.uint16):
+        return stored
+    return np.dtype(np.int16 if stored == np.int8 else np.float32)
+
+
+def _check_length(raw: RawData, shape: tuple[int, int, int], channels: int) -> None:
+    needed = int(np.prod(shape)) * channels * np.dtype(raw.dtype).itemsize
+    there = raw.file.stat().st_size - raw.offset
+    if there < needed:
+        raise InputError(f"truncated: {raw.file.name} holds {max(there, 0)} of {needed} bytes of pixels")
+
+
+def _peek(raw: RawData, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """The middle slice as stored."""
+    dtype, plane = np.dtype(raw.dtype), shape[1] * shape[2]
+    return np.fromfile(raw.file, dtype, plane, offset=raw.offset + shape[0] // 2 * plane * dtype.itemsize)
+
+
+def _with_values(series: Series, samples: list[NDArray[Any]]) -> Series:
+    """Says that values are Hounsfield units where they cannot well be anything else."""
+    if series.hounsfield or not all(_looks_like_hounsfield(s) for s in samples):
+        return series
+    warnings = series.warnings if series.modality == "CT" else (*series.warnings, _HU_WARNING)
+    return replace(series, hounsfield=True, modality="CT", warnings=warnings)
+
+
+def _looks_like_hounsfield(values: NDArray[Any]) -> bool:
+    """Air near −1000 (or padding below it) and soft tissue around 0, both common, as in a slice through a body."""
+    if values.dtype.kind == "u" or values.size < 64:
+        return False
+    sample = values.reshape(-1)[:: max(1, min(_LOOKED_AT, values.size // 4096))]
+    air = float((sample <= -900).mean())
+    tissue = float(((sample > -200) & (sample < 300)).mean())
+    return air > 0.05 and tissue > 0.05 and float(sample.min()) >= -10000 and float(sample.max()) <= 32767
+
+
+def _reason(error: RuntimeError) -> str:
+    """The last line of what ITK says, without the paths it repeats."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = re.sub(r"(?:[A-Za-z]:)?[/\\][^\s'\"]+", "…", lines[-1]) if lines else "it cannot be read"
+    return re.sub(r"^(ITK ERROR:|itk::ERROR:)\s*", "", text)[:200]
