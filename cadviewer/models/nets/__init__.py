@@ -1,8 +1,26 @@
-"""The networks, one file per paper. The only part of the viewer that imports torch, besides the worker process."""
+"""The networks, one file per paper. The only part of the viewer that imports torch, besides the worker process.
+
+This file itself imports none of them: `NETWORKS` names factories, and `build` imports the one that is asked for.
+"""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
 NETWORKS: dict[str, str] = {
     "hybrid_mt_estan": "cadviewer.models.nets.hybrid_mt_estan:build",
+    "ssd": "cadviewer.models.nets.ssd:build",
 }
-"""Key of a model card's `network` → "module:factory"; the factory takes the card's `config` and gives a module."""
+"""Key of `ModelCard.network` → "module:factory"; factory(**card.config) gives a module whose forward gives a tuple."""
+
+
+def build(network: str, config: Mapping[str, Any]) -> nn.Module:
+    """The network of a model card, with fresh weights. Raises KeyError for a network that is not in the table."""
+    module, _, factory = NETWORKS[network].partition(":")
+    made: nn.Module = getattr(importlib.import_module(module), factory)(**config)
+    return made

@@ -1,0 +1,207 @@
+"""From prepared slices to boxes: crop to what is not empty, forward, flips, decode, suppress. NumPy alone.
+
+Prepared slices are float32 in 0…1 (a model card's window), at the card's pixel size, 0 outside the lungs.
+`ModelCard.config["boxes"]` gives the default boxes; `ModelCard.calibration` what was chosen on the tune fold:
+{"flips": "none" | "four", "nms": overlap, "floor": least score that is kept, "keep": most boxes per slice}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cadviewer.models.boxes import Boxes, Level, decode, default_boxes, levels, suppress
+from cadviewer.models.runtime import Forward, Progress, no_progress
+
+Image = NDArray[np.float32]
+MULTIPLE = 32
+MARGIN = 8
+CANDIDATES = 300
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How network outputs become boxes.
+
+    levels: default boxes; flips: whether the mean over four flips is taken; nms: overlap above which a box is
+    suppressed; floor: least score kept; keep: most boxes per slice.
+    """
+
+    levels: tuple[Level, ...]
+    flips: bool = True
+    nms: float = 0.2
+    floor: float = 0.01
+    keep: int = 50
+    softmax: bool = False
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], calibration: Mapping[str, Any]) -> Decoding:
+        """The decoding that a model card asks for."""
+        return cls(
+            levels(config["boxes"]),
+            flips=calibration.get("flips", "four") == "four",
+            nms=float(calibration.get("nms", 0.2)),
+            floor=float(calibration.get("floor", 0.01)),
+            keep=int(calibration.get("keep", 50)),
+            softmax=bool(config.get("softmax", False)),
+        )
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Boxes on one slice, (n, 4) in edge coordinates of the prepared slice, and their scores (n,), falling."""
+
+    boxes: Boxes
+    scores: NDArray[np.float32]
+
+
+NO_MARKS = Marks(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+FLIPS: tuple[tuple[bool, bool], ...] = ((False, False), (True, False), (False, True), (True, True))
+"""(upside down, left to right)."""
+
+
+def repair_wrapped(image: NDArray[np.uint8], *, largest: int = 120) -> NDArray[np.uint8]:
+    """8-bit slices whose values above white wrapped round to black have black holes in bone and calcium: fill them.
+
+    A hole is a dark spot of at most `largest` pixels with bright pixels all round; such a spot does not occur in a CT
+    that was clipped. Returns a new array when something was filled.
+    """
+    dark = (image < 150).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
+    filled = image
+    rows, columns = image.shape
+    for k in range(1, count):
+        x, y, w, h, area = stats[k]
+        if area > largest or x == 0 or y == 0 or x + w == columns or y + h == rows:
+            continue
+        window = (slice(y - 1, y + h + 1), slice(x - 1, x + w + 1))
+        spot = labels[window] == k
+        ring = image[window][cv2.dilate(spot.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~spot]
+        if ring.mean() >= 215 and ring.min() >= 150:
+            if filled is image:
+                filled = image.copy()
+            filled[window][spot] = 255
+    return filled
+
+
+def occupied(images: Sequence[Image]) -> tuple[int, int, int, int] | None:
+    """(y0, x0, y1, x1) of what is above 0 in any of the slices, with a margin; None when all are empty."""
+    seen = np.zeros(images[0].shape, bool)
+    for image in images:
+        seen |= image > 0
+    ys, xs = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if not len(ys):
+        return None
+    rows, columns = seen.shape
+    return (
+        max(int(ys[0]) - MARGIN, 0),
+        max(int(xs[0]) - MARGIN, 0),
+        min(int(ys[-1]) + 1 + MARGIN, rows),
+        min(int(xs[-1]) + 1 + MARGIN, columns),
+    )
+
+
+def detect(
+    images: Sequence[Image], forward: Forward, decoding: Decoding, *, progress: Progress = no_progress
+) -> list[Marks]:
+    """Marks of each prepared slice; all slices have one size. `progress` is called after each batch."""
+    marks: list[Marks] = []
+    while len(marks) < len(images):
+        batch = images[len(marks) : len(marks) + max(1, forward.batch_size)]
+        marks += _detect_batch(batch, forward, decoding)
+        progress(len(marks), len(images))
+    return marks
+
+
+def _detect_batch(images: Sequence[Image], forward: Forward, decoding: Decoding) -> list[Marks]:
+    window = occupied(images)
+    if window is None:
+        return [NO_MARKS] * len(images)
+    y0, x0, y1, x1 = window
+    height, width = -(-(y1 - y0) // MULTIPLE) * MULTIPLE, -(-(x1 - x0) // MULTIPLE) * MULTIPLE
+    batch = np.zeros((len(images), 1, height, width), np.float32)
+    for k, image in enumerate(images):
+        batch[k, 0, : y1 - y0, : x1 - x0] = image[y0:y1, x0:x1]
+    defaults = default_boxes(decoding.levels, height, width)
+    found: list[list[Marks]] = [[] for _ in images]
+    flips = FLIPS if decoding.flips else FLIPS[:1]
+    for down, across in flips:
+        turned = batch[:, :, :: -1 if down else 1, :: -1 if across else 1]
+        logits, offsets = forward(np.ascontiguousarray(turned))
+        for k in range(len(images)):
+            found[k].append(_decode(logits[k], offsets[k], defaults, decoding, (height, width), (down, across)))
+    shift = np.array([x0, y0, x0, y0], np.float32)
+    return [_join(views, decoding, len(flips), shift) for views in found]
+
+
+def probability(logits: NDArray[np.float32], *, softmax: bool) -> NDArray[np.float32]:
+    """(A, C) scores of the classes without the background."""
+    if not softmax:
+        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -40, 40))), np.float32)
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray((raised / raised.sum(axis=1, keepdims=True))[:, 1:], np.float32)
+
+
+def _decode(
+    logits: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+    defaults: Boxes,
+    decoding: Decoding,
+    size: tuple[int, int],
+    flip: tuple[bool, bool],
+) -> Marks:
+    """The best boxes of one view, turned back to the slice as it lies."""
+    scores = probability(logits, softmax=decoding.softmax).max(axis=1)
+    chosen = np.flatnonzero(scores >= decoding.floor / 4)
+    if len(chosen) > CANDIDATES:
+        chosen = chosen[np.argpartition(-scores[chosen], CANDIDATES)[:CANDIDATES]]
+    boxes = decode(offsets[chosen], defaults[chosen])
+    height, width = size
+    if flip[0]:
+        boxes[:, [1, 3]] = height - boxes[:, [3, 1]]
+    if flip[1]:
+        boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+    return Marks(boxes, scores[chosen])
+
+
+def _join(views: Sequence[Marks], decoding: Decoding, count: int, shift: NDArray[np.float32]) -> Marks:
+    """One list of marks from several views: suppressed in each, then joined; a mark's score is its mean over views."""
+    single = [suppress(v.boxes, v.scores, decoding.nms, keep=decoding.keep * 2) for v in views]
+    boxes = np.concatenate([b for b, _ in single])
+    scores = np.concatenate([s for _, s in single])
+    if count > 1 and len(boxes):
+        boxes, scores = _vote(boxes, scores, np.repeat(np.arange(count), [len(s) for _, s in single]), decoding, count)
+    order = np.argsort(-scores, kind="stable")[: decoding.keep]
+    order = order[scores[order] >= decoding.floor]
+    return Marks(boxes[order] + shift, scores[order])
+
+
+def _vote(
+    boxes: Boxes, scores: NDArray[np.float32], view: NDArray[np.intp], decoding: Decoding, count: int
+) -> tuple[Boxes, NDArray[np.float32]]:
+    """Marks of different views that overlap become one: score-weighted mean box, summed scores over all views."""
+    from cadviewer.models.boxes import iou
+
+    order = np.argsort(-scores, kind="stable")
+    boxes, scores, view = boxes[order], scores[order], view[order]
+    alive = np.ones(len(boxes), bool)
+    joined, totals = [], []
+    for i in range(len(boxes)):
+        if not alive[i]:
+            continue
+        group = np.flatnonzero(alive & (iou(boxes[i : i + 1], boxes)[0] >= decoding.nms))
+        if i not in group:
+            group = np.append(group, i)
+        alive[group] = False
+        _, first = np.unique(view[group], return_index=True)  # the best of each view
+        members = group[first]
+        weight = scores[members].astype(np.float64)
+        joined.append((boxes[members] * weight[:, None]).sum(axis=0) / weight.sum())
+        totals.append(weight.sum() / count)
+    return np.array(joined, np.float32).reshape(-1, 4), np.array(totals, np.float32)

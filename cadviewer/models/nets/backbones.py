@@ -1,0 +1,63 @@
+"""The five backbones of Abdullah et al. as feature maps at strides 2, 4, 8, 16 and 32.
+
+MobileNetV1 (arXiv 1704.04861), MobileNetV2 (1801.04381), ResNet-50 and -101 (1512.03385) come from timm; InceptionV2
+(1502.03167) is in `inception_v2.py`. All take one gray channel; none is loaded with ImageNet weights by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import timm
+from torch import Tensor, nn
+
+STRIDES = (2, 4, 8, 16, 32)
+
+
+class TimmFeatures(nn.Module):
+    """Feature maps of a timm network up to the largest stride that is asked for; what lies deeper is cut off."""
+
+    def __init__(self, name: str, channels_in: int, strides: Sequence[int]) -> None:
+        super().__init__()
+        levels = tuple(STRIDES.index(s) for s in strides)
+        body = timm.create_model(name, features_only=True, in_chans=channels_in, out_indices=levels, act_layer=nn.ReLU)
+        info = body.feature_info.get_dicts()
+        self.channels = tuple(int(i["num_chs"]) for i in info if i["reduction"] in strides)
+        blocks = getattr(body, "blocks", None)
+        if blocks is not None:  # timm keeps the blocks after the last map; they would be dead weight in the file
+            kept = [str(i["module"]) for i in info if i["reduction"] in strides]
+            last = max(int(module.split(".")[1]) for module in kept if module.startswith("blocks"))
+            del body.blocks[last + 1 :]
+        self.body = body
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(n, channels, h, w) → maps, finest first; a map of stride s is (n, c, ⌈h/s⌉, ⌈w/s⌉)."""
+        maps: list[Tensor] = self.body(x)
+        return maps
+
+
+def _timm(name: str) -> Callable[[int, Sequence[int]], nn.Module]:
+    return lambda channels_in, strides: TimmFeatures(name, channels_in, strides)
+
+
+def _inception_v2(channels_in: int, strides: Sequence[int]) -> nn.Module:
+    from cadviewer.models.nets.inception_v2 import InceptionV2Features
+
+    return InceptionV2Features(channels_in, strides)
+
+
+BACKBONES: dict[str, Callable[[int, Sequence[int]], nn.Module]] = {
+    "mobilenet_v1": _timm("mobilenetv1_100"),
+    "mobilenet_v2": _timm("mobilenetv2_100"),
+    "inception_v2": _inception_v2,
+    "resnet50": _timm("resnet50"),
+    "resnet101": _timm("resnet101"),
+}
+"""Name in the settings → factory(input channels, strides)."""
+
+
+def backbone(name: str, channels_in: int, strides: Sequence[int]) -> nn.Module:
+    """A backbone by its name; `.channels` are the widths of its maps. Raises ValueError for an unknown name."""
+    if name not in BACKBONES:
+        raise ValueError(f"no backbone is called {name!r}; there are: {', '.join(BACKBONES)}")
+    return BACKBONES[name](channels_in, strides)

@@ -1,0 +1,406 @@
+"""`cadviewer-train nodules`: trains the SSD (`models.nets.ssd`) on lung slices and exports it with its card.
+
+Matching, losses and hard negatives: SSD, arXiv 1512.02325 §2.2; focal loss: arXiv 1708.02002. The weights that are
+validated and exported are a running average of the trained ones.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from cadviewer import __version__
+from cadviewer.findings import Task
+from cadviewer.models.boxes import SMALL, default_boxes, levels, paper_levels
+from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.detect import Decoding, detect, repair_wrapped
+from cadviewer.models.nets import build
+from trainers import config, detection, export
+from trainers.data import luna16_slices
+from trainers.data.luna16_slices import LabelledSlice
+from trainers.nodule_crops import Crops, CropSettings, EpochSampler
+
+TITLE = "SSD for pulmonary nodules on axial chest CT"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run (`--set key=value`).
+
+    boxes: "small" (fits nodules of 3–30 mm) or "paper" (TF object detection defaults); loss: "focal" or "mined"
+    (softmax with hard negatives 3:1); crops: per epoch, 0 for one per slice; check_every: epochs between validations.
+    """
+
+    backbone: str = "mobilenet_v1"
+    boxes: str = "small"
+    loss: str = "focal"
+    width: int = 96
+    epochs: int = 160
+    crops: int = 0
+    batch: int = 16
+    lr: float = 2.5e-3
+    optimizer: str = "adamw"
+    weight_decay: float = 0.05
+    warm_up: float = 0.08
+    average: float = 0.998
+    clip: float = 5.0
+    box_weight: float = 1.0
+    size: int = 128
+    nodules: float = 0.75
+    positive: float = 0.4
+    negative: float = 0.22
+    background: float = 0.12
+    narrow: float = 0.2
+    seed: int = 1
+    threads: int = 0
+    workers: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    check_every: int = 10
+    limit: int = 0
+    start_from: str = ""
+    name: str = "nodules-ssd-mobilenet_v1"
+    version: str = "1"
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "boxes": "paper",
+        "loss": "mined",
+        "size": 416,
+        "batch": 64,
+        "positive": 0.5,
+        "negative": 0.5,
+        "lr": 0.004,
+        "optimizer": "rmsprop",
+        "weight_decay": 4e-5,
+        "background": 0.0,
+        "narrow": 0.0,
+    },
+}
+
+
+def network_config(settings: Settings) -> dict[str, Any]:
+    """`ModelCard.config`: the arguments of `models.nets.ssd.SSD`."""
+    paper = settings.boxes == "paper"
+    return {
+        "backbone": settings.backbone,
+        "boxes": list(paper_levels(settings.size) if paper else SMALL),
+        "maps": "extras" if paper else "topdown",
+        "width": settings.width,
+        "classes": ["nodule"],
+        "softmax": settings.loss == "mined",
+    }
+
+
+class NoduleTask(lightning.LightningModule):
+    """One network with its running average, losses and schedule."""
+
+    def __init__(self, settings: Settings, steps: int) -> None:
+        super().__init__()
+        self.settings, self.steps = settings, steps
+        network = network_config(settings)
+        self.net = build("ssd", network).to(memory_format=torch.channels_last)
+        self.smooth = build("ssd", network).to(memory_format=torch.channels_last).requires_grad_(False).eval()
+        self.smooth.load_state_dict(self.net.state_dict())
+        made = levels(network["boxes"])
+        self.register_buffer("defaults", torch.from_numpy(default_boxes(made, settings.size, settings.size)), False)
+        self.sums: dict[str, float] = {}
+
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], index: int) -> Tensor:
+        """Loss of one batch of crops."""
+        images, labels, targets = batch
+        logits, offsets = self.net(images.to(memory_format=torch.channels_last))
+        classes = focal(logits, labels) if self.settings.loss == "focal" else mined(logits, labels)
+        boxes = box_loss(offsets, labels, targets, self.defaults)
+        loss = classes + self.settings.box_weight * boxes
+        for key, value in (("classes", classes), ("boxes", boxes)):
+            self.sums[key] = self.sums.get(key, 0.0) + float(value.detach())
+        self.sums["steps"] = self.sums.get("steps", 0.0) + 1
+        return loss
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the running average; it follows faster at the start."""
+        decay = min(self.settings.average, (1 + self.global_step) / (10 + self.global_step))
+        ours, averaged = self.net.state_dict(), self.smooth.state_dict()
+        for key, value in averaged.items():
+            if value.is_floating_point():
+                value.lerp_(ours[key].to(value.dtype), 1 - decay)
+            else:
+                value.copy_(ours[key])
+
+    def configure_optimizers(self) -> Any:
+        """AdamW (no decay of norms and biases) or RMSProp; linear warm-up, then a cosine to 1 %."""
+        s = self.settings
+        decayed = [p for p in self.net.parameters() if p.ndim > 1]
+        plain = [p for p in self.net.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": s.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        made: torch.optim.Optimizer
+        if s.optimizer == "adamw":
+            made = torch.optim.AdamW(groups, lr=s.lr)
+        elif s.optimizer == "rmsprop":
+            made = torch.optim.RMSprop(groups, lr=s.lr, alpha=0.9, momentum=0.9, eps=1.0)
+        elif s.optimizer == "sgd":
+            made = torch.optim.SGD(groups, lr=s.lr, momentum=0.9)
+        else:
+            raise config.ConfigError(f"optimizer: {s.optimizer!r} is none of adamw, rmsprop, sgd")
+        warm = max(1, int(self.steps * s.warm_up))
+
+        def factor(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            done = min(1.0, (step - warm) / max(1, self.steps - warm))
+            return 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
+
+        return {
+            "optimizer": made,
+            "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.LambdaLR(made, factor), "interval": "step"},
+        }
+
+
+def focal(logits: Tensor, labels: Tensor, *, alpha: float = 0.6, gamma: float = 2.0) -> Tensor:
+    """Sigmoid focal loss over all boxes that count, divided by the number of positives (1708.02002 eq. 5)."""
+    counts = labels >= 0
+    truth = (labels == 1).float()
+    raw = logits[..., 0].float()
+    entropy = functional.binary_cross_entropy_with_logits(raw, truth, reduction="none")
+    right = torch.exp(-entropy)
+    weight = torch.where(labels == 1, alpha, 1 - alpha) * (1 - right) ** gamma
+    return (weight * entropy * counts).sum() / (labels == 1).sum().clamp(min=1)
+
+
+def mined(logits: Tensor, labels: Tensor, *, ratio: int = 3, least: int = 30) -> Tensor:
+    """Softmax loss of the positives and the hardest negatives, at most 3:1 (1512.02325 §2.2 "Hard negative mining").
+
+    At least `least` negatives per image, so that images without a nodule teach as well.
+    """
+    entropy = functional.cross_entropy(logits.float().transpose(1, 2), (labels == 1).long(), reduction="none")
+    positives = labels == 1
+    negative = torch.where(labels == 0, entropy.detach(), torch.full_like(entropy, -1.0))
+    rank = negative.argsort(1, descending=True).argsort(1)
+    wanted = (positives.sum(1, keepdim=True) * ratio).clamp(min=least)
+    hard = (rank < wanted) & (labels == 0)
+    return (entropy * (positives | hard)).sum() / positives.sum().clamp(min=1)
+
+
+def box_loss(offsets: Tensor, labels: Tensor, targets: Tensor, defaults: Tensor) -> Tensor:
+    """Of the positives: 1 − DIoU (arXiv 1911.08287 eq. 7) and half the smooth-L1 of the offsets (1512.02325 eq. 2)."""
+    image, row = torch.nonzero(labels == 1, as_tuple=True)
+    if not len(image):
+        return offsets.sum() * 0.0
+    given, truth, base = offsets[image, row].float(), targets[image, row], defaults[row]
+    size = base[:, 2:] - base[:, :2]
+    true_size = truth[:, 2:] - truth[:, :2]
+    wanted = torch.cat([(truth[:, :2] + truth[:, 2:] - base[:, :2] - base[:, 2:]) / 2 / size, (true_size / size).log()], 1)
+    centre = (base[:, :2] + base[:, 2:]) / 2 + given[:, :2] * size
+    half = size * given[:, 2:].clamp(-4, 4).exp() / 2
+    low, high = centre - half, centre + half
+    shared = (torch.minimum(high, truth[:, 2:]) - torch.maximum(low, truth[:, :2])).clamp(min=0).prod(1)
+    union = (2 * half).prod(1) + true_size.prod(1) - shared
+    hull = torch.maximum(high, truth[:, 2:]) - torch.minimum(low, truth[:, :2])
+    apart = ((centre - (truth[:, :2] + truth[:, 2:]) / 2) ** 2).sum(1) / (hull**2).sum(1)
+    diou = 1 - shared / union + apart
+    smooth = functional.smooth_l1_loss(given, wanted, beta=0.1, reduction="none").sum(1)
+    return (diou + 0.5 * smooth).mean()
+
+
+class TorchForward:
+    """`models.runtime.Forward` for the trainer and `evaluate`."""
+
+    def __init__(self, net: nn.Module, device: torch.device, batch_size: int = 4, bfloat16: bool = True) -> None:
+        self.net, self.device, self.batch_size, self.bfloat16 = net.eval(), device, batch_size, bfloat16
+
+    def __call__(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """See `Forward`."""
+        given = torch.from_numpy(batch).to(self.device, memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            outputs = self.net(given)
+        return tuple(o.float().cpu().numpy() for o in outputs)
+
+
+def score_slices(
+    slices: Sequence[LabelledSlice], forward: TorchForward, decoding: Decoding
+) -> list[detection.Scored]:
+    """Marks on whole slices, for validation while training."""
+    scored = []
+    for item in slices:
+        image = repair_wrapped(item.pixels()).astype(np.float32) / 255
+        marks = detect([image], forward, decoding)[0]
+        scored.append(
+            detection.Scored(
+                marks.boxes, marks.scores, item.boxes, item.others, item.patient, item.image.stem, item.diameters
+            )
+        )
+    return scored
+
+
+def summary(scored: Sequence[detection.Scored]) -> dict[str, float]:
+    """The figures shown while training."""
+    near = [detection.match_centre(s) for s in scored]
+    half = [detection.match_iou(s, 0.5) for s in scored]
+    return {
+        "top1": float(np.mean([detection.top_one(s) for s in scored])),
+        "sens1": detection.sensitivity_at(near, 1.0),
+        "mean_sens": detection.mean_sensitivity(near),
+        "ap50": detection.average_precision(half),
+    }
+
+
+class Validation(lightning.Callback):
+    """Figures on the tune fold every few epochs, one line each in `log.csv`."""
+
+    FIELDS = ("epoch", "seconds", "lr", "loss_classes", "loss_boxes", "top1", "sens1", "mean_sens", "ap50")
+
+    def __init__(self, slices: Sequence[LabelledSlice], settings: Settings, out: Path) -> None:
+        self.slices, self.settings, self.out = slices, settings, out
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the losses, and the figures when it is time."""
+        assert isinstance(pl_module, NoduleTask)
+        epoch = trainer.current_epoch + 1
+        steps = pl_module.sums.pop("steps", 1.0)
+        row: dict[str, Any] = {
+            "epoch": epoch,
+            "seconds": round(time.monotonic() - self.started, 1),
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "loss_classes": round(pl_module.sums.pop("classes", 0.0) / steps, 5),
+            "loss_boxes": round(pl_module.sums.pop("boxes", 0.0) / steps, 5),
+        }
+        if epoch % self.settings.check_every == 0 or epoch == self.settings.epochs:
+            forward = TorchForward(pl_module.smooth, pl_module.device)
+            decoding = Decoding.of(network_config(self.settings), {"flips": "none"})
+            row |= {k: round(v, 4) for k, v in summary(score_slices(self.slices, forward, decoding)).items()}
+        path = self.out / "log.csv"
+        fresh = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, self.FIELDS)
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
+    """Train, resume, export into `out`. Raises ConfigError for settings and data that cannot be used."""
+    settings = config.merge(Settings, PRESETS, file=file, assignments=assignments)
+    out.mkdir(parents=True, exist_ok=True)
+    last = out / "last.ckpt"
+    if resume and not last.is_file():
+        raise config.ConfigError(f"{out}: holds no last.ckpt to go on from")
+    if not resume and last.exists():
+        raise config.ConfigError(f"{out}: holds a run already; use --resume or another --out")
+    config.save(settings, out / "settings.json")
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+        cv2.setNumThreads(settings.threads)
+    lightning.seed_everything(settings.seed, verbose=False)
+    train = luna16_slices.read(data, luna16_slices.TRAIN)[: settings.limit or None]
+    tune = luna16_slices.read(data, luna16_slices.TUNE)[: settings.limit or None]
+    task = fit(settings, train, tune, out, last if resume else None)
+    export_run(task, settings, out, train)
+
+
+def fit(
+    settings: Settings,
+    train: Sequence[LabelledSlice],
+    tune: Sequence[LabelledSlice],
+    out: Path,
+    checkpoint: Path | None,
+) -> NoduleTask:
+    """Train (on) and return the task with its weights."""
+    crop = CropSettings(
+        settings.size,
+        settings.nodules,
+        settings.positive,
+        settings.negative,
+        0.0 if settings.boxes == "paper" else 5.0,
+        settings.background,
+        settings.narrow,
+    )
+    crops = Crops(train, levels(network_config(settings)["boxes"]), crop, settings.seed)
+    sampler = EpochSampler(len(crops), settings.crops or len(crops), settings.seed)
+    loader: DataLoader[Any] = DataLoader(
+        crops, batch_size=settings.batch, sampler=sampler, num_workers=settings.workers, drop_last=len(sampler) > settings.batch
+    )
+    task = NoduleTask(settings, settings.epochs * len(loader))
+    if settings.start_from:
+        started = torch.load(settings.start_from, map_location="cpu", weights_only=True)["state_dict"]
+        task.load_state_dict(started)
+        task.net.load_state_dict(task.smooth.state_dict())
+    cuda = torch.cuda.is_available() and settings.device != "cpu"
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if cuda or torch.backends.cpu.get_cpu_capability() == "AVX512" else "32-true"
+    trainer = lightning.Trainer(
+        max_epochs=settings.epochs,
+        accelerator="cuda" if cuda else "cpu",
+        devices=1,
+        precision=precision,  # type: ignore[arg-type]
+        gradient_clip_val=settings.clip,
+        logger=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=out,
+        deterministic=True,
+        callbacks=[
+            Validation(tune, settings, out),
+            ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
+            TQDMProgressBar(refresh_rate=20),
+        ],
+    )
+    trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=False if checkpoint else None)
+    return task
+
+
+def export_run(task: NoduleTask, settings: Settings, out: Path, train: Sequence[LabelledSlice]) -> ModelCard:
+    """Write the averaged weights and a card without figures into `out`; `evaluate --update-card` adds them."""
+    card = ModelCard(
+        name=settings.name,
+        version=settings.version,
+        task=Task.NODULES,
+        title=TITLE,
+        network="ssd",
+        config=network_config(settings),
+        inputs={"pixel_mm": luna16_slices.PIXEL_MM, "window": list(luna16_slices.WINDOW), "lung_mask": True},
+        threshold=0.5,
+        weights_sha256="",
+        paper="SSD: Liu et al. 2016, arXiv 1512.02325; lung nodules: Abdullah et al.",
+        calibration={"flips": "four", "nms": 0.2, "floor": 0.01, "keep": 50},
+        training={
+            "data": "LUNA16 slices (ct/luna16-slices), folds 3–9 by patient; fold 2 for choices",
+            "slices": len(train),
+            "patients": len({s.patient for s in train}),
+            "licence": "LUNA16 CC BY 4.0, LIDC-IDRI CC BY 3.0",
+            "cite": ["Setio et al. 2017 (LUNA16)", "Armato et al. 2011 (LIDC-IDRI)"],
+            "settings": dataclasses.asdict(settings),
+            "application": __version__,
+        },
+        limits=LIMITS,
+    )
+    state: Mapping[str, Tensor] = task.smooth.state_dict()
+    return export.export(state, card, out)
+
+
+LIMITS = (
+    "For research use only; not a medical device.",
+    "Trained on 830 lung-masked slices that each hold a nodule of 3 mm or more; false alarms on slices without any were "
+    "not part of the training data.",
+    "Looks at single slices; neighbouring slices are only joined afterwards.",
+    "Boxes of LUNA16 are squares whose side is a step function of the diameter: sizes come from the outline instead.",
+)
