@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -63,14 +64,14 @@ class _Held:
 
 
 def lungs_of_masked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Mask (0 or 1) that a lung-masked slice was masked with: what is above 0, its small gaps closed and holes filled."""
+    """Mask (0 or 1) that a lung-masked slice was masked with: what is above 0, gaps closed, small holes filled."""
     closed = cv2.morphologyEx((pixels > 0).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     outside = 1 - closed
     count, labels, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
     for k in range(1, count):
         if stats[k, cv2.CC_STAT_AREA] < 400:  # black air in the lungs, not the hole that the mediastinum leaves
             closed[labels == k] = 1
-    return closed
+    return np.asarray(closed, np.uint8)
 
 
 class Crops(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
@@ -115,7 +116,7 @@ def cut(
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
     half = (boxes[:, 2:] - boxes[:, :2]) / 2 * scale
     moved = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
-    return _recolour(image, mask, moved, settings, draw), moved
+    return _recolour(np.asarray(image, np.float32), mask, moved, settings, draw), moved
 
 
 def _matrix(
@@ -152,23 +153,25 @@ def _matrix(
     return np.concatenate([turn, shift[:, None]], axis=1), scale
 
 
-def _recolour(image: Gray, mask: NDArray[np.bool_], boxes: Boxes, settings: CropSettings, draw: np.random.Generator) -> Gray:
+def _recolour(
+    image: Gray, mask: NDArray[np.bool_], boxes: Boxes, settings: CropSettings, draw: np.random.Generator
+) -> Gray:
     """Gain, offset, blur or sharpening, noise; then what lies outside the lungs."""
-    image = image * draw.uniform(0.87, 1.15) + draw.uniform(-0.05, 0.05)
+    grey: NDArray[Any] = image * draw.uniform(0.87, 1.15) + draw.uniform(-0.05, 0.05)
     kernel = draw.random()
     if kernel < 0.25:
-        soft = cv2.GaussianBlur(image, (0, 0), draw.uniform(0.4, 0.8))
-        image = soft if kernel < 0.12 else image + (image - soft) * draw.uniform(0.3, 1.2)
+        soft = cv2.GaussianBlur(grey, (0, 0), draw.uniform(0.4, 0.8))
+        grey = soft if kernel < 0.12 else grey + (grey - soft) * draw.uniform(0.3, 1.2)
     if draw.random() < 0.5:
-        noise = draw.standard_normal(image.shape, np.float32) * draw.uniform(0, 0.045)
-        image = image + (cv2.GaussianBlur(noise, (0, 0), 0.7) * 1.8 if draw.random() < 0.4 else noise)
+        noise = draw.standard_normal(grey.shape, np.float32) * draw.uniform(0, 0.045)
+        grey = grey + (cv2.GaussianBlur(noise, (0, 0), 0.7) * 1.8 if draw.random() < 0.4 else noise)
     if draw.random() < settings.narrow:
         mask = _narrower(mask, boxes, int(draw.integers(1, 5)))
-    image = np.where(mask, np.clip(image, 0, 1), 0)
+    grey = np.where(mask, np.clip(grey, 0, 1), 0)
     if draw.random() < settings.background:
-        body = draw.uniform(0.62, 0.82) + draw.standard_normal(image.shape, np.float32) * draw.uniform(0, 0.04)
-        image = np.where(mask, image, np.clip(body, 0, 1))
-    return np.asarray(image, np.float32)
+        body = draw.uniform(0.62, 0.82) + draw.standard_normal(grey.shape, np.float32) * draw.uniform(0, 0.04)
+        grey = np.where(mask, grey, np.clip(body, 0, 1))
+    return np.asarray(grey, np.float32)
 
 
 def _narrower(mask: NDArray[np.bool_], boxes: Boxes, by: int) -> NDArray[np.bool_]:

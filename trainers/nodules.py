@@ -6,7 +6,6 @@ validated and exported are a running average of the trained ones.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 import time
@@ -31,7 +30,7 @@ from cadviewer.models.boxes import SMALL, default_boxes, levels, paper_levels
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.detect import Decoding, detect, repair_wrapped
 from cadviewer.models.nets import build
-from trainers import config, detection, export
+from trainers import config, export, froc, precision, run_log
 from trainers.data import luna16_slices
 from trainers.data.luna16_slices import LabelledSlice
 from trainers.nodule_crops import Crops, CropSettings, EpochSampler
@@ -128,7 +127,7 @@ class NoduleTask(lightning.LightningModule):
         images, labels, targets = batch
         logits, offsets = self.net(images.to(memory_format=torch.channels_last))
         classes = focal(logits, labels) if self.settings.loss == "focal" else mined(logits, labels)
-        boxes = box_loss(offsets, labels, targets, self.defaults)
+        boxes = box_loss(offsets, labels, targets, self.get_buffer("defaults"))
         loss = classes + self.settings.box_weight * boxes
         for key, value in (("classes", classes), ("boxes", boxes)):
             self.sums[key] = self.sums.get(key, 0.0) + float(value.detach())
@@ -207,7 +206,9 @@ def box_loss(offsets: Tensor, labels: Tensor, targets: Tensor, defaults: Tensor)
     given, truth, base = offsets[image, row].float(), targets[image, row], defaults[row]
     size = base[:, 2:] - base[:, :2]
     true_size = truth[:, 2:] - truth[:, :2]
-    wanted = torch.cat([(truth[:, :2] + truth[:, 2:] - base[:, :2] - base[:, 2:]) / 2 / size, (true_size / size).log()], 1)
+    wanted = torch.cat(
+        [(truth[:, :2] + truth[:, 2:] - base[:, :2] - base[:, 2:]) / 2 / size, (true_size / size).log()], 1
+    )
     centre = (base[:, :2] + base[:, 2:]) / 2 + given[:, :2] * size
     half = size * given[:, 2:].clamp(-4, 4).exp() / 2
     low, high = centre - half, centre + half
@@ -234,66 +235,56 @@ class TorchForward:
         return tuple(o.float().cpu().numpy() for o in outputs)
 
 
-def score_slices(
-    slices: Sequence[LabelledSlice], forward: TorchForward, decoding: Decoding
-) -> list[detection.Scored]:
+def score_slices(slices: Sequence[LabelledSlice], forward: TorchForward, decoding: Decoding) -> list[froc.Slice]:
     """Marks on whole slices, for validation while training."""
     scored = []
     for item in slices:
-        image = repair_wrapped(item.pixels()).astype(np.float32) / 255
+        image = repair_wrapped(item.pixels()).astype(np.float32) / np.float32(255)
         marks = detect([image], forward, decoding)[0]
-        scored.append(
-            detection.Scored(
-                marks.boxes, marks.scores, item.boxes, item.others, item.patient, item.image.stem, item.diameters
-            )
-        )
+        boxes, nodules, others = (np.asarray(b, float) for b in (marks.boxes, item.boxes, item.others))
+        scored.append(froc.Slice(boxes, np.asarray(marks.scores, float), nodules, others))
     return scored
 
 
-def summary(scored: Sequence[detection.Scored]) -> dict[str, float]:
-    """The figures shown while training."""
-    near = [detection.match_centre(s) for s in scored]
-    half = [detection.match_iou(s, 0.5) for s in scored]
+def summary(scored: Sequence[froc.Slice]) -> dict[str, float]:
+    """The figures shown while training: hits by IoU ≥ 0.5 (top1, ap50) and by the centre in the box (sens…)."""
+    curve = froc.froc(froc.match_slices(scored, rule="centre"))
     return {
-        "top1": float(np.mean([detection.top_one(s) for s in scored])),
-        "sens1": detection.sensitivity_at(near, 1.0),
-        "mean_sens": detection.mean_sensitivity(near),
-        "ap50": detection.average_precision(half),
+        "top1": float(precision.top1(scored).mean()),
+        "sens1": float(froc.sensitivity_at(curve, [1.0], interpolation="step")[0]),
+        "mean_sens": froc.cpm(curve, interpolation="step"),
+        "ap50": precision.average_precision(precision.rank(scored)),
     }
 
 
 class Validation(lightning.Callback):
-    """Figures on the tune fold every few epochs, one line each in `log.csv`."""
-
-    FIELDS = ("epoch", "seconds", "lr", "loss_classes", "loss_boxes", "top1", "sens1", "mean_sens", "ap50")
+    """Figures on the tune fold every few epochs, and the parts of the loss after each, for the run's log."""
 
     def __init__(self, slices: Sequence[LabelledSlice], settings: Settings, out: Path) -> None:
         self.slices, self.settings, self.out = slices, settings, out
         self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write the losses, and the figures when it is time."""
+        """Write the figures when it is time."""
         assert isinstance(pl_module, NoduleTask)
         epoch = trainer.current_epoch + 1
         steps = pl_module.sums.pop("steps", 1.0)
-        row: dict[str, Any] = {
-            "epoch": epoch,
-            "seconds": round(time.monotonic() - self.started, 1),
-            "lr": trainer.optimizers[0].param_groups[0]["lr"],
-            "loss_classes": round(pl_module.sums.pop("classes", 0.0) / steps, 5),
-            "loss_boxes": round(pl_module.sums.pop("boxes", 0.0) / steps, 5),
-        }
-        if epoch % self.settings.check_every == 0 or epoch == self.settings.epochs:
-            forward = TorchForward(pl_module.smooth, pl_module.device)
-            decoding = Decoding.of(network_config(self.settings), {"flips": "none"})
-            row |= {k: round(v, 4) for k, v in summary(score_slices(self.slices, forward, decoding)).items()}
-        path = self.out / "log.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, self.FIELDS)
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+        parts = {f"loss_{k}": round(pl_module.sums.pop(k, 0.0) / steps, 5) for k in ("classes", "boxes")}
+        if epoch % self.settings.check_every and epoch != self.settings.epochs:
+            return
+        forward = TorchForward(pl_module.smooth, pl_module.device)
+        decoding = Decoding.of(network_config(self.settings), {"flips": "none"})
+        figures = {k: round(v, 4) for k, v in summary(score_slices(self.slices, forward, decoding)).items()}
+        run_log.write(
+            self.out,
+            "tune",
+            epoch=epoch,
+            step=trainer.global_step,
+            progress=round(epoch / self.settings.epochs, 4),
+            seconds=round(time.monotonic() - self.started, 1),
+            **parts,
+            **figures,
+        )
 
 
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
@@ -312,8 +303,10 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
     lightning.seed_everything(settings.seed, verbose=False)
     train = luna16_slices.read(data, luna16_slices.TRAIN)[: settings.limit or None]
     tune = luna16_slices.read(data, luna16_slices.TUNE)[: settings.limit or None]
-    task = fit(settings, train, tune, out, last if resume else None)
-    export_run(task, settings, out, train)
+    with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
+        task = fit(settings, train, tune, out, last if resume else None)
+        card = export_run(task, settings, out, train)
+        result["card"] = str(card.folder / f"{card.name}.json")
 
 
 def fit(
@@ -336,7 +329,11 @@ def fit(
     crops = Crops(train, levels(network_config(settings)["boxes"]), crop, settings.seed)
     sampler = EpochSampler(len(crops), settings.crops or len(crops), settings.seed)
     loader: DataLoader[Any] = DataLoader(
-        crops, batch_size=settings.batch, sampler=sampler, num_workers=settings.workers, drop_last=len(sampler) > settings.batch
+        crops,
+        batch_size=settings.batch,
+        sampler=sampler,
+        num_workers=settings.workers,
+        drop_last=len(sampler) > settings.batch,
     )
     task = NoduleTask(settings, settings.epochs * len(loader))
     if settings.start_from:
@@ -360,6 +357,7 @@ def fit(
         deterministic=True,
         callbacks=[
             Validation(tune, settings, out),
+            run_log.RunLog(out),
             ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
             TQDMProgressBar(refresh_rate=20),
         ],
@@ -399,8 +397,8 @@ def export_run(task: NoduleTask, settings: Settings, out: Path, train: Sequence[
 
 LIMITS = (
     "For research use only; not a medical device.",
-    "Trained on 830 lung-masked slices that each hold a nodule of 3 mm or more; false alarms on slices without any were "
-    "not part of the training data.",
+    "Trained on 830 lung-masked slices that each hold a nodule of 3 mm or more; slices without any were not part of "
+    "the training data.",
     "Looks at single slices; neighbouring slices are only joined afterwards.",
     "Boxes of LUNA16 are squares whose side is a step function of the diameter: sizes come from the outline instead.",
 )

@@ -113,7 +113,8 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
     area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b))
-    return (shared / np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)).astype(np.float32)
+    union = np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)
+    return np.asarray(shared / union, np.float32)
 
 
 def match(

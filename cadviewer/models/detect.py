@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.models.boxes import Boxes, Level, decode, default_boxes, levels, suppress
+from cadviewer.models.boxes import Boxes, Level, decode, default_boxes, iou, levels, suppress
 from cadviewer.models.runtime import Forward, Progress, no_progress
 
 Image = NDArray[np.float32]
@@ -75,7 +75,7 @@ def repair_wrapped(image: NDArray[np.uint8], *, largest: int = 120) -> NDArray[n
     dark = (image < 150).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
     filled = image
-    rows, columns = image.shape
+    rows, columns = image.shape[0], image.shape[1]
     for k in range(1, count):
         x, y, w, h, area = stats[k]
         if area > largest or x == 0 or y == 0 or x + w == columns or y + h == rows:
@@ -98,7 +98,7 @@ def occupied(images: Sequence[Image]) -> tuple[int, int, int, int] | None:
     ys, xs = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if not len(ys):
         return None
-    rows, columns = seen.shape
+    rows, columns = images[0].shape
     return (
         max(int(ys[0]) - MARGIN, 0),
         max(int(xs[0]) - MARGIN, 0),
@@ -186,8 +186,6 @@ def _vote(
     boxes: Boxes, scores: NDArray[np.float32], view: NDArray[np.intp], decoding: Decoding, count: int
 ) -> tuple[Boxes, NDArray[np.float32]]:
     """Marks of different views that overlap become one: score-weighted mean box, summed scores over all views."""
-    from cadviewer.models.boxes import iou
-
     order = np.argsort(-scores, kind="stable")
     boxes, scores, view = boxes[order], scores[order], view[order]
     alive = np.ones(len(boxes), bool)

@@ -7,11 +7,22 @@ MobileNetV1 (arXiv 1704.04861), MobileNetV2 (1801.04381), ResNet-50 and -101 (15
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import timm
 from torch import Tensor, nn
 
 STRIDES = (2, 4, 8, 16, 32)
+
+
+class Features(Protocol):
+    """What every backbone is: a module with the widths of its maps."""
+
+    channels: tuple[int, ...]
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """(n, channels, h, w) → maps, finest first."""
+        ...
 
 
 class TimmFeatures(nn.Module):
@@ -20,14 +31,15 @@ class TimmFeatures(nn.Module):
     def __init__(self, name: str, channels_in: int, strides: Sequence[int]) -> None:
         super().__init__()
         levels = tuple(STRIDES.index(s) for s in strides)
-        body = timm.create_model(name, features_only=True, in_chans=channels_in, out_indices=levels, act_layer=nn.ReLU)
-        info = body.feature_info.get_dicts()
-        self.channels = tuple(int(i["num_chs"]) for i in info if i["reduction"] in strides)
+        body: Any = timm.create_model(
+            name, features_only=True, in_chans=channels_in, out_indices=levels, act_layer=nn.ReLU
+        )
+        info = [i for i in body.feature_info.get_dicts() if i["reduction"] in strides]
+        self.channels = tuple(int(i["num_chs"]) for i in info)
         blocks = getattr(body, "blocks", None)
         if blocks is not None:  # timm keeps the blocks after the last map; they would be dead weight in the file
-            kept = [str(i["module"]) for i in info if i["reduction"] in strides]
-            last = max(int(module.split(".")[1]) for module in kept if module.startswith("blocks"))
-            del body.blocks[last + 1 :]
+            kept = [str(i["module"]) for i in info if str(i["module"]).startswith("blocks")]
+            del body.blocks[max(int(module.split(".")[1]) for module in kept) + 1 :]
         self.body = body
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -36,17 +48,17 @@ class TimmFeatures(nn.Module):
         return maps
 
 
-def _timm(name: str) -> Callable[[int, Sequence[int]], nn.Module]:
+def _timm(name: str) -> Callable[[int, Sequence[int]], Features]:
     return lambda channels_in, strides: TimmFeatures(name, channels_in, strides)
 
 
-def _inception_v2(channels_in: int, strides: Sequence[int]) -> nn.Module:
+def _inception_v2(channels_in: int, strides: Sequence[int]) -> Features:
     from cadviewer.models.nets.inception_v2 import InceptionV2Features
 
     return InceptionV2Features(channels_in, strides)
 
 
-BACKBONES: dict[str, Callable[[int, Sequence[int]], nn.Module]] = {
+BACKBONES: dict[str, Callable[[int, Sequence[int]], Features]] = {
     "mobilenet_v1": _timm("mobilenetv1_100"),
     "mobilenet_v2": _timm("mobilenetv2_100"),
     "inception_v2": _inception_v2,
@@ -56,7 +68,7 @@ BACKBONES: dict[str, Callable[[int, Sequence[int]], nn.Module]] = {
 """Name in the settings → factory(input channels, strides)."""
 
 
-def backbone(name: str, channels_in: int, strides: Sequence[int]) -> nn.Module:
+def backbone(name: str, channels_in: int, strides: Sequence[int]) -> Features:
     """A backbone by its name; `.channels` are the widths of its maps. Raises ValueError for an unknown name."""
     if name not in BACKBONES:
         raise ValueError(f"no backbone is called {name!r}; there are: {', '.join(BACKBONES)}")

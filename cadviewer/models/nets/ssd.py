@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ class ExtraMaps(nn.Module):
         super().__init__()
         widths = [channels[-1], *EXTRAS]
         self.steps = nn.ModuleList(
-            nn.Sequential(conv(a, b // 2, 1), conv(b // 2, b, 3, 2)) for a, b in zip(widths, widths[1:], strict=False)
+            nn.Sequential(conv(a, b // 2, 1), conv(b // 2, b, 3, 2)) for a, b in pairwise(widths)
         )
         self.channels = (*channels, *EXTRAS)
 
@@ -102,10 +103,10 @@ class SSD(nn.Module):
         strides = [level.stride for level in self.levels]
         if maps == "topdown":
             self.backbone = make_backbone(backbone, channels, (2, *strides))
-            self.maps: TopDown | ExtraMaps = TopDown(self.backbone.channels, width)  # type: ignore[arg-type]
+            self.maps: TopDown | ExtraMaps = TopDown(self.backbone.channels, width)
         elif maps == "extras":
             self.backbone = make_backbone(backbone, channels, strides[:2])
-            self.maps = ExtraMaps(self.backbone.channels)  # type: ignore[arg-type]
+            self.maps = ExtraMaps(self.backbone.channels)
         else:
             raise ValueError(f"maps are 'topdown' or 'extras', not {maps!r}")
         self.scores_per_box = len(classes) + int(softmax)
@@ -118,11 +119,11 @@ class SSD(nn.Module):
 
     def _initialise(self, softmax: bool) -> None:
         for head in (*self.classifiers, *self.regressors):
-            nn.init.normal_(head.weight, std=0.01)
-            nn.init.zeros_(head.bias)
+            nn.init.normal_(head.get_parameter("weight"), std=0.01)
+            nn.init.zeros_(head.get_parameter("bias"))
         if not softmax:  # one box in a hundred is a nodule at the start (focal loss, arXiv 1708.02002 §4.1)
             for head in self.classifiers:
-                nn.init.constant_(head.bias, -math.log(99.0))
+                nn.init.constant_(head.get_parameter("bias"), -math.log(99.0))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, channels, h, w), h and w multiples of 32 → logits (n, A, C) and offsets (n, A, 4), A as in `boxes`."""
