@@ -5,7 +5,6 @@ Used by the inference worker and by the trainers alike, so that a figure in a mo
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
+from cadviewer.models import nets
 from cadviewer.models.catalogue import CardError, ModelCard, sha256_of
-from cadviewer.models.nets import NETWORKS
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Note = Callable[[str], None]
@@ -33,17 +32,17 @@ def build(card: ModelCard) -> nn.Module:
     The file is read once, and what was hashed is what is loaded. Raises CardError naming the file when the weights are
     missing, are not those of the card or do not fit, or when the card's network does not exist.
     """
-    if card.network not in NETWORKS:
-        raise CardError(f"{card.name}: no network is called {card.network!r}; there are: {', '.join(sorted(NETWORKS))}")
+    if card.network not in nets.NETWORKS:
+        known = ", ".join(sorted(nets.NETWORKS))
+        raise CardError(f"{card.name}: no network is called {card.network!r}; there are: {known}")
     try:
         content = card.weights.read_bytes()
     except OSError as error:
         raise CardError(f"{card.weights.name}: the weights cannot be read ({error.strerror})") from error
     if sha256_of(content) != card.weights_sha256:
         raise CardError(f"{card.weights.name}: not the weights that its card describes (SHA-256 differs)")
-    module, _, factory = NETWORKS[card.network].partition(":")
     try:
-        network: nn.Module = getattr(importlib.import_module(module), factory)(**card.config)
+        network = nets.build(card.network, card.config)
         state = safetensors.torch.load(content)
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except (SafetensorError, ValueError, TypeError, RuntimeError) as error:
@@ -95,18 +94,18 @@ class TorchForward:
         network: nn.Module,
         device: str | torch.device = "auto",
         *,
-        batch_size: int = 4,
+        batch_size: int | None = None,
         precision: Precision = "auto",
         note: Note = no_note,
     ) -> None:
         """`network`: its forward takes (n, channels, rows, columns) and gives a tuple of tensors (n, …). It is moved to
-        the device and put into evaluation mode."""
-        self.batch_size = batch_size
+        the device and put into evaluation mode. `batch_size`: None for 4 on the CPU and 16 on CUDA."""
         self.note = note
         self._precision = precision
         self._network = network.eval()
         chosen, why = (device, "as asked") if isinstance(device, torch.device) else choose_device(device)
         self._move(chosen, why)
+        self.batch_size = batch_size or (4 if chosen.type == "cpu" else 16)
 
     def _move(self, device: torch.device, why: str) -> None:
         self.device, self.why = device, why
