@@ -15,6 +15,7 @@ from trainers.config import ConfigError
 TRAINERS: dict[str, tuple[str, str]] = {
     "nodules": ("trainers.nodules:run", "SSD for pulmonary nodules on axial CT slices"),
     "breast": ("trainers.breast:run", "Hybrid-MT-ESTAN for breast ultrasound"),
+    "luna16": ("trainers.data.luna16:run", "LUNA16 scans and annotations → labelled slices for nodules (an import)"),
 }
 """Command → (function(config file, data, out, assignments, resume) → None, one line)."""
 

@@ -12,7 +12,8 @@ LUNA16 (Setio et al., Med Image Anal 2017;42:1, and the organisers' `noduleCADEv
   the rate is taken ("step", which never flatters). **Where a curve ends before a rate, its last sensitivity is carried
   forward**; another public implementation gives 0 there, so figures of short curves are not comparable with it.
 
-Per slice the same curve is drawn with boxes: a mark hits by overlap (IoU ≥ a limit) or with its centre in the box.
+Per slice the same curve is drawn with boxes: a mark hits by overlap (IoU ≥ a limit) or by the rule above in the plane
+(its centre nearer to the nodule's than half the longer side of the true box).
 
 A *unit* is what false alarms are counted per: a scan or a slice. Bootstraps draw whole units, or whole patients.
 """
@@ -38,6 +39,10 @@ RATES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
 
 UNKNOWN_DIAMETER_MM = 10.0
 """What the organisers' script takes for a diameter below 0."""
+
+
+IGNORED_IOU = 0.1
+"""Overlap with an ignored box from which a mark is no false alarm: it need not fit what nobody asked for."""
 
 
 def _none(columns: int) -> Floats:
@@ -116,12 +121,13 @@ def match_scans(scans: Iterable[Scan]) -> Matched:
 def match_slices(slices: Iterable[Slice], *, rule: Rule = "iou", least_iou: float = 0.5) -> Matched:
     """Compare boxes with true boxes, slice by slice. Raises ValueError for scores that are NaN.
 
-    rule: "iou": overlap of at least `least_iou`; "centre": the mark's centre lies in the true box (edges included).
+    rule: "iou": overlap of at least `least_iou`; "centre": the centres are nearer than half the true box's longer side.
+    A mark that overlaps an ignored box by 0.1 (or less, if less makes a hit) is no false alarm.
     """
     hits, ignored, scores = [], [], []
     for one in slices:
         hits.append(hit_table(one.boxes, one.nodules, rule=rule, least_iou=least_iou))
-        ignored.append(hit_table(one.boxes, one.ignored, rule=rule, least_iou=least_iou))
+        ignored.append(hit_table(one.boxes, one.ignored, rule=rule, least_iou=min(least_iou, IGNORED_IOU)))
         scores.append(_scores(one.scores, len(hits[-1])))
     return _collect(hits, ignored, scores)
 
@@ -141,9 +147,10 @@ def hit_table(boxes: ArrayLike, truth: ArrayLike, *, rule: Rule = "iou", least_i
     if rule == "iou":
         found: NDArray[np.bool_] = iou(marks, nodules) >= least_iou
         return found
-    centre = ((marks[:, :2] + marks[:, 2:]) / 2)[:, None]
-    inside: NDArray[np.bool_] = ((centre >= nodules[None, :, :2]) & (centre <= nodules[None, :, 2:])).all(axis=2)
-    return inside
+    apart = (marks[:, None, :2] + marks[:, None, 2:] - nodules[None, :, :2] - nodules[None, :, 2:]) / 2
+    radius = (nodules[:, 2:] - nodules[:, :2]).max(axis=1, initial=0.0) / 2
+    near: NDArray[np.bool_] = (apart**2).sum(axis=2) < radius**2
+    return near
 
 
 def froc(matched: Matched, units: NDArray[np.intp] | None = None) -> Curve:

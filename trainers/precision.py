@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.froc import Floats, Slice, hit_table, iou
+from trainers.froc import IGNORED_IOU, Floats, Slice, hit_table, iou
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _assign(one: Slice, least_iou: float) -> tuple[Floats, NDArray[np.bool_]]:
         if len(candidates) and candidates.max() >= least_iou:
             free[candidates.argmax()] = False
             hit[i] = True
-    dropped = hit_table(boxes, one.ignored, least_iou=least_iou).any(axis=1) & ~hit
+    dropped = hit_table(boxes, one.ignored, least_iou=min(least_iou, IGNORED_IOU)).any(axis=1) & ~hit
     return scores[~dropped], hit[~dropped]
 
 
