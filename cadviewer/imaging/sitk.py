@@ -76,7 +76,10 @@ def scan_volume(file: Path, kind: str) -> Series:
         raise InputError(f"an image of {channels} values for each pixel")
     spacing_known, place_known = _known(file, kind, header)
     shape = (size[2] if len(size) > 2 else 1, size[1], size[0])
-    geometry, backwards = _geometry(reader, shape, spacing_known, place_known)
+    try:
+        geometry, backwards = _geometry(reader, shape, spacing_known, place_known)
+    except ValueError as error:  # a spacing of zero, a singular direction: SimpleITK lets some of them pass here
+        raise InputError(str(error)) from error
     stored = np.dtype(_numpy_type(reader.GetPixelID()))
     raw = header.raw if header else None
     if raw is not None:
