@@ -46,6 +46,10 @@ class Reporter(Protocol):
 
     def step(self, done: int, total: int) -> None: ...
 
+    def seconds(self) -> float:
+        """Time spent on this job so far, without the jobs that went first."""
+        ...
+
     def note(self, text: str) -> None: ...
 
     def device(self, ready: DeviceReady) -> None: ...
@@ -174,6 +178,9 @@ class _JobReporter:
         spent = now - self._began
         left = spent / done * (total - done) if done > 0 and spent >= ESTIMATE_SECONDS else None
         self._server.send(Progressed(self._job.case_id, self._job.request_id, done, total, left))
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
 
     def note(self, text: str) -> None:
         self._server.send(Noted(self._job.case_id, self._job.request_id, one_line(text)))

@@ -7,6 +7,7 @@ place. The room is reserved before the first write, so running out is an error w
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import mmap
 import os
@@ -14,6 +15,7 @@ import re
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from math import prod
 from multiprocessing import resource_tracker
@@ -46,6 +48,7 @@ class SharedPixels:
         self._folder = folder
         self._backing: _Segment | _MappedFile | None = None
         self._handle: SharedArray | None = None
+        _owners.add(self)
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """A writable C-ordered array of zeros. What an earlier call gave is let go.
@@ -83,8 +86,7 @@ class SharedPixels:
         self.close()
 
     def __del__(self) -> None:
-        if sys is not None and not sys.is_finalizing():
-            self.close()
+        self.close()
 
 
 @contextlib.contextmanager
@@ -110,11 +112,19 @@ def attach(handle: SharedArray) -> Iterator[NDArray[Any]]:
 # ---------------------------------------------------------------------------------------------------- kinds of memory
 
 
+class _QuietMemory(SharedMemory):
+    """Without a complaint on stderr when the program ends with a view still alive."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError, BufferError):
+            self.close()
+
+
 class _Segment:
     """A named segment of shared memory that this process made and removes."""
 
     def __init__(self, size: int) -> None:
-        self._memory: SharedMemory | None = SharedMemory(create=True, size=size)
+        self._memory: SharedMemory | None = _QuietMemory(create=True, size=size)
         self.name = self._memory.name
         try:
             _reserve(SHM_FOLDER / self.name, size)
@@ -247,7 +257,15 @@ def _alive(pid: int) -> bool:
 # ------------------------------------------------------------------------------------------------------- closing, late
 
 _parked: list[_Segment | _MappedFile] = []
-_lock = threading.Lock()
+_lock = threading.RLock()  # a collection of garbage may close another one in the middle
+_owners: weakref.WeakSet[SharedPixels] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """What is still open when the program ends is removed before the resource tracker calls it a leak."""
+    for owner in list(_owners):
+        owner.close()
 
 
 def _close(backing: _Segment | _MappedFile) -> None:
@@ -276,10 +294,10 @@ def _attach_untracked(name: str) -> SharedMemory:
     Python 3.13 has a parameter for it; before, opening always registers (python/cpython#82300).
     """
     if sys.version_info >= (3, 13):
-        return SharedMemory(name, track=False)
+        return _QuietMemory(name, track=False)
     register = resource_tracker.register
     resource_tracker.register = lambda *_: None
     try:
-        return SharedMemory(name)
+        return _QuietMemory(name)
     finally:
         resource_tracker.register = register

@@ -135,3 +135,8 @@ def sha256(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sha256_of(content: bytes) -> str:
+    """SHA-256 of bytes in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

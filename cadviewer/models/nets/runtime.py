@@ -1,0 +1,158 @@
+"""Networks made ready to run: built from a model card, and computed by torch behind the seam `models.runtime.Forward`.
+
+Used by the inference worker and by the trainers alike, so that a figure in a model card is one of what `annotate` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import nn
+
+from cadviewer.models import nets
+from cadviewer.models.catalogue import CardError, ModelCard, sha256_of
+
+Precision = Literal["auto", "float32", "bfloat16"]
+Note = Callable[[str], None]
+
+
+def no_note(text: str) -> None:
+    """A Note that does nothing."""
+
+
+def build(card: ModelCard) -> nn.Module:
+    """The network of a card with its weights, in float32 on the CPU, in evaluation mode.
+
+    The file is read once, and what was hashed is what is loaded. Raises CardError naming the file when the weights are
+    missing, are not those of the card or do not fit, or when the card's network does not exist.
+    """
+    if card.network not in nets.NETWORKS:
+        known = ", ".join(sorted(nets.NETWORKS))
+        raise CardError(f"{card.name}: no network is called {card.network!r}; there are: {known}")
+    try:
+        content = card.weights.read_bytes()
+    except OSError as error:
+        raise CardError(f"{card.weights.name}: the weights cannot be read ({error.strerror})") from error
+    if sha256_of(content) != card.weights_sha256:
+        raise CardError(f"{card.weights.name}: not the weights that its card describes (SHA-256 differs)")
+    try:
+        network = nets.build(card.network, card.config)
+        state = safetensors.torch.load(content)
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    except (SafetensorError, ValueError, TypeError, RuntimeError) as error:
+        raise CardError(f"{card.weights.name}: does not fit the network {card.network} of its card") from error
+    return network.eval()
+
+
+def choose_device(asked: str = "auto") -> tuple[torch.device, str]:
+    """The device for "auto", "cpu", "cuda" or "cuda:N", and one line that says why it is this one.
+
+    A CUDA device counts only after it has computed something: old ones lack kernels, others are full or broken.
+    """
+    if asked == "cpu":
+        return torch.device("cpu"), "as asked"
+    if asked != "auto" and not asked.startswith("cuda"):
+        return torch.device("cpu"), f"there is no kind of device called {asked!r}"
+    wish = "" if asked == "auto" else f"{asked} asked for, but "
+    if not torch.cuda.is_available():
+        built = torch.version.cuda is not None
+        return torch.device("cpu"), wish + ("no CUDA device" if built else "this torch is built without CUDA")
+    try:
+        device = torch.device("cuda:0" if asked in ("auto", "cuda") else asked)
+        nn.Conv2d(1, 1, 3).to(device)(torch.zeros(1, 1, 8, 8, device=device)).sum().item()
+        return device, torch.cuda.get_device_name(device)
+    except (RuntimeError, AssertionError) as error:  # torch raises both, without kinds of their own
+        return torch.device("cpu"), f"{wish}CUDA failed: {' '.join(str(error).split())[:80]}"
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware, which makes convolutions about twice as fast as in float32.
+
+    False on CUDA, where float32 is fast enough for one case at a time and closer to the measured figures.
+    """
+    if device.type != "cpu":
+        return False
+    tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # not public so far; without them: float32
+    return any(getattr(torch.cpu, test, lambda: False)() for test in tests)
+
+
+class TorchForward:
+    """A `models.runtime.Forward` that computes with torch.
+
+    When memory gets short it halves its batch, down to single images, and then moves to the CPU; each step is told to
+    `note`. `device`, `why`, `bfloat16` and `batch_size` always say what is used now.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        device: str | torch.device = "auto",
+        *,
+        batch_size: int | None = None,
+        precision: Precision = "auto",
+        note: Note = no_note,
+    ) -> None:
+        """`network`: its forward takes (n, channels, rows, columns) and gives a tuple of tensors (n, …). It is moved to
+        the device and put into evaluation mode. `batch_size`: None for 4 on the CPU and 16 on CUDA."""
+        self.note = note
+        self._precision = precision
+        self._network = network.eval()
+        chosen, why = (device, "as asked") if isinstance(device, torch.device) else choose_device(device)
+        self._move(chosen, why)
+        self.batch_size = batch_size or (4 if chosen.type == "cpu" else 16)
+
+    def _move(self, device: torch.device, why: str) -> None:
+        self.device, self.why = device, why
+        self.bfloat16 = self._precision == "bfloat16" or (self._precision == "auto" and fast_bfloat16(device))
+        self._network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def __call__(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """See `Forward`. Raises MemoryError when one image is too much even for the CPU."""
+        parts: list[tuple[NDArray[np.float32], ...]] = []
+        begin = 0
+        while begin < len(batch):
+            part = batch[begin : begin + self.batch_size]
+            try:
+                parts.append(self._compute(part))
+                begin += len(part)
+            except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+                if not is_out_of_memory(error):
+                    raise
+                self._make_room(len(part), error)
+        return parts[0] if len(parts) == 1 else tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+    def _compute(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        kind = self.device.type
+        with (
+            torch.inference_mode(),
+            torch.autocast(kind, torch.bfloat16, enabled=self.bfloat16),
+            # The same case gives the same result, and float32 means float32.
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+        ):
+            images = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device)
+            outputs: Any = self._network(images.contiguous(memory_format=torch.channels_last))
+            return tuple(output.float().cpu().numpy() for output in outputs)
+
+    def _make_room(self, size: int, error: Exception) -> None:
+        """Use less memory from now on, or raise MemoryError."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if size > 1:
+            self.batch_size = size // 2
+            self.note(f"out of memory on {self.device}: going on with batches of {self.batch_size} instead of {size}")
+        elif self.device.type != "cpu":
+            self.note(f"out of memory on {self.device}: going on with the CPU")
+            self._move(torch.device("cpu"), f"out of memory on {self.device}")
+        else:
+            raise MemoryError("not enough memory for this model") from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch ran out of memory; on the CPU it says so in words only."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,184 @@
+"""Pixels in shared memory: what is seen where, what is left behind, what happens when there is no room."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cadviewer.imaging.series import InputError
+from cadviewer.inference import shared
+from cadviewer.inference.protocol import SharedArray
+from cadviewer.inference.shared import SharedPixels, attach, remove_abandoned
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm")
+SHAPE = (3, 4, 5)
+
+
+def segments() -> set[str]:
+    return set(os.listdir("/dev/shm")) if sys.platform == "linux" else set()
+
+
+@pytest.fixture(params=["segment", "mapped file"])
+def pixels(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SharedPixels:
+    if request.param == "mapped file":
+        monkeypatch.setattr(shared, "_segment", lambda size: None)
+    return SharedPixels(tmp_path)
+
+
+def test_an_array_is_zeros_writable_and_of_the_asked_kind(pixels: SharedPixels) -> None:
+    with pixels:
+        array = pixels.allocate(SHAPE, np.dtype(">i2"))
+        assert array.shape == SHAPE
+        assert array.dtype == np.dtype(">i2")
+        assert array.flags.c_contiguous
+        assert not array.any()
+        array[1, 2, 3] = -1024
+        with attach(pixels.handle) as seen:
+            assert seen[1, 2, 3] == -1024
+            with pytest.raises(ValueError, match="read-only"):
+                seen[0] = 1
+
+
+def _sum_of(handle: SharedArray, answers: object) -> None:
+    with attach(handle) as array:
+        answers.send((int(array.sum()), array.flags.writeable))  # type: ignore[attr-defined]
+
+
+def test_another_process_sees_the_same_values_and_does_not_take_the_memory_with_it(pixels: SharedPixels) -> None:
+    context = get_context("spawn")
+    with pixels:
+        array = pixels.allocate(SHAPE, np.dtype(np.int16))
+        array[...] = 2
+        answers, answer = context.Pipe(duplex=False)
+        child = context.Process(target=_sum_of, args=(pixels.handle, answer))
+        child.start()
+        assert answers.poll(30)
+        assert answers.recv() == (120, False)
+        child.join(10)
+        with attach(pixels.handle) as still:
+            assert still.sum() == 120
+
+
+def test_nothing_is_left_after_close(pixels: SharedPixels, tmp_path: Path) -> None:
+    before = segments()
+    pixels.allocate(SHAPE, np.dtype(np.int16))
+    assert segments() != before or list(tmp_path.iterdir())
+    handle = pixels.handle
+    pixels.close()
+    assert segments() == before
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="no longer in memory"), attach(handle):
+        pass
+    with pytest.raises(ValueError, match="no pixels"):
+        _ = pixels.handle
+    pixels.close()
+
+
+def test_a_view_outlives_close_and_the_memory_goes_with_it(pixels: SharedPixels) -> None:
+    array = pixels.allocate(SHAPE, np.dtype(np.int16))
+    array[...] = 7
+    view = array[1:, ::2].T
+    del array
+    pixels.close()
+    assert len(shared._parked) == 1
+    assert (view == 7).all()
+    del view
+    other = SharedPixels()
+    other.allocate((1,), np.dtype(np.uint8))
+    other.close()
+    assert not shared._parked
+
+
+def test_a_second_allocation_lets_the_first_go(pixels: SharedPixels, tmp_path: Path) -> None:
+    before = len(segments()) + len(list(tmp_path.iterdir()))
+    pixels.allocate(SHAPE, np.dtype(np.int16))
+    pixels.allocate(SHAPE, np.dtype(np.float32))
+    assert len(segments()) + len(list(tmp_path.iterdir())) == before + 1
+    assert pixels.handle.dtype == "<f4"
+    pixels.close()
+
+
+def test_an_owner_that_is_forgotten_leaves_nothing(pixels: SharedPixels) -> None:
+    before = segments()
+    forgotten = SharedPixels()
+    forgotten.allocate(SHAPE, np.dtype(np.int16))
+    del forgotten
+    gc.collect()
+    assert segments() == before
+
+
+def test_pixels_need_a_size_and_a_plain_type() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        SharedPixels().allocate((0, 4), np.dtype(np.int16))
+    with pytest.raises(ValueError, match="plain type"):
+        SharedPixels().allocate((4,), np.dtype(object))
+
+
+@linux
+def test_where_shared_memory_is_too_small_a_mapped_file_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.statvfs
+
+    class Small:
+        f_bavail, f_frsize = 16, 4096  # a container's /dev/shm, nearly full
+
+    monkeypatch.setattr(os, "statvfs", lambda path: Small if str(path) == "/dev/shm" else real(path))
+    with SharedPixels(tmp_path) as small:
+        small.allocate((65536,), np.dtype(np.uint8))
+        assert not small.handle.mapped
+    with SharedPixels(tmp_path) as large:
+        array = large.allocate((65537,), np.dtype(np.uint8))
+        assert large.handle.mapped
+        array[-1] = 9
+        with attach(large.handle) as seen:
+            assert seen[-1] == 9
+
+
+@linux
+def test_no_room_anywhere_is_an_error_with_a_reason_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    before = segments()
+    with SharedPixels(tmp_path) as pixels, pytest.raises(InputError, match=r"no room for these pixels \(4 MiB\)"):
+        pixels.allocate((4, 1024, 1024), np.dtype(np.uint8))
+    assert segments() == before
+    assert not list(tmp_path.iterdir())
+
+
+@linux
+def test_files_of_processes_that_died_are_removed_and_those_of_living_ones_kept(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    dead = tmp_path / f"cadviewer-{child.pid}-ab12.pixels"
+    living = tmp_path / f"cadviewer-{os.getpid()}-ab12.pixels"
+    other = tmp_path / "cadviewer-notes.pixels"
+    for path in (dead, living, other):
+        path.touch()
+    remove_abandoned(tmp_path)
+    assert not dead.exists()
+    assert living.exists()
+    assert other.exists()
+
+
+@linux
+def test_the_programs_end_is_quiet_even_with_pixels_still_open() -> None:
+    script = (
+        "import numpy as np\nfrom cadviewer.inference.shared import SharedPixels\n"
+        "p = SharedPixels()\na = p.allocate((9,), np.dtype(np.int16))\nprint(p.handle.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert not Path("/dev/shm", done.stdout.strip()).exists()
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
