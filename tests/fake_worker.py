@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -67,15 +68,18 @@ class FakeHandler:
         return Result(
             job.case_id,
             job.task,
-            Provenance(
-                "fake", job.model, "0", "0" * 64, threshold, "cpu", f"warmed {self.warmed}", job.series.series_uid
-            ),
+            Provenance("fake", job.model, "0", "0" * 64, threshold, "cpu", self._about(), job.series.series_uid),
             nodules=tuple(n for n in nodules if n.score >= threshold),
             candidates=tuple(n for n in nodules if n.score < threshold),
             breast=tuple(breast),
             warnings=(options["warning"],) if "warning" in options else (),
             seconds_infer=time.monotonic() - began,
         )
+
+    def _about(self) -> str:
+        """JSON: the models that were warmed up, and what of the heavy libraries this process has loaded."""
+        heavy = ["torch", "PySide6", "pyqtgraph", "cadviewer.gui", "cadviewer.app"]
+        return json.dumps({"warmed": self.warmed, "loaded": [name for name in heavy if name in sys.modules]})
 
     def _steps(self, options: dict[str, Any], report: Reporter) -> None:
         steps, delay = int(options.get("steps", 10)), float(options.get("delay", 0))
