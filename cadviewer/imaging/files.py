@@ -42,16 +42,25 @@ class _Found:
     claimed: set[Path] = field(default_factory=set)
 
 
-def scan(inputs: Sequence[Path], *, on_file: Callable[[int, int], None] | None = None) -> Iterator[Series | Rejected]:
+def scan(
+    inputs: Sequence[Path],
+    *,
+    on_file: Callable[[int, int], None] | None = None,
+    ignore: Callable[[Path], bool] | None = None,
+) -> Iterator[Series | Rejected]:
     """What the given files and folders hold; folders are searched recursively, every file is looked at exactly once.
 
     DICOM files are grouped into series per input given, and come after its other files. A folder of PNGs is as many
     series as it has files. An input that does not exist, or a folder without an image, gives a `Rejected` of its own.
 
     on_file: called with (files looked at, files found) after each file; what it raises ends the scan.
+    ignore: files for which it is true count as not there (a batch must not read its own results).
     """
     seen: set[str] = set()
-    listings = [(Path(given), list(_walk(Path(given), seen))) for given in inputs]
+    listings = [
+        (Path(given), [f for f in _walk(Path(given), seen) if not (ignore and isinstance(f, Path) and ignore(f))])
+        for given in inputs
+    ]
     total = sum(len(files) for _, files in listings)
     done = 0
 
@@ -141,7 +150,8 @@ def _new(path: Path, seen: set[str]) -> bool:
 
 def _scan_files(files: Sequence[Path], step: Callable[[], None]) -> Iterator[Series | Rejected]:
     heads: list[tuple[Path, bytes | Rejected]] = [(file, _head(file)) for file in files]
-    found = _Found(claimed=_claimed(heads))
+    owned = _owned(heads)
+    found = _Found(claimed={data for parts in owned.values() for data in parts})
     for file, head in heads:
         step()
         if isinstance(head, Rejected):
@@ -149,10 +159,11 @@ def _scan_files(files: Sequence[Path], step: Callable[[], None]) -> Iterator[Ser
             continue
         if file in found.claimed:
             continue
+        parts = owned.get(file, ())
         try:
-            yield from _scan_file(file, head, found)
+            yield from (replace(item, data_files=parts) if parts else item for item in _scan_file(file, head, found))
         except InputError as error:
-            yield Rejected(file, State.FAILED, str(error))
+            yield Rejected(file, State.FAILED, str(error), parts)
         except OSError as error:
             yield Rejected(file, State.FAILED, f"cannot be opened: {error.strerror or type(error).__name__}")
     if found.dicom:
@@ -171,18 +182,21 @@ def _head(file: Path) -> bytes | Rejected:
         return Rejected(file, State.FAILED, f"cannot be opened: {error.strerror}")
 
 
-def _claimed(heads: Sequence[tuple[Path, bytes | Rejected]]) -> set[Path]:
-    """Data files that belong to a header among the files: they are part of its case."""
-    claimed: set[Path] = set()
+def _owned(heads: Sequence[tuple[Path, bytes | Rejected]]) -> dict[Path, tuple[Path, ...]]:
+    """By header, the data files among the files that belong to it: they are part of its case, and of no other."""
+    there = {file for file, _ in heads}
+    owned: dict[Path, tuple[Path, ...]] = {}
     for file, head in heads:
         kind = None if isinstance(head, Rejected) else sitk.kind_of(head, file.name)
         if kind is None:
             continue
         try:
-            claimed.update(sitk.data_files(file, kind))
+            parts = tuple(p for p in dict.fromkeys(sitk.data_files(file, kind)) if p in there and p != file)
         except (InputError, OSError, ValueError):
             continue  # the header itself is reported as damaged
-    return claimed
+        owned[file] = parts
+        there.difference_update(parts)
+    return owned
 
 
 def _scan_file(file: Path, head: bytes, found: _Found) -> Iterator[Series | Rejected]:

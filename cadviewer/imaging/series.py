@@ -105,11 +105,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that gave no image, and why, in one line."""
+    """A file that gave no image, and why, in one line. data_files: others that belong to it (the .raw of a .mhd)."""
 
     source: Path
     state: State
     reason: str
+    data_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class Series:
     colour: whether an RGB image holds true colour (Doppler) and not gray values in three channels; None if unknown
         before the pixels are read.
     warnings: anything the user should know about the input, one line each.
+    data_files: files beside those of `slices` that belong to the series (the .raw of a .mhd).
     """
 
     source: Path
@@ -159,6 +161,7 @@ class Series:
     colour: bool | None = None
     not_volume: str = ""
     warnings: tuple[str, ...] = ()
+    data_files: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
