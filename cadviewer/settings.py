@@ -55,20 +55,6 @@ class Preset:
             raise ValueError(f"the width of a window must be positive, not {self.width}")
 
 
-PRESETS = (
-    Preset("Lung", 1500, -600),
-    Preset("Soft tissue", 400, 40),
-    Preset("Bone", 2500, 480),
-    Preset("Liver", 150, 90),
-    Preset("Brain", 80, 40),
-    Preset("Mediastinum", 350, 50),
-    Preset("Angio", 600, 300),
-    Preset("Wide lung", 1800, -500),
-    Preset("Full CT", 4000, 1000),
-)
-"""Windows of the keys 1 to 9."""
-
-
 @dataclass(frozen=True)
 class Settings:
     """Everything that is remembered between two starts."""
@@ -94,7 +80,7 @@ class Settings:
     interpolate: bool = _option(True, "Smooth zoom", "Interpolate between pixels when zoomed in.")
     annotations: str = _option("all", "Annotations", "What is drawn over an image.", choices=("all", "marks", "none"))
     cine_rate: float = _option(10.0, "Cine speed", "Images per second.", low=1, high=60)
-    presets: tuple[Preset, ...] = _option(PRESETS, "Window presets", "Windows of the keys 1 to 9.")
+    presets: tuple[Preset, ...] = _option((), "Window presets", "Windows of the keys 1 to 9; empty for the usual ones.")
     shortcuts: tuple[tuple[str, str], ...] = _option((), "Shortcuts", "Pairs of an action's name and its keys.")
     recent: tuple[str, ...] = _option((), "Recent", "Files and folders opened last, newest first.")
     last_folder: str = _option("", "Last folder", "Where the file dialog opens.")
