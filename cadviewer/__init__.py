@@ -1,3 +1,6 @@
 """cadviewer: a viewer with computer-aided detection for chest CT and breast ultrasound. For research use only."""
 
 __version__ = "0.1.0"
+
+NOTICE = "For research use only. Not a medical device, not for diagnosis."
+"""Said wherever results are shown or written."""

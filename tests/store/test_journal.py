@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cadviewer.store import journal as journals
@@ -21,6 +21,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text().filter(lambda k: k != "sum"), JSON))
 def test_any_json_comes_back_and_any_changed_byte_is_noticed(record: dict[str, object]) -> None:
     line = journals.encode(record)

@@ -1,0 +1,175 @@
+"""One JSON per case with everything, checked against the published schema (`resources/schema/case-1.json`)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cadviewer
+from cadviewer import NOTICE, atomic, paths
+from cadviewer.findings import BreastFinding, Estimate, Nodule, Provenance
+from cadviewer.imaging.series import Series, Volume
+from cadviewer.store.export import Format
+from cadviewer.store.report import CaseReport, mask_name, one_line, path_text
+
+SCHEMA = 1
+
+
+class ExportError(Exception):
+    """Something to be written breaks the schema: an error of this program; the message names the place."""
+
+
+def document(report: CaseReport) -> dict[str, Any]:
+    """Everything known of a case as JSON values. Coordinates as in `nodules.csv`, unknown values null."""
+    result = report.result
+    return {
+        "schema": SCHEMA,
+        "notice": NOTICE,
+        "application": f"cadviewer {cadviewer.__version__}",
+        "case": report.case,
+        "source": path_text(report.source),
+        "n_files": report.n_files,
+        "state": report.state.value,
+        "reason": one_line(report.reason),
+        "task": report.task.value if report.task else None,
+        "warnings": list(report.warnings),
+        "seconds_load": report.seconds_load,
+        "seconds_infer": result.seconds_infer if result else None,
+        "series": _series(report.series) if report.series else None,
+        "provenance": _provenance(result.provenance, report.series) if result and report.series else None,
+        "nodules": [_nodule(n, report.series) for n in result.nodules] if result else [],
+        "candidates": [_nodule(n, report.series) for n in result.candidates] if result else [],
+        "breast": [_breast(report, b) for b in result.breast] if result else [],
+    }
+
+
+def check(content: dict[str, Any]) -> None:
+    """Raises ExportError naming the place where a document breaks the schema."""
+    error = next(iter(_validator().iter_errors(content)), None)
+    if error is not None:
+        raise ExportError(f"the case's JSON breaks its schema at {error.json_path}: {one_line(error.message)[:200]}")
+
+
+def schema_path() -> Path:
+    """The published schema."""
+    return paths.resources() / "schema" / f"case-{SCHEMA}.json"
+
+
+@functools.cache
+def _validator() -> Any:
+    import jsonschema  # 0.2 s; only where JSON is written
+
+    schema = json.loads(schema_path().read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def _write_case(report: CaseReport, volume: Volume | None, folder: Path) -> None:
+    content = document(report)
+    check(content)
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    atomic.write_text(folder / f"{report.case}.json", text + "\n")
+
+
+FORMAT = Format("one JSON per case with everything, by schema", folder="json", write_case=_write_case)
+
+
+def _series(series: Series) -> dict[str, Any]:
+    geometry = series.geometry
+    return {
+        "format": series.format,
+        "modality": series.modality,
+        "study_uid": series.study_uid,
+        "series_uid": series.series_uid,
+        "frame_of_reference_uid": series.frame_of_reference_uid,
+        "images": [
+            {"sop_uid": s.sop_uid, "frame": s.frame, "instance_number": s.instance_number} for s in series.slices
+        ],
+        "shape": list(geometry.shape),
+        "channels": series.channels,
+        "hounsfield": series.hounsfield,
+        "joined_as": series.shape.value,
+        "not_volume": one_line(series.not_volume),
+        "pixel_spacing_mm": _floats(geometry.pixel_spacing),
+        "slice_spacing_mm": geometry.slice_spacing,
+        "origin_mm": _floats(geometry.origin),
+        "direction": [_floats(v) for v in geometry.direction] if geometry.direction else None,
+    }
+
+
+def _provenance(provenance: Provenance, series: Series | None) -> dict[str, Any]:
+    content = asdict(provenance)
+    content["sop_uids"] = list(provenance.sop_uids)
+    if series is not None and not provenance.sop_uids:
+        content["series_uid"] = series.series_uid
+        content["sop_uids"] = list(dict.fromkeys(s.sop_uid for s in series.slices if s.sop_uid))
+    return content
+
+
+def _nodule(nodule: Nodule, series: Series | None) -> dict[str, Any]:
+    image = series.slices[nodule.box.slice] if series else None
+    return {
+        "finding": nodule.number,
+        "sop_uid": image.sop_uid if image else "",
+        "instance_number": image.instance_number if image else None,
+        "slice": nodule.box.slice,
+        "slice_first": nodule.slice_first,
+        "slice_last": nodule.slice_last,
+        "score": float(nodule.score),
+        "boxes": [
+            {
+                "slice": b.slice,
+                "x0": float(b.x0),
+                "y0": float(b.y0),
+                "x1": float(b.x1),
+                "y1": float(b.y1),
+                "score": float(b.score),
+            }
+            for b in nodule.boxes
+        ],
+        "centre_mm": _floats(nodule.centre_mm),
+        "long_mm": _float(nodule.long_mm),
+        "short_mm": _float(nodule.short_mm),
+        "volume_mm3": _float(nodule.volume_mm3),
+        "malignancy": _estimate(nodule.malignancy),
+        "type": nodule.type,
+        "outline": None if nodule.outline is None else [[float(x), float(y)] for x, y in nodule.outline],
+    }
+
+
+def _breast(report: CaseReport, finding: BreastFinding) -> dict[str, Any]:
+    series = report.series
+    image = series.slices[min(finding.frame, len(series.slices) - 1)] if series else None
+    return {
+        "index": finding.frame,
+        "sop_uid": image.sop_uid if image else "",
+        "frame": image.frame if image else finding.frame,
+        "width": finding.size[1],
+        "height": finding.size[0],
+        "call": finding.call.value,
+        "reason": one_line(finding.reason),
+        "probability_malignant": _estimate(finding.probability),
+        "lesion_px": finding.lesion_px,
+        "long_mm": _float(finding.long_mm),
+        "short_mm": _float(finding.short_mm),
+        "mask": None if finding.mask is None else mask_name(report, finding),
+    }
+
+
+def _estimate(estimate: Estimate | None) -> dict[str, float] | None:
+    if estimate is None:
+        return None
+    return {"value": float(estimate.value), "low": float(estimate.low), "high": float(estimate.high)}
+
+
+def _float(value: float | None) -> float | None:
+    """JSON knows no infinity and no NaN: a measure that is one is unknown."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _floats(values: tuple[float, ...] | None) -> list[float | None] | None:
+    return None if values is None else [_float(v) for v in values]

@@ -1,0 +1,230 @@
+"""The folder that a batch writes into: which cases are finished, kept so that a killed run can go on.
+
+`.cadviewer/journal.jsonl` in the folder holds the options of the run and one record per finished case with its rows.
+A case's own files are written before its record, the tables are put together from the records: at any moment the
+folder can be gone on with, and the tables are the same however often the run was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from cadviewer import atomic
+from cadviewer.imaging.series import Volume
+from cadviewer.store.export import Format, load, pictures, tables
+from cadviewer.store.journal import Journal, JournalError, Record
+from cadviewer.store.report import CaseReport, CaseState
+
+STATE = ".cadviewer"
+"""Folder of the run's own state inside the results folder."""
+
+_OWN = re.compile(r"[0-9a-f]{16}(-\d{4,})?\.\w{1,8}")
+_FOLDERS = ("json", "masks", "pictures")
+
+
+class ResultsError(Exception):
+    """The results folder cannot be used this way; the message says what to do instead."""
+
+
+class Existing(StrEnum):
+    """What to do with results that are already in the folder."""
+
+    KEEP_OUT = "keep out"  # refuse to touch them
+    RESUME = "resume"
+    OVERWRITE = "overwrite"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A case in the journal. fingerprint: of its files when it was done. rows: by table, as they are written."""
+
+    case: str
+    state: CaseState
+    fingerprint: str
+    rows: Mapping[str, Sequence[Sequence[str]]]
+
+
+class ResultsFolder:
+    """A results folder held open by one run. Made by `opened` alone."""
+
+    def __init__(self, folder: Path, formats: Sequence[str], journal: Journal, finished: dict[str, Finished]) -> None:
+        self.folder = folder
+        self.finished = finished
+        self._formats: list[Format] = [load(name) for name in formats]
+        self._journal = journal
+
+    def has(self, case: str, fingerprint: str) -> bool:
+        """Whether a case need not be done again: it is finished, did not fail, and its files are as they were."""
+        found = self.finished.get(case)
+        return found is not None and found.state is not CaseState.FAILED and found.fingerprint == fingerprint
+
+    def add(self, report: CaseReport, volume: Volume | None, fingerprint: str) -> None:
+        """Write a case's files, then its record; it is finished when this returns.
+
+        Raises OSError, JournalError or `export.case_json.ExportError`; the case is then not finished.
+        """
+        pictures.write_masks(report, self.folder)
+        for each in self._formats:
+            if each.write_case is not None:
+                each.write_case(report, volume, self.folder / each.folder)
+        rows = tables.rows(report)
+        self._journal.append(
+            {
+                "type": "case",
+                "case": report.case,
+                "state": report.state.value,
+                "fingerprint": fingerprint,
+                "rows": rows,
+            }
+        )
+        self.finished[report.case] = Finished(report.case, report.state, fingerprint, rows)
+
+    def write_tables(self, cases: Collection[str] | None = None) -> None:
+        """Put the tables together from the finished cases, or from those named. Raises OSError."""
+        chosen = [f.rows for c, f in sorted(self.finished.items()) if cases is None or c in cases]
+        for each in self._formats:
+            if each.write_tables is not None:
+                each.write_tables(chosen, self.folder)
+
+
+@contextlib.contextmanager
+def opened(
+    folder: Path, options: Mapping[str, Any], formats: Sequence[str], existing: Existing
+) -> Iterator[ResultsFolder]:
+    """Hold a results folder for one run.
+
+    options: JSON values; a run goes on only with the options that it began with.
+    Raises ResultsError when it holds results and `existing` does not say what to do, when the options differ, when
+    another run is writing there, or when it cannot be written to.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            results = _open(stack, folder, options, formats, existing)
+        except atomic.LockedError:
+            raise ResultsError("another run is writing into the output folder") from None
+        except (OSError, JournalError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ResultsError(f"the output folder cannot be used: {reason}") from error
+        yield results
+
+
+def _open(
+    stack: contextlib.ExitStack, folder: Path, options: Mapping[str, Any], formats: Sequence[str], existing: Existing
+) -> ResultsFolder:
+    if existing is Existing.KEEP_OUT and holds_results(folder):
+        raise ResultsError(
+            "the output folder already holds results; go on with --resume or replace them with --overwrite"
+        )
+    state = folder / STATE
+    state.mkdir(parents=True, exist_ok=True)
+    stack.enter_context(atomic.locked(state / "lock", wait=0))
+    for place in (folder, state, *(folder / name for name in _FOLDERS)):
+        atomic.remove_temporaries(place)
+    if existing is Existing.OVERWRITE:
+        clear(folder)
+    journal = Journal(state / "journal.jsonl")
+    return ResultsFolder(folder, formats, journal, _go_on(folder, journal, options))
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether there is anything in a folder that a run would have to go on with or replace."""
+    if any((folder / name).exists() for name in tables.FORMAT.tables):
+        return True
+    return (folder / STATE / "journal.jsonl").exists() or any(True for _ in _case_files(folder))
+
+
+def is_own(path: Path, folder: Path) -> bool:
+    """Whether a path inside a results folder (both resolved) is one that a run writes."""
+    try:
+        parts = path.relative_to(folder).parts
+    except ValueError:
+        return False
+    if not parts:
+        return False
+    if parts[0] == STATE:
+        return True
+    if len(parts) == 1:
+        return (parts[0] in tables.FORMAT.tables and tables.is_ours(path)) or parts[0].endswith(atomic.TEMPORARY)
+    return len(parts) == 2 and parts[0] in _FOLDERS and _OWN.fullmatch(parts[1]) is not None
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run wrote there and nothing else. Raises ResultsError for a table that is not one of ours."""
+    for name in tables.FORMAT.tables:
+        if (folder / name).exists() and not tables.is_ours(folder / name):
+            raise ResultsError(f"{name} in the output folder was not made by this program; it is left as it is")
+    # The journal last: until then the folder is known as one of ours.
+    for path in [*_case_files(folder), *(folder / name for name in tables.FORMAT.tables)]:
+        path.unlink(missing_ok=True)
+    for name in _FOLDERS:
+        with contextlib.suppress(OSError):  # not empty: it holds somebody else's files
+            (folder / name).rmdir()
+    (folder / STATE / "journal.jsonl").unlink(missing_ok=True)
+
+
+def fingerprint(files: Sequence[Path]) -> str:
+    """Changes when one of the files does (size or time of change); "" for none, "?" where one cannot be looked at."""
+    digest = hashlib.sha256()
+    try:
+        for file in files:
+            status = os.stat(file)
+            digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+    except OSError:
+        return "?"
+    return digest.hexdigest()[:16] if files else ""
+
+
+def _case_files(folder: Path) -> Iterator[Path]:
+    for name in _FOLDERS:
+        place = folder / name
+        if place.is_dir():
+            yield from (p for p in sorted(place.iterdir()) if _OWN.fullmatch(p.name))
+
+
+def _go_on(folder: Path, journal: Journal, options: Mapping[str, Any]) -> dict[str, Finished]:
+    """The cases that are finished already; begins the journal where there is none."""
+    content, _ = journal.repair()
+    if not content.records:
+        if holds_results(folder) and journal.path.exists() and content.damaged:
+            raise ResultsError("the state of the earlier run is damaged; replace its results with --overwrite")
+        if any((folder / name).exists() for name in tables.FORMAT.tables) or any(True for _ in _case_files(folder)):
+            raise ResultsError("the results there have no state to go on from; replace them with --overwrite")
+        journal.append({"type": "options", "options": dict(options)})
+        return {}
+    first = content.records[0]
+    if first.get("type") != "options":
+        raise ResultsError("the state of the earlier run is damaged; replace its results with --overwrite")
+    _same_options(first["options"], options)
+    found = (_finished(record) for record in content.records[1:])
+    return {f.case: f for f in found if f is not None}
+
+
+def _same_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for name in sorted(set(before) | set(now)):
+        if before.get(name) != now.get(name):
+            if name == "inputs":  # paths can hold patient names: they are kept as a hash and never shown
+                raise ResultsError("the results there were made from other inputs; replace them with --overwrite")
+            raise ResultsError(
+                f"the results there were made with {name} {_shown(before.get(name))}, not {_shown(now.get(name))}; "
+                "go on with the same options, or replace them with --overwrite"
+            )
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else str(value)
+
+
+def _finished(record: Record) -> Finished | None:
+    try:
+        rows = {table: record["rows"][table] for table in tables.COLUMNS}
+        return Finished(record["case"], CaseState(record["state"]), record["fingerprint"], rows)
+    except (KeyError, ValueError, TypeError):
+        return None

@@ -1,0 +1,66 @@
+"""Pictures show the findings where they are, with the notice, at the shape that the patient has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from store_cases import breast_case, breast_finding, ct, nodule_case, ultrasound, volume
+
+from cadviewer.findings import Call
+from cadviewer.imaging.series import Volume
+from cadviewer.store.export import pictures
+
+
+def coloured(picture: pictures.Image, colour: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    return np.nonzero(np.abs(picture.astype(int) - colour).max(axis=2) < 12)
+
+
+def test_the_box_lies_on_the_nodule_with_square_pixels() -> None:
+    series = ct()
+    picture = pictures.nodule_picture(nodule_case(series), volume(series))
+    height = round(40 * 0.7 * 1024 / (40 * 0.7))
+    assert picture.shape[0] > height
+    rows, columns = coloured(picture[:height, :, :], (0, 159, 230))
+    scale_x, scale_y = 914 / 50, 1024 / 40  # 25 mm wide, 28 mm tall
+    box = nodule_case(series).result.nodules[0].box  # type: ignore[union-attr]
+    assert abs(rows.max() - box.y1 * scale_y) < 6
+    assert abs(columns.max() - box.x1 * scale_x) < 6
+    assert abs(columns.min() - box.x0 * scale_x) < 6
+
+
+def test_a_case_without_a_finding_shows_its_middle_slice_without_a_box() -> None:
+    series = ct()
+    picture = pictures.nodule_picture(nodule_case(series, ()), volume(series))
+    rows, _ = coloured(picture, (0, 159, 230))
+    assert rows.min() > 1000  # the notice alone
+
+
+def test_an_outline_follows_the_mask() -> None:
+    series = ultrasound()
+    picture = pictures.breast_picture(breast_case(series), volume(series), breast_finding())
+    rows, columns = coloured(picture[:512], (233, 180, 86))
+    scale = 1024 / 60
+    assert abs(columns.min() - 20 * scale) < 4
+    assert abs(columns.max() - 40 * scale) < 4
+    assert abs(rows.min() - 10 * scale) < 4
+    assert abs(rows.max() - 20 * scale) < 4
+
+
+def test_a_colour_image_keeps_its_colours() -> None:
+    series = replace(ultrasound(), channels=3)
+    pixels = np.zeros((1, 30, 60, 3), np.uint8)
+    pixels[..., 0] = 200  # red
+    picture = pictures.breast_picture(breast_case(series), Volume(series, pixels), breast_finding())
+    assert picture[5, 5].tolist() == [0, 0, 200]
+
+
+def test_each_frame_gets_a_picture(tmp_path: Path) -> None:
+    series = ultrasound(frames=2)
+    case = breast_case(series, breast_finding(0), breast_finding(1, Call.NO_LESION))
+    assert pictures.FORMAT.write_case is not None
+    pictures.FORMAT.write_case(case, volume(series), tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{case.case}-0000.png", f"{case.case}-0001.png"]
+    assert cv2.imread(str(tmp_path / f"{case.case}-0000.png")).shape[1] == 1024
