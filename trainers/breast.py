@@ -3,77 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
-from torchmetrics.classification import BinaryAUROC, BinaryRecall, BinarySpecificity
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.utils.data import DataLoader
 
-from cadviewer.models.breast import normalise, pad_to_square, resize
-from cadviewer.models.nets.hybrid_mt_estan import HybridMtEstan, build
+from cadviewer.findings import Task
+from cadviewer.models import catalogue
+from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.nets.hybrid_mt_estan import HybridMtEstan, build, full_config
+from cadviewer.models.nets.torch_forward import TorchForward
+from cadviewer.models.nets.torch_forward import build as build_from_card
 from trainers import config as configuration
 from trainers import run_log
-from trainers.breast_losses import paper_loss, tuned_loss
+from trainers.breast_calibrate import calibrate, observe
+from trainers.breast_training import Average, Epochs, Images, Settings, Training
 from trainers.config import ConfigError
 from trainers.data import bus_bra
-from trainers.data.augment_ultrasound import Strength, augment
-from trainers.data.ultrasound import UltrasoundCase
+from trainers.data.augment_ultrasound import Strength
+from trainers.export import export, write_card
 
-CACHE = 256  # side at which images wait in memory; augmentation cuts the network's input out of it
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run is made of.
-
-    network: preset of the network; mt_estan, swin, aaa, fuse: the ablation's switches, as in its `Config`.
-    loss: "tuned" or "paper". augmentation: "strong" or "paper".
-    minutes: wall-clock budget, 0 for none: the schedule then follows whichever of time and epochs is further on.
-    train_folds, tune_folds: official folds of BUS-BRA; fold 5 is left to `evaluate`.
-    limit: use only so many training images, 0 for all (for tests).
-    """
-
-    network: str = "compact"
-    image_size: int = 192
-    mt_estan: bool = True
-    swin: bool = True
-    aaa: str = "cat"
-    fuse: str = ""
-    pretrained: bool = False
-    loss: str = "tuned"
-    augmentation: str = "strong"
-    optimiser: str = "adamw"
-    rate: float = 2e-3
-    decay: float = 0.05
-    average: float = 0.998
-    batch: int = 16
-    epochs: int = 60
-    minutes: float = 0
-    warm_up: float = 0.05
-    class_weight: float = 0.6
-    smoothing: float = 0.1
-    positive_weight: float = 1.5
-    check_every: int = 1
-    seed: int = 1
-    threads: int = 0
-    precision: str = "bf16-mixed"
-    train_folds: tuple[int, ...] = (1, 2, 3)
-    tune_folds: tuple[int, ...] = (4,)
-    limit: int = 0
-    name: str = "breast-hybrid-mt-estan-compact"
-    version: str = "1"
-
-
+VIEWS: Mapping[str, list[dict[str, Any]]] = {
+    "one": [{}],
+    "two": [{}, {"flip": True}],
+    "four": [{}, {"flip": True}, {"zoom": 1.15}, {"flip": True, "zoom": 1.15}],
+}
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {
         "network": "paper",
@@ -93,164 +51,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class Images(Dataset[tuple[NDArray[np.float32], NDArray[np.float32], np.float32]]):
-    """Decoded cases in memory: (C, S, S) normalised image, (1, S, S) mask, label; augmented by `strength`."""
-
-    def __init__(
-        self, cases: Sequence[UltrasoundCase], size: int, channels: int, strength: Strength | None, seed: int
-    ) -> None:
-        self.size, self.channels, self.strength, self.seed = size, channels, strength, seed
-        self.epoch = 0
-        self.images, self.masks = [], []
-        self.labels = np.array([bool(c.malignant) for c in cases], np.float32)
-        for case in cases:
-            gray, mask = case.read()
-            self.images.append(resize(pad_to_square(gray)[0], CACHE))
-            self.masks.append(resize(pad_to_square(mask * np.uint8(255))[0], CACHE))
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32], np.float32]:
-        image, mask = self.images[index], (self.masks[index] > 127).astype(np.uint8)
-        if self.strength is None:
-            image, mask = resize(image, self.size), (resize(self.masks[index], self.size) > 127).astype(np.uint8)
-        else:
-            generator = np.random.default_rng((self.seed, self.epoch, index))
-            image, mask = augment(image, mask, self.size, self.strength, generator)
-        prepared = np.repeat(normalise(image)[None], self.channels, 0)
-        return prepared, mask[None].astype(np.float32), self.labels[index]
-
-
-class Average(WeightAveraging):
-    """Exponential moving average that starts quickly; counts and index tables are copied, never averaged."""
-
-    def __init__(self, decay: float) -> None:
-        def mean(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
-            if not averaged.is_floating_point():
-                return current
-            keep = min(decay, (1 + int(steps)) / (10 + int(steps)))
-            return averaged.lerp(current, 1 - keep)
-
-        super().__init__(use_buffers=True, avg_fn=mean)
-
-
-class Training(lightning.LightningModule):
-    """One optimisation of one network."""
-
-    def __init__(self, settings: Settings, network: HybridMtEstan) -> None:
-        super().__init__()
-        self.settings, self.network = settings, network
-        self.auc, self.recall, self.specificity = BinaryAUROC(), BinaryRecall(), BinarySpecificity()
-        self.dices: list[Tensor] = []
-        self.spent = 0.0  # seconds of earlier parts of a resumed run
-        self.started = time.monotonic()
-        self.sums = np.zeros(3)
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock seconds of training so far, earlier parts included."""
-        return self.spent + time.monotonic() - self.started
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["seconds"] = self.seconds
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.spent = float(checkpoint.get("seconds", 0))
-
-    def on_train_start(self) -> None:
-        self.started = time.monotonic()
-
-    def progress(self) -> float:
-        """Share of the schedule that is behind, 0…1."""
-        steps = self.global_step / max(1, int(self.trainer.estimated_stepping_batches))
-        budget = self.seconds / (self.settings.minutes * 60) if self.settings.minutes else 0
-        return min(1.0, max(steps, budget))
-
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
-        progress, warm = self.progress(), self.settings.warm_up
-        factor = progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
-        if self.settings.optimiser == "adam":
-            factor = 1.0  # the paper's constant rate
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.settings.rate * max(factor, 1e-3)
-        if self.settings.minutes and self.seconds >= self.settings.minutes * 60:
-            self.trainer.should_stop = True
-            return -1
-        return None
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        if self.settings.optimiser == "adam":
-            return torch.optim.Adam(self.network.parameters(), self.settings.rate)
-        heavy = [p for p in self.network.parameters() if p.ndim > 1]
-        light = [p for p in self.network.parameters() if p.ndim <= 1]
-        groups = [{"params": heavy, "weight_decay": self.settings.decay}, {"params": light, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, self.settings.rate)
-
-    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:
-        image, mask_true, label = batch
-        mask, logit = self.network(image.contiguous(memory_format=torch.channels_last))
-        mask, logit = mask.float(), logit.float()
-        s = self.settings
-        if s.loss == "paper":
-            parts = paper_loss(mask, logit, mask_true, label)
-        else:
-            parts = tuned_loss(
-                mask, logit, mask_true, label,
-                positive_weight=s.positive_weight, class_weight=s.class_weight, smoothing=s.smoothing,
-            )  # fmt: skip
-        self.sums += (float(parts[0].detach()), float(parts[1].detach()), 1)
-        return parts[0] + parts[1]
-
-    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> None:
-        image, mask_true, label = batch
-        mask, logit = self.network(image.contiguous(memory_format=torch.channels_last))
-        probability = torch.sigmoid(logit.float())
-        for metric in (self.auc, self.recall, self.specificity):
-            metric.update(probability, label.int())
-        found, true = (mask > 0).flatten(1), mask_true.flatten(1) > 0.5
-        self.dices.append(2 * (found & true).sum(1) / (found.sum(1) + true.sum(1)).clamp_min(1))
-
-    def on_validation_epoch_end(self) -> None:
-        dices = torch.cat(self.dices)
-        figures = {
-            "auc": float(self.auc.compute()),
-            "balanced_accuracy": float(self.recall.compute() + self.specificity.compute()) / 2,
-            "dice": float(dices.mean()),
-        }
-        for metric in (self.auc, self.recall, self.specificity):
-            metric.reset()
-        self.dices.clear()
-        self.log_dict(figures)
-        if not self.trainer.sanity_checking:
-            self._report(figures)
-
-    def _report(self, figures: Mapping[str, float]) -> None:
-        count = max(1.0, self.sums[2])
-        run_log.write(
-            Path(self.trainer.default_root_dir),
-            "tune",
-            epoch=self.current_epoch,
-            step=self.global_step,
-            progress=round(self.progress(), 4),
-            seconds=round(self.seconds, 1),
-            loss_segmentation=round(self.sums[0] / count, 4),
-            loss_classification=round(self.sums[1] / count, 4),
-            **{k: round(v, 4) for k, v in figures.items()},
-        )
-        self.sums[:] = 0
-
-
-class Epochs(lightning.Callback):
-    """Tells the training images which epoch it is, so that a resumed run augments as an unbroken one would."""
-
-    def __init__(self, images: Images) -> None:
-        self.images = images
-
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.images.epoch = trainer.current_epoch
-
-
 def make_network(settings: Settings) -> HybridMtEstan:
     """The network of a run. Raises ConfigError for settings that do not make one."""
     chosen: dict[str, Any] = {"image_size": settings.image_size, "mt_estan": settings.mt_estan, "swin": settings.swin}
@@ -261,6 +61,11 @@ def make_network(settings: Settings) -> HybridMtEstan:
         network = build(settings.network, pretrained=settings.pretrained, **chosen)
     except (ValueError, TypeError) as error:
         raise ConfigError(str(error)) from error
+    if settings.init:
+        try:
+            network.load_state_dict(build_from_card(catalogue.load(Path(settings.init))).state_dict())
+        except (catalogue.CardError, RuntimeError) as error:
+            raise ConfigError(f"init: {str(error).splitlines()[0]}") from error
     return network.to(memory_format=torch.channels_last)
 
 
@@ -277,8 +82,8 @@ def load_images(
     return Images(cases, settings.image_size, channels, strength, settings.seed)
 
 
-def train(settings: Settings, data: Path, out: Path, *, resume: bool) -> HybridMtEstan:
-    """Train into `out` (last.ckpt, log.jsonl, settings.json); the averaged network."""
+def train(settings: Settings, data: Path, out: Path, *, resume: bool) -> Training:
+    """Train into `out` (last.ckpt, log.jsonl, settings.json); what holds the averaged network."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
     lightning.seed_everything(settings.seed, verbose=False)
@@ -318,7 +123,57 @@ def train(settings: Settings, data: Path, out: Path, *, resume: bool) -> HybridM
         # Lightning's own checkpoint holds plain numbers beside the tensors; it is read by this program alone.
         weights_only=False,
     )
-    return module.network
+    return module
+
+
+LIMITS = (
+    "For research use only: no medical device.",
+    "Trained on about 1,100 images of one hospital; see the external sets for what other hospitals' images cost.",
+    "Every training image holds a lesion: images of normal breasts are recognised by a rule, not by training.",
+    "Gray B-mode images alone: no Doppler, no elastography, no clips taken as a whole.",
+    "The probability is calibrated for BUS-BRA's share of malignant lesions (about one in three).",
+)
+
+
+def ship(settings: Settings, network: HybridMtEstan, data: Path, out: Path, seconds: float) -> ModelCard:
+    """Export the averaged network into `out`, calibrate what is read back on the tune folds, and write its card."""
+    inputs = {
+        "size": network.config.image_size,
+        "channels": network.config.in_channels,
+        "views": VIEWS[settings.views],
+        "steps": "gray, zero-padded to a square, resized, less its mean and over its deviation where not black",
+    }
+    settings_dict = dataclasses.asdict(settings)
+    card = ModelCard(
+        name=settings.name,
+        version=settings.version,
+        task=Task.BREAST,
+        title="Hybrid-MT-ESTAN",
+        network="hybrid_mt_estan",
+        config=full_config(network),
+        inputs=inputs,
+        threshold=0.5,
+        weights_sha256="",
+        paper="arXiv 2308.02101",
+        default=settings.network == "compact",
+        training={
+            "sets": {"BUS-BRA": {"folds": list(settings.train_folds), "tuned on": list(settings.tune_folds)}},
+            "citations": [bus_bra.CITATION],
+            "data_licence": "BUS-BRA's own permissive licence, citation required",
+            "settings": settings_dict,
+            "seconds": round(seconds),
+        },
+        limits=LIMITS,
+    )
+    written = export(network.state_dict(), card, out)
+    forward = TorchForward(build_from_card(written))
+    folder = bus_bra.find(data)
+    assert folder is not None  # training has read it
+    seen = [observe(case, forward, inputs) for case in bus_bra.cases(folder, settings.tune_folds)]
+    threshold, calibration = calibrate(seen)
+    finished = dataclasses.replace(written, threshold=threshold, calibration=calibration)
+    write_card(finished)
+    return finished
 
 
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
@@ -326,5 +181,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
     settings = configuration.merge(Settings, PRESETS, file=file, assignments=assignments)
     out.mkdir(parents=True, exist_ok=True)
     configuration.save(settings, out / "settings.json")
-    with run_log.recorded(out, dataclasses.asdict(settings), data):
-        train(settings, data, out, resume=resume)
+    with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
+        module = train(settings, data, out, resume=resume)
+        card = ship(settings, module.network, data, out, module.seconds)
+        result["card"] = str(card.folder / f"{card.name}.json")

@@ -1,12 +1,165 @@
-"""From breast ultrasound images to findings: what goes into Hybrid-MT-ESTAN and what its outputs mean. No torch."""
+"""From breast ultrasound images to findings: what goes into Hybrid-MT-ESTAN and what its outputs mean. No torch.
+
+Each frame is cut to its B-mode region where the file names one, zero-padded to a square, resized, normalised and shown
+to the network in the card's *views* (flipped, zoomed). Mask probabilities and class logits are averaged over the views.
+
+*Probability.* The averaged logit is calibrated, p = σ(logit / temperature + bias), with both fitted on patients that
+were X well the tuning patients determine the calibration (their covariance over bootstrapped patients). It says how
+far the number itself may be off; it is not the chance of malignancy being right.
+
+*Call.* Class-conditional split conformal prediction: a class is possible when 1 − p(class) is not above the quantile
+kept for that class. One possible class is the call; two or none are `uncertain`. Of lesions of either class at most
+`alpha` are then called the other, as long as images come from where the calibration's came from.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.findings import BreastFinding, Call, Estimate
+from cadviewer.imaging.series import Series, Volume
+from cadviewer.models import scope
+from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.runtime import Forward, Progress, no_progress
+
 Gray = NDArray[np.uint8]
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BreastAnalysis:
+    """What was found in each frame, and what the reader should know of the whole, one line each."""
+
+    findings: tuple[BreastFinding, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to show an image: mirrored or not, and enlarged about its middle by `zoom`."""
+
+    flip: bool = False
+    zoom: float = 1.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the network says of one image before any call.
+
+    mask: (rows, columns) probability of lesion. logit: mean over views. spread: their standard deviation.
+    """
+
+    mask: Map
+    logit: float
+    spread: float
+
+
+def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progress = no_progress) -> BreastAnalysis:
+    """A finding for each frame of a breast ultrasound image or clip.
+
+    Raises `scope.OutOfScope` for a series that is no ultrasound at all. A frame that is none that the model knows
+    (colour, too small, blank) gets the call `out_of_scope` with the reason and no score.
+    """
+    series = volume.series
+    scope.check_ultrasound(series)
+    region = scope.bmode_region(series)
+    spacing = series.geometry.pixel_spacing
+    total = volume.pixels.shape[0]
+    findings = []
+    progress(0, total)
+    for k in range(total):
+        pixels = volume.pixels[k]
+        size = (int(pixels.shape[0]), int(pixels.shape[1]))
+        x0, y0, x1, y1 = region or (0, 0, size[1], size[0])
+        part = to_gray(pixels, series)[y0:y1, x0:x1]
+        problem = scope.frame_problem(pixels[y0:y1, x0:x1], series)
+        if problem:
+            findings.append(BreastFinding(frame=k, size=size, call=Call.OUT_OF_SCOPE, reason=problem))
+        else:
+            reading = read(part, forward, card.inputs)
+            findings.append(_finding(k, size, (x0, y0), reading, card, spacing))
+        progress(k + 1, total)
+    return BreastAnalysis(tuple(findings), _warnings(series, findings, region))
+
+
+def _warnings(series: Series, findings: Sequence[BreastFinding], region: object) -> tuple[str, ...]:
+    lines = []
+    if series.geometry.pixel_spacing is None and any(f.lesion_px for f in findings):
+        lines.append("the image is not calibrated: no millimetres")
+    if region is not None:
+        lines.append("analysed inside the B-mode region that the file names")
+    return tuple(lines)
+
+
+def _finding(
+    frame: int,
+    size: tuple[int, int],
+    corner: tuple[int, int],
+    reading: Reading,
+    card: ModelCard,
+    spacing: tuple[float, float] | None,
+) -> BreastFinding:
+    calibration = card.calibration
+    estimate = calibrated(reading.logit, reading.spread, calibration)
+    part = lesions(reading.mask, float(calibration.get("mask_threshold", 0.5)))
+    mask = np.zeros(size, np.uint8)
+    x, y = corner
+    mask[y : y + part.shape[0], x : x + part.shape[1]] = part
+    pixels = int(np.count_nonzero(part))
+    seen = pixels >= float(calibration.get("min_area", 0.0)) * part.size and pixels > 0
+    sure = seen and float(reading.mask[part > 0].mean()) >= float(calibration.get("min_confidence", 0.0))
+    call, reason = decide(estimate.value, card)
+    if not sure:
+        if estimate.value >= card.threshold:
+            call, reason = Call.UNCERTAIN, "no clear outline, but the image as a whole looks suspicious"
+        else:
+            call, reason = Call.NO_LESION, "no lesion stands out"
+            mask[:] = 0
+            pixels = 0
+    axes = axes_mm(mask, spacing) if spacing is not None and pixels else None
+    return BreastFinding(
+        frame=frame,
+        size=size,
+        call=call,
+        probability=estimate,
+        mask=mask,
+        lesion_px=pixels,
+        long_mm=axes[0] if axes else None,
+        short_mm=axes[1] if axes else None,
+        reason=reason,
+    )
+
+
+# Pixels --------------------------------------------------------------------------------------------------------------
+
+
+def to_gray(pixels: NDArray[np.generic], series: Series) -> Gray:
+    """(rows, columns) uint8, bright echoes bright, of a gray or RGB frame of any type.
+
+    Other than eight bits: by the file's own window, else from lowest to highest value.
+    """
+    values = _eight_bits(np.asarray(pixels), series)
+    if values.ndim == 3:
+        values = np.asarray(cv2.cvtColor(np.ascontiguousarray(values), cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(255 - values if series.inverted else values, np.uint8)
+
+
+def _eight_bits(values: NDArray[Any], series: Series) -> Gray:
+    if values.dtype == np.uint8:
+        return np.asarray(values, np.uint8)
+    if series.windows:
+        low, high = series.windows[0].low, series.windows[0].high
+    else:
+        low, high = float(values.min()), float(values.max())
+    scaled = (values.astype(np.float32) - low) * (255 / max(high - low, 1e-6))
+    return np.asarray(np.clip(scaled + 0.5, 0, 255), np.uint8)
 
 
 def pad_to_square(gray: Gray) -> tuple[Gray, tuple[int, int]]:
@@ -25,10 +178,137 @@ def resize(gray: Gray, size: int) -> Gray:
     return np.asarray(cv2.resize(gray, (size, size), interpolation=way), np.uint8)
 
 
-def normalise(gray: Gray) -> NDArray[np.float32]:
+def normalise(gray: Gray) -> Map:
     """Gray values less the mean of what is not black, over its deviation: another gain then gives the same input."""
     values = gray.astype(np.float32)
     seen = values[gray > 0]
     if seen.size < 16:
         return np.zeros_like(values)
     return np.asarray((values - seen.mean()) / max(float(seen.std()), 8.0), np.float32)
+
+
+def _zoomed(values: NDArray[Any], zoom: float) -> NDArray[Any]:
+    """A square array enlarged about its middle; black where nothing is."""
+    if zoom == 1:
+        return values
+    centre = (values.shape[0] - 1) / 2
+    matrix = np.array([[zoom, 0, centre * (1 - zoom)], [0, zoom, centre * (1 - zoom)]])
+    return np.asarray(cv2.warpAffine(np.ascontiguousarray(values), matrix, values.shape[::-1], flags=cv2.INTER_LINEAR))
+
+
+# The network ---------------------------------------------------------------------------------------------------------
+
+
+def views(inputs: Mapping[str, Any]) -> list[View]:
+    """The views of a card: `inputs["views"]` is a list of {"flip": bool, "zoom": float}; just the image without it."""
+    return [View(bool(v.get("flip", False)), float(v.get("zoom", 1.0))) for v in inputs.get("views", [{}])]
+
+
+def read(gray: Gray, forward: Forward, inputs: Mapping[str, Any]) -> Reading:
+    """Show one gray image to the network in all views.
+
+    inputs: `size` (side of the network's input), `channels`, `views`.
+    """
+    size, channels = int(inputs["size"]), int(inputs.get("channels", 1))
+    square, (top, left) = pad_to_square(gray)
+    small = resize(square, size)
+    shown = views(inputs)
+    batch = np.stack([normalise(_zoomed(small, v.zoom)[:, :: -1 if v.flip else 1]) for v in shown])
+    batch = np.ascontiguousarray(np.repeat(batch[:, None], channels, 1), np.float32)
+    masks: list[Map] = []
+    logits: list[NDArray[np.float32]] = []
+    while len(masks) < len(batch):
+        some = batch[len(masks) : len(masks) + max(1, forward.batch_size)]
+        mask, logit = forward(some)[:2]
+        masks.extend(mask.reshape(len(some), size, size))
+        logits.append(logit.reshape(len(some)))
+    mean = _merge(masks, shown)
+    side = square.shape[0]
+    large = np.asarray(cv2.resize(mean, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+    values = np.concatenate(logits).astype(float)
+    rows, columns = gray.shape
+    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return Reading(large[top : top + rows, left : left + columns], float(values.mean()), spread)
+
+
+def _merge(masks: Sequence[Map], shown: Sequence[View]) -> Map:
+    """Mean probability of mask logits (S, S), put back to where the image is; an enlarged view counts where it was."""
+    total, weight = np.zeros_like(masks[0]), np.zeros_like(masks[0])
+    for mask, view in zip(masks, shown, strict=True):
+        total += _zoomed(_sigmoid(mask)[:, :: -1 if view.flip else 1], 1 / view.zoom)
+        weight += _zoomed(np.ones_like(mask), 1 / view.zoom)
+    return np.asarray(total / np.maximum(weight, 1e-3), np.float32)
+
+
+def _sigmoid(x: NDArray[np.float32]) -> Map:
+    return np.asarray(1 / (1 + np.exp(-np.clip(x, -30, 30))), np.float32)
+
+
+# What it means -------------------------------------------------------------------------------------------------------
+
+
+def calibrated(logit: float, spread: float, calibration: Mapping[str, Any]) -> Estimate:
+    """Probability of malignancy with its 95 % interval, from a mean logit and its standard deviation over views.
+
+    calibration: `temperature`, `bias` and `covariance`, the 2×2 covariance of (1/temperature, bias).
+    """
+    slope = 1 / float(calibration.get("temperature", 1.0))
+    z = slope * logit + float(calibration.get("bias", 0.0))
+    (aa, ab), (_, bb) = calibration.get("covariance", ((0.0, 0.0), (0.0, 0.0)))
+    variance = aa * logit**2 + 2 * ab * logit + bb + (slope * spread) ** 2
+    reach = 1.96 * math.sqrt(max(variance, 0.0))
+    low, value, high = (1 / (1 + math.exp(-min(max(v, -30.0), 30.0))) for v in (z - reach, z, z + reach))
+    return Estimate(value, low, high)
+
+
+def decide(probability: float, card: ModelCard) -> tuple[Call, str]:
+    """The call for a lesion, and why it is uncertain. Without conformal quantiles in the card: by its threshold."""
+    conformal = card.calibration.get("conformal")
+    if not conformal:
+        return (Call.MALIGNANT if probability >= card.threshold else Call.BENIGN), ""
+    malignant = 1 - probability <= float(conformal["malignant"])
+    benign = probability <= float(conformal["benign"])
+    if malignant and not benign:
+        return Call.MALIGNANT, ""
+    if benign and not malignant:
+        return Call.BENIGN, ""
+    error = f"{float(conformal['alpha']):.0%}"
+    if benign:
+        return Call.UNCERTAIN, f"neither benign nor malignant can be ruled out at an error of {error}"
+    return Call.UNCERTAIN, f"fits neither class at an error of {error}"
+
+
+def lesions(probability: Map, threshold: float = 0.5, share: float = 0.3) -> NDArray[np.uint8]:
+    """Mask, 0 or 255, of what is above `threshold`: holes filled, pieces below `share` of the largest left out."""
+    above = (probability >= threshold).astype(np.uint8)
+    contours, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    mask = np.zeros(probability.shape, np.uint8)
+    if not contours:
+        return mask
+    filled = [np.zeros_like(mask) for _ in contours]
+    areas = []
+    for piece, contour in zip(filled, contours, strict=True):
+        cv2.drawContours(piece, [contour], -1, 255, cv2.FILLED)
+        areas.append(int(np.count_nonzero(piece)))
+    for piece, area in zip(filled, areas, strict=True):
+        if area >= share * max(areas):
+            mask |= piece
+    return mask
+
+
+def axes_mm(mask: NDArray[np.uint8], spacing: tuple[float, float]) -> tuple[float, float]:
+    """(long, short) axis in mm of the largest piece of a mask that has one; spacing: mm between (rows, columns).
+
+    Long: largest distance between two points of the outline, pixel edges included. Short: the width across it.
+    """
+    contours, _ = cv2.findContours((mask > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline = max(contours, key=cv2.contourArea).reshape(-1, 2)
+    corners = (outline[:, None] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2)
+    hull = cv2.convexHull(corners.astype(np.int32)).reshape(-1, 2) * np.array([spacing[1], spacing[0]])
+    steps = hull[:, None] - hull[None]
+    lengths = np.hypot(steps[..., 0], steps[..., 1])
+    i, j = np.unravel_index(int(lengths.argmax()), lengths.shape)
+    long = float(lengths[i, j])
+    along = (hull[j] - hull[i]) / long
+    across = hull @ np.array([-along[1], along[0]])
+    return long, float(across.max() - across.min())

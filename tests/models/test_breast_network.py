@@ -13,18 +13,6 @@ from cadviewer.models.nets import hybrid_mt_estan as h
 from cadviewer.models.nets.aaa import AnatomyAwareAttention
 from cadviewer.models.nets.estan import TABLE, EstanStream
 
-NARROW: dict[str, Any] = {
-    "image_size": 64,
-    "swin_window": 2,
-    "swin_dim": 8,
-    "swin_heads": (1, 1, 2, 2),
-    "resnet_channels": (8, 8, 16, 16),
-    "stream": (4, 4, 8, 8, 8),
-    "decoder": (8, 8, 8, 8),
-    "bottleneck": 8,
-    "classifier": (16, 8),
-}
-
 
 def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
@@ -87,24 +75,19 @@ def test_the_compact_preset_keeps_every_part_and_fits_the_repository() -> None:
     ids=str,
 )
 def test_every_ablation_runs_and_changes_the_size(switch: dict[str, Any]) -> None:
-    network = h.build("compact", **NARROW, **switch).eval()
+    network = h.build("tiny", **switch).eval()
     with torch.inference_mode():
         mask, logit = network(torch.randn(1, 1, 64, 64))
     assert mask.shape == (1, 1, 64, 64)
     assert logit.shape == (1,)
-    assert parameters(network) != parameters(h.build("compact", **NARROW))
+    assert parameters(network) != parameters(h.build("tiny"))
 
 
 def test_the_paper_layout_runs_on_a_small_scale() -> None:
     """The script's own order (fuse kernels, sparse norms, GAP-only classifier), narrow so that it runs in a test."""
-    sizes = {
-        "resnet": "basic",
-        "resnet_layers": (1, 1, 1, 1),
-        "resnet_stem": 8,
-        "swin_name": "",
-        "swin_depths": (1, 1, 1, 1),
-    }
-    network = h.HybridMtEstan(h.Config(**{**NARROW, **sizes}))
+    of_the_script = ("in_channels", "fuse", "norm", "unshuffle", "lesion_pool")
+    narrow = {k: v for k, v in h.TINY.items() if k not in of_the_script}
+    network = h.HybridMtEstan(h.Config(**narrow))
     mask, logit = network(torch.randn(2, 3, 64, 64))
     assert mask.shape == (2, 1, 64, 64)
     (mask.mean() + logit.mean()).backward()
@@ -150,7 +133,7 @@ def test_attention_keeps_odd_sizes() -> None:
 
 
 def test_a_network_is_built_again_from_what_its_card_keeps() -> None:
-    network = h.build("compact", **NARROW)
+    network = h.build("tiny")
     again = h.build(**h.full_config(network))
     assert again.config == network.config
     again.load_state_dict(network.state_dict())

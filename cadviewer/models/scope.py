@@ -1,0 +1,97 @@
+"""What an image is, as far as it matters to the models: which task it is for, or why for none. No torch.
+
+DICOM headers decide where there are any. Without one the content does, by a few measurements of gray values; what does
+not look clearly like one kind is refused with the reason, never guessed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cadviewer.findings import Task
+from cadviewer.imaging.series import Series, Shape
+
+SMALLEST = 48
+"""Shorter side in pixels below which no ultrasound image is read."""
+
+COLOURED = 0.015
+"""Share of clearly coloured pixels above which an ultrasound image counts as coloured (Doppler, elastography)."""
+
+TISSUE, COLOUR_FLOW = 1, 2
+"""DICOM region data types (PS3.3 C.8.5.5.1.2)."""
+
+
+class OutOfScope(Exception):
+    """An input that no model here knows; the message says why, in one line."""
+
+
+def check_ultrasound(series: Series) -> None:
+    """Raises OutOfScope for a series whose header or values say that it is no ultrasound image."""
+    if series.hounsfield or series.modality == "CT":
+        raise OutOfScope("this is a CT; the breast model reads B-mode ultrasound")
+    if series.modality not in ("", "US", "IVUS", "OT", "SC", "XC"):
+        raise OutOfScope(f"modality {series.modality}; the breast model reads B-mode ultrasound")
+    if series.shape is Shape.VOLUME and not series.modality:
+        raise OutOfScope("this is a volume; the breast model reads B-mode ultrasound images")
+
+
+def bmode_region(series: Series) -> tuple[int, int, int, int] | None:
+    """(x0, y0, x1, y1) of the file's only B-mode region; None where it names none.
+
+    Raises OutOfScope when the file shows colour flow, or several B-mode regions (a split screen).
+    """
+    kinds = [r[4] for r in series.ultrasound_regions]
+    if COLOUR_FLOW in kinds:
+        raise OutOfScope("colour Doppler; the breast model reads B-mode ultrasound")
+    tissue = [r[:4] for r in series.ultrasound_regions if r[4] == TISSUE]
+    if len(tissue) > 1:
+        raise OutOfScope("a split screen with several B-mode images; open one of them alone")
+    if kinds and not tissue:
+        raise OutOfScope("no B-mode region in this ultrasound image")
+    if not tissue:
+        return None
+    rows, columns = series.geometry.shape[1:]
+    x0, y0, x1, y1 = tissue[0]
+    x0, y0, x1, y1 = max(0, x0), max(0, y0), min(columns, x1), min(rows, y1)
+    return (x0, y0, x1, y1) if x1 - x0 >= SMALLEST and y1 - y0 >= SMALLEST else None
+
+
+def coloured_share(pixels: NDArray[Any]) -> float:
+    """Share of clearly coloured pixels in an RGB image (0 for a gray one)."""
+    if pixels.ndim != 3:
+        return 0.0
+    values = pixels[..., :3].astype(np.int16)
+    return float(np.mean(values.max(2) - values.min(2) > 40))
+
+
+def frame_problem(pixels: NDArray[Any], series: Series) -> str:
+    """Why the breast model does not read this frame, in one line; "" if it does."""
+    rows, columns = pixels.shape[:2]
+    if min(rows, columns) < SMALLEST:
+        return f"{columns}×{rows} pixels are too few"
+    if coloured_share(pixels) > COLOURED:
+        return "coloured (Doppler, elastography or a photograph); the breast model reads gray B-mode images"
+    gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    if float(np.std(gray)) < 2:
+        return "the image is blank"
+    return ""
+
+
+def task_for(series: Series, pixels: NDArray[Any] | None) -> Task:
+    """The task a series is for. pixels: of its middle image, (rows, columns) or (rows, columns, 3), None if not read.
+
+    Raises OutOfScope with the reason when unsure.
+    """
+    if series.hounsfield or series.modality == "CT":
+        return Task.NODULES
+    if series.modality == "US":
+        bmode_region(series)
+        problem = frame_problem(pixels, series) if pixels is not None else ""
+        if problem:
+            raise OutOfScope(problem)
+        return Task.BREAST
+    raise OutOfScope("neither a CT nor an ultrasound image, as far as it shows; choose the task yourself")

@@ -1,0 +1,245 @@
+"""From pixels to breast findings, with networks made of NumPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cadviewer.findings import Call, Task
+from cadviewer.imaging.geometry import Geometry
+from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
+from cadviewer.models import breast, scope
+from cadviewer.models.catalogue import ModelCard
+
+Array = NDArray[Any]
+
+
+def card(calibration: Mapping[str, Any] | None = None, **inputs: Any) -> ModelCard:
+    return ModelCard(
+        name="fake",
+        version="1",
+        task=Task.BREAST,
+        title="",
+        network="",
+        config={},
+        inputs={"size": 64, "channels": 1, **inputs},
+        threshold=0.5,
+        weights_sha256="",
+        calibration=calibration or {},
+    )
+
+
+def volume(pixels: Array, **changes: Any) -> Volume:
+    frames = pixels if pixels.ndim == 4 or (pixels.ndim == 3 and pixels.shape[-1] != 3) else pixels[None]
+    geometry = Geometry(frames.shape[:3], pixel_spacing=changes.pop("pixel_spacing", None))
+    file = Path("image.png")
+    series = Series(
+        source=file,
+        format="image",
+        slices=tuple(SliceInfo(file, frame=k) for k in range(len(frames))),
+        geometry=geometry,
+        shape=Shape.IMAGE if len(frames) == 1 else Shape.STACK,
+        dtype=frames.dtype,
+        channels=3 if frames.ndim == 4 else 1,
+        **changes,
+    )
+    return Volume(series, frames)
+
+
+class Bright:
+    """A network that takes what is brighter than average for a lesion, and one logit for all."""
+
+    def __init__(self, logit: float = 2.0, batch_size: int = 8) -> None:
+        self.logit, self.batch_size = logit, batch_size
+        self.batches: list[int] = []
+
+    def __call__(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        self.batches.append(len(batch))
+        return np.where(batch > 1.5, 8.0, -8.0).astype(np.float32), np.full(len(batch), self.logit, np.float32)
+
+
+def scene(rows: int = 80, columns: int = 120) -> tuple[Array, Array]:
+    """A gray image with a bright rectangle, and where it is."""
+    image = np.random.default_rng(0).integers(40, 60, (rows, columns)).astype(np.uint8)
+    truth = np.zeros((rows, columns), bool)
+    truth[20:50, 60:100] = True
+    image[truth] = 220
+    return image, truth
+
+
+def dice(a: Array, b: Array) -> float:
+    return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
+
+
+@pytest.mark.parametrize("shape", [(80, 120), (120, 110), (301, 222)])
+@pytest.mark.parametrize("zoom", [1.0, 1.2])
+def test_the_mask_lies_where_the_lesion_is_whatever_the_shape_and_views(shape: tuple[int, int], zoom: float) -> None:
+    image, truth = scene(*shape)
+    seen = [{}, {"flip": True}, {"zoom": zoom}, {"flip": True, "zoom": zoom}]
+    found = breast.assess(volume(image), Bright(), card(size=128, views=seen)).findings[0]
+    assert found.mask is not None
+    assert found.mask.shape == image.shape
+    assert set(np.unique(found.mask)) == {0, 255}
+    assert dice(found.mask > 0, truth) > 0.9
+    assert found.lesion_px == int((found.mask > 0).sum())
+    assert found.size == shape
+
+
+def test_a_lesion_at_the_border_survives_an_enlarged_view() -> None:
+    image, _ = scene()
+    image[:] = 50
+    image[30:60, :14] = 220
+    found = breast.assess(volume(image), Bright(), card(size=120, views=[{}, {"zoom": 1.3}])).findings[0]
+    assert found.mask is not None
+    assert found.mask[45, 2] == 255
+
+
+def test_gray_stored_as_rgb_gives_the_same_as_gray() -> None:
+    image, _ = scene()
+    one = breast.assess(volume(image), Bright(), card()).findings[0]
+    three = breast.assess(volume(np.repeat(image[..., None], 3, 2)), Bright(), card()).findings[0]
+    assert one.mask is not None
+    assert three.mask is not None
+    assert np.array_equal(one.mask, three.mask)
+
+
+def test_sixteen_bits_and_inverted_values_are_read_alike() -> None:
+    image, truth = scene()
+    wide = volume(image.astype(np.uint16) * 200)
+    dark = volume(255 - image, inverted=True)
+    for case in (wide, dark):
+        found = breast.assess(case, Bright(), card()).findings[0]
+        assert found.mask is not None
+        assert dice(found.mask > 0, truth) > 0.85
+
+
+def test_millimetres_only_where_the_image_is_calibrated() -> None:
+    image, _ = scene()
+    unknown = breast.assess(volume(image), Bright(), card(size=240))
+    assert unknown.findings[0].long_mm is None
+    assert any("no millimetres" in w for w in unknown.warnings)
+    known = breast.assess(volume(image, pixel_spacing=(0.1, 0.2)), Bright(), card(size=240)).findings[0]
+    assert known.long_mm is not None
+    assert known.short_mm is not None
+    assert known.long_mm == pytest.approx(math.hypot(30 * 0.1, 40 * 0.2), rel=0.08)
+
+
+def test_axes_of_a_bar_are_its_length_and_width() -> None:
+    mask = np.zeros((50, 50), np.uint8)
+    mask[10:12, 5:45] = 255
+    long, short = breast.axes_mm(mask, (0.5, 0.5))
+    assert long == pytest.approx(0.5 * math.hypot(40, 2))
+    assert short == pytest.approx(
+        2 * 0.5 * 40 * 2 / math.hypot(40, 2), rel=0.01
+    )  # the rectangle seen along its diagonal
+
+
+def test_small_pieces_and_holes_are_cleaned_but_a_second_lesion_stays() -> None:
+    probability = np.zeros((60, 60), np.float32)
+    probability[5:25, 5:25] = 0.9
+    probability[10:14, 10:14] = 0.1
+    probability[35:50, 35:50] = 0.9
+    probability[55:57, 3:5] = 0.9
+    mask = breast.lesions(probability)
+    assert mask[12, 12] == 255
+    assert mask[40, 40] == 255
+    assert mask[56, 4] == 0
+
+
+def test_temperature_and_bias_make_the_probability_and_its_interval() -> None:
+    calibration = {"temperature": 2.0, "bias": -1.0, "covariance": [[0.04, 0.0], [0.0, 0.09]]}
+    estimate = breast.calibrated(3.0, 0.5, calibration)
+    deviation = math.sqrt(0.04 * 9 + 0.09 + 0.25**2)
+    assert estimate.value == pytest.approx(1 / (1 + math.exp(-0.5)))
+    assert estimate.high == pytest.approx(1 / (1 + math.exp(-(0.5 + 1.96 * deviation))))
+    assert estimate.low == pytest.approx(1 / (1 + math.exp(-(0.5 - 1.96 * deviation))))
+
+
+@pytest.mark.parametrize(("probability", "call"), [(0.9, Call.MALIGNANT), (0.5, Call.UNCERTAIN), (0.1, Call.BENIGN)])
+def test_the_call_is_the_one_class_that_conformal_prediction_leaves(probability: float, call: Call) -> None:
+    quantiles = {"conformal": {"alpha": 0.1, "malignant": 0.7, "benign": 0.6}}
+    said, reason = breast.decide(probability, card(quantiles))
+    assert said is call
+    assert bool(reason) is (call is Call.UNCERTAIN)
+
+
+def test_a_probability_that_fits_neither_class_is_uncertain_too() -> None:
+    said, reason = breast.decide(0.5, card({"conformal": {"alpha": 0.1, "malignant": 0.3, "benign": 0.3}}))
+    assert said is Call.UNCERTAIN
+    assert "neither class" in reason
+
+
+def test_nothing_found_is_said_so_and_a_suspicious_image_without_outline_is_uncertain() -> None:
+    image, _ = scene()
+    image[:] = np.random.default_rng(1).integers(40, 60, image.shape)
+    none = breast.assess(volume(image), Bright(-2), card({"min_area": 0.05})).findings[0]
+    assert none.call is Call.NO_LESION
+    assert none.lesion_px == 0
+    assert none.mask is not None
+    assert not none.mask.any()
+    doubt = breast.assess(volume(image), Bright(2), card({"min_area": 0.05})).findings[0]
+    assert doubt.call is Call.UNCERTAIN
+    assert "outline" in doubt.reason
+
+
+def test_every_frame_of_a_clip_is_read_and_can_be_cancelled_between() -> None:
+    image, _ = scene()
+    steps: list[tuple[int, int]] = []
+    clip = volume(np.stack([image, image[:, ::-1], image]))
+    analysis = breast.assess(clip, Bright(), card(), progress=lambda a, b: steps.append((a, b)))
+    assert [f.frame for f in analysis.findings] == [0, 1, 2]
+    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+    def cancel(done: int, total: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    network = Bright()
+    with pytest.raises(KeyboardInterrupt):
+        breast.assess(clip, network, card(), progress=cancel)
+    assert len(network.batches) == 1
+
+
+def test_views_are_given_in_the_batches_that_the_network_wants() -> None:
+    image, _ = scene()
+    network = Bright(batch_size=3)
+    breast.assess(volume(image), network, card(views=[{}, {"flip": True}, {"zoom": 1.1}, {"zoom": 1.2}]))
+    assert network.batches == [3, 1]
+
+
+def test_a_ct_given_as_breast_is_out_of_scope_with_a_clear_message() -> None:
+    pixels = np.full((1, 64, 64), -500, np.int16)
+    with pytest.raises(scope.OutOfScope, match="this is a CT"):
+        breast.assess(volume(pixels, modality="CT", hounsfield=True), Bright(), card())
+
+
+def test_coloured_small_and_blank_frames_get_no_score() -> None:
+    image, _ = scene()
+    doppler = np.repeat(image[..., None], 3, 2)
+    doppler[20:50, 20:60] = (200, 30, 30)
+    for pixels, word in ((doppler, "coloured"), (image[:20, :20], "too few"), (np.full_like(image, 9), "blank")):
+        found = breast.assess(volume(pixels), Bright(), card()).findings[0]
+        assert found.call is Call.OUT_OF_SCOPE
+        assert word in found.reason
+        assert found.probability is None
+        assert found.mask is None
+
+
+def test_only_the_region_that_the_file_calls_b_mode_is_read() -> None:
+    image, truth = scene()
+    framed = np.zeros((200, 300), np.uint8)
+    framed[:30] = 255  # a bright panel of the machine
+    framed[60:140, 100:220] = image
+    found = breast.assess(
+        volume(framed, modality="US", ultrasound_regions=((100, 60, 220, 140, 1),)), Bright(), card(size=120)
+    ).findings[0]
+    assert found.mask is not None
+    assert found.mask.shape == framed.shape
+    assert not found.mask[:60].any()
+    assert dice(found.mask[60:140, 100:220] > 0, truth) > 0.9

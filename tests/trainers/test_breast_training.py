@@ -1,0 +1,133 @@
+"""Training, resuming, calibrating and measuring on drawn images in the layout of BUS-BRA."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cadviewer.models import catalogue
+from cadviewer.models.nets.torch_forward import build
+from trainers import breast, evaluate_breast
+from trainers.breast_calibrate import Observation, calibrate, conformal_quantile, fit_platt
+from trainers.config import ConfigError
+
+TINY = ["network=tiny", "image_size=64", "limit=8", "batch=4", "threads=1", "views=two", "precision=32-true"]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty images of discs (benign) and stars (malignant), eight of each official fold."""
+    folder = tmp_path_factory.mktemp("bus")
+    (folder / "Images").mkdir()
+    (folder / "Masks").mkdir()
+    generator = np.random.default_rng(0)
+    rows, folds = ["ID,Case,Histology,Pathology,BIRADS,Device,Width,Height,Side,BBOX"], ["ID,Pathology,kFold"]
+    for k in range(40):
+        malignant = k % 3 == 0
+        mask = np.zeros((72, 96), np.uint8)
+        cv2.circle(mask, (48, 36), int(generator.integers(8, 20)), 255, cv2.FILLED)
+        noise = generator.integers(60, 120, mask.shape)
+        cv2.imwrite(
+            str(folder / "Images" / f"bus_{k:04d}-l.png"), np.where(mask > 0, noise // 3, noise).astype(np.uint8)
+        )
+        cv2.imwrite(str(folder / "Masks" / f"mask_{k:04d}-l.png"), mask)
+        kind = "malignant" if malignant else "benign"
+        rows.append(f'bus_{k:04d}-l,{k},x,{kind},3,Machine,96,72,left,"[0,0,1,1]"')
+        folds.append(f"bus_{k:04d}-l,{kind},{k % 5 + 1}")
+    (folder / "bus_data.csv").write_text("\n".join(rows), encoding="utf-8")
+    (folder / "5-fold-cv.csv").write_text("\n".join(folds), encoding="utf-8")
+    return folder
+
+
+def lines(out: Path, kind: str) -> list[dict[str, object]]:
+    every = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [line for line in every if line["kind"] == kind]
+
+
+def test_a_run_trains_resumes_exports_and_is_measured(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    breast.run(None, drawn, out, [*TINY, "epochs=1"], False)
+    assert lines(out, "tune")[-1]["step"] == 2
+    breast.run(None, drawn, out, [*TINY, "epochs=2"], True)
+    assert [line["step"] for line in lines(out, "tune")] == [2, 4]  # the second part went on where the first ended
+    card = catalogue.load(out / "breast-hybrid-mt-estan-compact.json")
+    assert card.training["sets"]["BUS-BRA"] == {"folds": [1, 2, 3], "tuned on": [4]}
+    assert card.calibration["tune_images"] == 8
+    assert card.weights.stat().st_size < 25_000_000
+    build(card)
+    figures = evaluate_breast.evaluate(card, drawn, tmp_path, split="test", device="cpu")
+    assert figures["BUS-BRA fold 5"]["images"] == 8
+    assert len((tmp_path / "images.csv").read_text().splitlines()) == 9
+
+
+def test_a_model_with_other_weights_than_its_card_says_is_refused(drawn: Path, tmp_path: Path) -> None:
+    breast.run(None, drawn, tmp_path, [*TINY, "epochs=1"], False)
+    card = catalogue.load(tmp_path / "breast-hybrid-mt-estan-compact.json")
+    with card.weights.open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(catalogue.CardError, match="not the file"):
+        build(card)
+
+
+def test_a_setting_that_makes_no_network_is_named(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="image_size"):
+        breast.run(None, drawn, tmp_path, ["image_size=100"], False)
+
+
+def test_data_without_the_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="BUS-BRA is not here"):
+        breast.run(None, tmp_path, tmp_path / "out", TINY, False)
+
+
+def test_calibration_finds_the_temperature_and_bias_that_made_the_labels() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(0, 3, 20_000)
+    labels = (generator.random(20_000) < 1 / (1 + np.exp(-(logits / 2 - 0.7)))).astype(float)
+    slope, bias = fit_platt(logits, labels)
+    assert slope == pytest.approx(0.5, abs=0.02)
+    assert bias == pytest.approx(-0.7, abs=0.05)
+
+
+def test_the_conformal_quantile_counts_one_more_than_it_has_seen() -> None:
+    scores = np.arange(1, 20) / 20  # 19 scores: ⌈20 · 0.9⌉ = 18th smallest
+    assert conformal_quantile(scores, 0.1) == pytest.approx(0.90)
+    assert conformal_quantile(scores[:5], 0.1) == 1.0
+
+
+def test_conformal_calls_keep_their_promise_on_fresh_images() -> None:
+    generator = np.random.default_rng(1)
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = generator.random(n) < 0.4
+        return generator.normal(np.where(labels, 1.0, -1.0), 1.2), labels
+
+    logits, labels = draw(600)
+    seen = [Observation(z, bool(y), str(i), 0.9, 0.1) for i, (z, y) in enumerate(zip(logits, labels, strict=True))]
+    _, calibration = calibrate(seen, rounds=20)
+    logits, labels = draw(20_000)
+    p = 1 / (1 + np.exp(-(logits / calibration["temperature"] + calibration["bias"])))
+    missed = (1 - p > calibration["conformal"]["malignant"])[labels].mean()
+    assert missed == pytest.approx(0.1, abs=0.04)
+
+
+def test_auc_counts_pairs_and_half_of_ties() -> None:
+    label = np.array([True, True, False, False])
+    assert evaluate_breast.auc(np.array([0.9, 0.4, 0.4, 0.1]), label) == pytest.approx(3.5 / 4)
+    assert math.isnan(evaluate_breast.auc(np.array([1.0]), np.array([True])))
+
+
+def test_calibration_error_is_the_gap_between_said_and_seen() -> None:
+    said = np.array([0.9] * 10 + [0.1] * 10)
+    seen = np.array([True] * 7 + [False] * 3 + [False] * 10)
+    assert evaluate_breast.calibration_error(said, seen) == pytest.approx((0.2 + 0.1) / 2)
+
+
+def test_sensitivity_at_a_fixed_specificity() -> None:
+    score = np.array([0.1, 0.2, 0.3, 0.4, 0.9, 0.95, 0.35, 0.05])
+    label = np.array([False, False, False, False, True, True, True, True])
+    assert evaluate_breast.at_fixed(score, label, 0.75) == pytest.approx(0.5)

@@ -1,0 +1,106 @@
+"""What a breast card needs beyond weights, fitted on the tune fold alone: calibration, threshold, conformal cuts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from cadviewer.models import breast
+from cadviewer.models.runtime import Forward
+from trainers.data.ultrasound import UltrasoundCase
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One tune image: averaged logit, truth, patient, and the mask's mean probability inside and share of the image."""
+
+    logit: float
+    malignant: bool
+    patient: str
+    confidence: float
+    area: float
+
+
+def fit_platt(logits: Floats, labels: Floats) -> tuple[float, float]:
+    """(slope, bias) of p = σ(slope · logit + bias) with the least log loss; temperature is 1/slope.
+
+    A bias beside the temperature is needed because training weighs malignant images up. The fit is that of Platt
+    (1999), with his targets a little inside 0 and 1.
+    """
+    positive, negative = float(labels.sum()), float(len(labels) - labels.sum())
+    target = np.where(labels > 0.5, (positive + 1) / (positive + 2), 1 / (negative + 2))
+
+    def loss(v: Floats) -> float:
+        z = np.exp(v[0]) * logits + v[1]
+        return float(np.mean(np.logaddexp(0, z) - target * z))
+
+    found = minimize(loss, np.zeros(2), method="BFGS").x
+    return math.exp(found[0]), float(found[1])
+
+
+def conformal_quantile(scores: Floats, alpha: float) -> float:
+    """The ⌈(n + 1)(1 − α)⌉-th smallest of n nonconformity scores; 1 when n is too small to promise α."""
+    rank = math.ceil((len(scores) + 1) * (1 - alpha))
+    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else 1.0
+
+
+def balanced_accuracy(probability: Floats, labels: Floats, threshold: float) -> float:
+    """Mean of sensitivity and specificity at a threshold; one half where a class is missing."""
+    if labels.min() == labels.max():
+        return 0.5
+    called = probability >= threshold
+    return float((called[labels > 0.5].mean() + (~called)[labels < 0.5].mean()) / 2)
+
+
+def calibrate(
+    observations: Sequence[Observation], *, alpha: float = 0.1, rounds: int = 200, seed: int = 0
+) -> tuple[float, dict[str, Any]]:
+    """(threshold, calibration for the card) from the tune fold. alpha: promised error of a conformal call per class."""
+    logits = np.array([o.logit for o in observations])
+    labels = np.array([float(o.malignant) for o in observations])
+    slope, bias = fit_platt(logits, labels)
+    probability = 1 / (1 + np.exp(-(slope * logits + bias)))
+    names, groups = np.unique([o.patient for o in observations], return_inverse=True)
+    rows = [np.flatnonzero(groups == g) for g in range(len(names))]
+    generator = np.random.default_rng(seed)
+    grid = np.linspace(0.1, 0.9, 81)
+    fits, accuracies = [], np.zeros(len(grid))
+    for _ in range(rounds):
+        drawn = np.concatenate([rows[i] for i in generator.integers(0, len(rows), len(rows))])
+        fits.append(fit_platt(logits[drawn], labels[drawn]))
+        accuracies += [balanced_accuracy(probability[drawn], labels[drawn], t) for t in grid]
+    confidence = np.array([o.confidence for o in observations])
+    area = np.array([o.area for o in observations])
+    calibration = {
+        "temperature": 1 / slope,
+        "bias": bias,
+        "covariance": np.cov(np.array(fits).T).tolist(),
+        "conformal": {
+            "alpha": alpha,
+            "malignant": conformal_quantile(1 - probability[labels > 0.5], alpha),
+            "benign": conformal_quantile(probability[labels < 0.5], alpha),
+        },
+        # Every tune image holds a lesion: half a percent of them may be missed, and nothing half as small is believed.
+        "min_confidence": float(np.quantile(confidence[area > 0], 0.005)),
+        "min_area": float(area[area > 0].min() / 2),
+        "tune_patients": len(names),
+        "tune_images": len(observations),
+    }
+    return float(grid[int(accuracies.argmax())]), calibration
+
+
+def observe(case: UltrasoundCase, forward: Forward, inputs: Mapping[str, Any]) -> Observation:
+    """What the network says of one case, by the code that `annotate` uses."""
+    gray, _ = case.read()
+    reading = breast.read(gray, forward, inputs)
+    mask = breast.lesions(reading.mask) > 0
+    confidence = float(reading.mask[mask].mean()) if mask.any() else 0.0
+    return Observation(reading.logit, bool(case.malignant), case.patient, confidence, float(mask.mean()))
