@@ -89,8 +89,8 @@ def calibrate(
             "benign": conformal_quantile(probability[labels < 0.5], alpha),
         },
         # Every tune image holds a lesion: half a percent of them may be missed, and nothing half as small is believed.
-        "min_confidence": float(np.quantile(confidence[area > 0], 0.005)),
-        "min_area": float(area[area > 0].min() / 2),
+        "min_confidence": float(np.quantile(confidence[area > 0], 0.005)) if area.any() else 0.0,
+        "min_area": float(area[area > 0].min() / 2) if area.any() else 0.0,
         "tune_patients": len(names),
         "tune_images": len(observations),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
+from cadviewer.models import nets
 from cadviewer.models.catalogue import CardError, ModelCard, sha256
-from cadviewer.models.nets import NETWORKS
 
 
 def build(card: ModelCard) -> nn.Module:
@@ -20,13 +19,12 @@ def build(card: ModelCard) -> nn.Module:
 
     Raises CardError when its network is unknown, its weights are not those of the card, or do not fit.
     """
-    if card.network not in NETWORKS:
-        raise CardError(f"{card.name}: no network is called {card.network!r}; there are: {', '.join(NETWORKS)}")
+    if card.network not in nets.NETWORKS:
+        raise CardError(f"{card.name}: no network is called {card.network!r}; there are: {', '.join(nets.NETWORKS)}")
     try:
         if sha256(card.weights) != card.weights_sha256:
             raise CardError(f"{card.name}: {card.weights.name} is not the file that its card describes")
-        module, _, factory = NETWORKS[card.network].partition(":")
-        network: nn.Module = getattr(importlib.import_module(module), factory)(**card.config)
+        network = nets.build(card.network, card.config)
         network.load_state_dict(
             {k: v.float() if v.is_floating_point() else v for k, v in load_file(card.weights).items()}
         )
