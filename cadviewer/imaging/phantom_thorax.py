@@ -55,11 +55,13 @@ class Body:
 
 def ellipse(x: Array, y: Array, a: float | Array, b: float | Array, power: float = 2.0) -> Array:
     """Signed distance, nearly, to a superellipse around 0 with half axes a and b."""
+    tiny = np.float32(1e-3)  # keeps the middle finite; everything stays in 32 bits
     if power == 2:
         f = np.sqrt((x / a) ** 2 + (y / b) ** 2)
     else:
         f = (np.abs(x / a) ** power + np.abs(y / b) ** power) ** np.float32(1 / power)
-    return np.asarray(np.sqrt(x * x + y * y) * (1 - 1 / np.maximum(f, 1e-3)) - (f < 1e-3) * b, np.float32)
+    reach = np.sqrt(x * x + y * y) + tiny
+    return np.asarray(reach - reach / (f + tiny / b), np.float32)
 
 
 def cage(x: Array, y: Array, z: float | Array, body: Body) -> Array:
@@ -136,7 +138,9 @@ class Slicer:
         self._ribs(image, z, wall)
         blend(image, wall, HU["fat"] + 30, pixel)
         self._belly(image, z, wall)
-        between = mediastinum(x, y, z, body)
+        between = np.full(wall.shape, 40.0, np.float32)  # mm: far from anything of it
+        columns = self._span(x[0], 10, 110)
+        between[:, columns] = mediastinum(x[:, columns], y, z, body)
         self._middle(image, z, wall, between)
         lungs = np.maximum(np.maximum(wall, -between), np.maximum(0.7 * (self._domes - z), z - APEX))
         blend(image, lungs - 0.8, HU["soft"], pixel)  # the pleura
