@@ -8,6 +8,7 @@ everything unusual is left to pydicom, and the tests check that both say the sam
 from __future__ import annotations
 
 import io
+import logging
 import math
 import struct
 import zlib
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pydicom
+import pydicom.config
+import pydicom.errors
 import pydicom.uid
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.multival import MultiValue
@@ -74,6 +77,28 @@ _LONG_VR = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"
 _SHORT_VR = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _FIRST_READ = 16 * 1024
 _LARGEST_HEADER = 64 * 1024 * 1024
+
+
+# pydicom quotes values that are not as the standard wants them, names of patients too: it is not to say so.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+_PYDICOM_FAULTS = (
+    pydicom.errors.InvalidDicomError,
+    pydicom.errors.BytesLengthException,
+    ValueError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    NotImplementedError,
+    IndexError,
+    RecursionError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom stumbles over in a damaged file is not of one kind."""
 
 
 class _Unusual(Exception):
@@ -142,11 +167,11 @@ def read_dataset(file: Path, *, pixels: bool = False) -> FileDataset:
     """
     try:
         dataset = pydicom.dcmread(file, stop_before_pixels=not pixels, force=True)
-    except (pydicom.errors.InvalidDicomError, EOFError, ValueError, KeyError, struct.error, zlib.error) as error:
-        raise InputError(f"damaged DICOM header: {error}") from error
-    except (AttributeError, TypeError, NotImplementedError, IndexError, RecursionError) as error:
-        # What pydicom itself stumbles over in a damaged file is not of one kind.
-        raise InputError(f"damaged DICOM header: {type(error).__name__}") from error
+    except EOFError as error:
+        raise InputError("truncated: the file ends within its header") from error
+    except _PYDICOM_FAULTS as error:
+        # Its own words may quote values, and so a patient: only their kind is told.
+        raise InputError(f"damaged DICOM header ({type(error).__name__})") from error
     if len(dataset) == 0:
         raise InputError("damaged: a DICOM file without any element")
     return dataset
@@ -183,8 +208,8 @@ def _text(dataset: Dataset, tag: int) -> str | None:
     if value is None:
         return ""
     if isinstance(value, MultiValue | list):
-        return "\\".join(str(v) for v in value)
-    return str(value)
+        return "\\".join(str(v).strip("\0 ") for v in value)
+    return str(value).strip("\0 ")
 
 
 def _read_fast(file: Path, size: int, stream: BinaryIO) -> Header | None:
@@ -280,7 +305,8 @@ def _elements(
 def _decode(tag: int, raw: bytes) -> str:
     if tag not in _BINARY:
         # Names and descriptions are read by pydicom with their character set; what is read here is plain ASCII.
-        return raw.decode("latin-1").strip("\0 ")
+        text = raw.decode("latin-1").strip("\0 ")
+        return "\\".join(part.strip() for part in text.split("\\")) if "\\" in text else text
     if len(raw) % 2:
         raise _Unusual
     return "\\".join(str(v) for v in struct.unpack(f"<{len(raw) // 2}H", raw))

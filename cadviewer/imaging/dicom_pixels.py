@@ -72,7 +72,7 @@ class SliceReader:
             else:
                 self._read_decoded(slice_info, stored, out)
         except OSError as error:
-            raise InputError(f"{slice_info.file.name}: {error.strerror or error}") from error
+            raise InputError(f"cannot be read: {error.strerror or type(error).__name__}") from error
 
     def _read_decoded(self, slice_info: SliceInfo, stored: Stored, out: NDArray[Any]) -> None:
         if self._file != slice_info.file or self._dataset is None:
@@ -86,9 +86,9 @@ class SliceReader:
             if array.ndim == 2 and "ModalityLUTSequence" in dataset:
                 array = apply_modality_lut(array, dataset)
         except codecs.FAULTS as error:
-            raise InputError(f"{slice_info.file.name}: {_first_line(error)}") from error
+            raise InputError(f"damaged pixels: {_first_line(error)}") from error
         if array.shape != out.shape:
-            raise InputError(f"{slice_info.file.name}: pixels are {array.shape}, not {out.shape} as the header says")
+            raise InputError(f"damaged: pixels are {array.shape}, not {out.shape} as the header says")
         if out.ndim == 3:
             out[...] = _eight_bits(array, dataset)
         else:
@@ -133,7 +133,7 @@ def _read_native(file: Path, stored: Stored, out: NDArray[Any], *, air: bool) ->
         stream.seek(stored.offset or 0)
         got = _read_all(stream, raw)
     if got < raw.nbytes:
-        raise InputError(f"{file.name}: truncated, its pixels end after {got} of {raw.nbytes} bytes")
+        raise InputError(f"truncated: its pixels end after {got} of {raw.nbytes} bytes")
     _clear_unused_bits(raw, stored.bits)
     if not in_place:
         store(raw, stored, out, air=air)

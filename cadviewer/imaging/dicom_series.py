@@ -57,7 +57,7 @@ def _copy_of(header: Header, seen: dict[str, Header]) -> Rejected | None:
     other = seen.setdefault(uid, header) if uid else header
     if other is header or other.size != header.size or other.file.read_bytes() != header.file.read_bytes():
         return None
-    return Rejected(header.file, State.SKIPPED, f"a copy of {other.file.name}, which is read")
+    return Rejected(header.file, State.SKIPPED, "a copy of another file of its series, which is read")
 
 
 def _series(frames: Sequence[Frame]) -> Iterator[Series | Rejected]:

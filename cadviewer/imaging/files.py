@@ -277,7 +277,10 @@ def _read_dicom(series: Series, out: NDArray[Any], on_slice: Callable[[int], Non
 
     reader = SliceReader(series)
     for k in order:
-        reader.read(series.slices[k], out[k])
+        try:
+            reader.read(series.slices[k], out[k])
+        except InputError as error:
+            raise InputError(f"image {k + 1} of {len(order)}: {error}" if len(order) > 1 else str(error)) from error
         on_slice(k)
     if series.channels == 3:
         middle = out[order[0]]
