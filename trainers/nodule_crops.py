@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, Sampler
 
 from cadviewer.models.boxes import Boxes, Level, default_boxes, iou, match
 from cadviewer.models.detect import repair_wrapped
-from trainers.data.luna16_slices import LabelledSlice
+from trainers.data.samples import LabelledSlice
 
 Gray = NDArray[np.float32]
 
@@ -56,11 +56,12 @@ class EpochSampler(Sampler[tuple[int, int, int]]):
 
 @dataclass(frozen=True)
 class _Held:
-    """A slice in memory: 8-bit pixels, where the mask is, all nodules that cross it."""
+    """A slice in memory: 8-bit pixels, where the mask is, all nodules that cross it, where nothing is to be learned."""
 
     pixels: NDArray[np.uint8]
     inside: NDArray[np.uint8]
     boxes: Boxes
+    ignored: Boxes
 
 
 def lungs_of_masked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -83,7 +84,8 @@ class Crops(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
         self.held = []
         for item in slices:
             pixels = repair_wrapped(item.pixels())
-            self.held.append(_Held(pixels, lungs_of_masked(pixels), np.concatenate([item.boxes, item.others])))
+            boxes = np.concatenate([item.boxes, item.others])
+            self.held.append(_Held(pixels, lungs_of_masked(pixels), boxes, item.ignored))
 
     def __len__(self) -> int:
         return len(self.held)
@@ -91,8 +93,10 @@ class Crops(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
     def __getitem__(self, index: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         epoch, place, i = index
         draw = np.random.default_rng((self.seed, epoch, place))
-        image, boxes = cut(self.held[i].pixels, self.held[i].inside, self.held[i].boxes, self.settings, draw)
-        labels, targets = assign(boxes, self.defaults, self.settings)
+        held = self.held[i]
+        own, every = len(held.boxes), np.concatenate([held.boxes, held.ignored])
+        image, boxes = cut(held.pixels, held.inside, every, self.settings, draw, own=own)
+        labels, targets = assign(boxes[:own], self.defaults, self.settings, ignored=boxes[own:])
         return torch.from_numpy(image[None]), torch.from_numpy(labels), torch.from_numpy(targets)
 
 
@@ -102,9 +106,11 @@ def cut(
     boxes: Boxes,
     settings: CropSettings,
     draw: np.random.Generator,
+    *,
+    own: int | None = None,
 ) -> tuple[Gray, Boxes]:
-    """One changed crop (size, size) in 0…1, and the true boxes in it, in its edge coordinates."""
-    matrix, scale = _matrix(inside, boxes, settings, draw)
+    """One changed crop (size, size) in 0…1, and the boxes in its edge coordinates; crops aim at the first `own`."""
+    matrix, scale = _matrix(inside, boxes[:own], settings, draw)
     shape = (settings.size, settings.size)
     # warpAffine speaks of pixel centres: edge coordinates less one half on both sides
     centred = matrix.copy()
@@ -124,14 +130,14 @@ def _matrix(
 ) -> tuple[NDArray[np.float64], float]:
     """2×3 map from edge coordinates of the slice to those of the crop, and by how much it enlarges."""
     size = settings.size
-    if draw.random() < settings.nodules:
+    if draw.random() < settings.nodules and len(boxes):
         x0, y0, x1, y1 = boxes[draw.integers(len(boxes))]
         aim = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
         edge = min(size * 0.12 + (x1 - x0) / 2, size * 0.45)
     else:
         ys, xs = np.nonzero(inside)
-        k = draw.integers(len(ys))
-        aim = np.array([xs[k] + 0.5, ys[k] + 0.5])
+        k = draw.integers(max(len(ys), 1))
+        aim = np.array([xs[k] + 0.5, ys[k] + 0.5]) if len(ys) else np.array(inside.shape[::-1]) / 2
         edge = size * 0.3
     turn = np.eye(2)
     if draw.random() < 0.5:
@@ -186,8 +192,11 @@ def _narrower(mask: NDArray[np.bool_], boxes: Boxes, by: int) -> NDArray[np.bool
     return thin
 
 
-def assign(boxes: Boxes, defaults: Boxes, settings: CropSettings) -> tuple[NDArray[np.int8], Boxes]:
-    """Labels and true boxes of all default boxes. Nodules cut by the crop's border do not count."""
+def assign(
+    boxes: Boxes, defaults: Boxes, settings: CropSettings, *, ignored: Boxes | None = None
+) -> tuple[NDArray[np.int8], Boxes]:
+    """Labels and true boxes of all default boxes. Nodules cut by the crop's border do not count, nor what lies on
+    `ignored` boxes."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     whole = ((centre > 0) & (centre < settings.size)).all(axis=1)
     owner = match(
@@ -197,7 +206,8 @@ def assign(boxes: Boxes, defaults: Boxes, settings: CropSettings) -> tuple[NDArr
     targets = defaults.copy()
     if whole.any():
         targets[owner >= 0] = boxes[whole][owner[owner >= 0]]
-    if (~whole).any():
-        near = iou(boxes[~whole], defaults).max(axis=0) > 0.05
+    skipped = boxes[~whole] if ignored is None else np.concatenate([boxes[~whole], ignored])
+    if len(skipped):
+        near = iou(skipped, defaults).max(axis=0) > 0.05
         labels[near & (labels == 0)] = -1
     return labels, targets

@@ -31,8 +31,8 @@ from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.detect import Decoding, detect, repair_wrapped
 from cadviewer.models.nets import build
 from trainers import config, export, froc, precision, run_log
-from trainers.data import luna16_slices
-from trainers.data.luna16_slices import LabelledSlice
+from trainers.data import luna16_slices, read_slices, samples
+from trainers.data.samples import LabelledSlice
 from trainers.nodule_crops import Crops, CropSettings, EpochSampler
 
 TITLE = "SSD for pulmonary nodules on axial chest CT"
@@ -242,7 +242,8 @@ def score_slices(slices: Sequence[LabelledSlice], forward: TorchForward, decodin
         image = repair_wrapped(item.pixels()).astype(np.float32) / np.float32(255)
         marks = detect([image], forward, decoding)[0]
         boxes, nodules, others = (np.asarray(b, float) for b in (marks.boxes, item.boxes, item.others))
-        scored.append(froc.Slice(boxes, np.asarray(marks.scores, float), nodules, others))
+        ignored = np.concatenate([others, np.asarray(item.ignored, float)])
+        scored.append(froc.Slice(boxes, np.asarray(marks.scores, float), nodules, ignored))
     return scored
 
 
@@ -250,7 +251,7 @@ def summary(scored: Sequence[froc.Slice]) -> dict[str, float]:
     """The figures shown while training: hits by IoU ≥ 0.5 (top1, ap50) and by the centre in the box (sens…)."""
     curve = froc.froc(froc.match_slices(scored, rule="centre"))
     return {
-        "top1": float(precision.top1(scored).mean()),
+        "top1": float(precision.top1([s for s in scored if len(s.nodules)]).mean()),
         "sens1": float(froc.sensitivity_at(curve, [1.0], interpolation="step")[0]),
         "mean_sens": froc.cpm(curve, interpolation="step"),
         "ap50": precision.average_precision(precision.rank(scored)),
@@ -301,8 +302,8 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
         torch.set_num_threads(settings.threads)
         cv2.setNumThreads(settings.threads)
     lightning.seed_everything(settings.seed, verbose=False)
-    train = luna16_slices.read(data, luna16_slices.TRAIN)[: settings.limit or None]
-    tune = luna16_slices.read(data, luna16_slices.TUNE)[: settings.limit or None]
+    train = read_slices(data, samples.TRAIN)[: settings.limit or None]
+    tune = read_slices(data, samples.TUNE)[: settings.limit or None]
     with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
         task = fit(settings, train, tune, out, last if resume else None)
         card = export_run(task, settings, out, train)

@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from cadviewer.imaging.geometry import Geometry
+from trainers import data as layouts
 from trainers.__main__ import main
 from trainers.config import ConfigError
 from trainers.data import luna16, luna16_rows
@@ -453,3 +454,22 @@ def test_official_lung_segmentations_are_not_taken_for_scans(luna: Path, tmp_pat
     write_scan(luna / "copy", "1.2.1", [])
     with pytest.raises(ConfigError, match="the same series"):
         luna16.find(Luna16Settings(), luna)
+
+
+def test_what_was_imported_is_read_as_luna16_slices(luna: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_table(luna, [("1.2.2", -40 + 21, 60 + 24, -300 + 21, 8.0)], "annotations_excluded.csv")
+    import_scans(Luna16Settings(split="subset"), luna, out, mask=lungs)
+    assert layouts.recognise(out).layout == "luna16-slices"
+    slices = layouts.read_slices(out, ("0", "1"))
+    rows = index(out)
+    assert len(slices) == len({r["image"] for r in rows})
+    assert sum(len(s.boxes) for s in slices) == sum(r["role"] == "labelled" for r in rows)
+    assert sum(len(s.ignored) for s in slices) == sum(r["role"] in ("grazed", "excluded") for r in rows) > 0
+    assert any(not len(s.boxes) for s in slices)
+    one = next(s for s in slices if len(s.boxes))
+    assert one.stack().shape == (3, 72, 70)
+    assert one.pixel_mm == pytest.approx(1.0)
+    centre, diameter = (one.boxes[0, :2] + one.boxes[0, 2:]) / 2, one.diameters[0]
+    assert diameter in (12.0, 9.0, 5.0)
+    assert one.pixels()[int(centre[1]), int(centre[0])] > 150

@@ -140,9 +140,9 @@ class Step:
 
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
     """`cadviewer-train luna16`. Raises ConfigError for wrong settings or data, ValueError when scans failed."""
+    settings = config.merge(Luna16Settings, {"paper": {"mode": "paper"}}, file=file, assignments=assignments)
     from trainers import run_log  # it brings in Lightning, which nothing else here needs
 
-    settings = config.merge(Luna16Settings, {"paper": {"mode": "paper"}}, file=file, assignments=assignments)
     started = time.monotonic()
     with run_log.recorded(out, asdict(settings), data):
 

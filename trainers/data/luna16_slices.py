@@ -2,6 +2,7 @@
 
 8-bit values span −1000…400 HU and are 0 outside a dilated lung mask. `index.csv` gives a box's centre as a pixel index;
 in edge coordinates that is + 0.5. Folds are by patient: 3–9 train, 2 tunes, 1 tests, x is reserved.
+`trainers.data.luna16` writes the same layout from raw scans, with more columns and with slices without a nodule.
 """
 
 from __future__ import annotations
@@ -9,44 +10,33 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from cadviewer.models.boxes import Boxes
 from trainers.config import ConfigError
+from trainers.data import samples
+from trainers.data.samples import LabelledSlice, Summary
 
-TRAIN, TUNE, TEST = ("3", "4", "5", "6", "7", "8", "9"), ("2",), ("1",)
 WINDOW = (-1000.0, 400.0)
 PIXEL_MM = 1.0
+TITLE = "LUNA16 slices"
 
 
-@dataclass(frozen=True)
-class LabelledSlice:
-    """One slice and what is known to be on it.
+def holds(folder: Path) -> bool:
+    """Whether the set is in the folder."""
+    try:
+        find(folder)
+    except ConfigError:
+        return False
+    return True
 
-    boxes: (n, 4) x0, y0, x1, y1 in edge coordinates, the set's own labels; diameters: (n,) mm of annotations.csv;
-    others: (m, 4) further nodules of annotations.csv that cross this slice; ratings: LIDC malignancy per own box.
-    """
 
-    image: Path
-    patient: str
-    series_uid: str
-    fold: str
-    boxes: Boxes
-    diameters: NDArray[np.float32]
-    others: Boxes
-    ratings: tuple[tuple[int, ...], ...] = ()
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """(rows, columns) as stored. Raises ConfigError naming a file that cannot be read."""
-        image = cv2.imread(str(self.image), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise ConfigError(f"{self.image}: not a readable image")
-        return np.asarray(image, np.uint8)
+def summary(folder: Path) -> Summary:
+    """What is in the folder. Raises ConfigError for a damaged index."""
+    slices = read(folder, None)
+    return samples.summarise("luna16-slices", TITLE, find(folder), slices, samples.NODULE, patients=True)
 
 
 def find(data: Path) -> Path:
@@ -57,13 +47,13 @@ def find(data: Path) -> Path:
     raise ConfigError(f"{data}: holds no luna16-slices (an index.csv beside images/)")
 
 
-def read(data: Path, folds: Sequence[str]) -> list[LabelledSlice]:
-    """All slices of these folds, by file name. Raises ConfigError for a damaged index."""
+def read(data: Path, folds: Sequence[str] | None) -> list[LabelledSlice]:
+    """All slices of these folds (None: of all), by file name. Raises ConfigError for a damaged index."""
     folder = find(data)
     groups: dict[str, list[dict[str, str]]] = defaultdict(list)
     with (folder / "index.csv").open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
-            if row.get("fold") in folds:
+            if folds is None or row.get("fold") in folds:
                 groups[row["image"]].append(row)
     try:
         return [_slice(folder / "images" / name, rows) for name, rows in sorted(groups.items())]
@@ -73,25 +63,32 @@ def read(data: Path, folds: Sequence[str]) -> list[LabelledSlice]:
 
 def _slice(image: Path, rows: list[dict[str, str]]) -> LabelledSlice:
     own = [r for r in rows if r["role"] == "labelled"]
-    others = [r for r in rows if r["role"] != "labelled"]
+    others = [r for r in rows if r["role"] == "other_nodule_same_slice"]
+    ignored = [r for r in rows if r["role"] in ("grazed", "excluded")]
+    first = rows[0]
     return LabelledSlice(
         image=image,
-        patient=rows[0]["patient_id"],
-        series_uid=rows[0]["series_uid"],
-        fold=rows[0]["fold"],
+        patient=first["patient_id"],
+        series_uid=first["series_uid"],
+        fold=first["fold"],
         boxes=_boxes(own),
         diameters=np.array([float(r["diameter_mm"]) for r in own], np.float32),
         others=_boxes(others),
         ratings=tuple(_ratings(r["mal_details"]) for r in own),
+        ignored=_boxes(ignored),
+        previous=image.with_name(first["previous"]) if first.get("previous") else None,
+        next=image.with_name(first["next"]) if first.get("next") else None,
+        pixel_mm=float(first.get("pixel_mm") or PIXEL_MM),
     )
 
 
 def _boxes(rows: list[dict[str, str]]) -> Boxes:
-    made = np.array([[float(r["cx"]) + 0.5, float(r["cy"]) + 0.5, float(r["box"]) / 2] for r in rows], np.float32)
-    made = made.reshape(-1, 3)
-    if not np.isfinite(made).all() or (made[:, 2] <= 0).any():
+    sides = [(float(r.get("width") or r["box"]), float(r.get("height") or r["box"])) for r in rows]
+    half = np.array(sides, np.float32).reshape(-1, 2) / 2
+    centre = np.array([[float(r["cx"]) + 0.5, float(r["cy"]) + 0.5] for r in rows], np.float32).reshape(-1, 2)
+    if not (np.isfinite(centre).all() and np.isfinite(half).all()) or (half <= 0).any():
         raise ValueError("a box without a size")
-    return np.concatenate([made[:, :2] - made[:, 2:], made[:, :2] + made[:, 2:]], axis=1)
+    return np.concatenate([centre - half, centre + half], axis=1)
 
 
 def _ratings(text: str) -> tuple[int, ...]:
