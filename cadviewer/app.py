@@ -1,0 +1,187 @@
+"""The window's composition root: settings, engine, window, and what the command line asks of them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
+
+import cadviewer
+from cadviewer import paths
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from cadviewer.gui.main_window import MainWindow
+
+log = logging.getLogger("cadviewer")
+
+WORKER = "cadviewer.inference.worker"
+"""Module of the worker process; CADVIEWER_WORKER names another, for tests of the whole program without torch."""
+
+EPILOG = """\
+further commands, each with its own --help:
+  cadviewer annotate INPUT… --out DIR   run the models on files and folders, write tables
+  cadviewer models                      what models are installed
+  cadviewer-train                       train and evaluate models
+
+For research use only — not for diagnosis."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the window's command line takes."""
+    result = argparse.ArgumentParser(
+        "cadviewer",
+        description="Open the viewer: chest CT with lung nodule detection, breast ultrasound with tumour segmentation.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files and folders to open")
+    result.add_argument("--screenshot", type=Path, metavar="OUT.png", help="save a picture of the window and quit")
+    result.add_argument("--size", type=_size, metavar="WxH", help="size of the window, for example 1920x1080")
+    result.add_argument("--demo", action="store_true", help="open the built-in demo study")
+    result.add_argument("--device", default=None, metavar="auto|cpu|cuda[:N]", help="where models run")
+    result.add_argument("--version", action="version", version=f"cadviewer {cadviewer.__version__}")
+    return result
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, cross, height = text.lower().partition("x")
+    if not cross or not width.isdigit() or not height.isdigit() or not int(width) or not int(height):
+        raise argparse.ArgumentTypeError(f"a size is two numbers like 1920x1080, not {text!r}")
+    return int(width), int(height)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the window opened as the command line says."""
+    return run(parser().parse_args(arguments))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open the window. args: as `parser` gives them."""
+    if not _has_display():
+        if args.screenshot is None:
+            return _say("there is no display; use --screenshot OUT.png, or cadviewer annotate", 1)
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+    from PySide6.QtWidgets import QApplication
+
+    from cadviewer.gui import style
+    from cadviewer.gui.bridge import Bridge
+    from cadviewer.gui.main_window import MainWindow
+    from cadviewer.gui.prefs import Prefs
+    from cadviewer.inference.engine import Engine
+
+    existing = QApplication.instance()
+    app = existing if isinstance(existing, QApplication) else QApplication([sys.argv[0]])
+    app.setApplicationName("cadviewer")
+    app.setApplicationVersion(cadviewer.__version__)
+    app.setDesktopFileName("cadviewer")
+    _log_to_file()
+    sys.excepthook = _unexpected
+    prefs = Prefs()
+    style.apply(app, prefs.now.theme)
+    bridge = Bridge()
+    engine = Engine(
+        bridge.take, device=args.device or prefs.now.device, worker=os.environ.get("CADVIEWER_WORKER", WORKER)
+    )
+    window = MainWindow(engine, bridge, prefs)
+    status = _Status()
+    _start(args, app, window, status)
+    try:
+        app.exec()
+    finally:
+        window.shut()
+        engine.close()
+        window.cases.close()
+    return status.value if not status.message else _say(status.message, status.value)
+
+
+class _Status:
+    value = 0
+    message = ""
+
+
+def _start(args: argparse.Namespace, app: QApplication, window: MainWindow, status: _Status) -> None:
+    from PySide6.QtCore import QSize, QTimer
+
+    def done(value: int, message: str) -> None:
+        status.value, status.message = value, message
+        app.quit()
+
+    opening = bool(args.paths) or args.demo
+    size = QSize(*args.size) if args.size else None
+    if args.screenshot is not None:
+        from cadviewer.gui.screenshot import Screenshot
+
+        Screenshot(window, args.screenshot, size, opening, done)
+    elif size is not None:
+        window.resize(size)
+    for problem in window.prefs.problems:
+        window.status.say(problem)
+    # The worker costs seconds of a core: it starts when the window is there.
+    window.first_frame.connect(lambda: QTimer.singleShot(0, window.engine.start))
+    window.show()
+    if args.paths:
+        window.open_paths(args.paths)
+    elif args.demo:
+        window.commands.open_demo()
+    _let_signals_in(app)
+
+
+def _has_display() -> bool:
+    """Whether a window can be shown: a platform was chosen, or this is no X11/Wayland system, or it has a display."""
+    if os.environ.get("QT_QPA_PLATFORM") or not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _let_signals_in(app: QApplication) -> None:
+    """Ctrl+C in the terminal ends the window in order. Qt's loop must come back to Python for that now and then."""
+    from PySide6.QtCore import QTimer
+
+    def quit_(number: int, frame: FrameType | None) -> None:
+        app.quit()
+
+    signal.signal(signal.SIGINT, quit_)
+    signal.signal(signal.SIGTERM, quit_)
+    timer = QTimer(app, interval=300)
+    timer.timeout.connect(lambda: None)
+    timer.start()
+
+
+def _log_to_file() -> None:
+    """Warnings of the program itself, in the user's data folder. No message of this program carries patient data."""
+    try:
+        folder = paths.user_data() / "log"
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(folder / "window.log", maxBytes=1 << 20, backupCount=2, delay=True)
+    except OSError:
+        return  # a read-only home must not keep anybody from looking at images
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    log.addHandler(handler)
+
+
+def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An error nobody foresaw: where it was goes to the log, what it said does not, since that may name a patient."""
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(traceback.extract_tb(trace)))
+    log.error("unexpected %s at %s", kind.__name__, places)
+    if sys.stderr is not None and os.environ.get("CADVIEWER_DEBUG"):
+        traceback.print_exception(kind, error, trace)
+    elif sys.stderr is not None:
+        sys.stderr.write(f"cadviewer: unexpected {kind.__name__} at {places}\n")
+
+
+def _say(message: str, status: int) -> int:
+    """A line for the user. A windowed start on Windows has nowhere to say it."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"cadviewer: {message}\n")
+    return status

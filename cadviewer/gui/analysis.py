@@ -1,0 +1,93 @@
+"""Jobs of the window: handing the open case to the engine and taking only what belongs to it (property 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal
+
+from cadviewer.findings import Task
+from cadviewer.gui.bridge import Bridge, EngineLike
+from cadviewer.gui.case import Case
+from cadviewer.gui.cases import Cases
+from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent
+from cadviewer.models import catalogue
+from cadviewer.models.catalogue import CardError, ModelCard
+
+
+@dataclass(frozen=True)
+class Order:
+    """How to analyse: with which model (None for the task's own) and above which score (None for the card's)."""
+
+    task: Task
+    model: str | None = None
+    threshold: float | None = None
+
+
+class Analysis(QObject):
+    """Signals: changed(Case): its state is another. noted(text): something went on without being asked."""
+
+    changed = Signal(object)
+    noted = Signal(str)
+
+    def __init__(self, cases: Cases, engine: EngineLike, bridge: Bridge, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._cases, self._engine = cases, engine
+        bridge.job_event.connect(self.take)
+
+    def consider(self, case: Case) -> None:
+        """A case is read and on screen: analyse it unless it has been, or nobody knows what for."""
+        if case.result is None and not case.running and not case.reason and case.task is not None:
+            self.run(case, Order(case.task))
+        else:
+            self.changed.emit(case)
+
+    def run(self, case: Case, order: Order) -> None:
+        """Analyse a case that is read. An earlier job of it is cancelled."""
+        shared = self._cases.shared(case)
+        if shared is None or shared.handle is None or case.stack is None or not case.stack.complete:
+            return
+        self.leave(case)
+        try:
+            card = self._card(order)
+        except CardError as error:
+            case.task = order.task
+            case.fail(str(error))
+            self.changed.emit(case)
+            return
+        request = self._engine.next_request_id()
+        case.begin(request, order.task, card.name)
+        self._cases.job_begins(request, case)
+        job = Job(case.case_id, request, order.task, card.name, case.series, shared.handle, threshold=order.threshold)
+        self._engine.submit(job)
+        self.changed.emit(case)
+
+    @staticmethod
+    def _card(order: Order) -> ModelCard:
+        return catalogue.card(order.model) if order.model else catalogue.default(order.task)
+
+    def leave(self, case: Case) -> None:
+        """The case's running job, if any, is not wanted any more: nothing it still says counts."""
+        if case.running and case.request_id is not None:
+            request = case.request_id
+            case.drop_job()
+            self._engine.cancel(request)
+            self.changed.emit(case)
+
+    def cancel(self) -> bool:
+        """The user ends the job of the open case; False when none runs."""
+        case = self._cases.current
+        if case is None or not case.running:
+            return False
+        self.leave(case)
+        case.stopped = True
+        self.changed.emit(case)
+        return True
+
+    def take(self, event: JobEvent) -> None:
+        """An event of the engine, on the window's thread."""
+        if isinstance(event, Finished | Failed | Cancelled):
+            self._cases.job_ended(event.request_id)
+        case = self._cases.get(event.case_id)
+        if case is not None and case.take(event):
+            self.changed.emit(case)

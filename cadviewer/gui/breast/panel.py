@@ -1,0 +1,130 @@
+"""The result for a breast ultrasound image: the call, the probability with its interval, the axes, and from what."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from cadviewer.findings import BreastFinding, Estimate
+from cadviewer.gui import style, words
+from cadviewer.gui.buttons import answer_button
+from cadviewer.gui.case import Case
+from cadviewer.store.session import Answer
+
+
+class ScoreBar(QWidget):
+    """A probability on a scale from 0 to 1: the interval as a band, the value as a mark."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._estimate: Estimate | None = None
+        self.setFixedHeight(58)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def show_estimate(self, estimate: Estimate | None) -> None:
+        self._estimate = estimate
+        self.setVisible(estimate is not None)
+        self.setAccessibleName(words.estimate(estimate) if estimate is not None else "")
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(220, 58)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._estimate is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        left, right, y = 8.0, self.width() - 8.0, 24.0
+
+        def x(value: float) -> float:
+            return left + (right - left) * value
+
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(style.colour("raised"))
+        painter.drawRoundedRect(QRectF(left, y - 5, right - left, 10), 5, 5)
+        band = QRectF(x(self._estimate.low), y - 5, max(x(self._estimate.high) - x(self._estimate.low), 4), 10)
+        painter.setBrush(QColor(style.MASK.red(), style.MASK.green(), style.MASK.blue(), 110))
+        painter.drawRoundedRect(band, 5, 5)
+        mark = x(self._estimate.value)
+        painter.setBrush(style.colour("text"))
+        painter.drawRoundedRect(QRectF(mark - 2, y - 9, 4, 18), 2, 2)
+        painter.drawPolygon(QPolygonF([QPointF(mark - 5, y - 16), QPointF(mark + 5, y - 16), QPointF(mark, y - 10)]))
+        painter.setPen(QPen(style.colour("dim")))
+        for value in (0, 25, 50, 75, 100):
+            flags = Qt.AlignmentFlag.AlignHCenter
+            box = QRectF(x(value / 100) - 20, y + 12, 40, 18)
+            if value == 0:
+                box, flags = QRectF(left, y + 12, 40, 18), Qt.AlignmentFlag.AlignLeft
+            elif value == 100:
+                box, flags = QRectF(right - 40, y + 12, 40, 18), Qt.AlignmentFlag.AlignRight
+            painter.drawText(box, flags, f"{value} %" if value in (0, 100) else str(value))
+
+
+class BreastPanel(QWidget):
+    """The right side for breast ultrasound. Signals: answered(Answer): agree, disagree, unsure; stepped(±1 frame)."""
+
+    answered = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.call = QLabel()
+        self.call.setWordWrap(True)
+        self.call.setStyleSheet("font-size: 19px; font-weight: 600;")
+        self.score = QLabel()
+        self.score.setWordWrap(True)
+        self.bar = ScoreBar()
+        self.size_ = QLabel()
+        self.reason = QLabel()
+        self.frame = QLabel()
+        for label in (self.reason, self.frame):
+            label.setObjectName("dim")
+            label.setWordWrap(True)
+        self.buttons: dict[Answer, QToolButton] = {
+            Answer.ACCEPTED: answer_button("accept", "Agree", "Enter"),
+            Answer.REJECTED: answer_button("reject", "Disagree", "X"),
+            Answer.UNSURE: answer_button("unsure", "Unsure", "U"),
+        }
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        for widget in (self.frame, self.call, self.reason, self.score, self.bar, self.size_):
+            column.addWidget(widget)
+        column.addStretch()
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        for answer, button in self.buttons.items():
+            button.clicked.connect(lambda _=False, answer=answer: self.answered.emit(answer))
+            row.addWidget(button)
+        column.addLayout(row)
+
+    def show_case(self, case: Case, frame: int) -> None:
+        """Show what is said of a frame."""
+        finding = finding_of(case, frame)
+        for widget in (self.call, self.score, self.size_, self.reason, self.frame):
+            widget.hide()
+        self.bar.show_estimate(finding.probability if finding is not None else None)
+        answer = case.frame_answer(frame)
+        for name, button in self.buttons.items():
+            button.setEnabled(finding is not None)
+            button.setChecked(answer is name)
+        if finding is None:
+            return
+        assert case.result is not None
+        _say(self.frame, f"Frame {frame + 1} of {len(case.result.breast)}" if len(case.result.breast) > 1 else "")
+        _say(self.call, words.CALLS[finding.call])
+        _say(self.reason, finding.reason)
+        if finding.probability is not None:
+            _say(self.score, f"Probability of malignancy {words.estimate(finding.probability)}")
+        size = words.breast_size(finding)
+        _say(self.size_, f"Lesion {size}" if size else "")
+
+
+def finding_of(case: Case, frame: int) -> BreastFinding | None:
+    return next((f for f in case.result.breast if f.frame == frame), None) if case.result is not None else None
+
+
+def _say(label: QLabel, text: str) -> None:
+    label.setText(text)
+    label.setVisible(bool(text))

@@ -1,0 +1,22 @@
+"""Small buttons that look alike."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSizePolicy, QToolButton
+
+from cadviewer.gui import style
+
+
+def answer_button(icon: str, text: str, key: str) -> QToolButton:
+    """A button that stays down while its answer holds; keys are the window's, so it takes no focus."""
+    button = QToolButton()
+    button.setObjectName("answer")
+    button.setIcon(style.icon(icon))
+    button.setText(text)
+    button.setToolTip(f"{text} ({key})")
+    button.setCheckable(True)
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return button

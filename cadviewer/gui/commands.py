@@ -1,0 +1,305 @@
+"""What the window's actions do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMenu
+
+from cadviewer.findings import Task
+from cadviewer.gui import words
+from cadviewer.gui.analysis import Order
+from cadviewer.gui.case import Case
+from cadviewer.gui.image.mouse import Tool
+from cadviewer.gui.loader import small
+from cadviewer.gui.notice import Notice
+from cadviewer.gui.opener import Report
+from cadviewer.imaging.series import Window
+from cadviewer.models import catalogue
+from cadviewer.settings import Preset
+from cadviewer.store.session import Answer
+
+if TYPE_CHECKING:
+    from cadviewer.gui.main_window import MainWindow
+
+TASKS = {Task.NODULES: "CT slice", Task.BREAST: "Breast ultrasound"}
+
+
+class Commands:
+    """Handlers of the actions; they call the parts of the window."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+
+    @property
+    def _case(self) -> Case | None:
+        return self._window.cases.current
+
+    def handlers(self) -> dict[str, Callable[[], object]]:
+        """By name of the action."""
+        window = self._window
+        viewport, decisions = window.desk.viewport, window.decisions
+        return {
+            "open_files": self.open_files,
+            "open_folder": self.open_folder,
+            "open_demo": self.open_demo,
+            "quit": window.close,
+            "fit": viewport.fit,
+            "invert": viewport.invert,
+            "marks": self.cycle_marks,
+            "cine": viewport.toggle_cine,
+            "previous_slice": lambda: viewport.step(-1),
+            "next_slice": lambda: viewport.step(1),
+            "previous_ten": lambda: viewport.step(-10),
+            "next_ten": lambda: viewport.step(10),
+            "first_slice": lambda: viewport.go_to(0),
+            "last_slice": lambda: viewport.go_to(1 << 30),
+            "previous_series": lambda: self.step_series(-1),
+            "next_series": lambda: self.step_series(1),
+            "maximise": self.maximise,
+            "escape": self.escape,
+            "delete": decisions.delete,
+            "analyse": lambda: self.analyse(None),
+            "analyse_nodules": lambda: self.analyse(Task.NODULES),
+            "analyse_breast": lambda: self.analyse(Task.BREAST),
+            "threshold": self.ask_threshold,
+            "cancel": self.cancel,
+            "restart": self.restart,
+            "next_finding": lambda: decisions.step(1),
+            "previous_finding": lambda: decisions.step(-1),
+            "accept": lambda: decisions.answer(Answer.ACCEPTED),
+            "reject": lambda: decisions.answer(Answer.REJECTED),
+            "unsure": lambda: decisions.answer(Answer.UNSURE),
+            "undo": decisions.undo,
+            "redo": decisions.redo,
+            "copy": self.copy,
+            "about_model": self.about_model,
+            "shortcuts": self.show_shortcuts,
+            "about": self.about,
+            **{f"tool_{tool.value}": partial(self.use_tool, tool) for tool in Tool},
+        }
+
+    def refresh(self, case: Case | None) -> None:
+        """Only what can be done now can be chosen."""
+        actions = self._window.actions_
+        shown = case is not None and case.stack is not None
+        loaded = shown and case is not None and case.stack is not None and case.stack.complete
+        series = shown and case is not None and len(case.stack or ()) > 1
+        actions.enable(bool(loaded), "analyse", "analyse_nodules", "analyse_breast", "threshold")
+        actions.enable(bool(loaded and case is not None and case.task is not None), "analyse", "threshold")
+        actions.enable(bool(shown), "fit", "invert", "marks", "delete", "undo", "redo")
+        actions.enable(bool(series), "cine")
+        findings = case is not None and bool(case.findings())
+        breast = case is not None and case.result is not None and bool(case.result.breast)
+        actions.enable(findings, "next_finding", "previous_finding")
+        actions.enable(findings or breast, "accept", "reject", "unsure")
+        actions.enable(case is not None and case.result is not None, "copy")
+        actions.enable(case is not None and case.running, "cancel")
+
+    # opening -----------------------------------------------------------------------------------------------------
+
+    def open_files(self) -> None:
+        dialog = QFileDialog(self._window, "Open files", self._window.prefs.now.last_folder)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.filesSelected.connect(self._chosen)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def open_folder(self) -> None:
+        dialog = QFileDialog(self._window, "Open a folder", self._window.prefs.now.last_folder)
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.filesSelected.connect(self._chosen)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _chosen(self, names: list[str]) -> None:
+        if names:
+            self._window.prefs.change(last_folder=str(Path(names[0]).parent))
+            self._window.open_paths([Path(name) for name in names])
+
+    def open_demo(self) -> None:
+        self._window.opener.open_made(demo_study)
+
+    def fill_recent(self) -> None:
+        menu = self._window.recent_menu
+        menu.clear()
+        for name in self._window.prefs.now.recent[:12]:
+            menu.addAction(name).triggered.connect(lambda _=False, name=name: self._window.open_paths([Path(name)]))
+        if not self._window.prefs.now.recent:
+            menu.addAction("Nothing yet").setEnabled(False)
+
+    def report(self, report: Report) -> None:
+        """Say what a request to open did not open."""
+        notices = self._window.desk.notices
+        details = (("Details", lambda: self._window.show_text(report)),) if report.rejected else ()
+        only_path = report.paths[0] if len(report.paths) == 1 else None
+        name = (only_path.name or str(only_path)) if only_path is not None else f"{len(report.paths)} items"
+        if report.problem:
+            notices.say(Notice("refused", f"{name} could not be opened: {report.problem}", details))
+        elif len(report.refused) == 1:
+            (only,) = report.refused
+            notices.say(Notice("refused", f"{only.source.name} could not be opened: {only.reason}", details))
+        elif report.refused:
+            first = report.refused[0]
+            text = f"{len(report.refused)} files could not be opened; {first.source.name}: {first.reason}"
+            notices.say(Notice("refused", text, details))
+        elif not report.series:
+            reason = report.rejected[0].reason if len(report.rejected) == 1 else "there is no image in it"
+            notices.say(Notice("refused", f"{name} could not be opened: {reason}", details))
+        else:
+            notices.hush("refused")
+
+    def step_series(self, by: int) -> None:
+        case = self._window.cases.neighbour(by)
+        if case is not None:
+            self._window.opener.open_case(case)
+
+    def picture_of(self, case: Case) -> None:
+        """The thumbnail of a case that is read anyway."""
+        assert case.stack is not None
+        frame = case.stack.frame(len(case.stack) // 2)
+        if frame is not None:
+            self._window.studies.rows.add_picture(case.case_id, small(frame), case.series)
+
+    # looking -----------------------------------------------------------------------------------------------------
+
+    def use_tool(self, tool: Tool) -> None:
+        self._window.desk.viewport.mouse.set_tool(tool)
+        self._window.actions_[f"tool_{tool.value}"].setChecked(True)
+
+    def use_preset(self, preset: Preset | None) -> None:
+        """A window of the number keys; they are in Hounsfield units, so other images keep theirs."""
+        viewport, case = self._window.desk.viewport, self._case
+        if case is None or viewport.file_window is None:
+            return
+        if preset is None:
+            viewport.set_window(viewport.file_window)
+        elif case.series.hounsfield:
+            viewport.set_window(Window(preset.centre, preset.width, preset.name))
+        else:
+            self._window.status.say("Window presets are for CT images")
+
+    def cycle_marks(self) -> None:
+        viewport = self._window.desk.viewport
+        viewport.cycle_marks()
+        self._window.status.say(f"Shown: {viewport.marks.value}")
+
+    def maximise(self) -> None:
+        """The image alone, or with its sides again."""
+        window = self._window
+        alone = window.left.isVisible()
+        window.left.setVisible(not alone)
+        window.side.setVisible(not alone)
+
+    def escape(self) -> None:
+        """Cancel what runs; when nothing does, reset the view."""
+        if not self.cancel():
+            viewport = self._window.desk.viewport
+            viewport.stop_cine()
+            viewport.reset()
+
+    def context_menu(self) -> QMenu:
+        """The menu of a right click on the image."""
+        actions = self._window.actions_
+        menu = QMenu(self._window)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for name in ("tool_window", "tool_scroll", "tool_pan", "tool_zoom", "tool_distance"):
+            menu.addAction(actions[name])
+        menu.addSeparator()
+        menu.addMenu(self._window.preset_menu)
+        for name in ("fit", "invert", "marks", "cine"):
+            menu.addAction(actions[name])
+        menu.addSeparator()
+        for name in ("accept", "reject", "unsure", "copy", "delete"):
+            menu.addAction(actions[name])
+        return menu
+
+    # analysing ---------------------------------------------------------------------------------------------------
+
+    def analyse(self, task: Task | None, model: str | None = None, threshold: float | None = None) -> None:
+        """Analyse the open case, for its own task if none is given."""
+        case = self._case
+        task = task or (case.task if case is not None else None)
+        if case is not None and task is not None:
+            self._window.analysis.run(case, Order(task, model, threshold))
+
+    def ask_task(self, case: Case) -> None:
+        """Nobody can tell what this is: ask, and guess nothing."""
+        notices = self._window.desk.notices
+        if case.task is not None or not case.question or case.running or case.result is not None:
+            notices.hush("task")
+        elif "task" not in notices.topics():
+            answers = tuple((name, lambda task=task: self.analyse(task)) for task, name in TASKS.items())
+            notices.say(Notice("task", f"{case.question.rstrip('.')}. Analyse as:", answers))
+
+    def fill_models(self) -> None:
+        menu = self._window.model_menu
+        menu.clear()
+        cards = catalogue.cards()
+        for card in cards:
+            action = menu.addAction(f"{card.title or card.name}  ({card.name} {card.version})")
+            action.triggered.connect(lambda _=False, card=card: self.analyse(card.task, card.name))
+        if not cards:
+            menu.addAction("No model is installed").setEnabled(False)
+
+    def ask_threshold(self) -> None:
+        case = self._case
+        if case is None:
+            return
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Analyse with another threshold")
+        dialog.setLabelText("Findings scored lower are candidates only (0 to 1):")
+        dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
+        dialog.setDoubleRange(0.0, 1.0)
+        dialog.setDoubleDecimals(2)
+        dialog.setDoubleStep(0.05)
+        dialog.setDoubleValue(case.cut or 0.5)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.doubleValueSelected.connect(lambda value: self.analyse(None, case.model or None, value))
+        dialog.open()
+
+    def cancel(self) -> bool:
+        """End what runs: the reading first, then the analysis. False when nothing runs."""
+        return self._window.opener.cancel() or self._window.analysis.cancel()
+
+    def restart(self) -> None:
+        """For a kernel that no longer answers."""
+        self._window.engine.kill()
+        self._window.status.say("The engine is being restarted")
+
+    def copy(self) -> None:
+        if self._case is not None and self._case.result is not None:
+            QApplication.clipboard().setText(words.as_text(self._case))
+            self._window.status.say("Findings copied as text")
+
+    # helping -----------------------------------------------------------------------------------------------------
+
+    def about_model(self) -> None:
+        from cadviewer.gui import dialogs
+
+        dialogs.model_cards(self._window, catalogue.cards(), catalogue.problems()).open()
+
+    def show_shortcuts(self) -> None:
+        from cadviewer.gui import dialogs
+
+        dialogs.shortcuts(self._window, self._window.keys_of()).open()
+
+    def about(self) -> None:
+        from cadviewer.gui import dialogs
+
+        dialogs.about(self._window).open()
+
+
+def demo_study() -> Path:
+    """The built-in demo study in the user's data folder, made if it is not there yet. Takes seconds."""
+    from cadviewer import paths
+    from cadviewer.imaging import phantom_files
+
+    folder = paths.user_data() / "demo"
+    if not (folder / "truth.json").is_file():
+        phantom_files.write_demo_study(folder)
+    return folder

@@ -1,0 +1,141 @@
+"""What the reader does with findings and lengths: choose, answer, measure, undo. Kept by the journal, then shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import QObject, Signal
+
+from cadviewer.findings import Task
+from cadviewer.gui.case import Case, Kept
+from cadviewer.gui.cases import Cases
+from cadviewer.gui.desk import Desk
+from cadviewer.gui.image.length import Length
+from cadviewer.gui.journal import Journal, measure
+from cadviewer.store.session import Answer, Decision, Deleted
+
+
+class Decisions(QObject):
+    """Signals: changed(Case): its findings look different; said(text): a remark for the status line;
+    failed(text): something was not kept.
+    """
+
+    changed = Signal(object)
+    said = Signal(str)
+    failed = Signal(str)
+
+    def __init__(self, cases: Cases, journal: Journal, desk: Desk, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._cases, self._journal, self._desk = cases, journal, desk
+        journal.kept.connect(self._kept)
+        journal.failed.connect(self._not_kept)
+        journal.told.connect(self._told)
+        desk.length_drawn.connect(self._drawn)
+
+    @property
+    def _case(self) -> Case | None:
+        return self._cases.current
+
+    def begin(self, case: Case) -> None:
+        """A case is on screen: what was decided before?"""
+        self._journal.open(case.series)
+
+    # findings ----------------------------------------------------------------------------------------------------
+
+    def step(self, by: int) -> None:
+        """The next finding, or the one before; of ultrasound frames the next frame that has a result."""
+        if self._case is not None and (number := self._case.next_finding(by)) is not None:
+            self.choose(number)
+
+    def choose(self, number: int) -> None:
+        """Select a finding and jump to it."""
+        if self._case is not None:
+            self._case.selected = number
+            self.changed.emit(self._case)
+            self._desk.go_to_finding(number)
+
+    def select(self, number: int) -> None:
+        """Select a finding where it was clicked, without moving."""
+        if self._case is not None:
+            self._case.selected = number
+            self.changed.emit(self._case)
+
+    def cut(self, score: float) -> None:
+        """Show findings from this score on."""
+        case = self._case
+        if case is not None:
+            case.cut = score
+            if case.selected is not None and case.selected not in {n.number for n in case.findings()}:
+                case.selected = None
+            self.changed.emit(case)
+
+    def answer(self, answer: Answer) -> None:
+        """Accept, reject or leave unsure the selected finding; the same answer again takes it back."""
+        case = self._case
+        if case is None or case.result is None:
+            return
+        if case.task is Task.BREAST:
+            number: int | None = self._desk.viewport.index + 1
+            given = case.frame_answer(self._desk.viewport.index)
+        else:
+            number = case.selected
+            nodule = case.finding(number)
+            given = case.answer(nodule) if nodule is not None else None
+        place = case.reference(number) if number is not None else None
+        if place is None:
+            self.said.emit("Choose a finding first (N)")
+            return
+        self._journal.record(case.series, Decision(place, None if given is answer else answer))
+
+    # lengths -----------------------------------------------------------------------------------------------------
+
+    def _drawn(self, before: Length | None, after: Length) -> None:
+        case = self._case
+        if case is None or case.stack is None:
+            return
+        mark = measure(after, *case.stack.distance(after.x0, after.y0, after.x1, after.y1))
+        if before is None:
+            self._journal.record(case.series, mark)
+        else:
+            self._journal.replace(case.series, before.key, mark)
+
+    def delete(self) -> None:
+        """Delete the selected length."""
+        length = self._desk.rulers.selected_ruler()
+        if self._case is None:
+            return
+        if length is None:
+            self.said.emit("No length is selected")
+            return
+        self._journal.record(self._case.series, Deleted(length.key))
+
+    # undo --------------------------------------------------------------------------------------------------------
+
+    def undo(self) -> None:
+        if self._case is not None:
+            self._journal.undo(self._case.series)
+
+    def redo(self) -> None:
+        if self._case is not None:
+            self._journal.redo(self._case.series)
+
+    # the journal answers -----------------------------------------------------------------------------------------
+
+    def _kept(self, case_id: str, kept: Kept) -> None:
+        case = self._cases.get(case_id)
+        if case is None:
+            return
+        case.kept = replace(kept)
+        if case is self._case:
+            self._desk.show_kept()
+        self.changed.emit(case)
+
+    def _not_kept(self, case_id: str, reason: str) -> None:
+        if self._case is not None and self._case.case_id == case_id:
+            self._desk.rulers.drop_drafts()
+            self._desk.show_kept()
+        self.failed.emit(reason)
+
+    def _told(self, case_id: str, text: str) -> None:
+        if self._case is not None and self._case.case_id == case_id:
+            self.said.emit(text)

@@ -1,0 +1,127 @@
+"""Dialogs that inform: the model card, what was not opened, keys, about. All are shown without stopping the window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
+
+import cadviewer
+from cadviewer.gui import words
+from cadviewer.gui.actions import MOUSE, SPECS
+from cadviewer.gui.opener import Report
+from cadviewer.models.catalogue import ModelCard
+
+
+class TextDialog(QDialog):
+    """Rich text with a close button."""
+
+    def __init__(self, parent: QWidget | None, title: str, html: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.text = QTextBrowser()
+        self.text.setOpenExternalLinks(True)
+        self.text.setHtml(html)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addWidget(self.text)
+        column.addWidget(buttons)
+        self.resize(680, 560)
+
+
+def model_cards(parent: QWidget | None, cards: list[ModelCard], problems: list[str]) -> TextDialog:
+    """What the installed models are, were trained on, can and cannot do."""
+    parts = [_card(card) for card in cards] or ["<p>No model is installed.</p>"]
+    parts += [f"<p>⚠ {escape(problem)}</p>" for problem in problems]
+    parts.append(f"<p><b>{words.RESEARCH}</b></p>")
+    return TextDialog(parent, "About the models", "<hr>".join(parts))
+
+
+def _card(card: ModelCard) -> str:
+    rows = [
+        ("Name", f"{card.name} {card.version}{' (default)' if card.default else ''}"),
+        ("Task", card.task.value),
+        ("Paper", card.paper),
+        ("Network", card.network),
+        ("Threshold", f"{card.threshold:.3f}"),
+        ("Licence", card.licence),
+        ("Weights (SHA-256)", card.weights_sha256),
+    ]
+    table = "".join(f"<tr><td><b>{k}</b>&nbsp;&nbsp;</td><td>{escape(str(v))}</td></tr>" for k, v in rows if v)
+    limits = "".join(f"<li>{escape(limit)}</li>" for limit in card.limits)
+    return (
+        f"<h3>{escape(card.title or card.name)}</h3><table>{table}</table>"
+        f"<h4>Measured (95 % interval)</h4>{_measured(card.measured)}"
+        f"<h4>Training</h4>{_nested(card.training)}" + (f"<h4>Limits</h4><ul>{limits}</ul>" if limits else "")
+    )
+
+
+def _measured(measured: Mapping[str, Any]) -> str:
+    if not measured:
+        return "<p>Nothing was measured.</p>"
+    parts = []
+    for name, figures in measured.items():
+        if not isinstance(figures, Mapping):
+            parts.append(f"<p>{escape(str(name))}: {escape(str(figures))}</p>")
+            continue
+        rows = "".join(
+            f"<tr><td>{escape(str(k))}&nbsp;&nbsp;</td><td>{escape(_figure(v))}</td></tr>" for k, v in figures.items()
+        )
+        parts.append(f"<p><i>{escape(str(name))}</i></p><table>{rows}</table>")
+    return "".join(parts)
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(v, int | float) for v in value):
+        return f"{value[0]:.3g} ({value[1]:.3g} – {value[2]:.3g})"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _nested(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "<ul>" + "".join(f"<li>{escape(str(k))}: {_nested(v)}</li>" for k, v in value.items()) + "</ul>"
+    if isinstance(value, list | tuple):
+        return (
+            escape(", ".join(str(v) for v in value))
+            if not any(isinstance(v, Mapping) for v in value)
+            else "".join(_nested(v) for v in value)
+        )
+    return escape(_figure(value))
+
+
+def not_opened(parent: QWidget | None, report: Report) -> TextDialog:
+    """Every file that gave no image, and why."""
+    rows = "".join(
+        f"<tr><td>{escape(r.source.name)}&nbsp;&nbsp;</td><td>{r.state.value}&nbsp;&nbsp;</td><td>{escape(r.reason)}</td></tr>"
+        for r in report.rejected
+    )
+    return TextDialog(parent, "Files that were not opened", f"<table cellpadding='3'>{rows}</table>")
+
+
+def shortcuts(parent: QWidget | None, keys: Mapping[str, str]) -> TextDialog:
+    """Keys and mouse. keys: by name of the action."""
+    rows = [(k, t) for k, t in MOUSE]
+    rows += [(keys[s.name], s.text.replace("&", "").rstrip("…")) for s in SPECS if keys.get(s.name)]
+    table = "".join(f"<tr><td><b>{escape(k)}</b>&nbsp;&nbsp;&nbsp;</td><td>{escape(t)}</td></tr>" for k, t in rows)
+    return TextDialog(parent, "Keys and mouse", f"<table cellpadding='3'>{table}</table>")
+
+
+def about(parent: QWidget | None) -> TextDialog:
+    from PySide6 import __version__ as qt
+
+    dialog = TextDialog(
+        parent,
+        "About cadviewer",
+        f"<h2>cadviewer {cadviewer.__version__}</h2><p>A viewer with computer-aided detection for chest CT and breast "
+        f"ultrasound.</p><p><b>{words.RESEARCH}.</b> It is not a medical device.</p>"
+        f"<p>Apache-2.0. Made with Qt for Python {qt} (LGPL).</p>",
+    )
+    dialog.text.setFont(QFont(dialog.text.font()))
+    dialog.resize(460, 300)
+    return dialog

@@ -1,0 +1,176 @@
+"""Text over the image: corners, orientation letters, scale bar. Quiet, legible on any background, never guessed."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
+
+from cadviewer.gui.image import orientation
+from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.image.viewport import Kind, Viewport
+
+TEXT = QColor(222, 228, 235)
+HALO = QColor(0, 0, 0, 210)
+MARGIN = 12
+
+
+def draw_text(painter: QPainter, at: QPointF, text: str, colour: QColor = TEXT) -> None:
+    """Text with a dark rim, its baseline beginning at `at`."""
+    path = QPainterPath()
+    path.addText(at, painter.font(), text)
+    painter.strokePath(path, QPen(HALO, 3, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin))
+    painter.fillPath(path, colour)
+
+
+def overlay_font(viewport: Viewport, factor: float = 1.0, bold: bool = False) -> QFont:
+    """The window's font, a little larger in a large viewport."""
+    font = QFont(viewport.font())
+    size = min(max(viewport.height() / 62, 11.0), 17.0) * factor
+    font.setPixelSize(round(size))
+    font.setBold(bold)
+    return font
+
+
+def place_lines(stack: Stack, index: int) -> list[str]:
+    """Image number of all, place along the slice axis and thickness: what the file says, nothing else."""
+    info = stack.series.slices[index] if index < len(stack.series.slices) else None
+    name = "Frame" if _frames(stack) else "Image"
+    first = f"{name} {index + 1} / {len(stack)}"
+    if info is not None and info.instance_number is not None and info.instance_number != index + 1:
+        first += f"   (no. {info.instance_number})"
+    lines = [first]
+    axis = orientation.slice_axis(stack.series.geometry)
+    position = info.position if info is not None else None
+    if axis is not None and position is None and stack.series.geometry.placed:
+        position = tuple(stack.series.geometry.to_patient((index, 0, 0)))
+    if axis is not None and position is not None:
+        lines.append(f"{axis[1]} {position[axis[0]]:.1f} mm".replace("-", "−"))
+    if info is not None and info.thickness_mm:
+        lines.append(f"slice {info.thickness_mm:g} mm")
+    return lines
+
+
+def _frames(stack: Stack) -> bool:
+    return len(stack.series.files) == 1 and len(stack) > 1 and stack.series.modality in {"US", "IVUS", "XA", "RF"}
+
+
+def probe_line(stack: Stack, index: int, at: tuple[float, float] | None) -> str:
+    """The value under the cursor: "HU −734", "value 12", "RGB 10 20 30"; "" outside the image."""
+    if at is None:
+        return ""
+    value = stack.value(index, *at)
+    if value is None:
+        return ""
+    numbers = " ".join(f"{v:.0f}" if v == round(v) else f"{v:.2f}" for v in value).replace("-", "−")
+    name = "HU" if stack.series.hounsfield else "RGB" if len(value) == 3 else "value"
+    return f"{name} {numbers}   x {int(at[0])}  y {int(at[1])}"
+
+
+def scale_bar(screen_per_mm: float, width: float) -> tuple[float, str] | None:
+    """Length on screen and label of a scale bar of a round number of mm, at most a quarter of the width."""
+    for millimetres in (200, 100, 50, 20, 10, 5, 2, 1):
+        if millimetres * screen_per_mm <= max(width * 0.25, 40):
+            return millimetres * screen_per_mm, f"{millimetres // 10} cm" if millimetres >= 10 else f"{millimetres} mm"
+    return None
+
+
+class CornerText:
+    """Series top left, place top right, value bottom left, window and zoom bottom right."""
+
+    kind = Kind.TEXT
+
+    def __init__(self) -> None:
+        self._probe = QRect()
+
+    @property
+    def probe_rect(self) -> QRect:
+        """Where the value under the cursor was drawn last."""
+        return self._probe
+
+    def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        stack, view = viewport.stack, viewport.view
+        assert stack is not None
+        assert view is not None
+        painter.setFont(overlay_font(viewport))
+        width, height = viewport.area()
+        series = stack.series
+        number = f"{series.series_number}  " if series.series_number is not None else ""
+        self._column(painter, [f"{number}{series.description}".strip()], width, height, left=True, top=True)
+        self._column(painter, place_lines(stack, viewport.index), width, height, left=False, top=True)
+        window = f"W {view.window.width:.0f}  L {view.window.centre:.0f}".replace("-", "−")
+        if view.inverted != series.inverted:
+            window += "  inverted"
+        lines = [window, f"{view.scale[0] * viewport.devicePixelRatioF() * 100:.0f} %"]
+        self._column(painter, lines, width, height, left=False, top=False)
+        probe = probe_line(stack, viewport.index, viewport.cursor_at)
+        metrics = QFontMetricsF(painter.font())
+        self._probe = QRect(
+            0, int(height - MARGIN - 1.5 * metrics.height()), int(width * 0.45), int(3 * metrics.height())
+        )
+        self._column(painter, [probe], width, height, left=True, top=False)
+        if stack.frame(viewport.index) is None:
+            painter.drawText(QRectF(0, 0, width, height), Qt.AlignmentFlag.AlignCenter, "")
+            draw_text(painter, QPointF(width / 2 - metrics.horizontalAdvance("Loading…") / 2, height / 2), "Loading…")
+
+    @staticmethod
+    def _column(painter: QPainter, lines: list[str], width: float, height: float, *, left: bool, top: bool) -> None:
+        metrics = QFontMetricsF(painter.font())
+        step = metrics.height() * 1.12
+        baseline = MARGIN + metrics.ascent() if top else height - MARGIN - metrics.descent() - step * (len(lines) - 1)
+        for k, line in enumerate(line for line in lines):
+            room = width * 0.48 - MARGIN
+            text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, room)
+            x = MARGIN if left else width - MARGIN - metrics.horizontalAdvance(text)
+            draw_text(painter, QPointF(x, baseline + k * step), text)
+
+
+class OrientationLetters:
+    """Letters at the four edges; none when the orientation is unknown."""
+
+    kind = Kind.ALWAYS
+
+    def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        assert viewport.stack is not None
+        edges = orientation.edges(viewport.stack.series.geometry)
+        if edges is None:
+            return
+        painter.setFont(overlay_font(viewport, 1.25, bold=True))
+        metrics = QFontMetricsF(painter.font())
+        width, height = viewport.area()
+        middle = height / 2 + metrics.ascent() / 2
+        at = {
+            "left": QPointF(MARGIN, middle),
+            "right": QPointF(width - MARGIN - metrics.horizontalAdvance(edges["right"]), middle),
+            "top": QPointF((width - metrics.horizontalAdvance(edges["top"])) / 2, MARGIN + metrics.ascent()),
+            "bottom": QPointF((width - metrics.horizontalAdvance(edges["bottom"])) / 2, height - MARGIN),
+        }
+        for edge, text in edges.items():
+            draw_text(painter, at[edge], text, QColor(240, 220, 150))
+
+
+class ScaleBar:
+    """A bar of round millimetres; nothing when the spacing is unknown."""
+
+    kind = Kind.TEXT
+
+    def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        stack, view = viewport.stack, viewport.view
+        assert stack is not None
+        assert view is not None
+        if stack.pixel_mm is None:
+            return
+        width, height = viewport.area()
+        bar = scale_bar(view.scale[0] / stack.pixel_mm[1], width)
+        if bar is None:
+            return
+        length, label = bar
+        painter.setFont(overlay_font(viewport, 0.92))
+        metrics = QFontMetricsF(painter.font())
+        left, y = (width - length) / 2, height - MARGIN - metrics.height() * 1.9
+        path = QPainterPath(QPointF(left, y - 5))
+        path.lineTo(left, y)
+        path.lineTo(left + length, y)
+        path.lineTo(left + length, y - 5)
+        painter.strokePath(path, QPen(HALO, 4))
+        painter.strokePath(path, QPen(TEXT, 1.6))
+        draw_text(painter, QPointF(left + length + 8, y + metrics.ascent() / 3), label)

@@ -1,0 +1,177 @@
+"""What the mouse does in a viewport: which button does what, and the tools of the left one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QCursor, QMouseEvent, QWheelEvent
+
+if TYPE_CHECKING:
+    from cadviewer.gui.image.viewport import Viewport
+
+CLICK = 4
+"""Screen units within which a press and its release are a click."""
+
+
+class Tool(StrEnum):
+    """What a left drag does."""
+
+    WINDOW = "window"
+    SCROLL = "scroll"
+    PAN = "pan"
+    ZOOM = "zoom"
+    DISTANCE = "distance"
+
+
+_CURSORS = {
+    Tool.WINDOW: Qt.CursorShape.ArrowCursor,
+    Tool.SCROLL: Qt.CursorShape.SizeVerCursor,
+    Tool.PAN: Qt.CursorShape.OpenHandCursor,
+    Tool.ZOOM: Qt.CursorShape.SizeVerCursor,
+    Tool.DISTANCE: Qt.CursorShape.CrossCursor,
+}
+
+
+class Grip(Protocol):
+    """Something on the image that a left drag takes hold of, whichever tool is active (the end of a length)."""
+
+    def drag(self, x: float, y: float) -> None:
+        """The mouse is at the image point (x, y), button down."""
+        ...
+
+    def drop(self) -> None:
+        """The button was let go."""
+        ...
+
+
+class Grips(Protocol):
+    """Offers grips: what lies under the mouse, and what the distance tool begins."""
+
+    def grip_at(self, viewport: Viewport, at: QPointF) -> Grip | None: ...
+
+    def begin(self, viewport: Viewport, x: float, y: float) -> Grip | None: ...
+
+    def click(self, viewport: Viewport, at: QPointF) -> bool:
+        """A left click without a drag; True when something was hit."""
+        ...
+
+
+@dataclass
+class _Drag:
+    tool: Tool
+    start: QPointF
+    last: QPointF
+    index: int
+    moved: bool = False
+
+
+class Mouse:
+    """The mouse over one viewport: left the active tool, middle pans, right zooms or opens the menu, wheel scrolls."""
+
+    def __init__(self, viewport: Viewport) -> None:
+        self._viewport = viewport
+        self._drag: _Drag | None = None
+        self._grip: Grip | None = None
+        self._wheel = 0.0
+        self.tool = Tool.WINDOW
+        self.down_brighter = True
+        self.grips: Grips | None = None
+
+    def forget(self) -> None:
+        """Another stack is shown: whatever was being dragged is over."""
+        self._drag = self._grip = None
+        self._wheel = 0.0
+
+    def set_tool(self, tool: Tool) -> None:
+        self.tool = tool
+        self._viewport.setCursor(QCursor(_CURSORS[tool]))
+
+    def press(self, event: QMouseEvent) -> None:
+        viewport, at = self._viewport, event.position()
+        if viewport.view is None or self._drag is not None:
+            return
+        viewport.stop_cine()
+        if event.button() == Qt.MouseButton.LeftButton:
+            tool = self.tool
+            if self.grips is not None:
+                self._grip = self.grips.grip_at(viewport, at)
+                if self._grip is not None:
+                    tool = Tool.DISTANCE
+        elif event.button() == Qt.MouseButton.MiddleButton:
+            tool = Tool.PAN
+        elif event.button() == Qt.MouseButton.RightButton:
+            tool = Tool.ZOOM
+        else:
+            return
+        self._drag = _Drag(tool, at, at, viewport.index)
+
+    def move(self, event: QMouseEvent) -> None:
+        viewport, at = self._viewport, event.position()
+        if viewport.view is None:
+            return
+        viewport.cursor_at = viewport.to_image(at)
+        drag = self._drag
+        if drag is not None:
+            if not drag.moved and (at - drag.start).manhattanLength() < CLICK:
+                return
+            drag.moved = True
+            self._apply(drag, at)
+            drag.last = at
+        elif self.grips is not None:
+            over = self.grips.grip_at(viewport, at) is not None
+            viewport.setCursor(QCursor(Qt.CursorShape.SizeAllCursor if over else _CURSORS[self.tool]))
+        viewport.hovered.emit()
+
+    def release(self, event: QMouseEvent) -> None:
+        drag, self._drag = self._drag, None
+        grip, self._grip = self._grip, None
+        if grip is not None:
+            grip.drop()
+        if drag is None or drag.moved:
+            return
+        if event.button() == Qt.MouseButton.RightButton:
+            self._viewport.menu_asked.emit(event.globalPosition().toPoint())
+        elif event.button() == Qt.MouseButton.LeftButton:
+            hit = self.grips is not None and self.grips.click(self._viewport, event.position())
+            if not hit:
+                self._viewport.clicked.emit(event.position())
+
+    def wheel(self, event: QWheelEvent) -> None:
+        viewport = self._viewport
+        turn = event.angleDelta().y() or event.angleDelta().x()  # with Alt held Qt turns the wheel sideways
+        if viewport.view is None or turn == 0:
+            return
+        viewport.stop_cine()
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            viewport.zoom(1.2 ** (turn / 120), event.position())
+            return
+        if (turn > 0) != (self._wheel > 0):
+            self._wheel = 0.0
+        self._wheel += turn / 120  # touch pads send parts of a notch
+        steps = math.trunc(self._wheel)
+        self._wheel -= steps
+        if steps:
+            viewport.step(-steps)
+
+    def _apply(self, drag: _Drag, at: QPointF) -> None:
+        viewport = self._viewport
+        assert viewport.view is not None
+        delta = at - drag.last
+        if drag.tool is Tool.WINDOW:
+            viewport.set_view(viewport.view.levelled(delta.x(), delta.y(), down_brighter=self.down_brighter))
+        elif drag.tool is Tool.PAN:
+            viewport.set_view(viewport.view.panned(delta.x(), delta.y()))
+        elif drag.tool is Tool.ZOOM:
+            viewport.zoom(math.exp(-delta.y() / 120), drag.start)
+        elif drag.tool is Tool.SCROLL and viewport.stack is not None:
+            per_slice = max(3.0, min(viewport.height() / (2 * len(viewport.stack)), 24.0))
+            viewport.go_to(drag.index + round((at.y() - drag.start.y()) / per_slice))
+        elif drag.tool is Tool.DISTANCE and self.grips is not None:
+            if self._grip is None:
+                self._grip = self.grips.begin(viewport, *viewport.to_image(drag.start))
+            if self._grip is not None:
+                self._grip.drag(*viewport.to_image(at))

@@ -1,0 +1,128 @@
+"""The scroll bar of a stack: where one is, what is loaded, and which images hold findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QWheelEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from cadviewer.gui import style
+from cadviewer.gui.image.stack import Stack
+
+WIDTH = 26
+END = 8
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The images of one finding: a coloured bar, with a notch at the best one; hollow when rejected."""
+
+    first: int
+    last: int
+    best: int
+    colour: QColor
+    selected: bool = False
+    hollow: bool = False
+
+
+class Strip(QWidget):
+    """A vertical bar of all images of a stack; click or drag to go to one. Signal: asked(slice)."""
+
+    asked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._stack: Stack | None = None
+        self._index = 0
+        self._stretches: tuple[Stretch, ...] = ()
+        self.setFixedWidth(WIDTH)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self.setAccessibleName("Image position")
+        self.setToolTip("Images of this series; bars mark findings")
+
+    def show_stack(self, stack: Stack | None) -> None:
+        self._stack, self._stretches = stack, ()
+        self.setVisible(stack is not None and len(stack) > 1)
+        self.update()
+
+    def show_index(self, index: int) -> None:
+        self._index = index
+        self.update()
+
+    def show_findings(self, stretches: Sequence[Stretch]) -> None:
+        self._stretches = tuple(stretches)
+        self.update()
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        return self._stretches
+
+    def y_of(self, index: float) -> float:
+        """Screen y of the middle of an image."""
+        count = len(self._stack) if self._stack is not None else 1
+        return END + (index + 0.5) * (self.height() - 2 * END) / count
+
+    def index_at(self, y: float) -> int:
+        count = len(self._stack) if self._stack is not None else 1
+        return min(max(int((y - END) * count / max(self.height() - 2 * END, 1)), 0), count - 1)
+
+    def sizeHint(self) -> QSize:
+        return QSize(WIDTH, 200)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(self.rect(), style.colour("panel"))
+        if self._stack is None:
+            return
+        self._paint_loaded(painter)
+        for stretch in self._stretches:
+            self._paint_stretch(painter, stretch)
+        y = self.y_of(self._index)
+        painter.setPen(QPen(QColor(0, 0, 0, 150), 1))
+        painter.setBrush(style.colour("text"))
+        painter.drawRoundedRect(QRectF(2, y - 2.5, WIDTH - 4, 5), 2.5, 2.5)
+
+    def _paint_loaded(self, painter: QPainter) -> None:
+        assert self._stack is not None
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(style.colour("raised"))
+        painter.drawRoundedRect(QRectF(5, END, 4, self.height() - 2 * END), 2, 2)
+        painter.setBrush(style.colour("faint"))
+        step = (self.height() - 2 * END) / len(self._stack)
+        start: int | None = None
+        for k, loaded in enumerate([*self._stack.loaded.tolist(), False]):
+            if loaded and start is None:
+                start = k
+            elif not loaded and start is not None:
+                painter.drawRoundedRect(QRectF(5, END + start * step, 4, (k - start) * step), 2, 2)
+                start = None
+
+    def _paint_stretch(self, painter: QPainter, stretch: Stretch) -> None:
+        top, bottom = self.y_of(stretch.first - 0.5), self.y_of(stretch.last + 0.5)
+        if bottom - top < 4:
+            top, bottom = (top + bottom) / 2 - 2, (top + bottom) / 2 + 2
+        painter.setPen(QPen(stretch.colour, 1.2))
+        painter.setBrush(Qt.BrushStyle.NoBrush if stretch.hollow else stretch.colour)
+        painter.drawRoundedRect(QRectF(12, top, 5, bottom - top), 1.5, 1.5)
+        if stretch.selected:
+            y = self.y_of(stretch.best)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(style.colour("text"))
+            painter.drawPolygon(QPolygonF([QPointF(19, y), QPointF(24, y - 4), QPointF(24, y + 4)]))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self._stack is not None:
+            self.asked.emit(self.index_at(event.position().y()))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if event.buttons() & Qt.MouseButton.LeftButton and self._stack is not None:
+            self.asked.emit(self.index_at(event.position().y()))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        step = -1 if event.angleDelta().y() > 0 else 1
+        self.asked.emit(self._index + step)
+        event.accept()

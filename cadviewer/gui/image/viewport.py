@@ -1,0 +1,324 @@
+"""The widget that shows one image of a stack and everything drawn on it.
+
+It knows the stack, the view and a list of layers; what the layers mean (boxes, masks, lengths) it does not know. Mouse
+input goes through `mouse.Mouse`, keys through the window's actions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from typing import Protocol
+
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QTransform,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from cadviewer.gui.image import render
+from cadviewer.gui.image.mouse import Mouse
+from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.image.view import View
+from cadviewer.imaging.series import Window
+
+BACKGROUND = QColor(0, 0, 0)
+CINE_PER_SECOND = 15
+
+
+class Marks(Enum):
+    """What is drawn over an image; I or Space goes round."""
+
+    ALL = "everything"
+    TEXT = "text without marks"
+    NONE = "the image alone"
+
+
+class Kind(Enum):
+    """What a layer is, and so when it is drawn."""
+
+    MARK = "mark"  # a finding, a mask, a length: hidden first
+    TEXT = "text"  # corner text, the scale bar: hidden next
+    ALWAYS = "always"  # orientation letters: never hidden
+
+
+_SHOWN = {
+    Marks.ALL: {Kind.MARK, Kind.TEXT, Kind.ALWAYS},
+    Marks.TEXT: {Kind.TEXT, Kind.ALWAYS},
+    Marks.NONE: {Kind.ALWAYS},
+}
+
+
+class Layer(Protocol):
+    """Something drawn over the image."""
+
+    kind: Kind
+
+    def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        """Draw in widget units; the stack is there."""
+        ...
+
+
+class Viewport(QWidget):
+    """One image of a stack.
+
+    Signals: index_changed(slice), view_changed(), hovered(): another value lies under the cursor,
+    marks_changed(Marks), maximise_asked(), menu_asked(global QPoint), clicked(QPointF): on nothing
+    that takes hold, shown(): the first image of a stack is painted.
+    """
+
+    index_changed = Signal(int)
+    view_changed = Signal()
+    hovered = Signal()
+    marks_changed = Signal(object)
+    maximise_asked = Signal()
+    menu_asked = Signal(QPoint)
+    clicked = Signal(QPointF)
+    shown = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.stack: Stack | None = None
+        self.view: View | None = None
+        self.index = 0
+        self.marks = Marks.ALL
+        self.layers: list[Layer] = []
+        self.cursor_at: tuple[float, float] | None = None  # image point under the mouse
+        self.file_window: Window | None = None
+        self.mouse = Mouse(self)
+        self._image: QImage | None = None
+        self._image_of: tuple[int, Window, bool] | None = None
+        self._told_shown = False
+        self._cine = QTimer(self, interval=round(1000 / CINE_PER_SECOND))
+        self._cine.timeout.connect(self._cine_step)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMinimumSize(240, 240)
+        self.setAccessibleName("Image")
+
+    # what is shown -----------------------------------------------------------------------------------------------
+
+    def show_stack(self, stack: Stack | None, window: Window | None = None, index: int | None = None) -> None:
+        """Show another stack from scratch, in `window` and fitted; None empties the viewport."""
+        self.stop_cine()
+        self.stack, self._image, self._image_of, self._told_shown = stack, None, None, False
+        self.cursor_at = None
+        self.mouse.forget()
+        if stack is None or window is None:
+            self.stack = self.view = self.file_window = None
+            self.index = 0
+        else:
+            row, column = stack.pixel_mm or (1.0, 1.0)
+            self.file_window = window
+            self.view = View(stack.rows, stack.columns, row, column, window, stack.series.inverted).fit(*self.area())
+            self.index = min(max(len(stack) // 2 if index is None else index, 0), len(stack) - 1)
+            self.index_changed.emit(self.index)
+        self.view_changed.emit()
+        self.update()
+
+    def restore(self, view: View, index: int) -> None:
+        """Go back to a view and a slice of the stack on screen."""
+        self.set_view(view.resized(*self.area()))
+        self.go_to(index)
+
+    def pixels_arrived(self) -> None:
+        """More slices of the stack were read: repaint if the one on screen was waiting for its pixels."""
+        if self._image_of is None or (self.stack is not None and not self._told_shown):
+            self.update()
+
+    def go_to(self, index: int) -> None:
+        """Show slice `index`, or the nearest one there is."""
+        if self.stack is None:
+            return
+        index = min(max(index, 0), len(self.stack) - 1)
+        if index != self.index:
+            self.index = index
+            self.index_changed.emit(index)
+            self.update()
+
+    def step(self, by: int) -> None:
+        self.go_to(self.index + by)
+
+    def set_view(self, view: View) -> None:
+        """Show another part, or with another window."""
+        if view != self.view:
+            self.view = view
+            self.view_changed.emit()
+            self.update()
+
+    def set_window(self, window: Window) -> None:
+        if self.view is not None:
+            self.set_view(replace(self.view, window=window))
+
+    def invert(self) -> None:
+        if self.view is not None:
+            self.set_view(replace(self.view, inverted=not self.view.inverted))
+
+    def fit(self) -> None:
+        if self.view is not None:
+            self.set_view(self.view.fit(*self.area()))
+
+    def reset(self) -> None:
+        """Fit, the file's window, as inverted as the file says."""
+        if self.view is not None and self.stack is not None and self.file_window is not None:
+            view = replace(self.view, window=self.file_window, inverted=self.stack.series.inverted)
+            self.set_view(view.fit(*self.area()))
+
+    def zoom(self, factor: float, at: QPointF | None = None) -> None:
+        """Larger by `factor` around a screen point, the middle if none is given."""
+        if self.view is not None:
+            width, height = self.area()
+            x, y = (at.x(), at.y()) if at is not None else (width / 2, height / 2)
+            self.set_view(self.view.zoomed(factor, x, y, width, height))
+
+    def centre_on(self, x: float, y: float) -> None:
+        """Bring an image point into sight if it is not comfortably there already."""
+        if self.view is None:
+            return
+        width, height = self.area()
+        px, py = self.view.to_screen(x, y, width, height)
+        if not (0.1 * width < px < 0.9 * width and 0.1 * height < py < 0.9 * height):
+            self.set_view(replace(self.view, centre=(x, y), fitted=False))
+
+    def cycle_marks(self) -> None:
+        """Everything, text without marks, the image alone, and round again."""
+        order = list(Marks)
+        self.marks = order[(order.index(self.marks) + 1) % len(order)]
+        self.marks_changed.emit(self.marks)
+        self.update()
+
+    # cine --------------------------------------------------------------------------------------------------------
+
+    @property
+    def playing(self) -> bool:
+        return self._cine.isActive()
+
+    def toggle_cine(self) -> None:
+        if self.playing:
+            self.stop_cine()
+        elif self.stack is not None and len(self.stack) > 1:
+            self._cine.start()
+
+    def stop_cine(self) -> None:
+        self._cine.stop()
+
+    def _cine_step(self) -> None:
+        if self.stack is not None:
+            self.go_to((self.index + 1) % len(self.stack))
+
+    # geometry ----------------------------------------------------------------------------------------------------
+
+    def area(self) -> tuple[float, float]:
+        """Width and height of the widget in its own units."""
+        return float(max(self.width(), 1)), float(max(self.height(), 1))
+
+    def to_screen(self, x: float, y: float) -> QPointF:
+        """Screen point of an image point. Only while something is shown."""
+        assert self.view is not None
+        return QPointF(*self.view.to_screen(x, y, *self.area()))
+
+    def to_image(self, at: QPointF) -> tuple[float, float]:
+        """Image point under a screen point. Only while something is shown."""
+        assert self.view is not None
+        return self.view.to_image(at.x(), at.y(), *self.area())
+
+    def image_rect(self) -> QRectF:
+        """Where the image lies on the screen."""
+        if self.view is None:
+            return QRectF()
+        return QRectF(self.to_screen(0, 0), self.to_screen(self.view.columns, self.view.rows))
+
+    def sizeHint(self) -> QSize:
+        return QSize(800, 800)
+
+    # painting ----------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(event.rect(), BACKGROUND)
+        if self.stack is None or self.view is None:
+            return
+        image = self._current_image()
+        if image is not None:
+            self._paint_image(painter, image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for layer in self.layers:
+            if layer.kind in _SHOWN[self.marks]:
+                painter.save()
+                layer.paint(painter, self)
+                painter.restore()
+        painter.end()
+        if image is not None and not self._told_shown:
+            self._told_shown = True
+            self.shown.emit()
+
+    def _paint_image(self, painter: QPainter, image: QImage) -> None:
+        assert self.view is not None
+        sx, sy = self.view.scale
+        corner = self.to_screen(0, 0)
+        painter.save()
+        painter.setTransform(QTransform(sx, 0, 0, sy, corner.x(), corner.y()), True)
+        # Beyond some 8 screen pixels per image pixel the reader wants to see the pixels themselves.
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, max(sx, sy) < 8)
+        painter.drawImage(0, 0, image)
+        painter.restore()
+
+    def _current_image(self) -> QImage | None:
+        assert self.view is not None
+        assert self.stack is not None
+        key = (self.index, self.view.window, self.view.inverted)
+        if self._image_of != key:
+            frame = self.stack.frame(self.index)
+            if frame is None:
+                self._image, self._image_of = None, None
+            else:
+                self._image, self._image_of = render.to_image(frame, self.view.window, self.view.inverted), key
+        return self._image
+
+    # events ------------------------------------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        if self.view is not None:
+            self.set_view(self.view.resized(*self.area()))
+        super().resizeEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.mouse.press(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self.mouse.move(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self.mouse.release(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.maximise_asked.emit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self.mouse.wheel(event)
+        event.accept()
+
+    def leaveEvent(self, event: object) -> None:
+        self.cursor_at = None
+        self.hovered.emit()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        # The menu of a right click opens on release, where a drag has not made it a zoom; this is the menu key.
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            self.menu_asked.emit(self.mapToGlobal(self.rect().center()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        event.ignore()  # keys are the window's actions

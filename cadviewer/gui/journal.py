@@ -1,0 +1,113 @@
+"""The reader's decisions on their way to the disk: written on a thread of their own, shown when they are there.
+
+`store.session` is the journal itself; here is only the thread, and a picture of the journal after each record.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from PySide6.QtCore import QObject, Signal
+
+from cadviewer.gui.case import Kept
+from cadviewer.gui.image.length import Length
+from cadviewer.imaging.series import Series
+from cadviewer.store.session import Deleted, Entry, JournalError, Mark, Measure, MeasureKind, Session, case_key
+
+log = logging.getLogger(__name__)
+
+
+class Journal(QObject):
+    """Journals of the cases of this window. Signals arrive on the window's thread, in the order of the calls.
+
+    kept(case id, Kept): what counts now. failed(case id, reason): nothing was recorded. told(case id, text): something
+    the user should know of the journal, or that there was nothing to undo.
+    """
+
+    kept = Signal(str, object)
+    failed = Signal(str, str)
+    told = Signal(str, str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._sessions: dict[str, Session] = {}  # of the thread alone
+        self._pairs: dict[str, str] = {}  # id of a moved length's new record -> of the deletion of its old one
+
+    def close(self) -> None:
+        """Write what is still to be written, then end."""
+        self._thread.shutdown(wait=True)
+
+    def open(self, series: Series) -> None:
+        """Read what was decided on a case before."""
+        self._do(series, lambda session: None)
+
+    def record(self, series: Series, mark: Mark) -> None:
+        self._do(series, lambda session: session.record(mark))
+
+    def replace(self, series: Series, old: str, mark: Mark) -> None:
+        """A length was moved: its new place, then the end of its old one, undone together."""
+
+        def both(session: Session) -> None:
+            new = session.record(mark)
+            self._pairs[new.id] = session.record(Deleted(old)).id
+
+        self._do(series, both)
+
+    def undo(self, series: Series) -> None:
+        def once(session: Session) -> None:
+            entry = session.undo()
+            if entry is None:
+                self.told.emit(series.case_id, "Nothing to undo")
+            elif entry.id in self._pairs.values():
+                session.undo()
+
+        self._do(series, once)
+
+    def redo(self, series: Series) -> None:
+        def once(session: Session) -> None:
+            entry = session.redo()
+            if entry is None:
+                self.told.emit(series.case_id, "Nothing to redo")
+            elif entry.id in self._pairs:
+                session.redo()
+
+        self._do(series, once)
+
+    def _do(self, series: Series, step: Callable[[Session], object]) -> None:
+        self._thread.submit(self._step, series, step)
+
+    def _step(self, series: Series, step: Callable[[Session], object]) -> None:
+        case_id = series.case_id
+        try:
+            session = self._sessions.get(case_id)
+            if session is None:
+                session = self._sessions[case_id] = Session(case_key(series))
+                for problem in session.problems:
+                    self.told.emit(case_id, problem)
+            step(session)
+            self.kept.emit(case_id, Kept(session.decisions(), lengths(session.entries())))
+        except (JournalError, OSError) as error:
+            log.warning("the journal could not be written: %s", type(error).__name__)
+            self.failed.emit(case_id, f"This could not be saved and does not count: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    return error.strerror or "disk error" if isinstance(error, OSError) else str(error)
+
+
+def lengths(entries: Iterable[Entry]) -> tuple[Length, ...]:
+    """The lengths among the records that count."""
+    return tuple(
+        Length(e.id, e.mark.slice, *e.mark.points[0], *e.mark.points[1])
+        for e in entries
+        if isinstance(e.mark, Measure) and e.mark.kind is MeasureKind.DISTANCE and len(e.mark.points) == 2
+    )
+
+
+def measure(length: Length, value: float, unit: str) -> Measure:
+    """How the journal keeps a length."""
+    points = ((length.x0, length.y0), (length.x1, length.y1))
+    return Measure(MeasureKind.DISTANCE, length.slice, points, round(value, 3), unit)

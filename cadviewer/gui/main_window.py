@@ -1,0 +1,255 @@
+"""The window: its parts and how they hang together. What the parts do is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QPoint, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitter, QToolBar, QVBoxLayout, QWidget
+
+from cadviewer.gui import style
+from cadviewer.gui.actions import FILE, NATIVE, TOOLBAR, VIEW, Actions, add_presets
+from cadviewer.gui.analysis import Analysis
+from cadviewer.gui.banner import Banner
+from cadviewer.gui.bridge import Bridge, EngineLike
+from cadviewer.gui.case import Case
+from cadviewer.gui.cases import Cases
+from cadviewer.gui.commands import Commands
+from cadviewer.gui.decisions import Decisions
+from cadviewer.gui.desk import Desk
+from cadviewer.gui.image.mouse import Tool
+from cadviewer.gui.journal import Journal
+from cadviewer.gui.loader import Loader
+from cadviewer.gui.notice import Notice
+from cadviewer.gui.opener import Opener, Report
+from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.side import SidePanel
+from cadviewer.gui.status import StatusLine
+from cadviewer.gui.studies import Studies
+from cadviewer.inference.protocol import DeviceReady
+
+
+class MainWindow(QMainWindow):
+    """Signal: first_frame(): the window has been painted once."""
+
+    first_frame = Signal()
+
+    def __init__(self, engine: EngineLike, bridge: Bridge, prefs: Prefs, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.engine, self.prefs = engine, prefs
+        self.cases = Cases()
+        self.loader = Loader(self)
+        self.opener = Opener(self.cases, self.loader, self)
+        self.analysis = Analysis(self.cases, engine, bridge, self)
+        self.journal = Journal(self)
+        self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
+        self.side, self.status = SidePanel(), StatusLine()
+        self.decisions = Decisions(self.cases, self.journal, self.desk, self)
+        self.commands = Commands(self)
+        self.actions_ = Actions(self, self.commands.handlers(), dict(prefs.now.shortcuts))
+        self._painted = False
+        self._arrange()
+        self._fill_menus()
+        self._connect(bridge)
+        self.setWindowTitle("cadviewer")
+        self.setWindowIcon(style.app_icon())
+        self.setAcceptDrops(True)
+        self.commands.use_tool(Tool.WINDOW)
+        self.desk.viewport.mouse.down_brighter = prefs.now.vertical_drag == "down_brighter"
+        self.show_case(None)
+        self.resize(1366, 768)
+        if prefs.now.window_geometry:
+            self.restoreGeometry(QByteArray.fromBase64(prefs.now.window_geometry.encode()))
+
+    # layout ------------------------------------------------------------------------------------------------------
+
+    def _arrange(self) -> None:
+        left = QFrame()
+        left.setObjectName("panel")
+        column = QVBoxLayout(left)
+        column.setContentsMargins(4, 6, 4, 6)
+        column.addWidget(self.studies)
+        self.left = left
+        self.split = QSplitter(Qt.Orientation.Horizontal)
+        for widget, width in ((left, 150), (self.desk, 300), (self.side, 230)):
+            widget.setMinimumWidth(width)
+            self.split.addWidget(widget)
+        self.split.setChildrenCollapsible(False)
+        self.split.setStretchFactor(1, 1)
+        self.split.setSizes([230, 800, 300])
+        middle = QWidget()
+        inner = QVBoxLayout(middle)
+        inner.setContentsMargins(6, 6, 6, 6)
+        inner.addWidget(self.split)
+        whole = QWidget()
+        rows = QVBoxLayout(whole)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.addWidget(self.banner)
+        rows.addWidget(middle, 1)
+        rows.addWidget(self.status)
+        self.setCentralWidget(whole)
+
+    def _fill_menus(self) -> None:
+        menus = self.actions_.fill(self.menuBar())
+        self.recent_menu = QMenu("&Recent", self)
+        self.recent_menu.aboutToShow.connect(self.commands.fill_recent)
+        menus[FILE].insertMenu(self.actions_["open_demo"], self.recent_menu)
+        self.preset_menu = menus[VIEW].addMenu("&Window presets")
+        add_presets(self, self.preset_menu, self.prefs.now.presets, self.commands.use_preset)
+        self.model_menu = QMenu("With &model", self)
+        self.model_menu.aboutToShow.connect(self.commands.fill_models)
+        menus["&Analyse"].insertMenu(self.actions_["threshold"], self.model_menu)
+        bar = QToolBar("Tools")
+        bar.setMovable(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        for name in TOOLBAR:
+            if name:
+                bar.addAction(self.actions_[name])
+            else:
+                bar.addSeparator()
+        self.toolbar = bar
+        self.addToolBar(bar)
+
+    # wiring ------------------------------------------------------------------------------------------------------
+
+    def _connect(self, bridge: Bridge) -> None:
+        opener, desk, decisions = self.opener, self.desk, self.decisions
+        opener.added.connect(self._added)
+        opener.opened.connect(self._opened)
+        opener.closed.connect(lambda: self.show_case(None))
+        opener.arrived.connect(lambda case: desk.pixels_arrived())
+        opener.loaded.connect(self._loaded)
+        opener.broken.connect(self._broken)
+        opener.reported.connect(self._reported)
+        opener.busy.connect(self.status.show_opening)
+        self.loader.thumbnail.connect(self.studies.rows.add_picture)
+        self.analysis.changed.connect(self._changed)
+        decisions.changed.connect(self._changed)
+        decisions.said.connect(self.status.say)
+        decisions.failed.connect(lambda text: desk.notices.say(Notice("journal", text)))
+        self.prefs.failed.connect(self.status.say)
+        self.studies.asked.connect(opener.open_case)
+        side = self.side
+        side.findings.chosen.connect(decisions.choose)
+        side.findings.cut_moved.connect(decisions.cut)
+        side.findings.answered.connect(decisions.answer)
+        side.breast.answered.connect(decisions.answer)
+        desk.finding_clicked.connect(decisions.select)
+        desk.index_changed.connect(self._moved)
+        desk.viewport.maximise_asked.connect(self.commands.maximise)
+        desk.viewport.menu_asked.connect(self._popup)
+        desk.welcome.clicked.connect(self.commands.open_files)
+        self.status.cancel_asked.connect(self.commands.cancel)
+        bridge.device_ready.connect(self._device_ready)
+
+    def _device_ready(self, event: DeviceReady) -> None:
+        self.status.show_device(event.device, event.why)
+
+    def _added(self, case: Case) -> None:
+        self.studies.refresh(self.cases.current)
+        self.loader.make_thumbnail(case.series)
+
+    def _opened(self, case: Case) -> None:
+        """Another case is on screen: what still runs for the one before is not wanted any more."""
+        for other in self.cases:
+            if other is not case:
+                self.analysis.leave(other)
+        self.desk.notices.hush("open")
+        self.show_case(case)
+        self.decisions.begin(case)
+
+    def show_case(self, case: Case | None) -> None:
+        """Everything of the window shows this case."""
+        self.banner.show_series(case.series if case is not None else None)
+        self.desk.show_case(case)
+        self.studies.select(case)
+        self.status.show_case(case)
+        self.side.show_case(case)
+        self.commands.refresh(case)
+
+    def _loaded(self, case: Case) -> None:
+        self.desk.say_again()
+        if self.prefs.now.analyse_on_open:
+            self.analysis.consider(case)
+        self._changed(case)
+        if case.stack is not None and self.studies.rows.row_of(case) >= 0:
+            self.commands.picture_of(case)
+
+    def _changed(self, case: Case) -> None:
+        """The analysis or the decisions of a case are further on."""
+        self.studies.rows.changed(case)
+        if case is not self.cases.current:
+            return
+        self.desk.refresh()
+        self.side.show_case(case, self.desk.viewport.index)
+        self.status.show_case(case)
+        self.commands.refresh(case)
+        self.commands.ask_task(case)
+
+    def _moved(self, index: int) -> None:
+        case = self.cases.current
+        if case is not None and case.result is not None and case.result.breast:
+            self.side.show_case(case, index)
+
+    def _broken(self, case: Case, reason: str) -> None:
+        self.studies.rows.changed(case)
+        self.desk.notices.say(Notice("open", f"{case.series.source.name} could not be opened: {reason}"))
+
+    def _reported(self, report: Report) -> None:
+        self.commands.report(report)
+
+    def show_text(self, report: Report) -> None:
+        """Which files were not opened, and why."""
+        from cadviewer.gui import dialogs
+
+        dialogs.not_opened(self, report).open()
+
+    def _popup(self, at: QPoint) -> None:
+        self.commands.context_menu().popup(at)
+
+    # events ------------------------------------------------------------------------------------------------------
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open files and folders, and remember them."""
+        for path in paths:
+            self.prefs.add_recent(str(path.absolute()))
+        self.opener.open_paths(paths)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.open_paths(paths)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            self.first_frame.emit()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        geometry = bytes(self.saveGeometry().toBase64().data()).decode()
+        self.prefs.change(window_geometry=geometry)
+        super().closeEvent(event)
+        QApplication.quit()
+
+    def shut(self) -> None:
+        """End the threads: the journal writes what it has first."""
+        self.desk.viewport.stop_cine()
+        self.journal.close()
+        self.loader.close()
+        self.prefs.close()
+        self.desk.show_case(None)
+
+    def keys_of(self) -> dict[str, str]:
+        """The keys of every action, for the list of keys."""
+        from cadviewer.gui.actions import SPECS
+
+        return {s.name: " · ".join(k.toString(NATIVE) for k in self.actions_[s.name].shortcuts()) for s in SPECS}

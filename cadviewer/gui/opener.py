@@ -1,0 +1,203 @@
+"""Opening: from paths to a case on screen. The case on screen stays until the first image of the next one is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from cadviewer.gui.case import Case
+from cadviewer.gui.cases import Cases
+from cadviewer.gui.loader import Loader, Reading
+from cadviewer.imaging.series import Rejected, Series, State, Volume
+
+
+@dataclass
+class Report:
+    """What came of one request to open something."""
+
+    paths: tuple[Path, ...]
+    series: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def refused(self) -> list[Rejected]:
+        """What was an image, or should have been one: reports and texts beside the images alarm nobody."""
+        return [r for r in self.rejected if r.state is not State.SKIPPED]
+
+
+class Opener(QObject):
+    """Signals: added(Case); opened(Case): it is on screen from now on; arrived(Case): more slices of it;
+    loaded(Case): all of it; broken(Case, reason): it could not be read, the case before is on screen again;
+    scanning(done, total); reported(Report): a request to open is over; busy(text): what is being read, "" for nothing.
+    """
+
+    added = Signal(object)
+    opened = Signal(object)
+    closed = Signal()
+    arrived = Signal(object)
+    loaded = Signal(object)
+    broken = Signal(object, str)
+    reported = Signal(object)
+    busy = Signal(str, int, int)
+
+    def __init__(self, cases: Cases, loader: Loader, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._cases, self._loader = cases, loader
+        self._reports: dict[int, Report] = {}
+        self._reading: Reading | None = None
+        self._before: Case | None = None  # on screen until what is being read proves readable
+        loader.found.connect(self._found)
+        loader.scanning.connect(lambda number, done, total: self.busy.emit("Looking for images", done, total))
+        loader.scanned.connect(self._scanned)
+        loader.began.connect(self._began)
+        loader.progressed.connect(self._progressed)
+        loader.finished.connect(self._finished)
+        loader.failed.connect(self._failed)
+
+    @property
+    def reading(self) -> bool:
+        """Whether a series is being read."""
+        return self._reading is not None
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Look for series in files and folders; the first one found is opened."""
+        report = Report(tuple(paths))
+        self.busy.emit("Looking for images", 0, 0)
+        self._reports[self._loader.scan(report.paths)] = report
+
+    def open_made(self, make: Callable[[], Path]) -> None:
+        """Open what `make` makes on the scanning thread."""
+        self.busy.emit("Preparing", 0, 0)
+        self._reports[self._loader.scan((), make)] = Report(())
+
+    def open_case(self, case: Case) -> None:
+        """Put a case on screen, reading it first if need be."""
+        if case is self._cases.current and case.stack is not None:
+            if self._reading is not None and self._reading.series.case_id != case.case_id:
+                self._loader.give_up()  # the reader changed his mind about another one
+                self._reading = None
+                self.busy.emit("", 0, 0)
+            return
+        if self._reading is not None and self._reading.series.case_id == case.case_id:
+            return
+        if case.stack is not None and case.stack.complete:
+            self._give_up()
+            self._show(case)
+            self.loaded.emit(case)
+            return
+        self._give_up()
+        self._before = self._cases.current
+        self._reading = self._loader.read(case.series, case.index)
+        self.busy.emit("Opening", 0, len(case.series.slices))
+
+    def cancel(self) -> bool:
+        """Give up what is being read; False when nothing is."""
+        if self._reading is None:
+            return False
+        case = self._cases.get(self._reading.series.case_id)
+        self._give_up()
+        self.busy.emit("", 0, 0)
+        if case is not None and case is self._cases.current:
+            self._back(case)
+        return True
+
+    def _give_up(self) -> None:
+        """Stop reading. What was partly on screen has no pixels any more once another case is there."""
+        if self._reading is None:
+            return
+        self._loader.give_up()
+        case = self._cases.get(self._reading.series.case_id)
+        if case is not None and case.stack is self._reading.stack:
+            self._cases.drop_pixels(case)
+        self._reading = None
+
+    # the scan ----------------------------------------------------------------------------------------------------
+
+    def _found(self, number: int, entries: list[Series | Rejected]) -> None:
+        report = self._reports.get(number)
+        if report is None:
+            return
+        for entry in entries:
+            if isinstance(entry, Rejected):
+                report.rejected.append(entry)
+                continue
+            report.series += 1
+            case, new = self._cases.add(entry)
+            if new:
+                self.added.emit(case)
+            if report.series == 1:
+                self.open_case(case)
+
+    def _scanned(self, number: int, problem: str) -> None:
+        report = self._reports.pop(number, None)
+        if report is None:
+            return
+        report.problem = problem
+        if self._reading is None:
+            self.busy.emit("", 0, 0)
+        self.reported.emit(report)
+
+    # the reading -------------------------------------------------------------------------------------------------
+
+    def _of(self, reading: Reading) -> Case | None:
+        """The case of a reading that is still wanted."""
+        return self._cases.get(reading.series.case_id) if reading is self._reading else None
+
+    def _began(self, reading: Reading) -> None:
+        case = self._of(reading)
+        if case is None or reading.stack is None or reading.shared is None:
+            return
+        case.stack = reading.stack
+        self._cases.keep(case, reading.shared)
+        if case.status.name == "FAILED" and case.result is None:
+            case.reason = ""  # it can be read this time
+        self._show(case)
+
+    def _progressed(self, reading: Reading) -> None:
+        case = self._of(reading)
+        if case is not None and case.stack is not None:
+            self.busy.emit("Opening", int(case.stack.loaded.sum()), len(case.stack))
+            self.arrived.emit(case)
+
+    def _finished(self, reading: Reading, volume: Volume) -> None:
+        case = self._of(reading)
+        if case is None:
+            return
+        self._reading = self._before = None
+        case.series = volume.series
+        if case.task is None:
+            case.task, case.question = reading.task, reading.question
+        self.busy.emit("", 0, 0)
+        self.arrived.emit(case)
+        self.loaded.emit(case)
+
+    def _failed(self, reading: Reading, reason: str) -> None:
+        case = self._of(reading)
+        if case is None:
+            return
+        self._reading = None
+        case.fail(reason)
+        self.busy.emit("", 0, 0)
+        if case is self._cases.current:
+            self._back(case)
+        else:
+            self._cases.drop_pixels(case)
+        self.broken.emit(case, reason)
+
+    def _show(self, case: Case) -> None:
+        self._cases.use(case)
+        self.opened.emit(case)
+
+    def _back(self, case: Case) -> None:
+        """Leave a case that cannot be read for the one before it: the last good state."""
+        before, self._before = self._before, None
+        if before is not None and before is not case and before.stack is not None:
+            self._show(before)
+        else:
+            self._cases.current = None
+            self.closed.emit()
+        self._cases.drop_pixels(case)

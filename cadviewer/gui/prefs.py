@@ -1,0 +1,44 @@
+"""Settings as the window uses them: at hand at once, saved on a thread."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from cadviewer import paths
+from cadviewer.settings import FILE, Settings, SettingsError, SettingsFile
+
+
+class Prefs(QObject):
+    """Signal: failed(text): the settings could not be saved, or were damaged."""
+
+    failed = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._file = SettingsFile(paths.user_config() / FILE)
+        self._thread = ThreadPoolExecutor(1, "settings")
+        loaded = self._file.load()
+        self.now: Settings = loaded.settings
+        self.problems = loaded.problems
+
+    def change(self, **changes: Any) -> None:
+        """Set fields of `Settings`."""
+        self.now = replace(self.now, **changes)
+        self._thread.submit(self._save, lambda: self._file.change(**changes))
+
+    def add_recent(self, path: str) -> None:
+        self.now = self.now.with_recent(path)
+        self._thread.submit(self._save, lambda: self._file.add_recent(path))
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+
+    def _save(self, step: Any) -> None:
+        try:
+            step()
+        except SettingsError as error:
+            self.failed.emit(str(error))

@@ -1,0 +1,85 @@
+"""A picture of the real window: opened, loaded, analysed, saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QElapsedTimer, QObject, QSize, QTimer
+
+from cadviewer.gui.case import Status
+from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.opener import Report
+
+PATIENCE_S = 900
+"""Seconds after which a window that is not ready is taken as it is, and said to be."""
+
+
+class Screenshot(QObject):
+    """Waits until the window has nothing more to do, saves it, and hands (exit status, message) to `done`."""
+
+    def __init__(
+        self, window: MainWindow, out: Path, size: QSize | None, opening: bool, done: Callable[[int, str], None]
+    ) -> None:
+        """opening: whether paths were given, so that their loading and analysis is waited for."""
+        super().__init__(window)
+        self._window, self._out, self._done, self._opening = window, out, done, opening
+        self._report: Report | None = None
+        self._calm = 0
+        self._clock = QElapsedTimer()
+        self._clock.start()
+        if size is not None:
+            window.setMinimumSize(1, 1)
+            window.resize(size)
+        window.opener.reported.connect(self._reported)
+        self._timer = QTimer(self, interval=30)
+        self._timer.timeout.connect(self._look)
+        self._timer.start()
+
+    def _reported(self, report: Report) -> None:
+        self._report = report
+
+    def _look(self) -> None:
+        if self._clock.hasExpired(PATIENCE_S * 1000):
+            self._save(1, f"the analysis did not end within {PATIENCE_S} s")
+        elif not self._busy():
+            if self._calm == 0:
+                self._to_best_finding()
+            self._calm += 1
+            if self._calm > 6:  # thumbnails and layouts that were still on their way
+                self._save(*self._verdict())
+        else:
+            self._calm = 0
+
+    def _busy(self) -> bool:
+        window = self._window
+        if not self._opening:
+            return False
+        case = window.cases.current
+        if self._report is None or window.opener.reading:
+            return True
+        return case is not None and (case.running or case.stack is None or not case.stack.complete)
+
+    def _to_best_finding(self) -> None:
+        case = self._window.cases.current
+        if case is not None and case.findings() and case.selected is None:
+            self._window.decisions.choose(case.findings()[0].number)
+
+    def _verdict(self) -> tuple[int, str]:
+        """Exit status and what to say: a path that could not be shown is a failure."""
+        case = self._window.cases.current
+        if not self._opening:
+            return 0, ""
+        if case is None:
+            return 1, "; ".join(self._window.desk.notices.texts()) or "nothing could be opened"
+        if case.status is Status.FAILED:
+            return 0, f"shown, but not analysed: {case.reason}"
+        return 0, ""
+
+    def _save(self, status: int, message: str) -> None:
+        self._timer.stop()
+        picture = self._window.grab()
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        if not picture.save(str(self._out)):
+            status, message = 1, f"the picture could not be written to {self._out}"
+        self._done(status, message)

@@ -1,0 +1,102 @@
+"""The right side: the state of the case in words, then the findings or the breast result, warnings and provenance."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+
+from cadviewer.findings import Task
+from cadviewer.gui import style, words
+from cadviewer.gui.breast.panel import BreastPanel
+from cadviewer.gui.case import Case, Status
+from cadviewer.gui.ct.findings import FindingsPanel
+
+HEADINGS = {Task.NODULES: "LUNG NODULES", Task.BREAST: "BREAST ULTRASOUND", None: "ANALYSIS"}
+
+SIGNS = {
+    Status.NOT_ANALYSED: "○",
+    Status.RUNNING: "◌",
+    Status.NOTHING: "✓",
+    Status.FINDINGS: "●",
+    Status.FAILED: "✕",
+    Status.OUT_OF_SCOPE: "–",
+}
+
+
+class SidePanel(QFrame):
+    """What is known of the open case."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self.heading = QLabel()
+        self.heading.setObjectName("heading")
+        self.state = QLabel()
+        self.state.setWordWrap(True)
+        self.state.setStyleSheet("font-weight: 600; font-size: 14px;")
+        self.reason = QLabel()
+        self.reason.setObjectName("dim")
+        self.reason.setWordWrap(True)
+        self.reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.findings = FindingsPanel()
+        self.breast = BreastPanel()
+        self.pages = QStackedWidget()
+        self.pages.addWidget(QWidget())
+        self.pages.addWidget(self.findings)
+        self.pages.addWidget(self.breast)
+        self.foot = QLabel()
+        self.foot.setWordWrap(True)
+        self.foot.setTextFormat(Qt.TextFormat.RichText)
+        self.foot.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.foot.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.foot_area = QScrollArea()
+        self.foot_area.setWidgetResizable(True)
+        self.foot_area.setWidget(self.foot)
+        self.foot_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.foot_area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.foot_area.setMaximumHeight(170)
+        self.foot_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(14, 12, 14, 12)
+        column.setSpacing(8)
+        for widget in (self.heading, self.state, self.reason):
+            column.addWidget(widget)
+        column.addSpacing(4)
+        column.addWidget(self.pages, 1)
+        column.addWidget(self.foot_area)
+
+    def show_case(self, case: Case | None, frame: int = 0) -> None:
+        """Show a case as it is now; None when none is open."""
+        if case is None:
+            self.heading.setText(HEADINGS[None])
+            self.state.setText("Nothing is open")
+            self.reason.setText("Open a file or a folder, or drop it here.")
+            self.pages.setCurrentIndex(0)
+            self.foot_area.hide()
+            return
+        headline, reason = words.state(case)
+        self.heading.setText(HEADINGS[case.task])
+        self.state.setText(f"{SIGNS[case.status]}  {headline}")
+        self.reason.setText(reason)
+        self.reason.setVisible(bool(reason))
+        if case.result is not None and case.task is Task.NODULES:
+            self.findings.show_case(case)
+            self.pages.setCurrentWidget(self.findings)
+        elif case.result is not None and case.task is Task.BREAST:
+            self.breast.show_case(case, frame)
+            self.pages.setCurrentWidget(self.breast)
+        else:
+            self.pages.setCurrentIndex(0)
+        self._show_foot(case)
+
+    def _show_foot(self, case: Case) -> None:
+        from html import escape
+
+        lines = []
+        if case.result is not None:
+            warn = style.colour("warning").name()
+            lines += [f"<p style='color:{warn}'>⚠ {escape(w)}</p>" for w in case.result.warnings]
+            dim = style.colour("dim").name()
+            lines.append(f"<p style='color:{dim}'>{escape(words.provenance(case.result))}</p>")
+        self.foot.setText("".join(lines))
+        self.foot_area.setVisible(bool(lines))

@@ -1,0 +1,234 @@
+"""The list on the left: studies and their series, each with a picture and the state of its analysis."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QFont, QPainter, QPen, QPixmap
+from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from cadviewer.gui import style
+from cadviewer.gui.case import Case, Status
+from cadviewer.gui.cases import Cases, study
+from cadviewer.gui.image import render
+from cadviewer.imaging.series import Series
+from cadviewer.imaging.windowing import default_window
+
+CASE = Qt.ItemDataRole.UserRole
+PICTURE = Qt.ItemDataRole.UserRole + 1
+SIDE = 58
+
+
+def title(series: Series) -> str:
+    """What a radiologist calls a series; the name of the file where the file says nothing."""
+    number = f"{series.series_number} · " if series.series_number is not None else ""
+    return number + (series.description or (series.source.name if series.format != "dicom" else "Series"))
+
+
+def study_title(series: Series) -> str:
+    """Date and description of a study, else the folder."""
+    parts = [date(series.study_date), series.study_description]
+    return "  ".join(p for p in parts if p) or series.source.parent.name or "Images"
+
+
+def date(text: str) -> str:
+    """20240131 as 2024-01-31."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
+
+
+def content(series: Series) -> str:
+    """ "CT · 99 images"."""
+    count = series.geometry.shape[0]
+    kind = series.modality or {"image": "image", "sitk": "volume"}.get(series.format, "")
+    unit = "image" if count == 1 else "images"
+    return f"{kind} · {count} {unit}" if count > 1 or series.modality else kind
+
+
+def short_state(case: Case) -> tuple[str, str]:
+    """A sign and a few words for the state of a case."""
+    match case.status:
+        case Status.RUNNING:
+            percent = f" {100 * case.done // case.total} %" if case.total else "…"
+            return "◌", f"analysing{percent}"
+        case Status.FINDINGS:
+            if case.result is not None and case.result.breast:
+                best = [f.probability.value for f in case.result.breast if f.probability is not None]
+                return "●", f"malignancy {max(best) * 100:.0f} %" if best else "analysed"
+            count = len(case.findings())
+            return "●", f"{count} finding{'s' if count != 1 else ''}"
+        case Status.NOTHING:
+            return "○", "nothing found"
+        case Status.FAILED:
+            return "!", "failed"
+        case Status.OUT_OF_SCOPE:
+            return "–", "out of scope"
+    return "", "not analysed"
+
+
+class StudiesModel(QAbstractListModel):
+    """Rows: a heading for each study (text) and its series (cases)."""
+
+    def __init__(self, cases: Cases) -> None:
+        super().__init__()
+        self._cases = cases
+        self._rows: list[str | Case] = []
+        self._pictures: dict[str, QPixmap] = {}
+
+    def refresh(self) -> None:
+        """Series were added."""
+        rows: list[str | Case] = []
+        last = None
+        for case in self._cases.ordered():
+            if study(case) != last:
+                last = study(case)
+                rows.append(study_title(case.series))
+            rows.append(case)
+        self.beginResetModel()
+        self._rows = rows
+        self.endResetModel()
+
+    def changed(self, case: Case) -> None:
+        row = self.row_of(case)
+        if row >= 0:
+            self.dataChanged.emit(self.index(row), self.index(row))
+
+    def row_of(self, case: Case | None) -> int:
+        return next((k for k, entry in enumerate(self._rows) if entry is case), -1) if case is not None else -1
+
+    def add_picture(self, case_id: str, frame: NDArray[np.generic], series: Series) -> None:
+        image = render.to_image(frame, default_window(series, frame), series.inverted)
+        row_mm, column_mm = series.geometry.pixel_spacing or (1.0, 1.0)
+        height = round(image.height() * row_mm / column_mm) or 1
+        side = SIDE * 2  # sharp on a screen of double density too
+        scaled = image.scaled(image.width(), height).scaled(
+            side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        )
+        self._pictures[case_id] = QPixmap.fromImage(scaled)
+        case = self._cases.get(case_id)
+        if case is not None:
+            self.changed(case)
+
+    def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
+        return 0 if parent.isValid() else len(self._rows)
+
+    def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
+        if index.isValid() and isinstance(self._rows[index.row()], str):
+            return Qt.ItemFlag.NoItemFlags
+        return super().flags(index)
+
+    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid():
+            return None
+        entry = self._rows[index.row()]
+        if isinstance(entry, str):
+            return entry if role == Qt.ItemDataRole.DisplayRole else None
+        if role == CASE:
+            return entry
+        if role == PICTURE:
+            return self._pictures.get(entry.case_id)
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return f"{title(entry.series)}, {content(entry.series)}, {short_state(entry)[1]}"
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return "\n".join(line for line in (str(entry.series.source), entry.series.not_volume, entry.reason) if line)
+        return None
+
+
+class _Row(QStyledItemDelegate):
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        height = option.fontMetrics.height()
+        return QSize(160, height + 14 if index.data(CASE) is None else max(SIDE + 12, 3 * height + 14))
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        case: Case | None = index.data(CASE)
+        rect: QRect = option.rect.adjusted(2, 2, -2, -2)
+        metrics = option.fontMetrics
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if case is None:
+            painter.setPen(style.colour("dim"))
+            text = metrics.elidedText(index.data(), Qt.TextElideMode.ElideRight, rect.width() - 8)
+            painter.drawText(rect.adjusted(4, 0, -4, 0), Qt.AlignmentFlag.AlignVCenter, text)
+            painter.restore()
+            return
+        state: QStyle.StateFlag = option.state
+        selected = bool(state & QStyle.StateFlag.State_Selected)
+        if selected or state & QStyle.StateFlag.State_MouseOver:
+            painter.setPen(QPen(style.colour("accent"), 1) if selected else Qt.PenStyle.NoPen)
+            painter.setBrush(style.colour("accent_dark" if selected else "raised"))
+            painter.drawRoundedRect(rect, 6, 6)
+        frame = QRect(rect.left() + 5, rect.center().y() - SIDE // 2, SIDE, SIDE)
+        painter.fillRect(frame, Qt.GlobalColor.black)
+        picture: QPixmap | None = index.data(PICTURE)
+        if picture is not None:
+            size = picture.size().scaled(SIDE, SIDE, Qt.AspectRatioMode.KeepAspectRatio)
+            target = QRect(
+                frame.center().x() - size.width() // 2,
+                frame.center().y() - size.height() // 2,
+                size.width(),
+                size.height(),
+            )
+            painter.drawPixmap(target, picture)
+        self._text(painter, option, rect, case)
+        painter.restore()
+
+    @staticmethod
+    def _text(painter: QPainter, option: QStyleOptionViewItem, rect: QRect, case: Case) -> None:
+        metrics = option.fontMetrics
+        height = metrics.height()
+        left = rect.left() + SIDE + 14
+        width = rect.right() - left - 6
+        top = rect.center().y() - (3 * height) // 2
+        sign, words = short_state(case)
+        lines = [
+            (title(case.series), "text", True),
+            (content(case.series), "dim", False),
+            (f"{sign} {words}".strip(), "dim" if case.status is not Status.FAILED else "warning", False),
+        ]
+        for k, (text, tint, bold) in enumerate(lines):
+            font = QFont(option.font)
+            font.setBold(bold)
+            painter.setFont(font)
+            painter.setPen(style.colour(tint))
+            elided = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width)
+            painter.drawText(QRect(left, top + k * height, width, height), Qt.AlignmentFlag.AlignVCenter, elided)
+
+
+class Studies(QListView):
+    """Signal: asked(Case)."""
+
+    asked = Signal(object)
+
+    def __init__(self, cases: Cases, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.rows = StudiesModel(cases)
+        self.setModel(self.rows)
+        self.setItemDelegate(_Row(self))
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Studies and series")
+        self.clicked.connect(self._clicked)
+
+    def show_cases(self, current: Case | None) -> None:
+        """Series were added or another one is open."""
+        if self.rows.rowCount() == 0 or self.rows.row_of(current) < 0:
+            self.rows.refresh()
+        self.select(current)
+
+    def refresh(self, current: Case | None) -> None:
+        self.rows.refresh()
+        self.select(current)
+
+    def select(self, current: Case | None) -> None:
+        row = self.rows.row_of(current)
+        self.setCurrentIndex(self.rows.index(row) if row >= 0 else QModelIndex())
+
+    def _clicked(self, index: QModelIndex) -> None:
+        case = index.data(CASE)
+        if case is not None:
+            self.asked.emit(case)

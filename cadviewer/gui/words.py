@@ -1,0 +1,116 @@
+"""The words and signs of the window in one place: the list, the boxes and the copied text agree. No Qt."""
+
+from __future__ import annotations
+
+from cadviewer.findings import BreastFinding, Call, Estimate, Nodule, Result
+from cadviewer.gui.case import Case, Status
+from cadviewer.store.session import Answer
+
+RESEARCH = "For research use only — not for diagnosis"
+
+SIGNS = {None: "", Answer.ACCEPTED: "✓", Answer.REJECTED: "✕", Answer.UNSURE: "?"}
+ANSWERS = {None: "not read", Answer.ACCEPTED: "accepted", Answer.REJECTED: "rejected", Answer.UNSURE: "unsure"}
+
+CALLS = {
+    Call.BENIGN: "Probably benign",
+    Call.MALIGNANT: "Suspicious for malignancy",
+    Call.UNCERTAIN: "Uncertain",
+    Call.NO_LESION: "No lesion found",
+    Call.OUT_OF_SCOPE: "Out of scope",
+}
+
+
+def size(long_mm: float | None, short_mm: float | None = None) -> str:
+    """ "22.4 × 18.0 mm", "22.4 mm", or "" when not measured."""
+    if long_mm is None:
+        return ""
+    return f"{long_mm:.1f} mm" if short_mm is None else f"{long_mm:.1f} × {short_mm:.1f} mm"
+
+
+def slices(nodule: Nodule) -> str:
+    """ "images 30–37", counted from one like the number in the corner of the image."""
+    first, last = nodule.slice_first + 1, nodule.slice_last + 1
+    return f"image {first}" if first == last else f"images {first}–{last}"
+
+
+def estimate(value: Estimate) -> str:
+    """ "62 % (41–78 %)"."""
+    return f"{value.value * 100:.0f} % (95 % interval {value.low * 100:.0f}–{value.high * 100:.0f} %)"
+
+
+def place(nodule: Nodule) -> str:
+    """ "L 103.1  P 20.4  H −190.2 mm": LPS with the letters of the directions, "" when unknown."""
+    if nodule.centre_mm is None:
+        return ""
+    pairs = zip(("LR", "PA", "HF"), nodule.centre_mm, strict=True)
+    return "  ".join(f"{letters[0] if v >= 0 else letters[1]} {abs(v):.1f}" for letters, v in pairs) + " mm"
+
+
+def state(case: Case) -> tuple[str, str]:
+    """Headline and explanation of the state a case is in."""
+    status = case.status
+    if status is Status.FINDINGS and case.result is not None and not case.result.breast:
+        count = len(case.findings())
+        return f"{count} finding{'s' if count != 1 else ''} at or above {case.cut:.2f}", ""
+    if status is Status.NOTHING:
+        if case.result is not None and case.result.breast:
+            return "Analysed: no lesion found", ""
+        return f"Analysed: nothing at or above {case.cut:.2f}", "This does not exclude disease."
+    if status is Status.RUNNING and not case.started:
+        return "Waiting for the model…", ""
+    if status is Status.NOT_ANALYSED:
+        return status.value, "Stopped by the user." if case.stopped else case.question
+    return status.value, case.reason
+
+
+def as_text(case: Case) -> str:
+    """The findings as plain text for a report: no patient, no path."""
+    if case.result is None:
+        return "\n".join(line for line in state(case) if line)
+    lines = [*(_breast_lines(case) if case.result.breast else _nodule_lines(case))]
+    lines += [f"Warning: {w}" for w in case.result.warnings]
+    lines += [f"Read with {line}" for line in [provenance(case.result)]]
+    return "\n".join([*lines, RESEARCH])
+
+
+def _nodule_lines(case: Case) -> list[str]:
+    shown = case.findings()
+    if not shown:
+        return [f"No finding at or above a score of {case.cut:.2f}."]
+    lines = [f"{len(shown)} finding{'s' if len(shown) != 1 else ''} at or above a score of {case.cut:.2f}:"]
+    for nodule in shown:
+        parts = [f"{nodule.number}. score {nodule.score:.2f}", size(nodule.long_mm, nodule.short_mm), slices(nodule)]
+        if nodule.malignancy is not None:
+            parts.append(f"malignancy suspicion {estimate(nodule.malignancy)}")
+        parts += [place(nodule), ANSWERS[case.answer(nodule)]]
+        lines.append(", ".join(part for part in parts if part))
+    return lines
+
+
+def _breast_lines(case: Case) -> list[str]:
+    assert case.result is not None
+    lines = []
+    for finding in case.result.breast:
+        name = f"Frame {finding.frame + 1}: " if len(case.result.breast) > 1 else ""
+        parts = [name + CALLS[finding.call]]
+        if finding.probability is not None:
+            parts.append(f"probability of malignancy {estimate(finding.probability)}")
+        parts += [breast_size(finding), finding.reason]
+        lines.append(", ".join(part for part in parts if part))
+    return lines
+
+
+def breast_size(finding: BreastFinding) -> str:
+    """Axes in mm, or the area in pixels where the image is not calibrated."""
+    if finding.long_mm is not None:
+        return size(finding.long_mm, finding.short_mm)
+    return f"{finding.lesion_px} pixels (not calibrated)" if finding.lesion_px else ""
+
+
+def provenance(result: Result) -> str:
+    """One line: application, model, weights, threshold, device."""
+    p = result.provenance
+    return (
+        f"{p.application}, model {p.model} {p.model_version} (weights {p.weights_sha256[:12]}), "
+        f"threshold {p.threshold:.2f}, on {p.device}"
+    )

@@ -1,0 +1,78 @@
+"""A window with an engine that does nothing by itself: tests say what comes back, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gui_desk import Desk, StillEngine, nodule
+from gui_images import write_ct
+from pytestqt.qtbot import QtBot
+
+from cadviewer import paths
+from cadviewer.findings import Task
+from cadviewer.gui.bridge import Bridge
+from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.prefs import Prefs
+from cadviewer.inference.protocol import Cancelled
+from cadviewer.models.catalogue import ModelCard
+
+
+@pytest.fixture(autouse=True)
+def cards() -> None:
+    """One model for each task."""
+    folder = paths.user_data() / "weights"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, task in (("ssd-test", Task.NODULES), ("estan-test", Task.BREAST)):
+        card = ModelCard(
+            name, "1", task, name, "net", {}, {}, 0.5, "ab" * 32, default=True, limits=("Not for children.",)
+        )
+        (folder / f"{name}.json").write_text(card.to_json(), encoding="utf-8")
+        (folder / f"{name}.safetensors").write_bytes(b"")
+
+
+@pytest.fixture
+def desk(qtbot: QtBot) -> Iterator[Desk]:
+    """The window, shown, with nothing open."""
+    engine, bridge = StillEngine(), Bridge()
+    window = MainWindow(engine, bridge, Prefs())
+    window.resize(1200, 800)
+    window.show()
+    qtbot.waitExposed(window)
+    window.activateWindow()
+    yield Desk(window, engine, bridge, qtbot)
+    for job in engine.jobs:
+        bridge.take(Cancelled(job.case_id, job.request_id))
+    window.close()
+    window.shut()
+    window.cases.close()
+    window.deleteLater()
+
+
+@pytest.fixture
+def ct_folder(tmp_path: Path) -> Path:
+    """Twelve small CT slices."""
+    return write_ct(tmp_path / "ct")
+
+
+@pytest.fixture
+def ct(desk: Desk, ct_folder: Path) -> Desk:
+    """The window with a CT open, its analysis running."""
+    desk.open(ct_folder)
+    desk.viewport.setFocus()
+    return desk
+
+
+@pytest.fixture
+def read_ct(ct: Desk) -> Desk:
+    """The window with an analysed CT: three findings above the threshold and two below."""
+    ct.finish(
+        nodule(1, 0.9, 2, 4),
+        nodule(2, 0.8, 6, 8, x=30),
+        nodule(3, 0.6, 9, 9, y=30),
+        nodule(4, 0.4, 1, 1),
+        nodule(5, 0.2, 10, 11),
+    )
+    ct.bot.waitUntil(lambda: ct.case.result is not None)
+    return ct
