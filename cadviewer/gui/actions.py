@@ -12,7 +12,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from cadviewer.gui import style
-from cadviewer.settings import Preset
+from cadviewer.imaging.series import Window
 
 
 @dataclass(frozen=True)
@@ -159,11 +159,15 @@ NATIVE = QKeySequence.SequenceFormat.NativeText
 
 
 def add_presets(
-    parent: QWidget, menu: QMenu, presets: tuple[Preset, ...], chosen: Callable[[Preset | None], None]
+    parent: QWidget, menu: QMenu, presets: tuple[Window, ...], chosen: Callable[[Window | None], None]
 ) -> None:
     """Actions of the keys 0 (the file's own window) to 9."""
     for number, preset in enumerate((None, *presets[:9])):
-        text = f"{preset.name}  {preset.width:g} / {preset.centre:g}" if preset is not None else "As in the file"
+        text = (
+            f"{preset.name}  {preset.width:g} / {preset.centre:g}".replace("-", "−")
+            if preset is not None
+            else "As in the file"
+        )
         action = QAction(text, parent)
         action.setShortcut(QKeySequence(str(number)))
         action.triggered.connect(lambda _=False, preset=preset: chosen(preset))

@@ -20,7 +20,6 @@ from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Report
 from cadviewer.imaging.series import Window
 from cadviewer.models import catalogue
-from cadviewer.settings import Preset
 from cadviewer.store.session import Answer
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ class Commands:
         self._window.desk.viewport.mouse.set_tool(tool)
         self._window.actions_[f"tool_{tool.value}"].setChecked(True)
 
-    def use_preset(self, preset: Preset | None) -> None:
+    def use_preset(self, preset: Window | None) -> None:
         """A window of the number keys; they are in Hounsfield units, so other images keep theirs."""
         viewport, case = self._window.desk.viewport, self._case
         if case is None or viewport.file_window is None:
@@ -179,7 +178,7 @@ class Commands:
         if preset is None:
             viewport.set_window(viewport.file_window)
         elif case.series.hounsfield:
-            viewport.set_window(Window(preset.centre, preset.width, preset.name))
+            viewport.set_window(preset)
         else:
             self._window.status.say("Window presets are for CT images")
 

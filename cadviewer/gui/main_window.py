@@ -98,7 +98,7 @@ class MainWindow(QMainWindow):
         self.recent_menu.aboutToShow.connect(self.commands.fill_recent)
         menus[FILE].insertMenu(self.actions_["open_demo"], self.recent_menu)
         self.preset_menu = menus[VIEW].addMenu("&Window presets")
-        add_presets(self, self.preset_menu, self.prefs.now.presets, self.commands.use_preset)
+        add_presets(self, self.preset_menu, self.prefs.presets, self.commands.use_preset)
         self.model_menu = QMenu("With &model", self)
         self.model_menu.aboutToShow.connect(self.commands.fill_models)
         menus["&Analyse"].insertMenu(self.actions_["threshold"], self.model_menu)

@@ -9,6 +9,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer import paths
+from cadviewer.imaging import windowing
+from cadviewer.imaging.series import Window
 from cadviewer.settings import FILE, Settings, SettingsError, SettingsFile
 
 
@@ -24,6 +26,11 @@ class Prefs(QObject):
         loaded = self._file.load()
         self.now: Settings = loaded.settings
         self.problems = loaded.problems
+
+    @property
+    def presets(self) -> tuple[Window, ...]:
+        """Windows of the keys 1 to 9: the user's own, else the usual ones."""
+        return tuple(Window(p.centre, p.width, p.name) for p in self.now.presets) or windowing.PRESETS
 
     def change(self, **changes: Any) -> None:
         """Set fields of `Settings`."""
