@@ -38,6 +38,10 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--out", type=Path, default=Path("runs") / name, help="checkpoints, log and exported weights")
         sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, e.g. epochs=40")
         sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    look = commands.add_parser("inspect", help="what a folder of data is recognised as")
+    look.add_argument("task", choices=("nodules", "breast"), help="what would be trained on it")
+    look.add_argument("--data", type=Path, default=None, help="folder of the data set")
+    look.add_argument("--json", action="store_true", help="one line for programs")
     measure = commands.add_parser("evaluate", help="measure a model on the folds it never saw")
     measure.add_argument("model", metavar="MODEL", help="name of an installed model, or the path of its card")
     measure.add_argument("--data", type=Path, default=None, help="folder of the data sets")
@@ -57,7 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if not data.is_dir():
             raise ConfigError(f"{data}: no such folder; name the data with --data or $CADVIEWER_TEST_DATA")
-        if arguments.command == "evaluate":
+        if arguments.command == "inspect":
+            from trainers import inspection
+
+            answer = inspection.inspect(arguments.task, data)
+            print(inspection.as_json(answer) if arguments.json else inspection.text(answer))
+        elif arguments.command == "evaluate":
             _evaluate(arguments, data)
         else:
             module, _, function = TRAINERS[arguments.command][0].partition(":")
