@@ -52,6 +52,7 @@ def scan(
 
     DICOM files are grouped into series per input given, and come after its other files. A folder of PNGs is as many
     series as it has files. An input that does not exist, or a folder without an image, gives a `Rejected` of its own.
+    An input that lies inside another one is found there.
 
     on_file: called with (files looked at, files found) after each file; what it raises ends the scan.
     ignore: files for which it is true count as not there (a batch must not read its own results).
@@ -59,7 +60,7 @@ def scan(
     seen: set[str] = set()
     listings = [
         (Path(given), [f for f in _walk(Path(given), seen) if not (ignore and isinstance(f, Path) and ignore(f))])
-        for given in inputs
+        for given in _outermost(inputs)
     ]
     total = sum(len(files) for _, files in listings)
     done = 0
@@ -119,6 +120,14 @@ def read(
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or type(error).__name__}") from error
     return Volume(series, out)
+
+
+def _outermost(inputs: Sequence[Path]) -> list[Path]:
+    """The inputs without repetitions and without those that lie inside another: what belongs together stays so."""
+    kept: dict[str, Path] = {}
+    for given in inputs:
+        kept.setdefault(os.path.realpath(given), given)
+    return [path for real, path in kept.items() if not any(str(parent) in kept for parent in Path(real).parents)]
 
 
 def _walk(given: Path, seen: set[str]) -> Iterator[Path | Rejected]:

@@ -40,3 +40,12 @@ def test_ignored_files_count_as_not_there(tmp_path: Path) -> None:
     assert looked[-1] == (2, 2)
     (only,) = files.scan([tmp_path / "out"], ignore=lambda p: True)
     assert isinstance(only, Rejected)
+
+
+def test_an_input_inside_another_is_found_there_with_what_belongs_to_it(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_mhd(tmp_path / "in" / "a.mhd")
+    for given in ([tmp_path / "in" / "a.mhd", tmp_path / "in"], [tmp_path / "in", tmp_path, tmp_path / "in" / "a.mhd"]):
+        (series,) = files.scan(given)
+        assert isinstance(series, Series)
+        assert series.data_files == (tmp_path / "in" / "a.raw",)
