@@ -11,9 +11,6 @@ import multiprocessing
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("annotate", "models")
-"""Words that go to the command line; everything else opens the window."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the role that the arguments name."""
@@ -23,8 +20,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["--train"]:  # how the frozen program starts its trainer; by name, since nothing imports trainers
         return int(importlib.import_module("trainers.__main__").main(given[1:]) or 0)
-    role = "cadviewer.cli" if given[:1] and given[0] in COMMANDS else "cadviewer.app"
-    return int(importlib.import_module(role).main(given) or 0)
+    from cadviewer import cli
+
+    args = cli.parse(given)
+    if not isinstance(args, cli.WindowArgs):
+        return cli.run_command(args)
+    app = importlib.import_module("cadviewer.app")  # by name: Qt, and only when there is a window to open
+    return int(app.main(args.paths, screenshot=args.screenshot, size=args.size, demo=args.demo) or 0)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def of_rejected(rejected: Rejected, *, case: str = "", n_files: int = 1) -> Case
 
 def of_result(series: Series, result: Result, seconds_load: float | None) -> CaseReport:
     """The report of an analysed series: refused when none of its images was in the model's scope."""
-    n_files = len(series.files)
+    n_files = len(series.files) + len(series.data_files)
     state, reason = CaseState.DONE, ""
     if result.breast and all(b.call is Call.OUT_OF_SCOPE for b in result.breast):
         state = CaseState.REFUSED

@@ -1,0 +1,109 @@
+"""What a batch is told and what it tells: frozen data, for the command line and the window's dialog alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cadviewer.findings import Task
+from cadviewer.store.export import DEFAULT
+from cadviewer.store.report import CaseReport, CaseState
+from cadviewer.store.results import Existing
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to do with the inputs.
+
+    task: None decides by modality and content. model: name of a card, "" for the default of the task.
+    device: "auto", "cpu", "cuda" or "cuda:N". threshold: cut of nodule scores, None for the card's.
+    spacing_mm: mm per pixel of 2-D CT slices; window: HU (low, high) that their 8-bit values span.
+    formats: keys of `store.export.FORMATS`. existing: what to do with results in the folder.
+    jobs: how many files are read at a time.
+    """
+
+    task: Task | None = None
+    model: str = ""
+    device: str = "auto"
+    threshold: float | None = None
+    spacing_mm: float | None = None
+    window: tuple[float, float] = (-1000.0, 400.0)
+    formats: tuple[str, ...] = DEFAULT
+    existing: Existing = Existing.KEEP_OUT
+    jobs: int = 2
+
+
+@dataclass(frozen=True)
+class BatchEvent:
+    """Base of what `run` tells. Sources are for the user's own screen alone: paths can hold patient names."""
+
+
+@dataclass(frozen=True)
+class Looked(BatchEvent):
+    """done of total files have been looked at."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CaseFound(BatchEvent):
+    """There is a case; cases that are finished already are found too."""
+
+    case: str
+    source: Path
+
+
+@dataclass(frozen=True)
+class CaseStarted(BatchEvent):
+    """The model has begun (or gone on with) a case."""
+
+    case: str
+    task: Task
+
+
+@dataclass(frozen=True)
+class CaseProgress(BatchEvent):
+    """done of total steps of the model; seconds_left is None until it can be estimated."""
+
+    case: str
+    done: int
+    total: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class CaseDone(BatchEvent):
+    """A case is finished and its results are on the disk. kept: by an earlier run; report is then None."""
+
+    case: str
+    state: CaseState
+    kept: bool
+    report: CaseReport | None = None
+
+
+@dataclass(frozen=True)
+class AllFound(BatchEvent):
+    """Every input has been looked at: `total` cases in all."""
+
+    total: int
+
+
+@dataclass(frozen=True)
+class Noticed(BatchEvent):
+    """Something to tell the user: the device, a smaller batch for want of memory."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended. counts: cases by state, kept ones included; cancelled: before everything was done."""
+
+    counts: dict[CaseState, int]
+    cancelled: bool = False
+
+    @property
+    def troubled(self) -> int:
+        """How many cases were refused or failed."""
+        return self.counts.get(CaseState.REFUSED, 0) + self.counts.get(CaseState.FAILED, 0)

@@ -1,0 +1,239 @@
+"""One run of a batch, on the thread that calls it: takes what the readers and the engine say, writes and reports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from cadviewer.batch import inputs as batch_inputs
+from cadviewer.batch.cards import Cards
+from cadviewer.batch.events import (
+    AllFound,
+    BatchEvent,
+    CaseDone,
+    CaseFound,
+    CaseProgress,
+    CaseStarted,
+    Looked,
+    Noticed,
+    Options,
+    Summary,
+)
+from cadviewer.batch.reading import Case, Found, Message, Readers, Ready, Searched
+from cadviewer.imaging.series import Rejected, Series, Volume
+from cadviewer.inference.protocol import (
+    Cancelled,
+    DeviceReady,
+    Event,
+    Failed,
+    Finished,
+    Job,
+    JobEvent,
+    Noted,
+    Priority,
+    Progressed,
+    Started,
+)
+from cadviewer.store import report as reports
+from cadviewer.store import results
+from cadviewer.store.export.case_json import ExportError
+from cadviewer.store.report import CaseReport, CaseState
+from cadviewer.store.results import ResultsFolder
+
+POLL_SECONDS = 0.1
+"""How often a run that hears nothing asks whether it was cancelled."""
+
+
+class BatchError(Exception):
+    """The run cannot go on (a full disk); what is finished is kept. One line, without a path."""
+
+
+class Runs(Protocol):
+    """The part of `inference.engine.Engine` that a batch uses, so that a window can lend its own engine."""
+
+    def next_request_id(self) -> int: ...
+
+    def submit(self, job: Job) -> None: ...
+
+    def cancel(self, request_id: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Run:
+    """One run. `inbox` takes what other threads say: messages of the readers and events of the engine."""
+
+    def __init__(
+        self,
+        folder: ResultsFolder,
+        options: Options,
+        cards: Cards,
+        on_event: Callable[[BatchEvent], None],
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._folder, self._options, self._cards = folder, options, cards
+        self._on_event, self._cancelled = on_event, cancelled
+        self.inbox: SimpleQueue[Message | Event] = SimpleQueue()
+        self._running: dict[int, Case] = {}
+        self._states: dict[str, CaseState | None] = {}  # of each case found; None while it is not finished
+        self._open = 0  # cases that are not finished
+        self._searched = False
+        self._no_engine = ""  # why none can be had
+
+    def run(self, readers: Readers, engine: Runs) -> Summary:
+        """Until all cases are finished or the run is cancelled. Ends the readers and closes the engine."""
+        self._readers, self._engine = readers, engine
+        cancelled = False
+        try:
+            readers.start()
+            while not (self._searched and not self._open) and not (cancelled := self._cancelled()):
+                try:
+                    self._handle(self.inbox.get(timeout=POLL_SECONDS))
+                except Empty:
+                    continue
+        finally:
+            self._close(readers, engine)
+        # After a cancel what an earlier run finished belongs to the tables too, found again so far or not.
+        self._folder.write_tables(None if cancelled else self._states.keys())
+        return Summary(dict(Counter(s for s in self._states.values() if s is not None)), cancelled)
+
+    def _close(self, readers: Readers, engine: Runs) -> None:
+        for request in self._running:
+            engine.cancel(request)
+        engine.close()
+        readers.end()
+        left = list(self._running.values())
+        while not self.inbox.empty():
+            if isinstance(message := self.inbox.get(), Ready):
+                left.append(message.case)
+        for case in left:
+            case.volume = None
+            case.pixels.close()
+
+    def _handle(self, message: Any) -> None:
+        match message:
+            case Looked():
+                self._on_event(message)
+            case Found():
+                self._take(message.what)
+            case Searched():
+                if message.error:
+                    raise BatchError(f"the inputs cannot be searched: {message.error}")
+                self._searched = True
+                self._on_event(AllFound(len(self._states)))
+            case Ready():
+                self._submit(message.case)
+            case DeviceReady():
+                self._no_engine = "" if message.device else message.why
+                self._on_event(Noticed(f"{message.device}: {message.why}" if message.device else message.why))
+            case JobEvent() if message.request_id in self._running:
+                self._hear(self._running[message.request_id], message)
+
+    def _take(self, what: Series | Rejected) -> None:
+        """A case was found: it is finished already, ends here, or goes to the readers."""
+        case = self._name(what.case_id if isinstance(what, Series) else reports.case_of(what.source))
+        self._states[case] = None
+        self._open += 1
+        self._on_event(CaseFound(case, what.source))
+        fingerprint = results.fingerprint(batch_inputs.files_of(what))
+        if self._folder.has(case, fingerprint):
+            self._done(CaseDone(case, self._folder.finished[case].state, kept=True))
+        elif isinstance(what, Series):
+            self._readers.want(Case(case, what, fingerprint))
+        else:
+            report = reports.of_rejected(what, case=case, n_files=batch_inputs.count_files(what))
+            self._finish(report, None, fingerprint)
+
+    def _name(self, base: str) -> str:
+        """A name that no other case has: images without UIDs in one folder may look alike."""
+        name, number = base, 1
+        while name in self._states:
+            number += 1
+            name = hashlib.sha256(f"{base} {number}".encode()).hexdigest()[:16]
+        return name
+
+    def _submit(self, case: Case) -> None:
+        """A reader is done with a case."""
+        if case.ended is None and self._no_engine:
+            case.ended, case.reason = CaseState.FAILED, self._no_engine
+        if case.ended is not None or case.volume is None or case.task is None:
+            self._end_case(case, case.ended or CaseState.FAILED, case.reason)
+            return
+        case.request = self._engine.next_request_id()
+        self._running[case.request] = case
+        self._engine.submit(
+            Job(
+                case.id,
+                case.request,
+                case.task,
+                self._cards.of(case.task).name,
+                case.volume.series,
+                case.pixels.handle,
+                threshold=self._options.threshold,
+                spacing_mm=self._options.spacing_mm,
+                window=self._options.window,
+                priority=Priority.BATCH,
+            )
+        )
+
+    def _hear(self, case: Case, event: JobEvent) -> None:
+        match event:
+            case Started() if case.task is not None:
+                self._on_event(CaseStarted(case.id, case.task))
+            case Progressed():
+                self._on_event(CaseProgress(case.id, event.done, event.total, event.seconds_left))
+            case Noted():
+                self._on_event(Noticed(event.text))
+            case Finished() if case.volume is not None:
+                report = reports.of_result(case.volume.series, event.result, case.seconds_load)
+                self._finish(replace(report, case=case.id), case.volume, case.fingerprint)
+                self._let_go(case)
+            case Failed():
+                self._end_case(case, CaseState.REFUSED if event.out_of_scope else CaseState.FAILED, event.reason)
+            case Cancelled():
+                self._end_case(case, CaseState.FAILED, "the analysis was stopped")
+
+    def _end_case(self, case: Case, state: CaseState, reason: str) -> None:
+        """A case ends without a result."""
+        series = case.volume.series if case.volume else case.series
+        self._let_go(case)
+        reason = reports.one_line(reason) or "no reason was given"
+        report = CaseReport(
+            case.id,
+            series.source,
+            state,
+            reason,
+            batch_inputs.count_files(case.series),
+            series,
+            case.task,
+            seconds_load=case.seconds_load,
+        )
+        self._finish(report, None, case.fingerprint)
+
+    def _let_go(self, case: Case) -> None:
+        """Give up a case's pixels."""
+        if case.request is not None:
+            self._running.pop(case.request, None)
+        case.volume = None
+        case.pixels.close()
+        if case.room:
+            self._readers.room.give(case.room)
+            case.room = 0
+
+    def _finish(self, report: CaseReport, volume: Volume | None, fingerprint: str) -> None:
+        """Make a case last, then say so."""
+        try:
+            self._folder.add(report, volume, fingerprint)
+        except ExportError as error:
+            report = replace(report, state=CaseState.FAILED, reason=str(error), result=None)
+            self._folder.add(report, None, fingerprint)
+        self._done(CaseDone(report.case, report.state, kept=False, report=report))
+
+    def _done(self, event: CaseDone) -> None:
+        self._states[event.case] = event.state
+        self._open -= 1
+        self._on_event(event)

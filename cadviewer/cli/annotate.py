@@ -1,0 +1,78 @@
+"""`cadviewer annotate` and `cadviewer demo`: a batch with its progress on standard error."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from cadviewer import batch
+from cadviewer.cli import DONE, TROUBLED, USAGE, AnnotateArgs, DemoArgs
+from cadviewer.cli.progress import Progress
+from cadviewer.findings import Task
+from cadviewer.models.catalogue import CardError
+
+
+def run(args: AnnotateArgs) -> int:
+    """Annotate; the exit status of the contract."""
+    options = batch.Options(
+        task=None if args.task == "auto" else Task(args.task),
+        model=args.model,
+        device=args.device,
+        threshold=args.threshold,
+        spacing_mm=args.spacing_mm,
+        window=args.window,
+        formats=args.formats,
+        existing=batch.Existing(args.existing),
+        jobs=args.jobs,
+    )
+    return _run("annotate", args.inputs, args.out, options)
+
+
+def demo(args: DemoArgs) -> int:
+    """Write the demo study, annotate it and say where everything is; an earlier demo's files are replaced."""
+    from cadviewer.imaging import phantom_files
+
+    study, out = args.out / "study", args.out / "results"
+    phantom_files.write_demo_study(study)
+    options = batch.Options(device=args.device, formats=("csv", "json", "png"), existing=batch.Existing.OVERWRITE)
+    status = _run("demo", [study], out, options)
+    print(f"Demo study: {study.resolve()}")
+    if status != USAGE:
+        print(f"Results:    {out.resolve()}")
+    return status
+
+
+def _run(command: str, inputs: Sequence[Path], out: Path, options: batch.Options) -> int:
+    progress = Progress(sys.stderr)
+    try:
+        with _Interrupt() as stop:
+            summary = batch.run(inputs, out, options, progress, stop.is_set)
+    except (batch.ResultsError, CardError) as error:
+        progress.say(f"cadviewer {command}: {error}")
+        return USAGE
+    except batch.BatchError as error:
+        progress.say(f"cadviewer {command}: {error}; what is finished is kept, go on with --resume")
+        return TROUBLED
+    progress.end(summary)
+    return TROUBLED if summary.troubled or summary.cancelled else DONE
+
+
+class _Interrupt:
+    """Within it the first Ctrl+C (or SIGTERM) asks the run to end in order; a second one ends it at once."""
+
+    def __enter__(self) -> threading.Event:
+        self._asked = threading.Event()
+        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self._asked
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: object) -> None:
+        if self._asked.is_set():
+            raise KeyboardInterrupt
+        self._asked.set()

@@ -1,0 +1,80 @@
+"""`cadviewer models`: what can be run, and what is known of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+
+from cadviewer import NOTICE
+from cadviewer.cli import DONE, USAGE, ModelsArgs
+from cadviewer.models import catalogue
+
+_HEAD = ("name", "version", "task", "paper", "network", "threshold", "licence", "weights_sha256")
+_PARTS = ("limits", "measured", "training", "inputs", "calibration", "config")
+
+
+def run(args: ModelsArgs) -> int:
+    """List the cards, or show one; 2 when there is none of that name."""
+    for problem in catalogue.problems():
+        print(f"cadviewer models: {problem}", file=sys.stderr)
+    if args.show:
+        try:
+            print("\n".join(card_lines(args.show)))
+        except catalogue.CardError as error:
+            print(f"cadviewer models: {error}", file=sys.stderr)
+            return USAGE
+        return DONE
+    cards = catalogue.cards()
+    used = {catalogue.default(task).name for task in {card.task for card in cards}}
+    width = max((len(c.name) for c in cards), default=0)
+    for card in cards:
+        mark = "  [default]" if card.name in used else ""
+        print(f"{card.name:{width}}  {card.task.value:7}  {card.version:8}  {card.title}{mark}")
+    if not cards:
+        print("No models are installed; train them with `cadviewer-train`.", file=sys.stderr)
+    return DONE
+
+
+def card_lines(name: str) -> Iterator[str]:
+    """A whole card for reading. Raises CardError when there is none of that name."""
+    card = catalogue.card(name)
+    content = json.loads(card.to_json())
+    yield card.title
+    yield NOTICE
+    yield ""
+    yield from (f"{key}: {content[key]}" for key in _HEAD if content[key] != "")
+    yield f"weights: {card.weights}"
+    for key in _PARTS:
+        if content[key]:
+            yield ""
+            yield f"{key}:" + ("  (value, 95 % interval)" if key == "measured" else "")
+            yield from _indented(content[key], "  ")
+
+
+def _indented(value: object, indent: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if _plain(inner):
+                yield f"{indent}{key}: {_text(inner)}"
+            else:
+                yield f"{indent}{key}:"
+                yield from _indented(inner, indent + "  ")
+    elif isinstance(value, list):
+        for inner in value:
+            lines = [_text(inner)] if _plain(inner) else list(_indented(inner, ""))
+            yield f"{indent}- {lines[0] if lines else ''}"
+            yield from (f"{indent}  {line}" for line in lines[1:])
+
+
+def _plain(value: object) -> bool:
+    """Whether a value fits behind its key: a number, a text, a list of numbers."""
+    if isinstance(value, list):
+        return all(isinstance(v, int | float) for v in value)
+    return not isinstance(value, dict)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list) and len(value) == 3 and any(isinstance(v, float) for v in value):
+        return f"{value[0]:.4g}  ({value[1]:.4g}–{value[2]:.4g})"
+    return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)

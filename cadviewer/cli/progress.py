@@ -1,0 +1,85 @@
+"""What a run says on standard error: how far it is. Cases by their hash: a path can hold a patient's name."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from cadviewer import batch
+
+LINE_SECONDS = 10.0
+"""How often a line is written where the last one cannot be overwritten."""
+REDRAW_SECONDS = 0.1
+
+
+class Progress:
+    """Listens to a batch. On a terminal one line is kept up to date; elsewhere a line is written now and then."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._last = 0.0
+        self._width = 0
+        self._found = self._done = self._troubled = 0
+        self._total: int | None = None
+        self._now = "looking for images"
+
+    def __call__(self, event: batch.BatchEvent) -> None:
+        """Hear an event of the run."""
+        match event:
+            case batch.Looked():
+                if self._total is None and not self._done:
+                    self._now = f"looking for images: {event.done} of {event.total} files"
+            case batch.CaseFound():
+                self._found += 1
+            case batch.AllFound():
+                self._total = event.total
+            case batch.CaseStarted():
+                self._now = f"{event.task.value} {event.case}"
+            case batch.CaseProgress():
+                left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
+                self._now = f"{event.case} {100 * event.done // max(1, event.total)} %{left}"
+            case batch.Noticed():
+                self.say(event.text)
+            case batch.CaseDone():
+                self._done += 1
+                if event.state in (batch.CaseState.REFUSED, batch.CaseState.FAILED):
+                    self._troubled += 1
+        self._draw()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._clear()
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def end(self, summary: batch.Summary) -> None:
+        """The last line of a run."""
+        counts = ", ".join(f"{n} {state.value}" for state in batch.CaseState if (n := summary.counts.get(state, 0)))
+        self.say(f"{'Stopped' if summary.cancelled else 'Finished'}: {counts or 'no case'}.")
+        if summary.troubled:
+            self.say("What was refused or failed, and why, is in errors.csv.")
+        if summary.cancelled:
+            self.say("Go on with --resume and the same options.")
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if now - self._last < (REDRAW_SECONDS if self._terminal else LINE_SECONDS):
+            return
+        self._last = now
+        of = self._total if self._total is not None else f"{self._found}+"
+        trouble = f", {self._troubled} refused or failed" if self._troubled else ""
+        line = f"{self._done} of {of} cases{trouble}; {self._now}"
+        if self._terminal:
+            self._clear()
+            self._stream.write(line[:118])
+            self._width = len(line[:118])
+            self._stream.flush()
+        else:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def _clear(self) -> None:
+        if self._terminal and self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._width = 0
