@@ -1,0 +1,177 @@
+"""What the worker process does with a job: model, pixels, analysis, result. Imported by name in that process alone.
+
+A further task is a further line in `TASKS`; a further runtime takes the place of `TorchForward` in `_forward`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+# Threads that spin while they wait slow each other down, and the window with them, as soon as anything else wants a
+# core (measured: 3–5 times slower with two of two cores busy). OpenMP reads this once, when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+
+from cadviewer import __version__
+from cadviewer.findings import BreastFinding, Nodule, Provenance, Result, Task
+from cadviewer.imaging.series import InputError, Volume
+from cadviewer.inference.launch import WorkerOptions
+from cadviewer.inference.protocol import DeviceReady, Job
+from cadviewer.inference.serve import JobError, Reporter
+from cadviewer.inference.shared import attach
+from cadviewer.models import breast, catalogue
+from cadviewer.models.catalogue import CardError, ModelCard
+from cadviewer.models.nets.runtime import TorchForward, build, choose_device
+from cadviewer.models.runtime import Forward, Progress
+from cadviewer.models.scope import OutOfScope
+
+KEPT_NETWORKS = 3
+"""Networks that stay in memory, the latest used ones."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a task's analysis gives, in the fields of `Result`."""
+
+    nodules: tuple[Nodule, ...] = ()
+    candidates: tuple[Nodule, ...] = ()
+    breast: tuple[BreastFinding, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+def _nodules(volume: Volume, forward: Forward, card: ModelCard, job: Job, progress: Progress) -> Found:
+    nodules = importlib.import_module("cadviewer.models.nodules")
+    analysis = nodules.find_nodules(
+        volume,
+        forward,
+        card,
+        threshold=job.threshold,
+        spacing_mm=job.spacing_mm,
+        window=job.window,
+        progress=progress,
+    )
+    return Found(
+        nodules=tuple(analysis.nodules), candidates=tuple(analysis.candidates), warnings=tuple(analysis.warnings)
+    )
+
+
+def _breast(volume: Volume, forward: Forward, card: ModelCard, job: Job, progress: Progress) -> Found:
+    analysis = breast.assess(volume, forward, card, progress=progress)
+    return Found(breast=tuple(analysis.findings), warnings=tuple(analysis.warnings))
+
+
+TASKS: dict[Task, Callable[[Volume, Forward, ModelCard, Job, Progress], Found]] = {
+    Task.NODULES: _nodules,
+    Task.BREAST: _breast,
+}
+
+
+def create(options: WorkerOptions) -> TorchHandler:
+    """See `launch.run_worker`."""
+    return TorchHandler(options)
+
+
+class TorchHandler:
+    """A `serve.Handler`: builds networks from cards, keeps them, runs the analyses."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        torch.set_num_threads(options.threads)
+        self._threads = options.threads
+        self._device, self._why = choose_device(options.device)
+        self._networks: OrderedDict[str, TorchForward] = OrderedDict()
+        self._reports: list[Reporter] = []  # of the running job and, before it, of the one that it interrupted
+
+    def ready(self) -> DeviceReady:
+        """See `serve.Handler`."""
+        why = self._why
+        if self._device.type == "cpu":
+            why += f"; {self._threads} thread{'s' if self._threads > 1 else ''}"
+        return DeviceReady(str(self._device), why)
+
+    def warm(self, model: str) -> None:
+        """See `serve.Handler`."""
+        self._forward(catalogue.card(model))
+
+    def run(self, job: Job, report: Reporter) -> Result:
+        """See `serve.Handler`."""
+        self._reports.append(report)
+        try:
+            card = catalogue.card(job.model)
+            if card.task != job.task:
+                raise JobError(f"the model {card.name} is for {card.task.value}, not for {job.task.value}")
+            with attach(job.pixels) as pixels:
+                forward = self._forward(card)
+                began = report.seconds()
+                found = TASKS[job.task](Volume(job.series, pixels), forward, card, job, report.step)
+                seconds = report.seconds() - began
+        except OutOfScope as error:
+            raise JobError(str(error), out_of_scope=True) from error
+        except (CardError, InputError, ValueError) as error:  # the analyses say ValueError for settings without sense
+            raise JobError(str(error)) from error
+        except MemoryError as error:
+            raise JobError(str(error) or "not enough memory for this case") from error
+        finally:
+            self._reports.pop()
+            self._tell_of_fallback(report)
+        return Result(
+            case_id=job.case_id,
+            task=job.task,
+            provenance=_provenance(job, card, forward),
+            nodules=found.nodules,
+            candidates=found.candidates,
+            breast=found.breast,
+            warnings=found.warnings,
+            seconds_infer=seconds,
+        )
+
+    def _forward(self, card: ModelCard) -> TorchForward:
+        """The network of a card, ready to run; the file is read again when a training has replaced it."""
+        key = card.to_json()  # which holds the SHA-256 of the weights
+        forward = self._networks.get(key)
+        if forward is None:
+            precision = card.inputs.get("precision", "auto")
+            forward = TorchForward(build(card), self._device, precision=precision, note=self._note)
+            self._networks[key] = forward
+            while len(self._networks) > KEPT_NETWORKS:
+                self._networks.popitem(last=False)
+        self._networks.move_to_end(key)
+        return forward
+
+    def _note(self, text: str) -> None:
+        if self._reports:
+            self._reports[-1].note(text)
+
+    def _tell_of_fallback(self, report: Reporter) -> None:
+        """When a network had to leave the device, the others follow: what is left there is too little."""
+        for forward in self._networks.values():
+            if forward.device != self._device:
+                self._device, self._why = forward.device, forward.why
+                self._networks = OrderedDict((k, f) for k, f in self._networks.items() if f.device == self._device)
+                report.device(self.ready())
+                return
+
+
+def _provenance(job: Job, card: ModelCard, forward: TorchForward) -> Provenance:
+    number = "bfloat16" if forward.bfloat16 else "float32"
+    preparation = dict(card.inputs)
+    if job.spacing_mm is not None:
+        preparation["spacing_mm_given"] = job.spacing_mm
+    if job.task is Task.NODULES and not job.series.hounsfield:
+        preparation["window_hu"] = list(job.window)
+    return Provenance(
+        application=f"cadviewer {__version__}",
+        model=card.name,
+        model_version=card.version,
+        weights_sha256=card.weights_sha256,
+        threshold=job.threshold if job.threshold is not None and job.task is Task.NODULES else card.threshold,
+        device=f"{forward.device}, torch {torch.__version__}, {number}",
+        preprocessing=json.dumps(preparation, sort_keys=True, ensure_ascii=False, default=str),
+        series_uid=job.series.series_uid,
+        sop_uids=tuple(dict.fromkeys(s.sop_uid for s in job.series.slices if s.sop_uid)),
+    )
