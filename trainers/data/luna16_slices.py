@@ -17,7 +17,9 @@ import numpy as np
 from cadviewer.models.boxes import Boxes
 from trainers.config import ConfigError
 from trainers.data import samples
-from trainers.data.samples import LabelledSlice, Summary
+from trainers.data.samples import TEST, TRAIN, TUNE, LabelledSlice, Summary
+
+__all__ = ["PIXEL_MM", "TEST", "TITLE", "TRAIN", "TUNE", "WINDOW", "LabelledSlice", "find", "holds", "read", "summary"]
 
 WINDOW = (-1000.0, 400.0)
 PIXEL_MM = 1.0
