@@ -6,6 +6,7 @@ whatever reaches it, is imported inside `main` alone.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import multiprocessing
 import sys
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not isinstance(args, cli.WindowArgs):
         return cli.run_command(args)
     app = importlib.import_module("cadviewer.app")  # by name: Qt, and only when there is a window to open
-    return int(app.main(args.paths, screenshot=args.screenshot, size=args.size, demo=args.demo) or 0)
+    return int(app.run(argparse.Namespace(device=None, **vars(args))))
 
 
 if __name__ == "__main__":

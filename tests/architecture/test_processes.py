@@ -75,6 +75,20 @@ def test_importing_the_main_module_again_in_the_worker_loads_neither_qt_nor_torc
     assert done.stdout.strip() == "[]"
 
 
+def test_the_program_opens_its_window_and_saves_a_picture_of_it(tmp_path: Path) -> None:
+    picture = tmp_path / "window.png"
+    done = subprocess.run(
+        [sys.executable, "-m", "cadviewer", "--screenshot", str(picture), "--size", "900x600"],
+        env={**os.environ, "PYTHONPATH": PATH, "CADVIEWER_WORKER": "fake_worker", "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.slow
 def test_the_wheel_runs_from_another_folder_with_its_resources(tmp_path: Path) -> None:
     wheel = _wheel(tmp_path / "dist")
