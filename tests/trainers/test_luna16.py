@@ -52,11 +52,25 @@ class Nodule:
     diameter: float
 
 
-def lungs(pixels: NDArray[np.generic], geometry: Geometry) -> NDArray[np.bool_]:
-    """Instead of the program's own mask, which wants a chest: everything but a frame of 6 pixels."""
-    made = np.zeros(pixels.shape, bool)
-    made[:, 6:-6, 6:-6] = True
-    return made
+@dataclass(frozen=True)
+class Framed:
+    """Instead of the program's own lungs, which want a chest: everything but a frame of 6 pixels, or nothing."""
+
+    count: int
+    found: bool = True
+
+    def slices(self) -> NDArray[np.intp]:
+        return np.arange(self.count)
+
+    def on_slice(self, k: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        made = np.zeros(shape, bool)
+        made[6:-6, 6:-6] = True
+        return made
+
+
+def lungs(pixels: NDArray[np.generic], geometry: Geometry) -> Framed:
+    assert pixels.shape == geometry.shape
+    return Framed(len(pixels))
 
 
 def write_scan(
@@ -125,7 +139,7 @@ def test_boxes_lie_on_the_nodules_whatever_the_direction(name: str, tmp_path: Pa
     truth = [Nodule((10.3, 40, 30.5), 12.0), Nodule((20.4, 61.2, 70.7), 6.0)]
     write_table_rows = write_scan(data, "1.2.1", truth, direction=DIRECTIONS[name])
     write_table(data, write_table_rows)
-    assert import_scans(Luna16Settings(), data, out, mask=lungs) == 0
+    assert import_scans(Luna16Settings(), data, out, find_lungs=lungs) == 0
     rows = [r for r in index(out) if r["role"] == "labelled"]
     for number, one in enumerate(truth, start=1):
         own = [r for r in rows if r["annotation_row"] == str(number)]
@@ -146,7 +160,7 @@ def test_the_images_are_those_of_the_window_at_one_millimetre_and_black_outside_
     luna: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    import_scans(Luna16Settings(), luna, out, mask=lungs)
+    import_scans(Luna16Settings(), luna, out, find_lungs=lungs)
     row = index(out)[0]
     image = picture(out, row["image"])
     assert image.shape == (72, 70) == (int(row["H"]), int(row["W"]))
@@ -158,27 +172,27 @@ def test_the_images_are_those_of_the_window_at_one_millimetre_and_black_outside_
 
 def test_slices_without_a_nodule_are_negatives_and_keep_away_from_nodules(luna: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    import_scans(Luna16Settings(negatives=5), luna, out, mask=lungs)
+    import_scans(Luna16Settings(negatives=5), luna, out, find_lungs=lungs)
     negatives = [r for r in index(out) if r["role"] == "negative"]
     assert {r["series_uid"] for r in negatives} == {"1.2.1", "1.2.2", "1.2.3"}
     assert all(r["cx"] == r["box"] == "" for r in negatives)
     own = {int(r["slice"]) for r in negatives if r["series_uid"] == "1.2.1"}
     assert len(own) == 5
     assert not own & {*range(7, 15), *range(19, 22)}  # 12 mm about slice 10.3, 5 mm about slice 20
-    import_scans(Luna16Settings(negatives=0), luna, tmp_path / "none", mask=lungs)
+    import_scans(Luna16Settings(negatives=0), luna, tmp_path / "none", find_lungs=lungs)
     assert {r["role"] for r in index(tmp_path / "none")} <= {"labelled", "grazed"}
 
 
 def test_neighbouring_slices_are_written_and_named(luna: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    import_scans(Luna16Settings(), luna, out, mask=lungs)
+    import_scans(Luna16Settings(), luna, out, find_lungs=lungs)
     rows = index(out)
     for row in rows:
         place = int(row["slice"])
         for side, other in (("previous", max(place - 1, 0)), ("next", min(place + 1, SHAPE[0] - 1))):
             assert row[side].endswith(f"_{other:04d}.png")
             assert (out / "images" / row[side]).is_file()
-    import_scans(Luna16Settings(neighbours=False), luna, tmp_path / "alone", mask=lungs)
+    import_scans(Luna16Settings(neighbours=False), luna, tmp_path / "alone", find_lungs=lungs)
     alone = index(tmp_path / "alone")
     assert {r["previous"] for r in alone} == {""}
     assert len(list((tmp_path / "alone" / "images").iterdir())) == len({r["image"] for r in alone})
@@ -207,14 +221,14 @@ def test_folds_follow_the_patient_and_series_of_one_patient_stay_together(luna: 
     (luna / "patients.csv").write_text(
         "series_uid,patient_id\n1.2.1,LIDC-IDRI-0772\n1.2.2,LIDC-IDRI-0772\n1.2.3,LIDC-IDRI-0001\n"
     )
-    import_scans(Luna16Settings(), luna, tmp_path / "out", mask=lungs)
+    import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs)
     folds = {r["series_uid"]: (r["patient_id"], r["fold"]) for r in index(tmp_path / "out")}
     assert folds["1.2.1"] == folds["1.2.2"] == ("LIDC-IDRI-0772", "1")
     assert folds["1.2.3"] == ("LIDC-IDRI-0001", "x")
 
 
 def test_folds_can_be_the_official_subsets(luna: Path, tmp_path: Path) -> None:
-    import_scans(Luna16Settings(split="subset"), luna, tmp_path / "out", mask=lungs)
+    import_scans(Luna16Settings(split="subset"), luna, tmp_path / "out", find_lungs=lungs)
     assert {(r["series_uid"], r["fold"]) for r in index(tmp_path / "out")} == {
         ("1.2.1", "0"),
         ("1.2.2", "1"),
@@ -222,7 +236,7 @@ def test_folds_can_be_the_official_subsets(luna: Path, tmp_path: Path) -> None:
     }
     (luna / "subset0").rename(luna / "other")
     with pytest.raises(ConfigError, match="subset0 … subset9"):
-        import_scans(Luna16Settings(split="subset"), luna, tmp_path / "again", mask=lungs)
+        import_scans(Luna16Settings(split="subset"), luna, tmp_path / "again", find_lungs=lungs)
 
 
 def test_the_fold_of_a_patient_is_that_of_the_given_slices(data: Path) -> None:
@@ -249,7 +263,7 @@ def test_irrelevant_findings_are_marked_and_never_background(luna: Path, tmp_pat
         [("1.2.3", -40 + 21, 60 + 24, -300 + 7.5, -1.0), ("1.2.3", 999, 999, -290, 5.0)],
         "annotations_excluded.csv",
     )
-    import_scans(Luna16Settings(negatives=SHAPE[0]), luna, tmp_path / "out", mask=lungs)
+    import_scans(Luna16Settings(negatives=SHAPE[0]), luna, tmp_path / "out", find_lungs=lungs)
     slices = {int(r["slice"]) for r in index(tmp_path / "out") if r["series_uid"] == "1.2.3"}
     assert slices == set(range(SHAPE[0])) - set(range(2, 9))  # 10 mm about slice 5
 
@@ -258,7 +272,7 @@ def test_annotations_of_scans_that_are_not_there_are_listed_and_the_others_are_i
     luna: Path, tmp_path: Path
 ) -> None:
     (luna / "subset1" / "1.2.2.mhd").unlink()
-    assert import_scans(Luna16Settings(), luna, tmp_path / "out", mask=lungs) == 0
+    assert import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs) == 0
     problems = index(tmp_path / "out", "problems.csv")
     assert {"series_uid": "1.2.2", "annotation_row": "3", "problem": "this scan is not there"} in problems
     assert {r["series_uid"] for r in index(tmp_path / "out")} == {"1.2.1", "1.2.3"}
@@ -267,13 +281,13 @@ def test_annotations_of_scans_that_are_not_there_are_listed_and_the_others_are_i
 def test_annotations_that_name_none_of_the_scans_are_an_error(luna: Path, tmp_path: Path) -> None:
     write_table(luna, [("9.9.9", 0.0, 0.0, 0.0, 5.0)])
     with pytest.raises(ConfigError, match="names none of the 3 scans"):
-        import_scans(Luna16Settings(), luna, tmp_path / "out", mask=lungs)
+        import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs)
 
 
 def test_a_nodule_outside_its_scan_refuses_the_scan_and_names_the_row(luna: Path, tmp_path: Path) -> None:
     rows = write_scan(luna / "subset2", "1.2.4", [Nodule((10, 40, 130), 6.0)])
     write_table(luna, [("1.2.1", -20.0, 90.0, -285.0, 6.0), *rows])
-    assert import_scans(Luna16Settings(), luna, tmp_path / "out", mask=lungs) == 1
+    assert import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs) == 1
     problem = next(
         p for p in index(tmp_path / "out", "problems.csv") if p["series_uid"] == "1.2.4" and "row" in p["problem"]
     )
@@ -316,7 +330,7 @@ def test_a_damaged_scan_is_listed_with_its_reason_and_the_others_go_on(
     before: str, after: str, reason: str, luna: Path, tmp_path: Path
 ) -> None:
     damage(luna / "subset0" / "1.2.1.mhd", before, after)
-    assert import_scans(Luna16Settings(), luna, tmp_path / "out", mask=lungs) == 1
+    assert import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs) == 1
     problems = {
         p["series_uid"]: p["problem"] for p in index(tmp_path / "out", "problems.csv") if "patient" not in p["problem"]
     }
@@ -334,13 +348,15 @@ def test_voxels_that_are_not_numbers_refuse_the_scan(luna: Path, tmp_path: Path)
     changed = sitk.GetImageFromArray(pixels)
     changed.CopyInformation(image)
     sitk.WriteImage(changed, str(path))
-    assert import_scans(Luna16Settings(), luna, tmp_path / "out", mask=lungs) == 1
+    assert import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs) == 1
     problems = [p["problem"] for p in index(tmp_path / "out", "problems.csv")]
     assert "3 voxels are not numbers" in problems
 
 
 def test_a_scan_without_lungs_is_not_masked_to_nothing(luna: Path, tmp_path: Path) -> None:
-    failed = import_scans(Luna16Settings(), luna, tmp_path / "out", mask=lambda pixels, _: np.zeros(pixels.shape, bool))
+    failed = import_scans(
+        Luna16Settings(), luna, tmp_path / "out", find_lungs=lambda pixels, _: Framed(len(pixels), False)
+    )
     assert failed == 3
     assert "no lungs" in index(tmp_path / "out", "problems.csv")[-1]["problem"]
 
@@ -359,7 +375,7 @@ def test_a_scan_without_lungs_is_not_masked_to_nothing(luna: Path, tmp_path: Pat
 def test_damaged_annotations_are_named_with_their_line(text: str, message: str, luna: Path, tmp_path: Path) -> None:
     (luna / "annotations.csv").write_text(text)
     with pytest.raises(ConfigError, match=message):
-        import_scans(Luna16Settings(), luna, tmp_path / "out", mask=lungs)
+        import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs)
 
 
 class _Interrupted(Exception):
@@ -372,19 +388,19 @@ def test_an_interrupted_import_goes_on_and_ends_as_an_unbroken_one(luna: Path, t
             raise _Interrupted
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    import_scans(Luna16Settings(), luna, whole, mask=lungs)
+    import_scans(Luna16Settings(), luna, whole, find_lungs=lungs)
     with pytest.raises(_Interrupted):
-        import_scans(Luna16Settings(), luna, broken, mask=lungs, on_scan=stop)
+        import_scans(Luna16Settings(), luna, broken, find_lungs=lungs, on_scan=stop)
     assert not (broken / "index.csv").exists()
     read: list[str] = []
 
-    def counted(pixels: NDArray[np.generic], geometry: Geometry) -> NDArray[np.bool_]:
+    def counted(pixels: NDArray[np.generic], geometry: Geometry) -> Framed:
         read.append("a scan")
         return lungs(pixels, geometry)
 
     with pytest.raises(ConfigError, match="--resume"):
-        import_scans(Luna16Settings(), luna, broken, mask=lungs)
-    import_scans(Luna16Settings(), luna, broken, mask=counted, resume=True)
+        import_scans(Luna16Settings(), luna, broken, find_lungs=lungs)
+    import_scans(Luna16Settings(), luna, broken, find_lungs=counted, resume=True)
     assert len(read) == 2  # the first scan was not read again
     assert (broken / "index.csv").read_bytes() == (whole / "index.csv").read_bytes()
     assert sorted(p.name for p in (broken / "images").iterdir()) == sorted(p.name for p in (whole / "images").iterdir())
@@ -392,14 +408,14 @@ def test_an_interrupted_import_goes_on_and_ends_as_an_unbroken_one(luna: Path, t
 
 def test_going_on_with_other_settings_or_other_annotations_is_refused(luna: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    import_scans(Luna16Settings(), luna, out, mask=lungs)
+    import_scans(Luna16Settings(), luna, out, find_lungs=lungs)
     with pytest.raises(ConfigError, match=r"other settings \(negatives\)"):
-        import_scans(Luna16Settings(negatives=3), luna, out, mask=lungs, resume=True)
-    import_scans(Luna16Settings(split="subset"), luna, out, mask=lungs, resume=True)  # concerns the index alone
+        import_scans(Luna16Settings(negatives=3), luna, out, find_lungs=lungs, resume=True)
+    import_scans(Luna16Settings(split="subset"), luna, out, find_lungs=lungs, resume=True)  # concerns the index alone
     assert {r["fold"] for r in index(out)} == {"0", "1"}
     write_table(luna, [("1.2.1", -20.0, 90.0, -285.0, 6.0)])
     with pytest.raises(ConfigError, match=r"other settings \(tables\)"):
-        import_scans(Luna16Settings(), luna, out, mask=lungs, resume=True)
+        import_scans(Luna16Settings(), luna, out, find_lungs=lungs, resume=True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
@@ -459,7 +475,7 @@ def test_official_lung_segmentations_are_not_taken_for_scans(luna: Path, tmp_pat
 def test_what_was_imported_is_read_as_luna16_slices(luna: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_table(luna, [("1.2.2", -40 + 21, 60 + 24, -300 + 21, 8.0)], "annotations_excluded.csv")
-    import_scans(Luna16Settings(split="subset"), luna, out, mask=lungs)
+    import_scans(Luna16Settings(split="subset"), luna, out, find_lungs=lungs)
     assert layouts.recognise(out).layout == "luna16-slices"
     slices = layouts.read_slices(out, ("0", "1"))
     rows = index(out)

@@ -41,18 +41,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from cadviewer import atomic
 from cadviewer.imaging.geometry import Geometry
-from cadviewer.imaging.series import InputError
+from cadviewer.imaging.series import InputError, Volume
 from trainers import config
 from trainers.config import ConfigError
 from trainers.data import luna16_rows as labels
 from trainers.data import luna16_scan as scan
 from trainers.data import luna16_tables as tables
-from trainers.data.luna16_scan import LabelledRow, Mask, Wanted
+from trainers.data.luna16_scan import FindLungs, LabelledRow, Lungs, Wanted
 from trainers.data.luna16_tables import Annotation
 
 PROBLEM_COLUMNS = ("series_uid", "annotation_row", "problem")
@@ -168,12 +166,12 @@ def import_scans(
     *,
     resume: bool = False,
     on_scan: Callable[[Step], None] = lambda step: None,
-    mask: Mask | None = None,
+    find_lungs: FindLungs | None = None,
 ) -> int:
     """Import every scan below `data` into `out`; how many of them failed (each with its reason in problems.csv).
 
     One scan is in memory at a time. on_scan is called after each; what it raises ends the run, which can be resumed.
-    mask: instead of `imaging.lungs.lung_mask`, for tests.
+    find_lungs: instead of `imaging.lungs.find_lungs`, for tests.
     Raises ConfigError when there is nothing to import, or `out` holds an import that is not to be gone on with.
     """
     source = find(settings, data)
@@ -185,7 +183,7 @@ def import_scans(
             problem = ""
             try:
                 done = _finished(out, uid)
-                found = _import_one(uid, source, settings, out, mask) if done is None else done
+                found = _import_one(uid, source, settings, out, find_lungs) if done is None else done
                 boxes += sum(row["role"] == "labelled" for row in found)
             except InputError as error:
                 problem, failed = str(error), failed + 1
@@ -312,18 +310,21 @@ def _finished(out: Path, uid: str) -> list[LabelledRow] | None:
     return rows
 
 
-def _import_one(uid: str, source: Source, settings: Luna16Settings, out: Path, mask: Mask | None) -> list[LabelledRow]:
+def _import_one(
+    uid: str, source: Source, settings: Luna16Settings, out: Path, find_lungs: FindLungs | None
+) -> list[LabelledRow]:
     """Read a scan, write its images, then the marker that says they are all there. Raises InputError."""
     wanted = settings.wanted
     made: list[LabelledRow] = []
     if source.nodules.get(uid) or wanted.negatives:  # else nothing is wanted from it, and it need not be read
         volume = scan.read_scan(source.scans[uid])
-        pixels, geometry = volume.pixels, volume.geometry
-        lungs = _lungs(pixels, geometry, mask) if wanted.masked else None
+        geometry = volume.geometry
+        lungs = _lungs(volume, find_lungs) if wanted.masked else None
         made = _label(uid, source, geometry, wanted, lungs, zlib.crc32(uid.encode()) ^ settings.seed)
         size, name = scan.size_of(geometry, wanted), _name(uid)
         for k in sorted({int(k) for row in made for k in (row["previous"], row["slice"], row["next"]) if k}):
-            image = scan.render(pixels[k], size, wanted.window, None if lungs is None else lungs[k])
+            mask = None if lungs is None else lungs.on_slice(k, (size[1], size[0]))
+            image = scan.render(volume.pixels[k], size, wanted.window, mask)
             atomic.write_bytes(out / "images" / _image(name, k), cv2.imencode(".png", image)[1].tobytes())
         for row in made:
             row["image"] = _image(name, row["slice"])
@@ -334,7 +335,7 @@ def _import_one(uid: str, source: Source, settings: Luna16Settings, out: Path, m
 
 
 def _label(
-    uid: str, source: Source, geometry: Geometry, wanted: Wanted, lungs: NDArray[np.bool_] | None, seed: int
+    uid: str, source: Source, geometry: Geometry, wanted: Wanted, lungs: Lungs | None, seed: int
 ) -> list[LabelledRow]:
     common = {
         "series_uid": uid,
@@ -353,10 +354,10 @@ def _image(name: str, k: int | str) -> str:
     return f"{name}_{int(k):04d}.png"
 
 
-def _lungs(pixels: NDArray[np.generic], geometry: Geometry, mask: Mask | None) -> NDArray[np.bool_]:
-    if mask is None:
-        mask = importlib.import_module("cadviewer.imaging.lungs").lung_mask
-    lungs = mask(pixels, geometry)
-    if not lungs.any():
+def _lungs(volume: Volume, find_lungs: FindLungs | None) -> Lungs:
+    if find_lungs is None:
+        find_lungs = importlib.import_module("cadviewer.imaging.lungs").find_lungs
+    lungs = find_lungs(volume.pixels, volume.geometry)
+    if not lungs.found:
         raise InputError("no lungs were found, so it cannot be lung-masked")
     return lungs

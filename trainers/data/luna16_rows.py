@@ -11,11 +11,10 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cadviewer.imaging.geometry import Geometry
 from trainers.data import luna16_scan as scan
-from trainers.data.luna16_scan import LabelledRow, Section, Wanted
+from trainers.data.luna16_scan import LabelledRow, Lungs, Section, Wanted
 from trainers.data.luna16_tables import Annotation
 
 COLUMNS = (
@@ -35,7 +34,7 @@ def samples(
     nodules: Sequence[Annotation],
     excluded: Sequence[Annotation],
     wanted: Wanted,
-    lungs: NDArray[np.bool_] | None,
+    lungs: Lungs | None,
     seed: int,
 ) -> Iterator[tuple[int, list[Finding]]]:
     """Slices to write, with (role, annotation, section) of what is on them; nothing on a negative."""
@@ -53,7 +52,7 @@ def samples(
     free = np.ones(geometry.shape[0], bool)
     free[[*labelled, *grazed, *irrelevant]] = False
     if lungs is not None:
-        free &= lungs.any(axis=(1, 2))
+        free &= np.isin(np.arange(len(free)), lungs.slices())
     for k in scan.background(free, wanted.negatives, seed):
         yield k, []
 
@@ -63,7 +62,7 @@ def rows_of(
     found: Sequence[Finding],
     geometry: Geometry,
     wanted: Wanted,
-    lungs: NDArray[np.bool_] | None,
+    lungs: Lungs | None,
     common: Mapping[str, str],
 ) -> list[LabelledRow]:
     """The index rows of one slice; `slice`, `previous` and `next` still as slice numbers."""
@@ -94,18 +93,19 @@ def _box(
     section: Section,
     geometry: Geometry,
     size: tuple[int, int],
-    lungs: NDArray[np.bool_] | None,
+    lungs: Lungs | None,
 ) -> LabelledRow:
     """The columns of one box, cut at the edge of the image."""
     _, rows, columns = geometry.shape
     x0, x1 = (min(max(section.x + s * section.rx, 0.0), columns) for s in (-1, 1))
     y0, y1 = (min(max(section.y + s * section.ry, 0.0), rows) for s in (-1, 1))
-    inside = ""
-    if lungs is not None:
-        part = lungs[section.slice, int(y0) : max(int(y0) + 1, round(y1)), int(x0) : max(int(x0) + 1, round(x1))]
-        inside = f"{part.mean():.2f}"
     fx, fy = size[0] / columns, size[1] / rows
     width, height = (x1 - x0) * fx, (y1 - y0) * fy
+    inside = ""
+    if lungs is not None:
+        top, left = int(y0 * fy), int(x0 * fx)
+        mask = lungs.on_slice(section.slice, (size[1], size[0]))
+        inside = f"{mask[top : max(top + 1, round(y1 * fy)), left : max(left + 1, round(x1 * fx))].mean():.2f}"
     return {
         "role": role,
         "annotation_row": str(of.row),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,7 +25,23 @@ PAPER_SIZE = (430, 418)
 """Width and height of the published SSD's input. The paper does not say which is which; this is our reading."""
 
 LabelledRow = dict[str, str]
-Mask = Callable[[NDArray[np.generic], Geometry], NDArray[np.bool_]]
+
+
+class Lungs(Protocol):
+    """Where the lungs of a scan are, as `imaging.lungs.find_lungs` says it."""
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any lung."""
+
+    def slices(self) -> NDArray[np.intp]:
+        """Slices with lung."""
+
+    def on_slice(self, k: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """The mask of slice k, resampled to (rows, columns)."""
+
+
+FindLungs = Callable[[NDArray[np.generic], Geometry], Lungs]
 
 
 @dataclass(frozen=True)
@@ -171,17 +188,15 @@ def background(candidates: NDArray[np.bool_], count: int, seed: int) -> list[int
 def render(
     pixels: NDArray[np.generic], size: tuple[int, int], window: tuple[float, float], mask: NDArray[np.bool_] | None
 ) -> NDArray[np.uint8]:
-    """One slice (rows, columns) in HU → (height, width) gray, low…high of the window as 0…255, 0 outside the mask.
+    """One slice (rows, columns) in HU → (height, width) gray, low…high of the window as 0…255.
 
-    Edges stay edges: pixel edge x of the source lands on x · width / columns.
+    size: (width, height). mask: (height, width), 0 outside; None for all. Resampled linearly, then windowed, as
+    `models.slices` does before a network. Edges stay edges: pixel edge x of the source lands on x · width / columns.
     """
     low, high = window
-    gray = (np.clip(pixels.astype(np.float32), low, high) - low) * (255 / (high - low))
-    shrinks = size[0] <= pixels.shape[1] and size[1] <= pixels.shape[0]
-    made = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    if mask is not None:
-        made[cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) < 0.5] = 0
-    return np.clip(np.rint(made), 0, 255).astype(np.uint8)
+    values = cv2.resize(pixels.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    gray = np.rint(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    return gray if mask is None else np.where(mask, gray, 0).astype(np.uint8)
 
 
 def size_of(geometry: Geometry, wanted: Wanted) -> tuple[int, int]:
