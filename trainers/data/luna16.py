@@ -64,8 +64,9 @@ class Luna16Settings:
 
     mode: "default" or "paper". split: "patient", "subset", "image" or "" (image in paper mode, else patient).
     pixel_mm: of the images (default mode). window: HU shown as 0…255. masked: lung-masked; None: by mode.
-    neighbours: also write the slices before and after each one. negatives: slices without a finding per scan (default
-    mode). least_chord_mm: a nodule that crosses a slice in a smaller circle is not to be learned there.
+    neighbours: also write the slices before and after each one.
+    negatives: slices without a finding per scan (default mode), spread over the lungs, none within 5 mm of a nodule.
+    least_chord_mm: a nodule that crosses a slice in a smaller circle is not to be learned there.
     tune_share: in an image split, the share of the training images set aside for tuning (0: exactly 80:20).
     annotations, excluded, malignancy, patients: tables; "": looked for below the data folder; "none": without (not for
     annotations). seed: of the choice of negatives and the split by image.

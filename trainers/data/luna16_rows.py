@@ -23,6 +23,9 @@ COLUMNS = (
     *("slice_mm", "pixel_mm", "subset", "inside"),
 )
 
+MARGIN_MM = 5.0
+"""How far a slice must be from every nodule to be a negative."""
+
 RESERVED = ("LIDC-IDRI-0001", "LIDC-IDRI-0002", "LIDC-IDRI-0003")
 """Patients of the validation set `lidc-dicom-small`: never trained on (fold x)."""
 
@@ -50,7 +53,10 @@ def samples(
         others: list[Finding] = [("grazed", a, s) for a, s in grazed.get(k, [])]
         yield k, [*own, *others, *irrelevant.get(k, [])]
     free = np.ones(geometry.shape[0], bool)
-    free[[*labelled, *grazed, *irrelevant]] = False
+    free[list(irrelevant)] = False
+    for nodule in nodules:  # no nodule is a sphere: its strands go on
+        near = scan.sections(geometry, nodule.centre, nodule.diameter_mm + 2 * MARGIN_MM)
+        free[[s.slice for s in near]] = False
     if lungs is not None:
         free &= np.isin(np.arange(len(free)), lungs.slices())
     for k in scan.background(free, wanted.negatives, seed):
