@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cadviewer import paths
+from cadviewer import atomic, paths
 from cadviewer.models import catalogue
 
-LOG, STOP, OUTPUT = "log.jsonl", "stop", "output.txt"
+LOG, STOP, OUTPUT, COMMAND = "log.jsonl", "stop", "output.txt", "command.json"
 
 
 @dataclass
@@ -56,22 +56,38 @@ class Run:
         self._offset = 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, task: str, data: Path, settings: Sequence[str], *, resume: bool) -> None:
-        """Start (or go on with) training. Raises OSError when the process cannot be started."""
+    def start(self, task: str, data: Path, settings: Sequence[str]) -> None:
+        """Start training anew. Raises OSError when the process cannot be started."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / STOP).unlink(missing_ok=True)
-        if not resume:
-            (self.folder / LOG).unlink(missing_ok=True)
-            self.state, self._offset = RunState(), 0
-        self.poll()  # what an earlier part said is not said of this one
-        command = [*paths.program(), "--train", task, "--data", str(data), "--out", str(self.folder)]
+        (self.folder / LOG).unlink(missing_ok=True)
+        self.state, self._offset = RunState(), 0
+        arguments = [task, "--data", str(data), "--out", str(self.folder)]
         for setting in settings:
-            command += ["--set", setting]
-        if resume:
-            command.append("--resume")
+            arguments += ["--set", setting]
+        atomic.write_text(self.folder / COMMAND, json.dumps(arguments))
+        self._launch(arguments)
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint with the settings it was started with.
+
+        Raises ValueError when the folder does not say how it was started, OSError as `start` does.
+        """
+        try:
+            arguments = [str(a) for a in json.loads((self.folder / COMMAND).read_text(encoding="utf-8"))]
+        except (OSError, TypeError) as error:
+            raise ValueError(f"{self.folder.name} does not say how it was started") from error
+        self.poll()  # what an earlier part said is not said of this one
+        self._launch([*arguments, "--resume"])
+
+    def _launch(self, arguments: Sequence[str]) -> None:
+        (self.folder / STOP).unlink(missing_ok=True)
         with (self.folder / OUTPUT).open("ab") as output:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **_detached()
+                [*paths.program(), "--train", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                **_detached(),
             )
         self.state.state, self.state.reason, self.state.pid = "running", "", self._process.pid
 

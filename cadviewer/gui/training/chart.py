@@ -1,0 +1,70 @@
+"""The two curves of a training run: the loss of its steps, and the figures on the tune fold."""
+
+from __future__ import annotations
+
+import pyqtgraph as pg
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from cadviewer.gui import style
+from cadviewer.gui.training.run import RunState
+
+LINES = (("#56b4e9", "o"), ("#f0a63a", "s"), ("#3fc8a0", "t"), ("#cc79a7", "d"))
+"""Colour (Okabe and Ito) and sign of each figure, so that colour is not the only difference."""
+
+
+class Chart(QWidget):
+    """Loss above, figures below, over the number of steps."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._loss = self._plot("Loss")
+        self._figures = self._plot("On the tune fold")
+        self._figures.setXLink(self._loss)
+        self._figures.addLegend(offset=(8, -8), labelTextColor=style.colour("text"))
+        self._loss_line = self._loss.plot(pen=pg.mkPen("#56b4e9", width=2))
+        self._lines: dict[str, pg.PlotDataItem] = {}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._loss)
+        layout.addWidget(self._figures)
+
+    def _plot(self, title: str) -> pg.PlotWidget:
+        plot = pg.PlotWidget(background=style.colour("panel"))
+        plot.setTitle(title, color=style.colour("dim").name(), size="10pt")
+        plot.showGrid(x=True, y=True, alpha=0.15)
+        plot.setMouseEnabled(x=False, y=False)
+        plot.hideButtons()
+        plot.setMenuEnabled(False)
+        plot.setMinimumHeight(110)
+        return plot
+
+    def show_run(self, state: RunState) -> None:
+        """Draw what the run has said so far."""
+        self._loss_line.setData([s for s, _ in state.losses], [v for _, v in state.losses])
+        names = figure_names(state)
+        for name in [n for n in self._lines if n not in names]:
+            self._figures.removeItem(self._lines.pop(name))
+        for name in names:
+            if name not in self._lines:
+                colour, sign = LINES[len(self._lines) % len(LINES)]
+                self._lines[name] = self._figures.plot(
+                    pen=pg.mkPen(colour, width=2),
+                    symbol=sign,
+                    symbolSize=7,
+                    symbolBrush=colour,
+                    symbolPen=None,
+                    name=name,
+                )
+            points = [(t["step"], t[name]) for t in state.tune if name in t and "step" in t]
+            self._lines[name].setData([p[0] for p in points], [p[1] for p in points])
+
+
+def figure_names(state: RunState) -> list[str]:
+    """Figures on the tune fold that lie in 0…1, so that one axis serves them all; four at most."""
+    known = ("kind", "epoch", "step", "progress", "seconds")
+    names: dict[str, None] = {}
+    for line in state.tune:
+        for key, value in line.items():
+            if key not in known and isinstance(value, int | float) and 0 <= value <= 1:
+                names[key] = None
+    return list(names)[: len(LINES)]

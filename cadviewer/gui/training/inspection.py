@@ -1,0 +1,72 @@
+"""What the trainer recognises in a folder, asked of the trainer's process so that the window never imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QProcess, Signal
+
+from cadviewer import paths
+
+
+class Inspection(QObject):
+    """One question at a time: a new one replaces one that is still under way."""
+
+    recognised = Signal(dict)
+    """{"layout", "images", "patients", "labels": {…}, "split": {…}, "presets": […]}"""
+    refused = Signal(str)
+    """Why the folder cannot be trained on, one line."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._process: QProcess | None = None
+
+    def ask(self, task: str, folder: Path) -> None:
+        """Start looking; the answer comes as a signal."""
+        self.cancel()
+        process = QProcess(self)
+        self._process = process
+        process.finished.connect(lambda code, _status: self._answer(process, code))
+        program, *rest = paths.program()
+        process.start(program, [*rest, "--train", "inspect", task, "--data", str(folder), "--json"])
+
+    def cancel(self) -> None:
+        """Forget a question that is under way."""
+        if self._process is not None:
+            self._process.finished.disconnect()
+            self._process.kill()
+            self._process.waitForFinished(1000)
+            self._process.deleteLater()
+            self._process = None
+
+    def _answer(self, process: QProcess, code: int) -> None:
+        self._process = None
+        said = bytes(process.readAllStandardOutput().data()).decode("utf-8", "replace").strip().splitlines()
+        error = bytes(process.readAllStandardError().data()).decode("utf-8", "replace").strip().splitlines()
+        process.deleteLater()
+        try:
+            answer = json.loads(said[-1]) if code == 0 and said else None
+        except ValueError:
+            answer = None
+        if isinstance(answer, dict):
+            self.recognised.emit(answer)
+        else:
+            self.refused.emit(error[-1].removeprefix("cadviewer-train: ") if error else "the trainer gave no answer")
+
+
+def describe(answer: Mapping[str, Any]) -> str:
+    """The answer as the dialog shows it."""
+    labels = ", ".join(f"{count} {name}" for name, count in answer.get("labels", {}).items())
+    split = ", ".join(f"{name} {count}" for name, count in answer.get("split", {}).items())
+    lines = [
+        f"{answer.get('layout', 'unknown layout')}: "
+        f"{answer.get('images', 0)} images of {answer.get('patients', 0)} patients"
+    ]
+    if labels:
+        lines.append(labels)
+    if split:
+        lines.append(f"split by patient: {split}")
+    return "\n".join(lines)
