@@ -1,0 +1,98 @@
+"""The table of a batch: one row per case, in the order in which they were found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+
+from cadviewer.batch import BatchEvent, CaseDone, CaseFound, CaseProgress, CaseStarted
+
+COLUMNS = ("Case", "Task", "State", "Findings", "Reason")
+Index = QModelIndex | QPersistentModelIndex
+
+
+@dataclass
+class Row:
+    """What is known of one case."""
+
+    source: Path
+    task: str = ""
+    state: str = "waiting"
+    findings: str = ""
+    reason: str = ""
+
+    def text(self, column: int) -> str:
+        return (self.source.name or str(self.source), self.task, self.state, self.findings, self.reason)[column]
+
+
+class CasesModel(QAbstractTableModel):
+    """Cases of a run as a table; `take` brings it up to date."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.rows: list[Row] = []
+        self._by_case: dict[str, int] = {}
+
+    def clear(self) -> None:
+        self.beginResetModel()
+        self.rows.clear()
+        self._by_case.clear()
+        self.endResetModel()
+
+    def take(self, event: BatchEvent) -> None:
+        """Show what an event says of its case."""
+        match event:
+            case CaseFound(case=case, source=source):
+                place = len(self.rows)
+                self.beginInsertRows(QModelIndex(), place, place)
+                self._by_case[case] = place
+                self.rows.append(Row(source))
+                self.endInsertRows()
+            case CaseStarted(case=case, task=task):
+                self._change(case, task=task.value, state="running")
+            case CaseProgress(case=case, done=done, total=total):
+                self._change(case, state=f"running {100 * done // max(1, total)} %")
+            case CaseDone(case=case, state=state, kept=kept, report=report):
+                self._change(case, state=f"{state.value}, earlier" if kept else state.value)
+                if report is not None:
+                    findings = "" if report.findings is None else str(report.findings)
+                    task = report.task.value if report.task else ""
+                    self._change(case, findings=findings, reason=report.reason, task=task)
+
+    def abandon(self) -> None:
+        """The run ended: what was not finished waits for the next one."""
+        for row in self.rows:
+            if row.state.startswith("running"):
+                row.state = "waiting"
+        self.dataChanged.emit(self.index(0, 0), self.index(max(0, len(self.rows) - 1), len(COLUMNS) - 1))
+
+    def _change(self, case: str, **values: str) -> None:
+        place = self._by_case.get(case)
+        if place is None:
+            return
+        for name, value in values.items():
+            setattr(self.rows[place], name, value)
+        self.dataChanged.emit(self.index(place, 0), self.index(place, len(COLUMNS) - 1))
+
+    # --- what Qt asks -------------------------------------------------------------------------------------------------
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(COLUMNS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return COLUMNS[section]
+        return super().headerData(section, orientation, role)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row = self.rows[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return row.text(index.column())
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return str(row.source) if index.column() == 0 else row.text(index.column())
+        return None

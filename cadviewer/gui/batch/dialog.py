@@ -1,0 +1,250 @@
+"""The batch dialog: folder in, folder out, a row per case; the same work as `cadviewer annotate`.
+
+What a user does: chooses the folder with the images and a folder for the results, presses Start, watches the table,
+opens a case by a double click, cancels when it takes too long and goes on later where it ended.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QModelIndex, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from cadviewer.batch import (
+    AllFound,
+    BatchEvent,
+    CaseDone,
+    CaseProgress,
+    CaseStarted,
+    Existing,
+    Looked,
+    Noticed,
+    Options,
+    Summary,
+)
+from cadviewer.findings import Task
+from cadviewer.gui.batch.cases import CasesModel
+from cadviewer.gui.batch.worker import BatchThread, MakeEngine
+from cadviewer.models import catalogue
+from cadviewer.store.export import DEFAULT, FORMATS
+
+EXISTING = {
+    Existing.RESUME: "go on with them",
+    Existing.OVERWRITE: "replace them",
+    Existing.KEEP_OUT: "leave them and stop",
+}
+
+
+class BatchDialog(QDialog):
+    """One run at a time. Closing hides the dialog and the run goes on; opening it again shows how far it is."""
+
+    open_case = Signal(Path)
+    """A case was double-clicked."""
+
+    def __init__(self, make_engine: MakeEngine, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Annotate a folder")
+        self.resize(900, 620)
+        self._make_engine = make_engine
+        self._thread: BatchThread | None = None
+        self._total: int | None = None
+        self._done = 0
+        self.cases = CasesModel(self)
+        self._build()
+        self._fill_models()
+        self._show()
+
+    # --- layout -------------------------------------------------------------------------------------------------------
+    def _build(self) -> None:
+        self.source = QLineEdit(placeholderText="Folder with images, searched with all its folders")
+        self.target = QLineEdit(placeholderText="Folder for tables, masks and pictures")
+        self.task = QComboBox()
+        self.task.addItem("decide for each case", None)
+        for task, text in ((Task.NODULES, "lung nodules"), (Task.BREAST, "breast ultrasound")):
+            self.task.addItem(text, task.value)
+        self.task.currentIndexChanged.connect(self._fill_models)
+        self.model = QComboBox()
+        self.existing = QComboBox()
+        for existing, text in EXISTING.items():
+            self.existing.addItem(text, existing.value)
+        self.formats = {name: QCheckBox(name, checked=name in DEFAULT) for name in FORMATS}
+        formats = QHBoxLayout()
+        for box in self.formats.values():
+            formats.addWidget(box)
+        formats.addStretch(1)
+        form = QFormLayout()
+        form.addRow("Images", self._with_button(self.source, "Folder with images"))
+        form.addRow("Results", self._with_button(self.target, "Folder for results"))
+        form.addRow("Task", self.task)
+        form.addRow("Model", self.model)
+        form.addRow("Write", formats)
+        form.addRow("Results of an earlier run", self.existing)
+        self.table = QTableView()
+        self.table.setModel(self.cases)
+        self.table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+        self.table.setEditTriggers(QTableView.EditTrigger.NoEditTriggers)
+        self.table.verticalHeader().hide()
+        self.table.setAlternatingRowColors(True)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        header.setStretchLastSection(True)
+        for column, width in enumerate((220, 80, 110, 80)):
+            header.resizeSection(column, width)
+        self.table.doubleClicked.connect(self._open)
+        self.overall = QProgressBar()
+        self.case_progress = QProgressBar()
+        bars = QFormLayout()
+        bars.addRow("All cases", self.overall)
+        bars.addRow("This case", self.case_progress)
+        self.status = QLabel(wordWrap=True)
+        self.start = QPushButton("Start")
+        self.cancel = QPushButton("Cancel")
+        close = QPushButton("Close")
+        self.start.clicked.connect(self.begin)
+        self.cancel.clicked.connect(self._cancel)
+        close.clicked.connect(self.close)
+        buttons = QHBoxLayout()
+        for button in (self.start, self.cancel):
+            button.setAutoDefault(False)
+            buttons.addWidget(button)
+        buttons.addStretch(1)
+        buttons.addWidget(close)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self.table, 1)
+        layout.addLayout(bars)
+        layout.addWidget(self.status)
+        layout.addLayout(buttons)
+
+    def _with_button(self, line: QLineEdit, title: str) -> QHBoxLayout:
+        def choose() -> None:
+            chosen = QFileDialog.getExistingDirectory(self, title, line.text())
+            if chosen:
+                line.setText(chosen)
+
+        line.textChanged.connect(self._show)
+        button = QPushButton("Choose…", autoDefault=False)
+        button.clicked.connect(choose)
+        row = QHBoxLayout()
+        row.addWidget(line, 1)
+        row.addWidget(button)
+        return row
+
+    def _fill_models(self) -> None:
+        value = self.task.currentData()
+        self.model.clear()
+        self.model.addItem("default", "")
+        if value:
+            for card in catalogue.cards(Task(value)):
+                self.model.addItem(f"{card.title} ({card.name})", card.name)
+        self.model.setEnabled(bool(value))
+
+    # --- the run ------------------------------------------------------------------------------------------------------
+    @property
+    def running(self) -> bool:
+        return self._thread is not None
+
+    def options(self) -> Options:
+        """What the form says."""
+        value = self.task.currentData()
+        return Options(
+            task=Task(value) if value else None,
+            model=str(self.model.currentData() or ""),
+            formats=tuple(name for name, box in self.formats.items() if box.isChecked()),
+            existing=Existing(self.existing.currentData()),
+        )
+
+    def begin(self) -> None:
+        """Start the run that the form describes."""
+        self.cases.clear()
+        self._total, self._done = None, 0
+        self.status.setText("Looking for images…")
+        thread = BatchThread(
+            [Path(self.source.text())], Path(self.target.text()), self.options(), self._make_engine, self
+        )
+        thread.event_came.connect(self._take)
+        thread.ended.connect(self._ended)
+        thread.failed.connect(self._failed)
+        thread.finished.connect(thread.deleteLater)
+        self._thread = thread
+        thread.start()
+        self._show()
+
+    def _cancel(self) -> None:
+        if self._thread is not None:
+            self.status.setText("Cancelling; what is finished is kept…")
+            self._thread.cancel()
+
+    def _take(self, event: BatchEvent) -> None:
+        self.cases.take(event)
+        match event:
+            case Looked(done=done, total=total):
+                self.status.setText(f"Looking for images: {done} of {total} files")
+            case AllFound(total=total):
+                self._total = total
+            case CaseStarted():
+                self.case_progress.setRange(0, 0)
+            case CaseProgress(done=done, total=total):
+                self.case_progress.setRange(0, total)
+                self.case_progress.setValue(done)
+            case CaseDone():
+                self._done += 1
+            case Noticed(text=text):
+                self.status.setText(text)
+        self.overall.setRange(0, self._total if self._total is not None else 0)
+        self.overall.setValue(self._done)
+
+    def _ended(self, summary: Summary) -> None:
+        counts = ", ".join(f"{count} {state.value}" for state, count in summary.counts.items()) or "no cases"
+        if summary.cancelled:
+            text = f"Cancelled: {counts} so far. Start again with “{EXISTING[Existing.RESUME]}” to do the rest."
+        else:
+            text = f"Finished: {counts}."
+            if summary.troubled:
+                text += " errors.csv says what was refused or failed, and why."
+        self._over(text)
+
+    def _failed(self, reason: str) -> None:
+        self._over(f"Not started: {reason}" if not self.cases.rows else f"Stopped: {reason}")
+
+    def _over(self, text: str) -> None:
+        if self._thread is not None:
+            self._thread.wait()
+            self._thread = None
+        self.cases.abandon()
+        self.overall.setRange(0, max(1, self._total or 0))
+        self.overall.setValue(self._done)
+        self.case_progress.setRange(0, 1)
+        self.case_progress.setValue(0)
+        self.status.setText(text)
+        self._show()
+
+    def _show(self) -> None:
+        ready = bool(self.source.text()) and bool(self.target.text())
+        self.start.setEnabled(ready and not self.running)
+        self.cancel.setEnabled(self.running)
+
+    def _open(self, index: QModelIndex) -> None:
+        self.open_case.emit(self.cases.rows[index.row()].source)
+
+    def shut_down(self) -> None:
+        """End the run because the program ends; waits for the step under way."""
+        if self._thread is not None:
+            self._thread.cancel()
+            self._thread.wait()
