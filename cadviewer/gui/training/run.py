@@ -20,6 +20,8 @@ from typing import Any
 from cadviewer import atomic, paths
 from cadviewer.models import catalogue
 
+_started: dict[int, subprocess.Popen[bytes]] = {}
+"""Processes of this program by number, so that one that has ended is not taken for running until somebody waits."""
 LOG, STOP, OUTPUT, COMMAND = "log.jsonl", "stop", "output.txt", "command.json"
 
 
@@ -54,7 +56,6 @@ class Run:
         self.folder = folder
         self.state = RunState()
         self._offset = 0
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, task: str, data: Path, settings: Sequence[str]) -> None:
         """Start training anew. Raises OSError when the process cannot be started."""
@@ -82,14 +83,15 @@ class Run:
     def _launch(self, arguments: Sequence[str]) -> None:
         (self.folder / STOP).unlink(missing_ok=True)
         with (self.folder / OUTPUT).open("ab") as output:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [*paths.program(), "--train", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 **_detached(),
             )
-        self.state.state, self.state.reason, self.state.pid = "running", "", self._process.pid
+        self.state.state, self.state.reason, self.state.pid = "running", "", process.pid
+        _started[process.pid] = process
 
     def stop(self) -> None:
         """Ask the run to end at its next step; what it learned up to the last whole epoch stays."""
@@ -111,8 +113,7 @@ class Run:
             self._offset += whole
             for line in data[:whole].splitlines():
                 self._take(line)
-        ended = self._process is not None and self._process.poll() is not None
-        if self.state.state == "running" and (ended or not (self.state.pid and _alive(self.state.pid))):
+        if self.state.state == "running" and not (self.state.pid and _alive(self.state.pid)):
             self.state.state, self.state.reason = "lost", self._last_words()
         return self.state
 
@@ -172,7 +173,9 @@ def _detached() -> dict[str, Any]:
 
 
 def _alive(pid: int) -> bool:
-    """Whether a process of that number runs and is not a zombie of ours."""
+    """Whether a process of that number runs; one that this program started and that has ended is let go of."""
+    if pid in _started:
+        return _started[pid].poll() is None
     if sys.platform == "win32":
         answer = subprocess.run(["tasklist", "/FI", f"PID eq {pid}", "/NH"], capture_output=True, check=False)
         return str(pid).encode() in answer.stdout
