@@ -6,6 +6,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
 
+from cadviewer.gui.lent import Switchboard
 from cadviewer.inference.protocol import DeviceReady, Event, Job, JobEvent
 
 
@@ -28,13 +29,23 @@ class EngineLike(Protocol):
 
 
 class Bridge(QObject):
-    """Hand `take` to the engine as its `on_event`; the signals arrive on the thread of this object."""
+    """Hand `take` to the engine as its `on_event`; the signals arrive on the thread of this object.
+
+    switchboard: lends the engine to a batch, whose events do not become signals here.
+    """
 
     device_ready = Signal(DeviceReady)
     job_event = Signal(JobEvent)
 
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.switchboard = Switchboard(self._emit)
+
     def take(self, event: Event) -> None:
         """Called on the engine's thread."""
+        self.switchboard.take(event)
+
+    def _emit(self, event: Event) -> None:
         if isinstance(event, DeviceReady):
             self.device_ready.emit(event)
         else:

@@ -46,6 +46,8 @@ class Commands:
             "open_files": self.open_files,
             "open_folder": self.open_folder,
             "open_demo": self.open_demo,
+            "annotate": window.tools.open_batch,
+            "train": window.tools.open_trainer,
             "quit": window.close,
             "fit": viewport.fit,
             "invert": viewport.invert,

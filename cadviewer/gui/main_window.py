@@ -28,6 +28,7 @@ from cadviewer.gui.prefs import Prefs
 from cadviewer.gui.side import SidePanel
 from cadviewer.gui.status import StatusLine
 from cadviewer.gui.studies import Studies
+from cadviewer.gui.tools import Tools
 from cadviewer.inference.protocol import DeviceReady
 
 
@@ -47,6 +48,7 @@ class MainWindow(QMainWindow):
         self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
         self.side, self.status = SidePanel(), StatusLine()
         self.decisions = Decisions(self.cases, self.journal, self.desk, self)
+        self.tools = Tools(self, engine, bridge)
         self.commands = Commands(self)
         self.actions_ = Actions(self, self.commands.handlers(), dict(prefs.now.shortcuts))
         self._painted = False
@@ -127,6 +129,8 @@ class MainWindow(QMainWindow):
         opener.busy.connect(self.status.show_opening)
         self.loader.thumbnail.connect(self.studies.rows.add_picture)
         self.analysis.changed.connect(self._changed)
+        self.tools.open_case.connect(lambda path: self.open_paths([path]))
+        self.tools.said.connect(self.status.say)
         decisions.changed.connect(self._changed)
         decisions.said.connect(self.status.say)
         decisions.failed.connect(lambda text: desk.notices.say(Notice("journal", text)))
@@ -243,6 +247,7 @@ class MainWindow(QMainWindow):
     def shut(self) -> None:
         """End the threads: the journal writes what it has first."""
         self.desk.viewport.stop_cine()
+        self.tools.shut()
         self.journal.close()
         self.loader.close()
         self.prefs.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -65,7 +65,6 @@ class TrainerDialog(QDialog):
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self._poll)
         self._list_runs()
-        self._timer.start()
 
     # --- layout -------------------------------------------------------------------------------------------------------
     def _build(self) -> None:
@@ -256,11 +255,17 @@ class TrainerDialog(QDialog):
             parts.append(state.reason)
         self.status.setText(" · ".join(parts))
 
-    def closeEvent(self, event: QCloseEvent) -> None:
+    def showEvent(self, event: QShowEvent) -> None:
+        """Follow the run while somebody looks."""
+        super().showEvent(event)
+        self._timer.start()
+        self._poll()
+
+    def hideEvent(self, event: QHideEvent) -> None:
         """Closing leaves the training running."""
         self._timer.stop()
         self._inspection.cancel()
-        super().closeEvent(event)
+        super().hideEvent(event)
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,61 @@
+"""The two dialogs that work beside the reading: annotate a folder, train a model. Made when first asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QDialog, QWidget
+
+from cadviewer.gui.bridge import Bridge, EngineLike
+
+if TYPE_CHECKING:
+    from cadviewer.gui.batch.dialog import BatchDialog
+    from cadviewer.gui.training.dialog import TrainerDialog
+
+
+class Tools(QObject):
+    """Signals: open_case(Path): a case of a batch is wanted on screen. said(text): a line for the status bar."""
+
+    open_case = Signal(Path)
+    said = Signal(str)
+
+    def __init__(self, window: QWidget, engine: EngineLike, bridge: Bridge) -> None:
+        super().__init__(window)
+        self._window, self._engine, self._bridge = window, engine, bridge
+        self.batch: BatchDialog | None = None
+        self.trainer: TrainerDialog | None = None
+
+    def open_batch(self) -> None:
+        """Show the batch dialog; a run under way goes on in it."""
+        from cadviewer.gui.batch.dialog import BatchDialog
+
+        if self.batch is None:
+            self.batch = BatchDialog(
+                lambda listener: self._bridge.switchboard.lend(self._engine, listener), self._window
+            )
+            self.batch.open_case.connect(self.open_case)
+        _raise(self.batch)
+
+    def open_trainer(self) -> None:
+        """Show the trainer dialog; it finds a run that is under way by itself."""
+        from cadviewer.gui.training.dialog import TrainerDialog
+
+        if self.trainer is None:
+            self.trainer = TrainerDialog(self._window)
+            self.trainer.weights_installed.connect(
+                lambda name: self.said.emit(f"New model “{name}”: choose it under Analyse → With model")
+            )
+        _raise(self.trainer)
+
+    def shut(self) -> None:
+        """The program ends: so does a batch; training goes on."""
+        if self.batch is not None:
+            self.batch.shut_down()
+
+
+def _raise(dialog: QDialog) -> None:
+    dialog.show()
+    dialog.raise_()
+    dialog.activateWindow()
