@@ -38,6 +38,12 @@ class Chart(QWidget):
         plot.setMinimumHeight(110)
         return plot
 
+    def curves(self) -> dict[str, list[tuple[float, float]]]:
+        """The points of every curve as they are drawn, by name."""
+        return {
+            n: list(zip(*line.getData(), strict=True)) for n, line in (("loss", self._loss_line), *self._lines.items())
+        }
+
     def show_run(self, state: RunState) -> None:
         """Draw what the run has said so far."""
         self._loss_line.setData([s for s, _ in state.losses], [v for _, v in state.losses])

@@ -16,7 +16,7 @@ class Inspection(QObject):
     """One question at a time: a new one replaces one that is still under way."""
 
     recognised = Signal(dict)
-    """{"layout", "images", "patients", "labels": {…}, "split": {…}, "presets": […]}"""
+    """{"layout", "images", "patients", "labels": {…}, "split": {…}, "presets": […], "warnings": […]}"""
     refused = Signal(str)
     """Why the folder cannot be trained on, one line."""
 
@@ -61,12 +61,11 @@ def describe(answer: Mapping[str, Any]) -> str:
     """The answer as the dialog shows it."""
     labels = ", ".join(f"{count} {name}" for name, count in answer.get("labels", {}).items())
     split = ", ".join(f"{name} {count}" for name, count in answer.get("split", {}).items())
-    lines = [
-        f"{answer.get('layout', 'unknown layout')}: "
-        f"{answer.get('images', 0)} images of {answer.get('patients', 0)} patients"
-    ]
+    patients = answer.get("patients")
+    of = "patients unknown" if patients is None else f"{patients} patients"
+    lines = [f"{answer.get('layout', 'unknown layout')}: {answer.get('images', 0)} images, {of}"]
     if labels:
         lines.append(labels)
     if split:
         lines.append(f"split by patient: {split}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"Warning: {w}" for w in answer.get("warnings", []))])
