@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cadviewer.findings import Task
 from cadviewer.store.export import DEFAULT
-from cadviewer.store.report import CaseReport, CaseState
+from cadviewer.store.report import CaseState
 from cadviewer.store.results import Existing
 
 
@@ -74,12 +75,15 @@ class CaseProgress(BatchEvent):
 
 @dataclass(frozen=True)
 class CaseDone(BatchEvent):
-    """A case is finished and its results are on the disk. kept: by an earlier run; report is then None."""
+    """A case is finished and its results are on the disk.
+
+    kept: by an earlier run. row: its row of cases.csv, by column.
+    """
 
     case: str
     state: CaseState
     kept: bool
-    report: CaseReport | None = None
+    row: Mapping[str, str]
 
 
 @dataclass(frozen=True)

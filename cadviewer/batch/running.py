@@ -141,7 +141,7 @@ class Run:
         self._on_event(CaseFound(case, what.source))
         fingerprint = results.fingerprint(batch_inputs.files_of(what))
         if self._folder.has(case, fingerprint):
-            self._done(CaseDone(case, self._folder.finished[case].state, kept=True))
+            self._done(case, kept=True)
         elif isinstance(what, Series):
             self._readers.want(Case(case, what, fingerprint))
         else:
@@ -231,9 +231,10 @@ class Run:
         except ExportError as error:
             report = replace(report, state=CaseState.FAILED, reason=str(error), result=None)
             self._folder.add(report, None, fingerprint)
-        self._done(CaseDone(report.case, report.state, kept=False, report=report))
+        self._done(report.case, kept=False)
 
-    def _done(self, event: CaseDone) -> None:
-        self._states[event.case] = event.state
+    def _done(self, case: str, *, kept: bool) -> None:
+        finished = self._folder.finished[case]
+        self._states[case] = finished.state
         self._open -= 1
-        self._on_event(event)
+        self._on_event(CaseDone(case, finished.state, kept, finished.row))

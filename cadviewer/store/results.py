@@ -51,6 +51,11 @@ class Finished:
     fingerprint: str
     rows: Mapping[str, Sequence[Sequence[str]]]
 
+    @property
+    def row(self) -> dict[str, str]:
+        """The case's row of cases.csv, by column."""
+        return dict(zip(tables.COLUMNS["cases"], self.rows["cases"][0], strict=True))
+
 
 class ResultsFolder:
     """A results folder held open by one run. Made by `opened` alone."""

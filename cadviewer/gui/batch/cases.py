@@ -55,12 +55,9 @@ class CasesModel(QAbstractTableModel):
                 self._change(case, task=task.value, state="running")
             case CaseProgress(case=case, done=done, total=total):
                 self._change(case, state=f"running {100 * done // max(1, total)} %")
-            case CaseDone(case=case, state=state, kept=kept, report=report):
-                self._change(case, state=f"{state.value}, earlier" if kept else state.value)
-                if report is not None:
-                    findings = "" if report.findings is None else str(report.findings)
-                    task = report.task.value if report.task else ""
-                    self._change(case, findings=findings, reason=report.reason, task=task)
+            case CaseDone(case=case, state=state, kept=kept, row=row):
+                said = f"{state.value}, earlier" if kept else state.value
+                self._change(case, state=said, findings=row["findings"], reason=row["reason"], task=row["task"])
 
     def abandon(self) -> None:
         """The run ended: what was not finished waits for the next one."""

@@ -83,7 +83,9 @@ class BatchDialog(QDialog):
         self.existing = QComboBox()
         for existing, text in EXISTING.items():
             self.existing.addItem(text, existing.value)
-        self.formats = {name: QCheckBox(name, checked=name in DEFAULT) for name in FORMATS}
+        self.formats = {name: QCheckBox(name) for name in FORMATS}
+        for name, box in self.formats.items():
+            box.setChecked(name in DEFAULT)
         formats = QHBoxLayout()
         for box in self.formats.values():
             formats.addWidget(box)

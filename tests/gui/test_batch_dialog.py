@@ -1,0 +1,163 @@
+"""The batch dialog clicked through: a real engine, a worker without torch, real files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gui_images import write_ct, write_ultrasound
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QCheckBox
+from pytestqt.qtbot import QtBot
+
+from cadviewer.gui.batch.dialog import BatchDialog
+from cadviewer.gui.bridge import Bridge
+from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.prefs import Prefs
+from cadviewer.inference.engine import Engine
+from cadviewer.store.results import Existing
+
+CASES = 6
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five small CTs, an ultrasound image, a damaged file and a text."""
+    made = tmp_path / "in"
+    for number in range(CASES - 1):
+        write_ct(made / f"ct{number}", slices=3)
+    write_ultrasound(made / "us" / "frame.dcm")
+    (made / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    (made / "readme.txt").write_text("not an image")
+    return made
+
+
+@pytest.fixture
+def window(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow]:
+    """The window on a real engine whose worker takes about half a second for a case."""
+    monkeypatch.setenv("CADVIEWER_FAKE_WORKER", json.dumps({"steps": 5, "delay": 0.1, "nodules": 2}))
+    bridge = Bridge()
+    engine = Engine(bridge.take, worker="fake_worker")
+    engine.start()
+    made = MainWindow(engine, bridge, Prefs())
+    made.show()
+    yield made
+    made.close()
+    made.shut()
+    engine.close()
+    made.cases.close()
+    made.deleteLater()
+
+
+def open_dialog(window: MainWindow, source: Path, target: Path) -> BatchDialog:
+    window.actions_["annotate"].trigger()
+    dialog = window.tools.batch
+    assert dialog is not None
+    dialog.source.setText(str(source))
+    dialog.target.setText(str(target))
+    return dialog
+
+
+def press(bot: QtBot, button: object) -> None:
+    bot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_folder_is_annotated_and_a_double_click_opens_a_case(
+    window: MainWindow, qtbot: QtBot, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    dialog = open_dialog(window, folder, out)
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=60000)
+    assert dialog.status.text().startswith("Finished:"), dialog.status.text()
+    by_name = {row.source.name: row for row in dialog.cases.rows}
+    assert by_name["ct0"].state == "done"
+    assert (by_name["ct0"].task, by_name["ct0"].findings) == ("nodules", "2")
+    assert by_name["broken.png"].state == "failed"
+    assert by_name["broken.png"].reason
+    assert by_name["readme.txt"].state == "skipped"
+    assert "errors.csv" in dialog.status.text()
+    assert {r["source"]: r["findings"] for r in rows(out / "cases.csv")}[str(folder / "ct0")] == "2"
+    assert dialog.overall.value() == dialog.overall.maximum() == len(dialog.cases.rows)
+    place = [row.source.name for row in dialog.cases.rows].index("ct1")
+    dialog.table.doubleClicked.emit(dialog.cases.index(place, 0))
+    qtbot.waitUntil(lambda: window.cases.current is not None, timeout=10000)
+    assert window.cases.current.series.source == folder / "ct1"
+
+
+def test_a_run_cancelled_half_way_is_resumed_where_it_ended(
+    window: MainWindow, qtbot: QtBot, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    dialog = open_dialog(window, folder, out)
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: any(r.state == "done" for r in dialog.cases.rows), timeout=60000)
+    press(qtbot, dialog.cancel)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=30000)
+    assert dialog.status.text().startswith("Cancelled:")
+    done = {r["case"] for r in rows(out / "cases.csv") if r["state"] == "done"}
+    assert 1 <= len(done) < CASES
+    dialog.existing.setCurrentIndex(dialog.existing.findData(Existing.RESUME.value))
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=60000)
+    assert dialog.status.text().startswith("Finished:")
+    kept = [r for r in dialog.cases.rows if r.state == "done, earlier"]
+    assert len(kept) >= len(done)
+    assert all(r.findings for r in kept)
+    assert len([r for r in rows(out / "cases.csv") if r["state"] == "done"]) == CASES - 1 + _scope(dialog)
+
+
+def _scope(dialog: BatchDialog) -> int:
+    """1 when the ultrasound noise was taken as a breast image, 0 when it was refused with a reason."""
+    return sum(r.source.name == "frame.dcm" and r.state.startswith("done") for r in dialog.cases.rows)
+
+
+def test_results_of_an_earlier_run_are_left_alone_when_asked_to(
+    window: MainWindow, qtbot: QtBot, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    dialog = open_dialog(window, folder / "ct0", out)
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=60000)
+    before = (out / "cases.csv").read_bytes()
+    dialog.existing.setCurrentIndex(dialog.existing.findData(Existing.KEEP_OUT.value))
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=60000)
+    assert dialog.status.text().startswith("Not started:")
+    assert (out / "cases.csv").read_bytes() == before
+
+
+def test_the_open_case_goes_before_the_batch_and_keeps_its_own_findings(
+    window: MainWindow, qtbot: QtBot, folder: Path, tmp_path: Path
+) -> None:
+    dialog = open_dialog(window, folder, tmp_path / "out")
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: any(r.state.startswith("running") for r in dialog.cases.rows), timeout=60000)
+    window.open_paths([write_ct(tmp_path / "mine", slices=3)])
+    qtbot.waitUntil(lambda: window.cases.current is not None and window.cases.current.result is not None, timeout=30000)
+    assert window.cases.current.result.case_id == window.cases.current.case_id
+    assert dialog.running
+    qtbot.waitUntil(lambda: not dialog.running, timeout=60000)
+    assert dialog.status.text().startswith("Finished:")
+
+
+def test_only_the_formats_that_are_ticked_are_written(
+    window: MainWindow, qtbot: QtBot, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    dialog = open_dialog(window, folder / "ct0", out)
+    for name, box in dialog.formats.items():
+        assert isinstance(box, QCheckBox)
+        box.setChecked(name == "csv")
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=60000)
+    assert (out / "nodules.csv").is_file()
+    assert not list(out.glob("**/*.json"))
