@@ -39,7 +39,7 @@ from cadviewer.inference.protocol import (
 )
 
 CLOSE_SECONDS = 5.0
-CANCEL_SECONDS = 15.0
+CANCEL_SECONDS = 30.0
 """How long the step of a cancelled job may go on before the process counts as wedged; loading a model is one step."""
 STOPPED = "stopped by the user"
 _TRIES = 2
@@ -48,7 +48,11 @@ _TRIES = 2
 log = logging.getLogger("cadviewer.inference")
 
 
-@dataclass
+class _CannotBegin(Exception):
+    """Why the system gives no process, in one line."""
+
+
+@dataclass(eq=False)
 class _Entry:
     """A job on its way."""
 
@@ -198,11 +202,17 @@ class Engine:
                 closed = self._closed
             if closed:
                 break
-            for order in orders:
-                order()
-            self._receive()
-            self._dispatch()
-            self._wait()
+            try:
+                for order in orders:
+                    order()
+                self._receive()
+                self._dispatch()
+                self._wait()
+            except _CannotBegin as error:
+                self._give_up(str(error))
+            except Exception as error:
+                log.exception("the engine's thread")
+                self._give_up(f"the inference engine failed ({type(error).__name__})")
         self._end()
 
     def _wait(self) -> None:
@@ -302,7 +312,12 @@ class Engine:
             name="cadviewer worker",
             daemon=True,
         )
-        process.start()
+        try:
+            process.start()
+        except OSError as error:  # no memory or no handles left
+            for end in (commands_out, commands_in, events_out, events_in):
+                end.close()
+            raise _CannotBegin(f"the inference process could not start: {error.strerror}") from error
         commands_out.close()  # so that each side notices when the other is gone
         events_in.close()
         current = _Process(process, commands_in, events_out)
@@ -332,15 +347,27 @@ class Engine:
             else:
                 self._waiting[entry.job.priority].appendleft(entry)
         if not current.ready and not stopped:
-            # It never came up, so it would not the next time either: say why, and wait for somebody to ask again.
-            self._wanted = False
-            for queue in self._waiting.values():
-                while queue:
-                    entry = queue.popleft()
-                    self._finish(entry, Failed(entry.job.case_id, entry.job.request_id, reason))
-            self._emit(DeviceReady("", reason))
-        elif self._known and not stopped:
-            log.warning("%s; starting it again", reason)
+            self._give_up(reason)  # it never came up, so it would not the next time either
+        elif not stopped:
+            log.warning("%s", reason)
+            # One that dies with nothing to do (the system wants its memory) is started again by the next job only.
+            self._wanted = bool(self._known) or bool(current.sent)
+
+    def _give_up(self, reason: str) -> None:
+        """Fail what there is and say why; the next `submit` or `start` tries again."""
+        log.error("%s", reason)
+        with self._lock:
+            current, self._current = self._current, None
+        if current is not None:
+            _end_process(current.process)
+            current.commands.close()
+            current.events.close()
+        self._wanted = False
+        for queue in self._waiting.values():
+            queue.clear()
+        for entry in list(self._known.values()):
+            self._finish(entry, Failed(entry.job.case_id, entry.job.request_id, reason))
+        self._emit(DeviceReady("", reason))
 
     def _finish(self, entry: _Entry, event: Event) -> None:
         del self._known[entry.job.request_id]

@@ -22,6 +22,7 @@ from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
 from cadviewer.inference import engine as engine_module
 from cadviewer.inference.engine import Engine
+from cadviewer.inference.launch import usable_cores
 from cadviewer.inference.protocol import (
     Cancelled,
     DeviceReady,
@@ -55,6 +56,10 @@ class Desk:
     def _take(self, event: Event) -> None:
         self.events.append(event)
         self._queue.put(event)
+
+    def forget(self) -> None:
+        self.events = []
+        self._queue = Queue()
 
     def submit(self, case: str = "a", priority: Priority = Priority.OPEN, **options: Any) -> int:
         series = Series(
@@ -113,14 +118,30 @@ class Desk:
         self.pixels.close()
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Desk]:
+    made = Desk()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    with_engine = Desk()
-    yield with_engine
-    with_engine.close()
+def desk(shared: Desk) -> Desk:
+    """The same engine for most tests, which also shows that none of them leaves it in disorder."""
+    shared.forget()
+    return shared
 
 
-def test_a_job_is_started_then_progresses_then_finishes_with_its_own_ids(desk: Desk) -> None:
+@pytest.fixture
+def fresh() -> Iterator[Desk]:
+    """An engine of the test's own."""
+    made = Desk()
+    yield made
+    made.close()
+
+
+def test_a_job_is_started_then_progresses_then_finishes_with_its_own_ids(fresh: Desk) -> None:
+    desk = fresh
     request = desk.submit("case-1", steps=5, delay=0.06, note="fewer at a time")
     last = desk.until_last(request)
     assert isinstance(desk.events[0], DeviceReady)
@@ -303,7 +324,8 @@ def test_stack_traces_go_to_the_log_without_the_message(tmp_path: Path) -> None:
     assert "DOE" not in text
 
 
-def test_pixels_let_go_before_the_job_ran_fail_it_with_a_reason(desk: Desk) -> None:
+def test_pixels_let_go_before_the_job_ran_fail_it_with_a_reason(fresh: Desk) -> None:
+    desk = fresh
     first = desk.submit("a", steps=10, delay=0.05)
     second = desk.submit("b")
     desk.until_running(first)
@@ -341,7 +363,85 @@ def test_a_worker_module_that_does_not_exist_is_a_failure_and_not_a_hang() -> No
         desk.close()
 
 
-def test_start_brings_the_worker_up_without_a_job_and_warm_reaches_it(desk: Desk) -> None:
+def test_a_system_that_gives_no_process_fails_the_job_and_the_next_one_tries_again(
+    fresh: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = fresh
+
+    def refuse(self: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("multiprocessing.context.SpawnProcess.start", refuse)
+        failed = desk.until_last(desk.submit())
+    assert isinstance(failed, Failed)
+    assert failed.reason == "the inference process could not start: Cannot allocate memory"
+    assert isinstance(desk.until_last(desk.submit()), Finished)
+
+
+def test_a_fault_in_the_engine_itself_fails_the_jobs_and_the_engine_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, waiting = desk.submit("a", **SLOW), desk.submit("b")
+    desk.until_running(running)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.engine, "_handle", broken)
+        for request in (running, waiting):
+            failed = desk.until_last(request)
+            assert isinstance(failed, Failed)
+            assert "ZeroDivisionError" in failed.reason
+    assert isinstance(desk.until_last(desk.submit()), Finished)
+
+
+def test_a_worker_that_dies_with_nothing_to_do_is_started_again_by_the_next_job_only(fresh: Desk) -> None:
+    desk = fresh
+    desk.until_last(desk.submit())
+    pid = desk.worker_pid()
+    os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + 10
+    while desk.engine._current is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    assert desk.engine._current is None
+    assert isinstance(desk.until_last(desk.submit()), Finished)
+
+
+def test_a_job_larger_than_the_pipe_does_not_block_the_engine_behind_a_stopped_worker(desk: Desk) -> None:
+    running = desk.submit("a", Priority.BATCH, **SLOW)
+    desk.until_running(running)
+    os.kill(desk.worker_pid(), signal.SIGSTOP)
+    large = desk.submit("b", note="x" * 1_000_000)  # sent at once, since it goes before the batch job
+    began = time.monotonic()
+    desk.engine.kill()
+    assert time.monotonic() - began < 0.5
+    assert isinstance(desk.until_last(large), Finished)
+
+
+def test_ctrl_c_in_the_terminal_does_not_reach_the_worker(desk: Desk) -> None:
+    request = desk.submit(steps=30, delay=0.02)
+    desk.until_running(request)
+    os.kill(desk.worker_pid(), signal.SIGINT)
+    assert isinstance(desk.until_last(request), Finished)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="niceness")
+@pytest.mark.parametrize("background", [True, False])
+def test_the_worker_runs_below_the_window_and_beside_the_command_line(background: bool) -> None:
+    desk = Desk(background=background)
+    desk.until_last(desk.submit())
+    above = os.getpriority(os.PRIO_PROCESS, desk.worker_pid()) - os.getpriority(os.PRIO_PROCESS, 0)
+    threads = desk.engine._options.threads
+    desk.close()
+    assert above == (10 if background else 0)
+    assert threads == (max(1, usable_cores() - 1) if background else usable_cores())
+
+
+def test_start_brings_the_worker_up_without_a_job_and_warm_reaches_it(fresh: Desk) -> None:
+    desk = fresh
     desk.engine.start()
     ready = desk.until(lambda e: isinstance(e, DeviceReady))
     assert ready == DeviceReady("cpu", "a fake")
@@ -375,7 +475,8 @@ def test_close_ends_process_and_thread_at_once_and_cancels_what_was_left(how: di
     running = desk.submit("a", **{"steps": 100, "delay": 0.02, **how})
     waiting = desk.submit("b")
     desk.until_running(running)
-    pid = desk.worker_pid()
+    pid, thread = desk.worker_pid(), desk.engine._thread
+    assert thread is not None
     began = time.monotonic()
     desk.engine.close()
     assert time.monotonic() - began < 2
@@ -383,7 +484,7 @@ def test_close_ends_process_and_thread_at_once_and_cancels_what_was_left(how: di
     assert isinstance(desk.of(waiting)[-1], Cancelled)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert "engine" not in [t.name for t in threading.enumerate()]
+    assert not thread.is_alive()
     count = len(desk.events)
     desk.engine.cancel(running)
     desk.engine.close()
