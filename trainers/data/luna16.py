@@ -297,14 +297,15 @@ def _claim(settings: Luna16Settings, source: Source, out: Path, resume: bool) ->
     atomic.write_text(marker, json.dumps(about, indent=2) + "\n")
 
 
-def _name(uid: str) -> str:
+def name_of(uid: str) -> str:
+    """Twelve hexadecimal digits that stand for a series in file names."""
     return hashlib.sha256(uid.encode()).hexdigest()[:12]
 
 
 def _finished(out: Path, uid: str) -> list[LabelledRow] | None:
     """The rows of a scan that an earlier run finished."""
     try:
-        text = (out / "scans" / f"{_name(uid)}.json").read_text(encoding="utf-8")
+        text = (out / "scans" / f"{name_of(uid)}.json").read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     rows: list[LabelledRow] = json.loads(text)["rows"]
@@ -322,7 +323,7 @@ def _import_one(
         geometry = volume.geometry
         lungs = _lungs(volume, find_lungs) if wanted.masked else None
         made = _label(uid, source, geometry, wanted, lungs, zlib.crc32(uid.encode()) ^ settings.seed)
-        size, name = scan.size_of(geometry, wanted), _name(uid)
+        size, name = scan.size_of(geometry, wanted), name_of(uid)
         for k in sorted({int(k) for row in made for k in (row["previous"], row["slice"], row["next"]) if k}):
             mask = None if lungs is None else lungs.on_slice(k, (size[1], size[0]))
             image = scan.render(volume.pixels[k], size, wanted.window, mask)
@@ -331,7 +332,7 @@ def _import_one(
             row["image"] = _image(name, row["slice"])
             for side in ("previous", "next"):
                 row[side] = _image(name, row[side]) if row[side] else ""
-    atomic.write_text(out / "scans" / f"{_name(uid)}.json", json.dumps({"series_uid": uid, "rows": made}) + "\n")
+    atomic.write_text(out / "scans" / f"{name_of(uid)}.json", json.dumps({"series_uid": uid, "rows": made}) + "\n")
     return made
 
 
