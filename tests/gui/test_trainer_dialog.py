@@ -84,6 +84,10 @@ def test_training_goes_on_when_the_dialog_is_closed_and_is_found_again(desk: Des
     other.show()
     assert other.run is not None
     assert other.run.state.state == "running"
+    assert other.folder.text() == str(data)
+    assert other.task.currentData() == "breast"
+    assert "epochs=100000" in other.settings.text()
+    assert other.chart.curves()["loss"]
     before = other.run.state.losses[-1][0]
     bot.waitUntil(lambda: other.run.state.losses[-1][0] > before, timeout=30000)
     press(bot, other.stop)

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
     QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -109,11 +110,14 @@ class BatchDialog(QDialog):
         for column, width in enumerate((220, 80, 110, 80)):
             header.resizeSection(column, width)
         self.table.doubleClicked.connect(self._open)
-        self.overall = QProgressBar()
-        self.case_progress = QProgressBar()
-        bars = QFormLayout()
-        bars.addRow("All cases", self.overall)
-        bars.addRow("This case", self.case_progress)
+        self.overall, self.case_progress = QProgressBar(textVisible=False), QProgressBar(textVisible=False)
+        self.count = QLabel()
+        bars = QGridLayout()
+        for line, (name, bar) in enumerate((("All cases", self.overall), ("This case", self.case_progress))):
+            bars.addWidget(QLabel(name), line, 0)
+            bars.addWidget(bar, line, 1)
+        bars.addWidget(self.count, 0, 2)
+        bars.setColumnStretch(1, 1)
         self.status = QLabel(wordWrap=True)
         self.start = QPushButton("Start")
         self.cancel = QPushButton("Cancel")
@@ -211,6 +215,7 @@ class BatchDialog(QDialog):
                 self.status.setText(text)
         self.overall.setRange(0, self._total if self._total is not None else 0)
         self.overall.setValue(self._done)
+        self.count.setText(f"{self._done} of {self._total}" if self._total is not None else f"{self._done}")
 
     def _ended(self, summary: Summary) -> None:
         counts = ", ".join(f"{count} {state.value}" for state, count in summary.counts.items()) or "no cases"

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from cadviewer.gui import style
 from cadviewer.gui.training.run import RunState
 
-LINES = (("#56b4e9", "o"), ("#f0a63a", "s"), ("#3fc8a0", "t"), ("#cc79a7", "d"))
-"""Colour (Okabe and Ito) and sign of each figure, so that colour is not the only difference."""
+LINES = (("#56b4e9", "o", "●"), ("#f0a63a", "s", "■"), ("#3fc8a0", "t", "▼"), ("#cc79a7", "d", "◆"))
+"""Colour (Okabe and Ito), sign of each figure and the same sign as text: colour is not the only difference."""
 
 
 class Chart(QWidget):
@@ -20,7 +20,6 @@ class Chart(QWidget):
         self._loss = self._plot("Loss")
         self._figures = self._plot("On the tune fold")
         self._figures.setXLink(self._loss)
-        self._figures.addLegend(offset=(8, -8), labelTextColor=style.colour("text"))
         self._loss_line = self._loss.plot(pen=pg.mkPen("#56b4e9", width=2))
         self._lines: dict[str, pg.PlotDataItem] = {}
         layout = QVBoxLayout(self)
@@ -48,21 +47,34 @@ class Chart(QWidget):
         """Draw what the run has said so far."""
         self._loss_line.setData([s for s, _ in state.losses], [v for _, v in state.losses])
         names = figure_names(state)
+        self._figures.setTitle(_legend(state, names), color=style.colour("dim").name(), size="10pt")
         for name in [n for n in self._lines if n not in names]:
             self._figures.removeItem(self._lines.pop(name))
         for name in names:
             if name not in self._lines:
-                colour, sign = LINES[len(self._lines) % len(LINES)]
+                colour, sign, _ = LINES[len(self._lines) % len(LINES)]
                 self._lines[name] = self._figures.plot(
                     pen=pg.mkPen(colour, width=2),
                     symbol=sign,
                     symbolSize=7,
                     symbolBrush=colour,
                     symbolPen=None,
-                    name=name,
                 )
             points = [(t["step"], t[name]) for t in state.tune if name in t and "step" in t]
             self._lines[name].setData([p[0] for p in points], [p[1] for p in points])
+
+
+def _legend(state: RunState, names: list[str]) -> str:
+    """Sign, name and last value of each figure; a legend inside the plot would hide the curves of a small window."""
+    if not names:
+        return "On the tune fold"
+    parts = []
+    for (colour, _, sign), name in zip(LINES, names, strict=False):
+        last = next(t[name] for t in reversed(state.tune) if name in t)
+        parts.append(
+            f'<span style="color:{colour}">{sign}</span> {name.removeprefix("tune_").replace("_", " ")} {last:.3f}'
+        )
+    return "On the tune fold: " + " &nbsp; ".join(parts)
 
 
 def figure_names(state: RunState) -> list[str]:

@@ -30,7 +30,7 @@ from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.gui.training.chart import Chart
 from cadviewer.gui.training.inspection import Inspection, describe
-from cadviewer.gui.training.run import Run
+from cadviewer.gui.training.run import Run, RunState
 from cadviewer.models.catalogue import CardError
 
 TASKS = {Task.NODULES: "Lung nodules (SSD)", Task.BREAST: "Breast ultrasound (Hybrid-MT-ESTAN)"}
@@ -165,14 +165,23 @@ class TrainerDialog(QDialog):
             run = Run(folder)
             if run.poll().state == "running":
                 self.runs.setCurrentIndex(row)
-                self.run = run
-                break
+                self._follow(run)
+                return
         self._show()
 
     def _choose_run(self, index: int) -> None:
         folder = self.runs.itemData(index)
-        self.run = Run(Path(folder)) if folder else None
-        self._poll()
+        self._follow(Run(Path(folder)) if folder else None)
+
+    def _follow(self, run: Run | None) -> None:
+        """Show a run, and in the form what it was started with."""
+        self.run = run
+        if run is not None and (begun := run.begun_with()) is not None:
+            self.task.setCurrentIndex(max(0, self.task.findData(begun.task)))
+            self.settings.setText(" ".join(s for s in begun.settings if not s.startswith("preset=")))
+            self.set_folder(begun.data)
+        self.chart.show_run(run.poll() if run is not None else RunState())
+        self._show()
 
     def _arguments(self) -> list[str]:
         """The settings of the form as the trainer's command line takes them."""

@@ -49,6 +49,15 @@ class RunState:
         return self.state in ("stopped", "failed", "lost")
 
 
+@dataclass(frozen=True)
+class Begun:
+    """Task, data folder and `key=value` settings of a run."""
+
+    task: str
+    data: Path
+    settings: tuple[str, ...]
+
+
 class Run:
     """The run in one folder, new or old."""
 
@@ -79,6 +88,14 @@ class Run:
             raise ValueError(f"{self.folder.name} does not say how it was started") from error
         self.poll()  # what an earlier part said is not said of this one
         self._launch([*arguments, "--resume"])
+
+    def begun_with(self) -> Begun | None:
+        """What the run was started with; None where its folder does not say."""
+        try:
+            task, _, data, _, _, *rest = [str(a) for a in json.loads((self.folder / COMMAND).read_text("utf-8"))]
+        except (OSError, ValueError, TypeError):
+            return None
+        return Begun(task, Path(data), tuple(rest[1::2]))
 
     def _launch(self, arguments: Sequence[str]) -> None:
         (self.folder / STOP).unlink(missing_ok=True)
