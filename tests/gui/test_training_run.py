@@ -119,7 +119,7 @@ def test_weights_that_are_not_what_the_card_says_are_not_installed(tmp_path: Pat
     until(run, lambda s: s.state == "done")
     with pytest.raises(CardError, match=r"toy\.safetensors"):
         run.install()
-    assert not (paths.user_data() / "weights").exists()
+    assert not (paths.user_data() / "weights" / "toy.json").exists()
 
 
 def test_a_half_written_line_waits_for_its_end(tmp_path: Path) -> None:
