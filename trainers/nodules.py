@@ -19,8 +19,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
@@ -30,6 +29,8 @@ from cadviewer.models.boxes import SMALL, default_boxes, levels, paper_levels
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.detect import Decoding, detect, repair_wrapped
 from cadviewer.models.nets import build
+from cadviewer.models.nets.runtime import TorchForward
+from cadviewer.models.runtime import Forward
 from trainers import config, export, froc, precision, run_log
 from trainers.data import luna16_slices, read_slices, samples
 from trainers.data.samples import LabelledSlice
@@ -221,26 +222,12 @@ def box_loss(offsets: Tensor, labels: Tensor, targets: Tensor, defaults: Tensor)
     return (diou + 0.5 * smooth).mean()
 
 
-class TorchForward:
-    """`models.runtime.Forward` for the trainer and `evaluate`."""
-
-    def __init__(self, net: nn.Module, device: torch.device, batch_size: int = 4, bfloat16: bool = True) -> None:
-        self.net, self.device, self.batch_size, self.bfloat16 = net.eval(), device, batch_size, bfloat16
-
-    def __call__(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """See `Forward`."""
-        given = torch.from_numpy(batch).to(self.device, memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            outputs = self.net(given)
-        return tuple(o.float().cpu().numpy() for o in outputs)
-
-
-def score_slices(slices: Sequence[LabelledSlice], forward: TorchForward, decoding: Decoding) -> list[froc.Slice]:
+def score_slices(slices: Sequence[LabelledSlice], forward: Forward, decoding: Decoding) -> list[froc.Slice]:
     """Marks on whole slices, for validation while training."""
     scored = []
     for item in slices:
         image = repair_wrapped(item.pixels()).astype(np.float32) / np.float32(255)
-        marks = detect([image], forward, decoding)[0]
+        marks = detect([image].__getitem__, 1, forward, decoding)[0]
         boxes, nodules, others = (np.asarray(b, float) for b in (marks.boxes, item.boxes, item.others))
         ignored = np.concatenate([others, np.asarray(item.ignored, float)])
         scored.append(froc.Slice(boxes, np.asarray(marks.scores, float), nodules, ignored))

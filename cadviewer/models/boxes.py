@@ -151,12 +151,13 @@ def suppress(
     """
     order = np.argsort(-scores, kind="stable")
     boxes, scores = boxes[order], scores[order]
+    near = iou(boxes, boxes) >= overlap
     alive = np.ones(len(boxes), bool)
     kept_boxes, kept_scores = [], []
     for i in range(len(boxes)):
         if not alive[i]:
             continue
-        group = alive & (iou(boxes[i : i + 1], boxes)[0] >= overlap)
+        group = alive & near[i]
         group[i] = True
         alive &= ~group
         weight = scores[group].astype(np.float64)

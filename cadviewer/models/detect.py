@@ -7,7 +7,7 @@ Prepared slices are float32 in 0…1 (a model card's window), at the card's pixe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,14 +108,23 @@ def occupied(images: Sequence[Image]) -> tuple[int, int, int, int] | None:
 
 
 def detect(
-    images: Sequence[Image], forward: Forward, decoding: Decoding, *, progress: Progress = no_progress
+    prepare: Callable[[int], Image],
+    count: int,
+    forward: Forward,
+    decoding: Decoding,
+    *,
+    progress: Progress = no_progress,
 ) -> list[Marks]:
-    """Marks of each prepared slice; all slices have one size. `progress` is called after each batch."""
+    """Marks of `count` prepared slices; `prepare(k)` makes the k-th one, all of one size.
+
+    `progress` is called before the first and after each batch; what it raises ends the run.
+    """
     marks: list[Marks] = []
-    while len(marks) < len(images):
-        batch = images[len(marks) : len(marks) + max(1, forward.batch_size)]
+    progress(0, count)
+    while len(marks) < count:
+        batch = [prepare(k) for k in range(len(marks), min(count, len(marks) + max(1, forward.batch_size)))]
         marks += _detect_batch(batch, forward, decoding)
-        progress(len(marks), len(images))
+        progress(len(marks), count)
     return marks
 
 
@@ -188,14 +197,15 @@ def _vote(
     """Marks of different views that overlap become one: score-weighted mean box, summed scores over all views."""
     order = np.argsort(-scores, kind="stable")
     boxes, scores, view = boxes[order], scores[order], view[order]
+    near = iou(boxes, boxes) >= decoding.nms
     alive = np.ones(len(boxes), bool)
     joined, totals = [], []
     for i in range(len(boxes)):
         if not alive[i]:
             continue
-        group = np.flatnonzero(alive & (iou(boxes[i : i + 1], boxes)[0] >= decoding.nms))
-        if i not in group:
-            group = np.append(group, i)
+        here = alive & near[i]
+        here[i] = True
+        group = np.flatnonzero(here)
         alive[group] = False
         _, first = np.unique(view[group], return_index=True)  # the best of each view
         members = group[first]

@@ -1,0 +1,139 @@
+"""Pulmonary nodules: from a volume, a stack or a single slice to findings. NumPy alone; the network is a `Forward`.
+
+The same function serves the worker, `annotate` and `trainers.evaluate_nodules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cadviewer.findings import Box, Nodule
+from cadviewer.imaging.geometry import Vector, edge_to_index
+from cadviewer.imaging.series import Shape, Volume
+from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.detect import Decoding, Marks, detect
+from cadviewer.models.linking import Rules, link
+from cadviewer.models.measure import Measured, centre, measure
+from cadviewer.models.runtime import Forward, Progress, no_progress
+from cadviewer.models.slices import Prepared, prepare
+
+THICK_MM = 3.0
+MOST_CANDIDATES = 400
+MEASURED = 80
+"""Findings that are measured; the rest is only there for a low setting of the slider."""
+VOLUME_FLOOR = 0.03
+LEAST_SIDE = 0.01
+
+
+@dataclass(frozen=True)
+class NoduleAnalysis:
+    """nodules: at or above the threshold, by falling score, numbered from 1; candidates: below it, numbered on;
+    warnings: what the reader should know, one line each."""
+
+    nodules: tuple[Nodule, ...]
+    candidates: tuple[Nodule, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def find_nodules(
+    volume: Volume,
+    forward: Forward,
+    card: ModelCard,
+    *,
+    threshold: float | None = None,
+    spacing_mm: float | None = None,
+    window: tuple[float, float] = (-1000, 400),
+    progress: Progress = no_progress,
+) -> NoduleAnalysis:
+    """Search a chest CT.
+
+    volume: a VOLUME gives findings over several slices; a STACK or an IMAGE is searched slice by slice.
+    threshold: cut of scores, None for the card's. spacing_mm: mm per pixel of an image whose file does not say.
+    window: HU that the 8-bit values of an image span. progress: called after each batch; what it raises ends the run.
+    Raises OutOfScope for what is no axial chest CT, ValueError for a spacing or window that makes no sense.
+    """
+    ready = prepare(volume, card.inputs, spacing_mm=spacing_mm, window=window)
+    joined = volume.series.shape is Shape.VOLUME
+    decoding = _decoding(card, threshold, VOLUME_FLOOR if joined else 0.0)
+    marks = detect(ready.slice, len(ready.indices), forward, decoding, progress=progress)
+    boxes = _source_boxes(ready, marks)
+    slice_mm = volume.geometry.slice_spacing if joined else None
+    if slice_mm is not None:
+        rules = Rules(**card.calibration.get("linking", {}))
+        findings = link(boxes, ready.pixel_mm, slice_mm, rules)
+    else:
+        findings = [(b,) for b in sorted(boxes, key=lambda b: (-b.score, b.slice, b.x0, b.y0))]
+    cut = card.threshold if threshold is None else threshold
+    made = [
+        _nodule(number, found, volume, ready, slice_mm)
+        for number, found in enumerate(findings[: max(MOST_CANDIDATES, _above(findings, cut))], start=1)
+    ]
+    return NoduleAnalysis(
+        tuple(n for n in made if n.score >= cut),
+        tuple(n for n in made if n.score < cut),
+        (*ready.warnings, *_warnings(volume, ready)),
+    )
+
+
+def _decoding(card: ModelCard, threshold: float | None, floor: float) -> Decoding:
+    """The card's decoding; marks are kept down to `floor` or the threshold, whichever is lower."""
+    decoding = Decoding.of(card.config, card.calibration)
+    least = max(decoding.floor, floor)
+    return replace(decoding, floor=max(1e-4, least if threshold is None else min(least, threshold)))
+
+
+def _above(findings: Sequence[tuple[Box, ...]], cut: float) -> int:
+    return sum(max(b.score for b in found) >= cut for found in findings)
+
+
+def _source_boxes(ready: Prepared, marks: Sequence[Marks]) -> list[Box]:
+    """Marks of all searched slices in source pixels; what lies outside the image is left out."""
+    boxes = []
+    for index, found in zip(ready.indices, marks, strict=True):
+        for (x0, y0, x1, y1), score in zip(ready.to_source(found.boxes), found.scores, strict=True):
+            if x1 - x0 > LEAST_SIDE and y1 - y0 > LEAST_SIDE:
+                boxes.append(Box(int(index), float(x0), float(y0), float(x1), float(y1), float(np.clip(score, 0, 1))))
+    return boxes
+
+
+def _nodule(number: int, boxes: tuple[Box, ...], volume: Volume, ready: Prepared, slice_mm: float | None) -> Nodule:
+    measured: Measured | None = None
+    if number <= MEASURED and volume.series.shape is not Shape.STACK:
+        measured = measure(ready.hounsfield, boxes, ready.pixel_mm, slice_mm)
+    in_mm = measured if ready.known else None
+    return Nodule(
+        number=number,
+        boxes=boxes,
+        centre_mm=_centre(boxes, volume),
+        long_mm=in_mm.long_mm if in_mm else None,
+        short_mm=in_mm.short_mm if in_mm else None,
+        volume_mm3=in_mm.volume_mm3 if in_mm else None,
+        outline=measured.outline if measured else None,
+    )
+
+
+def _centre(boxes: tuple[Box, ...], volume: Volume) -> Vector | None:
+    """LPS mm of the weighted mean of the boxes; None where the image has no known place."""
+    if volume.series.shape is not Shape.VOLUME or not volume.geometry.placed:
+        return None
+    index, x, y = centre(boxes)
+    x, y, z = volume.geometry.to_patient((index, *edge_to_index(x, y)))
+    return float(x), float(y), float(z)
+
+
+def _warnings(volume: Volume, ready: Prepared) -> list[str]:
+    series, lines = volume.series, []
+    if series.shape is Shape.STACK:
+        lines.append(f"Not a volume ({series.not_volume}): each image was searched by itself.")
+    if series.shape is Shape.VOLUME and ready.lungs is not None:
+        first, last = ready.lungs.open_ends()
+        ends = [name for name, is_open in (("first", first), ("last", last)) if is_open]
+        if ends:
+            lines.append(f"Only part of the lungs is covered: they go on beyond the {' and the '.join(ends)} slice.")
+        slice_mm = volume.geometry.slice_spacing
+        if slice_mm is not None and slice_mm > THICK_MM:
+            lines.append(f"Slices are {slice_mm:.1f} mm apart: small nodules can lie between them or look fainter.")
+    return lines

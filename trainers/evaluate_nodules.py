@@ -1,0 +1,165 @@
+"""Figures of a nodule model on labelled slices it never saw, found by `models.nodules.find_nodules` as `annotate` does.
+
+Each PNG is read by `imaging.files` and searched as a 2-D CT slice of 1.0 mm pixels that is lung-masked already. Truth
+is the set's own boxes; further nodules of annotations.csv on the same slice are neither asked for nor false alarms.
+There are no slices without a nodule, so false alarms per slice are those beside nodules.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cadviewer.imaging import files
+from cadviewer.imaging.series import Series
+from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.nets import runtime
+from cadviewer.models.nodules import find_nodules
+from cadviewer.models.runtime import Forward
+from trainers import froc, precision, statistics
+from trainers.config import ConfigError
+from trainers.data import luna16_slices, read_slices, samples
+from trainers.data.samples import LabelledSlice
+
+LOWEST = 0.002
+"""Score down to which marks are asked for, so that curves reach 8 false alarms per slice."""
+SMALL_PX = 5.0
+
+
+def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> dict[str, dict[str, Any]]:
+    """Measure `card` on fold 1 ("test") or fold 2 ("tune"); writes marks.csv, slices.csv, froc.csv and table3.csv.
+
+    Returns {set: {figure: (value, low, high)}}; intervals are bootstraps over patients.
+    """
+    folds = samples.TEST if split == "test" else samples.TUNE
+    items = read_slices(data, folds)
+    if not items:
+        raise ConfigError(f"{data}: no slices of fold {', '.join(folds)}")
+    forward = runtime.TorchForward(runtime.build(card), device)
+    scored = [search(item, forward, card) for item in items]
+    name = f"slices, fold {', '.join(folds)} ({split})"
+    _write_marks(items, scored, out)
+    _write_curve(scored, out / "froc.csv")
+    _write_table(card, scored, out / "table3.csv")
+    return {name: figures(items, scored, card.threshold)}
+
+
+def search(item: LabelledSlice, forward: Forward, card: ModelCard) -> froc.Slice:
+    """The marks of one labelled slice beside its truth."""
+    series = next(s for s in files.scan([item.image]) if isinstance(s, Series))
+    analysis = find_nodules(
+        files.read(series), forward, card, threshold=LOWEST, spacing_mm=item.pixel_mm or luna16_slices.PIXEL_MM
+    )
+    boxes = [n.box for n in analysis.nodules]
+    return froc.Slice(
+        np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], float).reshape(-1, 4),
+        np.array([b.score for b in boxes], float),
+        np.asarray(item.boxes, float),
+        np.concatenate([item.others, item.ignored]).astype(float),
+    )
+
+
+def figures(
+    items: Sequence[LabelledSlice], scored: Sequence[froc.Slice], threshold: float, *, rounds: int = 1000
+) -> dict[str, Any]:
+    """All figures with 95 % intervals over patients, and plain counts."""
+    patients = [i.patient for i in items]
+    hits = precision.top1(scored)
+    made: dict[str, Any] = {
+        "slices": len(items),
+        "patients": len(set(patients)),
+        "nodules": int(sum(len(s.nodules) for s in scored)),
+        "top-1 hit rate, IoU ≥ 0.5": statistics.bootstrap(lambda r: float(hits[r].mean()), patients, rounds=rounds),
+    }
+    for least in (0.5, 0.1):
+        ranked = precision.rank(scored, least_iou=least)
+        made[f"AP, IoU ≥ {least}"] = statistics.bootstrap(
+            lambda r, ranked=ranked: precision.average_precision(ranked, r),  # type: ignore[misc]
+            patients,
+            rounds=rounds,
+        )
+    for rule, matched in (
+        ("centre in box", froc.match_slices(scored, rule="centre")),
+        ("IoU ≥ 0.5", froc.match_slices(scored, least_iou=0.5)),
+    ):
+        group = froc.figures(matched, patients, per="slice", interpolation="step", rounds=rounds)
+        made |= {f"{k}, {rule}": v for k, v in group.items()}
+    smallest = np.array([(s.nodules[:, 2] - s.nodules[:, 0]).min(initial=np.inf) for s in scored])
+    small = smallest < SMALL_PX
+    for label, chosen in (
+        (f"under {SMALL_PX:g} px", small),
+        (f"{SMALL_PX:g} px and more", ~small & np.isfinite(smallest)),
+    ):
+        rows = np.flatnonzero(chosen)
+        if len(rows):
+            made[f"top-1 hit rate, boxes {label}"] = statistics.bootstrap(
+                lambda r, rows=rows: float(hits[rows[r]].mean()),  # type: ignore[misc]
+                [patients[k] for k in rows],
+                rounds=rounds,
+            )
+    made |= _at_threshold(scored, patients, threshold, rounds)
+    return made
+
+
+def _at_threshold(
+    scored: Sequence[froc.Slice], patients: Sequence[str], threshold: float, rounds: int
+) -> dict[str, Any]:
+    """Precision, recall and F1 (IoU ≥ 0.5) and false alarms per slice at the card's threshold."""
+    each = [precision.confusion(precision.rank([s]), threshold) for s in scored]
+    counts = np.array([(c.tp, c.fp, c.fn) for c in each], float)
+
+    def ratios(rows: np.ndarray[Any, Any]) -> list[float]:
+        tp, fp, fn = counts[rows].sum(axis=0)
+        return [tp / max(tp + fp, 1), tp / max(tp + fn, 1), 2 * tp / max(2 * tp + fp + fn, 1), fp / len(rows)]
+
+    names = ("precision", "recall", "F1", "false alarms per slice")
+    values = statistics.bootstrap_many(ratios, patients, rounds=rounds)
+    return {f"{n} at threshold {threshold:.2f}, IoU ≥ 0.5": v for n, v in zip(names, values, strict=True)}
+
+
+def _write_marks(items: Sequence[LabelledSlice], scored: Sequence[froc.Slice], out: Path) -> None:
+    hits = precision.top1(scored)
+    with (out / "marks.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("image", "x0", "y0", "x1", "y1", "score"))
+        for item, one in zip(items, scored, strict=True):
+            for box, score in zip(one.boxes, one.scores, strict=True):
+                writer.writerow((item.image.name, *(f"{v:.3f}" for v in box), f"{score:.5f}"))
+    with (out / "slices.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("image", "patient", "box_px", "diameter_mm", "top1_hit", "best_overlap", "marks"))
+        for item, one, hit in zip(items, scored, hits, strict=True):
+            overlap = froc.iou(one.boxes, one.nodules).max(initial=0.0)
+            side = " ".join(f"{b[2] - b[0]:.1f}" for b in item.boxes)
+            mm = " ".join(f"{d:.2f}" for d in item.diameters)
+            row = (
+                item.image.name,
+                item.patient,
+                side,
+                mm,
+                int(hit),
+                f"{overlap:.3f}",
+                len(one.boxes),
+            )
+            writer.writerow(row)
+
+
+def _write_curve(scored: Sequence[froc.Slice], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("rule", "false_alarms_per_slice", "sensitivity", "threshold"))
+        for rule in ("centre", "iou"):
+            curve = froc.froc(froc.match_slices(scored, rule=rule))
+            for rate, sensitivity, cut in zip(curve.rate, curve.sensitivity, curve.threshold, strict=True):
+                writer.writerow((rule, f"{rate:.5f}", f"{sensitivity:.5f}", f"{cut:.5f}"))
+
+
+def _write_table(card: ModelCard, scored: Sequence[froc.Slice], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, precision.TABLE_COLUMNS)
+        writer.writeheader()
+        writer.writerows(precision.table3(str(card.config.get("backbone", "")), scored, card.threshold))
