@@ -6,6 +6,7 @@ not look clearly like one kind is refused with the reason, never guessed.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import cv2
@@ -20,6 +21,9 @@ SMALLEST = 48
 
 COLOURED = 0.015
 """Share of clearly coloured pixels above which an ultrasound image counts as coloured (Doppler, elastography)."""
+
+_LEAST_SIDE = 140
+"""Shorter side in pixels below which an image without a header is not judged by its texture."""
 
 TISSUE, COLOUR_FLOW = 1, 2
 """DICOM region data types (PS3.3 C.8.5.5.1.2)."""
@@ -94,4 +98,47 @@ def task_for(series: Series, pixels: NDArray[Any] | None) -> Task:
         if problem:
             raise OutOfScope(problem)
         return Task.BREAST
+    if (
+        series.format == "image"
+        and pixels is not None
+        and not frame_problem(pixels, series)
+        and looks_like_bmode(pixels)
+    ):
+        return Task.BREAST
     raise OutOfScope("neither a CT nor an ultrasound image, as far as it shows; choose the task yourself")
+
+
+def looks_like_bmode(pixels: NDArray[Any]) -> bool:
+    """Whether an 8-bit picture without a header is clearly B-mode ultrasound.
+
+    Speckle is as long along the beam as the pulse, and as wide across it as the beam (Wagner et al. 1983): gray values
+    of a linear array change faster downwards than sideways, everywhere in the image. In CT slices and photographs they
+    do not, or only in places. With these limits 96 % of BUS-BRA (500 of folds 1 to 4), 93 % of BUSI and 94 % of BrEaST
+    are known; of CT as 8-bit pictures 0 of 300 LUNA16 slices, 0 of 400 LIDC crops and 1 of 186 of two whole series
+    were taken for it.
+    """
+    rows, columns = pixels.shape[:2]
+    if pixels.dtype != np.uint8 or min(rows, columns) < _LEAST_SIDE:
+        return False
+    gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    scale = 256 / max(rows, columns)
+    small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray
+    values = np.asarray(small, np.float32)
+    lit = cv2.erode((values > 8).astype(np.uint8), np.ones((5, 5), np.uint8))[:-1, :-1] > 0
+    if values.mean() > 165 or lit.mean() < 0.2:
+        return False
+    around = cv2.GaussianBlur(values, (0, 0), 4)
+    texture = np.median((np.abs(values - around) / np.maximum(around, 8))[:-1, :-1][lit])
+    smooth = cv2.GaussianBlur(values, (0, 0), 1)
+    down, sideways = np.abs(np.diff(smooth, axis=0))[:, :-1], np.abs(np.diff(smooth, axis=1))[:-1]
+    ratios = []
+    for part in (np.s_[i:j, k:m] for i, j in _quarters(lit.shape[0]) for k, m in _quarters(lit.shape[1])):
+        if lit[part].mean() > 0.5:
+            ratios.append(down[part][lit[part]].mean() / max(float(sideways[part][lit[part]].mean()), 0.01))
+    everywhere = np.mean(np.array(ratios) > 1.15) if len(ratios) >= 6 else 0
+    return bool(0.065 < texture < 0.25 and everywhere >= 0.8 and 1.4 < np.median(ratios) < 5)
+
+
+def _quarters(size: int) -> list[tuple[int, int]]:
+    edges = [size * k // 4 for k in range(5)]
+    return list(itertools.pairwise(edges))

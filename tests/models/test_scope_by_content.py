@@ -1,0 +1,79 @@
+"""A picture without a header is taken for ultrasound only when its speckle says so."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cadviewer.findings import Task
+from cadviewer.imaging import files, phantom, windowing
+from cadviewer.imaging.series import Series
+from cadviewer.models import scope
+from cadviewer.models.scope import OutOfScope
+
+Gray = NDArray[np.uint8]
+
+
+def share(images: Iterator[Gray]) -> float:
+    return float(np.mean([scope.looks_like_bmode(g) for g in images]))
+
+
+def test_phantoms_of_ultrasound_are_known_and_slices_of_the_ct_phantom_are_not() -> None:
+    assert share(phantom.breast_ultrasound(k)[0] for k in range(6)) == 1
+    pixels = phantom.chest_ct(1).volume.pixels
+    for window in (windowing.LUNG, windowing.SOFT_TISSUE, windowing.BONE):
+        assert share(windowing.to_gray(p, window) for p in pixels[::12]) == 0
+
+
+def test_an_ultrasound_image_on_its_side_is_not_guessed() -> None:
+    image = phantom.breast_ultrasound(3)[0]
+    assert not scope.looks_like_bmode(np.ascontiguousarray(image.T))
+
+
+@pytest.mark.parametrize("kind", ["noise", "gradient", "stripes", "blank", "small", "deep"])
+def test_what_has_no_speckle_is_not_ultrasound(kind: str) -> None:
+    noise = np.random.default_rng(0).integers(40, 120, (256, 256), dtype=np.uint8)
+    images: dict[str, NDArray[np.generic]] = {
+        "noise": noise,
+        "gradient": np.tile(np.arange(256, dtype=np.uint8), (256, 1)).T,
+        "stripes": np.tile((np.arange(256) % 16 * 8).astype(np.uint8)[:, None], (1, 256)),
+        "blank": np.zeros((256, 256), np.uint8),
+        "small": phantom.breast_ultrasound(3)[0][:100, :100],
+        "deep": phantom.breast_ultrasound(3)[0].astype(np.uint16),
+    }
+    assert not scope.looks_like_bmode(images[kind])
+
+
+def test_a_png_of_ultrasound_is_a_breast_case_and_a_photo_is_refused(tmp_path: Path) -> None:
+    image = phantom.breast_ultrasound(3)[0]
+    photo = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (256, 256), dtype=np.uint8), (9, 9), 0)
+    for name, pixels in (("a.png", image), ("b.png", photo)):
+        cv2.imwrite(str(tmp_path / name), pixels)
+    ultrasound, other = sorted(files.scan([tmp_path]), key=lambda s: s.source)
+    assert isinstance(ultrasound, Series)
+    assert isinstance(other, Series)
+    assert scope.task_for(ultrasound, image) is Task.BREAST
+    with pytest.raises(OutOfScope, match="choose the task"):
+        scope.task_for(other, photo)
+    with pytest.raises(OutOfScope):
+        scope.task_for(ultrasound, None)
+
+
+def test_most_real_ultrasound_is_known_and_no_ct_slice_is_taken_for_it(data: Path) -> None:
+    def read(paths: list[Path]) -> Iterator[Gray]:
+        for path in paths:
+            gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            assert gray is not None
+            yield np.asarray(gray, np.uint8)
+
+    with (data / "bus" / "BUS-BRA-256" / "5-fold-cv.csv").open(newline="") as stream:
+        named = [row["ID"] for row in csv.DictReader(stream) if row["kFold"] != "5"]
+    images = data / "bus" / "BUS-BRA-256" / "Images"
+    assert share(read([images / f"{name}.png" for name in named[::12]])) > 0.9
+    assert share(read(sorted((data / "ct" / "luna16-slices" / "images").rglob("*.png"))[::8])) == 0
