@@ -240,7 +240,7 @@ def classify(volume: Volume) -> tuple[Task | None, str]:
     from cadviewer.models import scope
 
     try:
-        return scope.task_for(volume.series, volume.pixels), ""
+        return scope.task_for(volume.series, volume.pixels[len(volume.pixels) // 2]), ""
     except scope.OutOfScope as error:
         return None, str(error)
 
