@@ -18,10 +18,8 @@ import pytest
 from cadviewer import batch, cli, paths
 from cadviewer.cli.progress import Progress
 from cadviewer.findings import Task
-from cadviewer.imaging.series import Rejected, State
 from cadviewer.inference.engine import Engine
 from cadviewer.models.catalogue import ModelCard
-from cadviewer.store import report as reports
 
 TESTS = Path(__file__).resolve().parents[1]
 CARD = ModelCard(
@@ -141,12 +139,11 @@ def test_progress_on_a_terminal_is_one_line_and_names_no_path() -> None:
     stream = Terminal()
     progress = Progress(stream)
     source = Path("/data/Mustermann/1.dcm")
-    report = reports.of_rejected(Rejected(source, State.FAILED, "truncated"))
-    progress(batch.CaseFound(report.case, source))
+    progress(batch.CaseFound("0" * 16, source))
     time.sleep(0.11)
     progress(batch.AllFound(1))
-    progress(batch.CaseDone(report.case, report.state, kept=False, report=report))
-    progress.end(batch.Summary({report.state: 1}))
+    progress(batch.CaseDone("0" * 16, batch.CaseState.FAILED, kept=False, row={"source": str(source)}))
+    progress.end(batch.Summary({batch.CaseState.FAILED: 1}))
     assert stream.getvalue().count("\n") == 2
     assert "0 of 1 cases" in stream.getvalue()
     assert stream.getvalue().endswith("Finished: 1 failed.\nWhat was refused or failed, and why, is in errors.csv.\n")
