@@ -88,9 +88,10 @@ def calibrate(
             "malignant": conformal_quantile(1 - probability[labels > 0.5], alpha),
             "benign": conformal_quantile(probability[labels < 0.5], alpha),
         },
-        # Every tune image holds a lesion: half a percent of them may be missed, and nothing half as small is believed.
+        # Every tune image holds a lesion: half a percent of them may be missed, by confidence.
         "min_confidence": float(np.quantile(confidence[area > 0], 0.005)) if area.any() else 0.0,
-        "min_area": float(area[area > 0].min() / 2) if area.any() else 0.0,
+        # A quarter, since tune images are cut closely and a whole screen shows the same lesion smaller.
+        "min_area": float(area[area > 0].min() / 4) if area.any() else 0.0,
         "tune_patients": len(names),
         "tune_images": len(observations),
     }
