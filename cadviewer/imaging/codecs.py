@@ -1,57 +1,42 @@
 """Compressed DICOM pixels: which transfer syntaxes can be decoded, and decoding one frame.
 
-pydicom decodes what is native, deflated or RLE by itself. GDCM (through `python-gdcm`) decodes every JPEG, JPEG-LS and
-JPEG 2000 syntax; no second library is used for the same job, so that the same file gives the same pixels everywhere.
-pydicom's own GDCM plug-in declines JPEG Extended with 12 bits, which GDCM decodes well: `decode_frame` here does not.
+pydicom decodes what is native, deflated or RLE by itself. imagecodecs (libjpeg-turbo, CharLS, OpenJPEG) decodes every
+JPEG, JPEG-LS and JPEG 2000 syntax; no second library is used for the same job, so that the same file gives the same
+pixels everywhere. GDCM was tried and is as able, but damaged code streams crash it, and the program with it.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Any, cast
+from typing import Any
 
 import pydicom.uid as uid
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 
-FAULTS = (
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-    AttributeError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    MemoryError,
-    OverflowError,
-    struct.error,
-)
+from cadviewer.imaging.dicom_header import PYDICOM_FAULTS
+
+FAULTS = (*PYDICOM_FAULTS, RuntimeError, EOFError)
 """What pydicom and its plug-ins raise over damaged pixels."""
 
 NATIVE = frozenset((uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian))
 _BY_PYDICOM = frozenset((uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian))
 _JPEG_PROGRESSIVE = ("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
-_BY_GDCM = frozenset(
-    (
-        uid.JPEGBaseline8Bit,
-        uid.JPEGExtended12Bit,
-        uid.JPEGLossless,
-        uid.JPEGLosslessSV1,
-        uid.JPEGLSLossless,
-        uid.JPEGLSNearLossless,
-        uid.JPEG2000Lossless,
-        uid.JPEG2000,
-        *_JPEG_PROGRESSIVE,
-    )
+_JPEG_2000 = frozenset(
+    (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K),
 )
+_JPEG_LS = frozenset((uid.JPEGLSLossless, uid.JPEGLSNearLossless))
+_JPEG = frozenset(
+    (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, *_JPEG_PROGRESSIVE),
+)
+_COMPRESSED = _JPEG_2000 | _JPEG_LS | _JPEG
 _PLUGIN = "cadviewer"
-DECODER_DEPENDENCIES = {uid.JPEGExtended12Bit: ("gdcm>=3.0.10",)}  # asked for by pydicom's plug-in interface
+DECODER_DEPENDENCIES = {uid.UID(u): ("imagecodecs",) for u in _COMPRESSED}  # asked for by pydicom's plug-in interface
 
 
 def can_decode(syntax: str) -> bool:
-    return syntax in NATIVE or syntax in _BY_PYDICOM or syntax == uid.RLELossless or syntax in _BY_GDCM
+    return syntax in NATIVE or syntax in _BY_PYDICOM or syntax == uid.RLELossless or syntax in _COMPRESSED
 
 
 def name_of(syntax: str) -> str:
@@ -65,51 +50,80 @@ def decode(dataset: FileDataset, syntax: str, frame: int) -> NDArray[Any]:
 
     Raises one of FAULTS for damaged pixels.
     """
-    plugin = "gdcm"
     if syntax in _JPEG_PROGRESSIVE:
-        # Retired syntaxes without a decoder in pydicom; GDCM looks at the code stream, which says what it is.
+        # Retired syntaxes without a decoder in pydicom; the code stream itself says what it is.
         syntax = uid.JPEGExtended12Bit
         dataset.file_meta.TransferSyntaxUID = uid.JPEGExtended12Bit
-    if syntax == uid.JPEGExtended12Bit:
-        plugin = _PLUGIN
     decoder = get_decoder(syntax)
-    if plugin == _PLUGIN and _PLUGIN not in decoder.available_plugins:
-        decoder.add_plugin(_PLUGIN, (__name__, "decode_frame"))
-    chosen = plugin if syntax in _BY_GDCM else "pydicom" if syntax == uid.RLELossless else ""
-    array, _ = decoder.as_array(dataset, index=frame, decoding_plugin=chosen)
+    plugin = "pydicom" if syntax == uid.RLELossless else ""
+    if syntax in _COMPRESSED:
+        plugin = _PLUGIN
+        if plugin not in decoder.available_plugins:
+            decoder.add_plugin(plugin, (__name__, "decode_frame"))
+    array, _ = decoder.as_array(dataset, index=frame, decoding_plugin=plugin)
     return array
 
 
 def is_available(syntax: str) -> bool:
     """Whether `decode_frame` takes this syntax; asked for by pydicom's plug-in interface."""
-    return syntax == uid.JPEGExtended12Bit
+    return syntax in _COMPRESSED
 
 
 def decode_frame(source: bytes, runner: DecodeRunner) -> bytes:
-    """One frame of JPEG Extended by GDCM, 8 or 12 bits; a plug-in for pydicom's decoders."""
-    import gdcm  # only for the rare file that needs it
+    """One frame by imagecodecs; a plug-in for pydicom's decoders, which convert colour afterwards.
 
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(source)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((runner.columns, runner.rows, 1))
-    image.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.GetPIType(str(runner.photometric_interpretation))
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    syntax = gdcm.TransferSyntax.GetTSType(str.__str__(uid.JPEGExtended12Bit))
-    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    image.SetPixelFormat(
-        gdcm.PixelFormat(
-            runner.samples_per_pixel,
-            runner.bits_allocated,
-            runner.bits_stored,
-            runner.bits_stored - 1,
-            runner.pixel_representation,
-        )
-    )
-    return cast(bytes, image.GetBuffer().encode("utf-8", "surrogateescape"))
+    Raises ValueError when the code stream is damaged or not of the size that the header says.
+    """
+    import imagecodecs  # only when there is something compressed
+
+    rows, columns, samples, bits = frame_size(source)
+    if (rows, columns, samples) != (runner.rows, runner.columns, runner.samples_per_pixel):
+        said = f"{runner.rows} × {runner.columns} × {runner.samples_per_pixel}"
+        raise ValueError(f"the compressed image is {rows} × {columns} × {samples}, the header says {said}")
+    if bits > runner.bits_allocated:
+        raise ValueError(f"the compressed image has {bits} bits, the header says {runner.bits_allocated}")
+    syntax = runner.transfer_syntax
+    array: NDArray[Any]
+    if syntax in _JPEG_2000:
+        array = imagecodecs.jpeg2k_decode(source)
+        if runner.photometric_interpretation in ("YBR_ICT", "YBR_RCT"):  # undone by the decoder
+            runner.set_option("photometric_interpretation", "RGB")
+    elif syntax in _JPEG_LS:
+        array = imagecodecs.jpegls_decode(source)
+    elif samples == 1:
+        array = imagecodecs.jpeg8_decode(source)
+    else:  # the same colour space in and out: nothing is converted here
+        array = imagecodecs.jpeg8_decode(source, colorspace="RGB", outcolorspace="RGB")
+    if array.size != rows * columns * samples:
+        raise ValueError("the compressed image is not complete")
+    runner.set_option("bits_allocated", 8 * array.dtype.itemsize)
+    runner.set_option("planar_configuration", 0)
+    return array.tobytes()
+
+
+def frame_size(source: bytes) -> tuple[int, int, int, int]:
+    """(rows, columns, samples, bits) that a JPEG, JPEG-LS or JPEG 2000 code stream says of itself.
+
+    Raises ValueError when it is not such a code stream (ITU-T T.81 annex B, T.87 annex C, T.800 annex A).
+    """
+    start = source.find(b"\xff\x4f\xff\x51", 0, 4096)
+    if start >= 0 and not source.startswith(b"\xff\xd8"):
+        try:
+            x1, y1, x0, y0 = struct.unpack_from(">4I", source, start + 8)
+            samples, bits = struct.unpack_from(">HB", source, start + 40)
+        except struct.error as error:
+            raise ValueError("a truncated JPEG 2000 code stream") from error
+        return y1 - y0, x1 - x0, samples, (bits & 0x7F) + 1
+    position = 2
+    while source.startswith(b"\xff\xd8") and position + 10 <= len(source):
+        if source[position] != 0xFF:
+            break
+        marker = source[position + 1]
+        if marker == 0xFF:  # fill bytes
+            position += 1
+            continue
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", source, position + 4)
+            return rows, columns, samples, bits
+        position += 2 + int.from_bytes(source[position + 2 : position + 4], "big")
+    raise ValueError("not a JPEG code stream")

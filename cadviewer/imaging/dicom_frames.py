@@ -164,11 +164,11 @@ def _at(frame: Frame, index: int, stored: Stored, **known: Any) -> Frame:
 
 def _from_groups(plain: Frame, count: int) -> list[Frame]:
     dataset = dh.read_dataset(plain.header.file)
-    shared = _first(dataset, "SharedFunctionalGroupsSequence")
     try:
+        shared = _first(dataset, "SharedFunctionalGroupsSequence")
         groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
         return [_from_group(plain, k, groups[k] if k < len(groups) else Dataset(), shared) for k in range(count)]
-    except (ValueError, TypeError, AttributeError, KeyError, struct.error) as error:
+    except dh.PYDICOM_FAULTS as error:
         raise InputError("damaged: functional groups cannot be read") from error
 
 

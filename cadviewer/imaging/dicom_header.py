@@ -11,6 +11,7 @@ import io
 import logging
 import math
 import struct
+import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,8 +83,9 @@ _LARGEST_HEADER = 64 * 1024 * 1024
 # pydicom quotes values that are not as the standard wants them, names of patients too: it is not to say so.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
 
-_PYDICOM_FAULTS = (
+PYDICOM_FAULTS = (
     pydicom.errors.InvalidDicomError,
     pydicom.errors.BytesLengthException,
     ValueError,
@@ -98,7 +100,7 @@ _PYDICOM_FAULTS = (
     struct.error,
     zlib.error,
 )
-"""What pydicom stumbles over in a damaged file is not of one kind."""
+"""What pydicom raises over damaged files, when they are read and when an element is looked at: not of one kind."""
 
 
 class _Unusual(Exception):
@@ -169,7 +171,7 @@ def read_dataset(file: Path, *, pixels: bool = False) -> FileDataset:
         dataset = pydicom.dcmread(file, stop_before_pixels=not pixels, force=True)
     except EOFError as error:
         raise InputError("truncated: the file ends within its header") from error
-    except _PYDICOM_FAULTS as error:
+    except PYDICOM_FAULTS as error:
         # Its own words may quote values, and so a patient: only their kind is told.
         raise InputError(f"damaged DICOM header ({type(error).__name__})") from error
     if len(dataset) == 0:
@@ -203,7 +205,7 @@ def _text(dataset: Dataset, tag: int) -> str | None:
         return None
     try:
         value = dataset[tag].value
-    except (ValueError, TypeError, AttributeError, NotImplementedError, KeyError, struct.error):
+    except PYDICOM_FAULTS:
         return None  # one bad element is as good as none
     if value is None:
         return ""

@@ -179,20 +179,20 @@ def _ultrasound(
     """Pixel rectangles of the regions, and mm per pixel (row, column) where all tissue regions agree (C.8.5.5)."""
     regions: list[tuple[int, int, int, int, int]] = []
     spacings: set[tuple[float, float]] = set()
-    for item in head.get("SequenceOfUltrasoundRegions") or []:
+    for item in _items(head, "SequenceOfUltrasoundRegions"):
         try:
             x0, y0 = int(item.RegionLocationMinX0), int(item.RegionLocationMinY0)
             x1, y1 = int(item.RegionLocationMaxX1), int(item.RegionLocationMaxY1)
             kind = int(item.get("RegionDataType", 0))
-        except (AttributeError, TypeError, ValueError):
+        except dh.PYDICOM_FAULTS:
             continue
         regions.append((x0, y0, x1, y1, kind))
         if kind != _TISSUE or item.get("RegionSpatialFormat") != _PLANE:
             continue
         units = (item.get("PhysicalUnitsYDirection"), item.get("PhysicalUnitsXDirection"))
-        delta = (item.get("PhysicalDeltaY"), item.get("PhysicalDeltaX"))
-        if units == (_CENTIMETRES, _CENTIMETRES) and all(d is not None and abs(float(d)) > 0 for d in delta):
-            spacings.add((round(abs(float(delta[0])) * 10, 9), round(abs(float(delta[1])) * 10, 9)))
+        delta = _numbers(item.get("PhysicalDeltaY")) + _numbers(item.get("PhysicalDeltaX"))
+        if units == (_CENTIMETRES, _CENTIMETRES) and len(delta) == 2 and all(np.isfinite(delta)) and all(delta):
+            spacings.add((round(abs(delta[0]) * 10, 9), round(abs(delta[1]) * 10, 9)))
     if len(spacings) > 1:
         return tuple(regions), None, ["its ultrasound regions have different scales: no millimetres are shown"]
     return tuple(regions), next(iter(spacings), None), []
@@ -255,11 +255,10 @@ def _windows(header: Header, head: Dataset) -> tuple[Window, ...]:
     centres, widths = header.numbers(dh.WINDOW_CENTRE), header.numbers(dh.WINDOW_WIDTH)
     names = header.text(dh.WINDOW_NAMES).split("\\")
     if not centres:
-        for groups in (head.get("PerFrameFunctionalGroupsSequence"), head.get("SharedFunctionalGroupsSequence")):
-            item = (groups[0].get("FrameVOILUTSequence") or [None])[0] if groups else None
-            if item is not None:
+        frames = _items(head, "PerFrameFunctionalGroupsSequence")
+        for group in (*_items(head, "SharedFunctionalGroupsSequence"), *frames[:1]):
+            for item in _items(group, "FrameVOILUTSequence")[:1]:
                 centres, widths = _numbers(item.get("WindowCenter")), _numbers(item.get("WindowWidth"))
-                break
     return tuple(
         Window(c, w, names[k].strip() if k < len(names) else "")
         for k, (c, w) in enumerate(zip(centres, widths, strict=False))
@@ -274,10 +273,17 @@ def _numbers(value: Any) -> tuple[float, ...]:
         return ()
 
 
+def _items(dataset: Dataset, name: str) -> list[Dataset]:
+    try:
+        return list(dataset.get(name) or [])
+    except dh.PYDICOM_FAULTS:
+        return []
+
+
 def _text(dataset: Dataset, name: str) -> str:
     try:
         value = dataset.get(name)
-    except (ValueError, TypeError, AttributeError, NotImplementedError, KeyError):
+    except dh.PYDICOM_FAULTS:
         return ""
     return "" if value is None else str(value).strip()
 

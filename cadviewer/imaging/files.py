@@ -84,8 +84,11 @@ def scan(
             step()
             yield fault
         if not told and given.is_dir():
-            found = f"no image among its {len(files)} file(s)" if files else "an empty folder"
-            yield Rejected(given, State.FAILED, found)
+            if files:
+                yield Rejected(given, State.FAILED, f"no image among its {len(files)} file(s)")
+            elif not any(p.is_file() and not (ignore and ignore(p)) for p in given.rglob("*")):
+                # else its files came with another input
+                yield Rejected(given, State.FAILED, "an empty folder")
 
 
 def read(

@@ -149,7 +149,8 @@ def _ct_image(volume: Volume, pixels: NDArray[Any], position: Vector, number: in
     dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = series.study_date or "20240101"
     dataset.StudyTime = dataset.ContentTime = "120000"
-    dataset.AccessionNumber = dataset.ReferringPhysicianName = dataset.StudyID = ""
+    dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
+    dataset.StudyID = "1"
     dataset.Modality = "CT"
     dataset.Manufacturer = series.manufacturer
     dataset.StudyDescription, dataset.SeriesDescription = series.study_description, series.description

