@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cadviewer.imaging import files
-from cadviewer.imaging.series import Series
+from cadviewer.imaging.series import Series, Volume
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import runtime
 from cadviewer.models.nodules import find_nodules
 from cadviewer.models.runtime import Forward
-from trainers import froc, precision, statistics
+from cadviewer.models.scope import OutOfScope
+from trainers import evaluate_scans, froc, plots, precision, statistics
 from trainers.config import ConfigError
 from trainers.data import luna16_slices, read_slices, samples
 from trainers.data.samples import LabelledSlice
@@ -31,30 +33,49 @@ SMALL_PX = 5.0
 
 
 def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> dict[str, dict[str, Any]]:
-    """Measure `card` on fold 1 ("test") or fold 2 ("tune"); writes marks.csv, slices.csv, froc.csv and table3.csv.
+    """Measure `card` on fold 1 ("test") or fold 2 ("tune").
 
+    A folder of labelled slices gives marks.csv, slices.csv, froc.csv, table3.csv and plots; one of whole scans with
+    annotations.csv gives what `evaluate_scans` writes.
     Returns {set: {figure: (value, low, high)}}; intervals are bootstraps over patients.
     """
     folds = samples.TEST if split == "test" else samples.TUNE
+    where = f"fold {', '.join(folds)} ({split})"
+    if evaluate_scans.holds(data):
+        forward = runtime.TorchForward(runtime.build(card), device)
+        measured = evaluate_scans.measure(
+            lambda volume: search_scan(volume, forward, card), data, out, model=card.weights_sha256, folds=folds
+        )
+        return {f"scans, {where}": evaluate_scans.evaluate(measured, out, threshold=card.threshold)}
     items = read_slices(data, folds)
     if not items:
         raise ConfigError(f"{data}: no slices of fold {', '.join(folds)}")
     forward = runtime.TorchForward(runtime.build(card), device)
     scored = [search(item, forward, card) for item in items]
-    name = f"slices, fold {', '.join(folds)} ({split})"
     _write_marks(items, scored, out)
     _write_curve(scored, out / "froc.csv")
     _write_table(card, scored, out / "table3.csv")
-    return {name: figures(items, scored, card.threshold)}
+    draw(items, scored, card.threshold, out)
+    return {f"slices, {where}": figures(items, scored, card.threshold)}
+
+
+def search_scan(volume: Volume, forward: Forward, card: ModelCard) -> tuple[froc.Floats, froc.Floats]:
+    """Marks (m, 3) in LPS mm and scores (m,) of a whole scan. Raises OutOfScope for what is no chest CT."""
+    analysis = find_nodules(volume, forward, card, threshold=LOWEST)
+    placed = [(n.centre_mm, n.score) for n in analysis.nodules if n.centre_mm is not None]
+    return np.array([c for c, _ in placed], float).reshape(-1, 3), np.array([s for _, s in placed], float)
 
 
 def search(item: LabelledSlice, forward: Forward, card: ModelCard) -> froc.Slice:
-    """The marks of one labelled slice beside its truth."""
+    """The marks of one labelled slice beside its truth; none where the model refuses it (a slice without lung)."""
     series = next(s for s in files.scan([item.image]) if isinstance(s, Series))
-    analysis = find_nodules(
-        files.read(series), forward, card, threshold=LOWEST, spacing_mm=item.pixel_mm or luna16_slices.PIXEL_MM
-    )
-    boxes = [n.box for n in analysis.nodules]
+    spacing = item.pixel_mm or luna16_slices.PIXEL_MM
+    try:
+        boxes = [
+            n.box for n in find_nodules(files.read(series), forward, card, threshold=LOWEST, spacing_mm=spacing).nodules
+        ]
+    except OutOfScope:
+        boxes = []
     return froc.Slice(
         np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], float).reshape(-1, 4),
         np.array([b.score for b in boxes], float),
@@ -71,10 +92,12 @@ def figures(
     hits = precision.top1(scored)
     made: dict[str, Any] = {
         "slices": len(items),
+        "slices without a nodule": sum(not len(s.nodules) for s in scored),
         "patients": len(set(patients)),
         "nodules": int(sum(len(s.nodules) for s in scored)),
-        "top-1 hit rate, IoU ≥ 0.5": statistics.bootstrap(lambda r: float(hits[r].mean()), patients, rounds=rounds),
     }
+    present = np.array([len(s.nodules) > 0 for s in scored])
+    made |= _hit_rate("top-1 hit rate, IoU ≥ 0.5", hits, patients, present, rounds)
     for least in (0.5, 0.1):
         ranked = precision.rank(scored, least_iou=least)
         made[f"AP, IoU ≥ {least}"] = statistics.bootstrap(
@@ -94,15 +117,35 @@ def figures(
         (f"under {SMALL_PX:g} px", small),
         (f"{SMALL_PX:g} px and more", ~small & np.isfinite(smallest)),
     ):
-        rows = np.flatnonzero(chosen)
-        if len(rows):
-            made[f"top-1 hit rate, boxes {label}"] = statistics.bootstrap(
-                lambda r, rows=rows: float(hits[rows[r]].mean()),  # type: ignore[misc]
-                [patients[k] for k in rows],
-                rounds=rounds,
-            )
+        made |= _hit_rate(f"top-1 hit rate, boxes {label}", hits, patients, chosen, rounds)
     made |= _at_threshold(scored, patients, threshold, rounds)
     return made
+
+
+def _hit_rate(
+    name: str, hits: froc.Floats, patients: Sequence[str], chosen: NDArray[np.bool_], rounds: int
+) -> dict[str, Any]:
+    """The mean of `hits` over the chosen slices; nothing when there are none."""
+    rows = np.flatnonzero(chosen)
+    if not len(rows):
+        return {}
+    drawn = [patients[int(k)] for k in rows]
+    return {name: statistics.bootstrap(lambda r: float(hits[rows[r]].mean()), drawn, rounds=rounds)}
+
+
+def draw(items: Sequence[LabelledSlice], scored: Sequence[froc.Slice], threshold: float, out: Path) -> None:
+    """froc.png, precision_recall.png and examples.png: the surest hits and false alarms, and misses."""
+    patients = [i.patient for i in items]
+    rules = (("centre in box", froc.match_slices(scored, rule="centre")), ("IoU ≥ 0.5", froc.match_slices(scored)))
+    bands = {name: plots.froc_band(m, patients, interpolation="step", rounds=200) for name, m in rules}
+    plots.draw_froc(bands, out / "froc.png", per="slice")
+    ranked = {least: precision.rank(scored, least_iou=least) for least in (0.5, 0.1)}
+    curves = {f"IoU ≥ {least}": precision.precision_recall(r)[:2] for least, r in ranked.items()}
+    at = precision.confusion(ranked[0.5], threshold)
+    plots.draw_precision_recall(curves, out / "precision_recall.png", mark=(at.precision, at.recall))
+    images = [item.pixels() for item in items]
+    chosen = plots.choose_examples(scored, images, threshold, names=[i.image.stem for i in items])
+    plots.draw_examples(chosen, out / "examples.png")
 
 
 def _at_threshold(

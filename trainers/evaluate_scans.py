@@ -31,6 +31,9 @@ from trainers.froc import Curve, Floats, Matched, Scan
 Search = Callable[[Volume], tuple[Floats, Floats]]
 """A scan → marks (m, 3) in LPS mm and their scores (m,). Raises `models.scope.OutOfScope` for what is no chest CT."""
 
+LIDC = "1.3.6.1.4.1.14519.5.2.1.6279.6001."
+"""What the series UIDs of LIDC-IDRI, and so of LUNA16, begin with."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -59,11 +62,13 @@ def measure(
     """Search every scan below `data`, one in memory at a time.
 
     model: identifies the search (SHA-256 of the weights): finished scans of another one are not taken over.
-    folds: only patients of these folds (`luna16_rows.fold_of`); None: all. on_scan: called with (done, scans).
-    Raises ConfigError when there is nothing to measure.
+    folds: only patients of these folds (`luna16_rows.fold_of`); None: all. Scans that are neither of LIDC nor in a
+    table of patients are another set, which no model here has seen: all are measured.
+    on_scan: called with (done, scans).
+    Raises ConfigError when there is nothing to measure, or the patients of LIDC scans are unknown.
     """
     source = luna16.find(Luna16Settings(), data)
-    uids = [u for u in sorted(source.scans) if folds is None or _fold(u, source) in folds]
+    uids = [u for u in sorted(source.scans) if folds is None or _asked(u, source, folds, data)]
     if not uids:
         raise ConfigError(f"{data}: none of its {len(source.scans)} scans is of fold {', '.join(folds or ())}")
     found, left_out = {}, {}
@@ -110,8 +115,15 @@ def evaluate(measured: Measured, out: Path, *, threshold: float, rounds: int = 1
     return made
 
 
-def _fold(uid: str, source: Source) -> str:
-    return luna16_rows.fold_of(source.patients.get(uid, uid))
+def _asked(uid: str, source: Source, folds: Sequence[str], data: Path) -> bool:
+    """Whether a scan is of these folds, or of no set that models were trained on."""
+    patient = source.patients.get(uid)
+    if patient is None and uid.startswith(LIDC):
+        raise ConfigError(
+            f"{data}: which patients these LIDC scans are of is unknown, so a model may have learned from them; "
+            "put LIDC-IDRI_MetaData.csv (or any CSV with series_uid, patient_id) beside them as patients.csv"
+        )
+    return patient is None or luna16_rows.fold_of(patient) in folds
 
 
 def _marks(uid: str, source: Source, search: Search, out: Path, model: str) -> list[list[float]]:

@@ -3,7 +3,7 @@
 - Average precision as in Pascal VOC since 2010 (all-point interpolation: area under the precision envelope). Marks of
   all slices by falling score; a mark takes the free true box that it overlaps most, if IoU ≥ the limit; further marks
   on the same box are false alarms (unlike in FROC); marks on ignored boxes are dropped.
-- Top-1 hit rate: the share of slices whose highest-scored mark hits. A slice without a mark is a miss.
+- Top-1 hit rate: the share of slices with a nodule whose highest-scored mark hits. A slice without a mark is a miss.
 - Confusion at a threshold fixed elsewhere: every true box that is not found is a miss (FN).
 
 The published table (papers.md §3.5; Table 3 of the LUNA16 SSD paper) scores one box per image: TP + FP = 706 images for
@@ -169,7 +169,8 @@ def table3(backbone: str, slices: Sequence[Slice], threshold: float, *, least_io
     backbone: a key of `PUBLISHED`; without one there is no published row.
     """
     ranked = rank(slices, least_iou=least_iou)
-    rate = float(top1(slices, least_iou=least_iou).mean())
+    present = [s for s in slices if len(s.nodules)]
+    rate = float(top1(present, least_iou=least_iou).mean()) if present else float("nan")
     rows = [
         _row("this model", confusion(ranked, threshold), rate, f"boxes with a score of at least {threshold:.4g}"),
         _row(

@@ -115,6 +115,16 @@ def test_only_patients_of_the_asked_folds_are_searched(luna: Path, tmp_path: Pat
         evaluate_scans.measure(search, luna, tmp_path, model="a", folds=("2",))
 
 
+def test_scans_of_lidc_are_not_measured_without_knowing_their_patients(luna: Path, tmp_path: Path) -> None:
+    uid = evaluate_scans.LIDC + "77"
+    write_scan(luna / f"{uid}.mhd", -900)
+    with pytest.raises(ConfigError, match="series_uid, patient_id"):
+        evaluate_scans.measure(search, luna, tmp_path, model="a", folds=("1",))
+    (luna / "patients.csv").write_text(f"series_uid,patient_id\n{uid},LIDC-IDRI-1001\n")
+    measured = evaluate_scans.measure(search, luna, tmp_path, model="a", folds=("1",))
+    assert measured.uids == ("1.1", "1.2", "1.3")  # of another set: all of them; the LIDC patient is of fold 4
+
+
 def test_an_annotation_outside_its_scan_leaves_the_scan_out(luna: Path, tmp_path: Path) -> None:
     with (luna / "annotations.csv").open("a") as stream:
         stream.write("1.3,900,0,0,5\n")

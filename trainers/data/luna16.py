@@ -30,7 +30,6 @@ LUNA16 is CC BY 4.0 (Setio et al. 2017), LIDC-IDRI CC BY 3.0 (Armato et al. 2011
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import re
 import sys
@@ -43,6 +42,7 @@ from pathlib import Path
 import cv2
 
 from cadviewer import atomic
+from cadviewer.imaging import lungs
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Volume
 from trainers import config
@@ -321,11 +321,11 @@ def _import_one(
     if source.nodules.get(uid) or wanted.negatives:  # else nothing is wanted from it, and it need not be read
         volume = scan.read_scan(source.scans[uid])
         geometry = volume.geometry
-        lungs = _lungs(volume, find_lungs) if wanted.masked else None
-        made = _label(uid, source, geometry, wanted, lungs, zlib.crc32(uid.encode()) ^ settings.seed)
+        inside = _lungs(volume, find_lungs) if wanted.masked else None
+        made = _label(uid, source, geometry, wanted, inside, zlib.crc32(uid.encode()) ^ settings.seed)
         size, name = scan.size_of(geometry, wanted), name_of(uid)
         for k in sorted({int(k) for row in made for k in (row["previous"], row["slice"], row["next"]) if k}):
-            mask = None if lungs is None else lungs.on_slice(k, (size[1], size[0]))
+            mask = None if inside is None else inside.on_slice(k, (size[1], size[0]))
             image = scan.render(volume.pixels[k], size, wanted.window, mask)
             atomic.write_bytes(out / "images" / _image(name, k), cv2.imencode(".png", image)[1].tobytes())
         for row in made:
@@ -337,7 +337,7 @@ def _import_one(
 
 
 def _label(
-    uid: str, source: Source, geometry: Geometry, wanted: Wanted, lungs: Lungs | None, seed: int
+    uid: str, source: Source, geometry: Geometry, wanted: Wanted, inside: Lungs | None, seed: int
 ) -> list[LabelledRow]:
     common = {
         "series_uid": uid,
@@ -347,8 +347,8 @@ def _label(
     nodules, excluded = source.nodules.get(uid, ()), source.excluded.get(uid, ())
     return [
         row
-        for k, found in labels.samples(geometry, nodules, excluded, wanted, lungs, seed)
-        for row in labels.rows_of(k, found, geometry, wanted, lungs, common)
+        for k, found in labels.samples(geometry, nodules, excluded, wanted, inside, seed)
+        for row in labels.rows_of(k, found, geometry, wanted, inside, common)
     ]
 
 
@@ -357,9 +357,7 @@ def _image(name: str, k: int | str) -> str:
 
 
 def _lungs(volume: Volume, find_lungs: FindLungs | None) -> Lungs:
-    if find_lungs is None:
-        find_lungs = importlib.import_module("cadviewer.imaging.lungs").find_lungs
-    lungs = find_lungs(volume.pixels, volume.geometry)
-    if not lungs.found:
+    found = (find_lungs or lungs.find_lungs)(volume.pixels, volume.geometry)
+    if not found.found:
         raise InputError("no lungs were found, so it cannot be lung-masked")
-    return lungs
+    return found
