@@ -16,8 +16,8 @@ from cadviewer.findings import Task
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets.hybrid_mt_estan import HybridMtEstan, build, full_config
-from cadviewer.models.nets.torch_forward import TorchForward
-from cadviewer.models.nets.torch_forward import build as build_from_card
+from cadviewer.models.nets.runtime import TorchForward
+from cadviewer.models.nets.runtime import build as build_from_card
 from trainers import config as configuration
 from trainers import run_log
 from trainers.breast_calibrate import calibrate, observe

@@ -59,10 +59,9 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
 
     Writes `images.csv` (one row per image) and `subgroups.csv` into `out`. Raises DataError without BUS-BRA.
     """
-    from cadviewer.models.nets.torch_forward import TorchForward, build
+    from cadviewer.models.nets.runtime import TorchForward, build
 
-    chosen = ("cuda" if _cuda() else "cpu") if device == "auto" else device
-    forward = TorchForward(build(card), chosen)
+    forward = TorchForward(build(card), device)
     figures: dict[str, dict[str, Any]] = {}
     rows: list[Row] = []
     for name, cases in sets(data, split).items():
@@ -263,9 +262,3 @@ def table(figures: Mapping[str, Mapping[str, Any]]) -> str:
         cells = [statistics.text((group[n][0], group[n][1], group[n][2])) for n in names]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _cuda() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

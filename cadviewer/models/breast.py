@@ -64,8 +64,9 @@ class Reading:
 def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progress = no_progress) -> BreastAnalysis:
     """A finding for each frame of a breast ultrasound image or clip.
 
-    Raises `scope.OutOfScope` for a series that is no ultrasound at all. A frame that is none that the model knows
-    (colour, too small, blank) gets the call `out_of_scope` with the reason and no score.
+    Raises `scope.OutOfScope` for a series that is no ultrasound, and where no frame is one that the model reads
+    (colour, too small, blank, a CT slice). Among others such a frame gets the call `out_of_scope`, with the reason and
+    no score.
     """
     series = volume.series
     scope.check_ultrasound(series)
@@ -86,6 +87,8 @@ def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progr
             reading = read(part, forward, card.inputs)
             findings.append(_finding(k, size, (x0, y0), reading, card, spacing))
         progress(k + 1, total)
+    if all(f.call is Call.OUT_OF_SCOPE for f in findings):
+        raise scope.OutOfScope(findings[0].reason)
     return BreastAnalysis(tuple(findings), _warnings(series, findings, region))
 
 

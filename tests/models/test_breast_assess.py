@@ -219,16 +219,23 @@ def test_a_ct_given_as_breast_is_out_of_scope_with_a_clear_message() -> None:
         breast.assess(volume(pixels, modality="CT", hounsfield=True), Bright(), card())
 
 
-def test_coloured_small_and_blank_frames_get_no_score() -> None:
+def test_coloured_small_and_blank_images_are_out_of_scope_and_say_why() -> None:
     image, _ = scene()
     doppler = np.repeat(image[..., None], 3, 2)
     doppler[20:50, 20:60] = (200, 30, 30)
     for pixels, word in ((doppler, "coloured"), (image[:20, :20], "too few"), (np.full_like(image, 9), "blank")):
-        found = breast.assess(volume(pixels), Bright(), card()).findings[0]
-        assert found.call is Call.OUT_OF_SCOPE
-        assert word in found.reason
-        assert found.probability is None
-        assert found.mask is None
+        with pytest.raises(scope.OutOfScope, match=word):
+            breast.assess(volume(pixels), Bright(), card())
+
+
+def test_a_blank_frame_of_a_clip_gets_no_score_and_the_others_do() -> None:
+    image, _ = scene()
+    first, second = breast.assess(volume(np.stack([np.full_like(image, 9), image])), Bright(), card()).findings
+    assert first.call is Call.OUT_OF_SCOPE
+    assert "blank" in first.reason
+    assert first.probability is None
+    assert first.mask is None
+    assert second.call is Call.MALIGNANT
 
 
 def test_only_the_region_that_the_file_calls_b_mode_is_read() -> None:

@@ -77,3 +77,32 @@ def test_most_real_ultrasound_is_known_and_no_ct_slice_is_taken_for_it(data: Pat
     images = data / "bus" / "BUS-BRA-256" / "Images"
     assert share(read([images / f"{name}.png" for name in named[::12]])) > 0.9
     assert share(read(sorted((data / "ct" / "luna16-slices" / "images").rglob("*.png"))[::8])) == 0
+
+
+def test_slices_through_the_lungs_are_known_as_chest_ct_and_ultrasound_is_not() -> None:
+    pixels = phantom.chest_ct(1).volume.pixels
+    middle = pixels[len(pixels) // 3 : 2 * len(pixels) // 3 : 3]
+    known = [scope.looks_like_chest_ct(windowing.to_gray(p, windowing.LUNG)) for p in middle]
+    assert np.mean(known) > 0.8
+    assert not any(scope.looks_like_chest_ct(phantom.breast_ultrasound(k)[0]) for k in range(6))
+
+
+def test_real_ct_pictures_are_known_and_real_ultrasound_is_never_taken_for_them(data: Path) -> None:
+    slices = sorted((data / "ct" / "luna16-slices" / "images").rglob("*.png"))[::20]
+    known = [scope.looks_like_chest_ct(cv2.imread(str(p), cv2.IMREAD_GRAYSCALE)) for p in slices]
+    assert np.mean(known) > 0.95
+    folders = ("bus/BUS-BRA-256/Images", "bus/BUSI-sample", "bus/BrEaST-quarter")
+    images = [p for folder in folders for p in sorted((data / folder).rglob("*.png"))[::15] if "_mask" not in p.stem]
+    taken = [scope.looks_like_chest_ct(cv2.imread(str(p), cv2.IMREAD_GRAYSCALE)) for p in images]
+    assert len(taken) > 100
+    assert not any(taken)
+
+
+def test_a_ct_picture_given_as_breast_says_what_it_is(tmp_path: Path) -> None:
+    pixels = phantom.chest_ct(1).volume.pixels
+    gray = windowing.to_gray(pixels[len(pixels) // 2], windowing.LUNG)
+    cv2.imwrite(str(tmp_path / "a.png"), gray)
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    assert scope.task_for(series, gray) is Task.NODULES
+    assert "chest CT" in scope.frame_problem(gray, series)
