@@ -5,7 +5,6 @@ A further task is a further line in `TASKS`; a further runtime takes the place o
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from collections import OrderedDict
@@ -25,7 +24,7 @@ from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
 from cadviewer.inference.serve import JobError, Reporter
 from cadviewer.inference.shared import attach
-from cadviewer.models import breast, catalogue
+from cadviewer.models import breast, catalogue, nodules
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.nets.runtime import TorchForward, build, choose_device
 from cadviewer.models.runtime import Forward, Progress
@@ -46,7 +45,6 @@ class Found:
 
 
 def _nodules(volume: Volume, forward: Forward, card: ModelCard, job: Job, progress: Progress) -> Found:
-    nodules = importlib.import_module("cadviewer.models.nodules")
     analysis = nodules.find_nodules(
         volume,
         forward,
