@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 TRUTH, MARK = "#E69F00", "#56B4E9"
-Kind = Literal["hit", "miss", "false alarm"]
+Kind = Literal["hit", "loose", "miss", "false alarm"]
 GRID = tuple(float(r) for r in 2.0 ** np.linspace(-3, 3, 49))
 """Rates at which a FROC is drawn with its band: 1/8…8, eight to an octave."""
 
@@ -179,29 +179,34 @@ def choose_examples(
     least_iou: float = 0.5,
     each: int = 6,
 ) -> list[Example]:
-    """The surest hits, the nodules missed by most, and the surest false alarms, `each` of a kind.
+    """The surest hits, loose boxes and false alarms, and the nodules missed most clearly, `each` of a kind.
 
-    A nodule counts as missed when no mark of at least `threshold` overlaps it by `least_iou`. Of a slice at most one
-    example of each kind is taken. images: one per slice; names: captions.
+    Marks of at least `threshold` count. A hit overlaps a nodule by `least_iou`; a loose box only lies on one (by the
+    rule of LUNA16 in the plane), which costs overlap but is no false alarm to a reader; a nodule with neither is
+    missed.
+    Of a slice at most one example of each kind is taken. images: one per slice; names: captions.
     """
-    found: dict[Kind, list[tuple[float, Example]]] = {"hit": [], "miss": [], "false alarm": []}
+    found: dict[Kind, list[tuple[float, Example]]] = {"hit": [], "loose": [], "miss": [], "false alarm": []}
     for k, (one, image) in enumerate(zip(slices, images, strict=True)):
         boxes, truth = (np.asarray(b, float).reshape(-1, 4) for b in (one.boxes, one.nodules))
         scores = np.asarray(one.scores, float).reshape(-1)
         kept = scores >= threshold
         hit = froc.hit_table(boxes, truth, least_iou=least_iou)
+        near = froc.hit_table(boxes, truth, rule="centre") & ~hit[kept].any(axis=0)
+        touched = (hit | froc.hit_table(boxes, truth, rule="centre")).any(axis=1)
         spared = froc.hit_table(boxes, one.ignored, least_iou=froc.IGNORED_IOU).any(axis=1)
-        caption = names[k] if names else ""
+        missed = ~(hit | near)[kept].any(axis=0)
         ranked: dict[Kind, list[tuple[float, Floats]]] = {
             "hit": [(scores[i], truth[hit[i].argmax()]) for i in np.flatnonzero(kept & hit.any(axis=1))],
-            "miss": [(-_best(scores, hit[:, j]), truth[j]) for j in np.flatnonzero(~hit[kept].any(axis=0))],
-            "false alarm": [(scores[i], boxes[i]) for i in np.flatnonzero(kept & ~hit.any(axis=1) & ~spared)],
+            "loose": [(scores[i], truth[near[i].argmax()]) for i in np.flatnonzero(kept & near.any(axis=1))],
+            "miss": [(-_best(scores, hit[:, j] | near[:, j]), truth[j]) for j in np.flatnonzero(missed)],
+            "false alarm": [(scores[i], boxes[i]) for i in np.flatnonzero(kept & ~touched & ~spared)],
         }
         for kind, places in ranked.items():
             if places:
                 score, box = max(places, key=lambda place: place[0])
-                example = Example(kind, image, box, truth, boxes[kept], scores[kept], caption)
-                found[kind].append((score, example))
+                caption = names[k] if names else ""
+                found[kind].append((score, Example(kind, image, box, truth, boxes[kept], scores[kept], caption)))
     return [e for kind in found for _, e in sorted(found[kind], key=lambda item: -item[0])[:each]]
 
 

@@ -96,6 +96,15 @@ def test_examples_are_the_surest_hits_the_misses_and_the_surest_false_alarms(tmp
     assert not (tmp_path / "none.png").exists()
 
 
+def test_a_box_that_lies_on_a_nodule_but_does_not_fit_is_loose_and_no_false_alarm() -> None:
+    truth = np.array([[20.0, 20, 24, 24]])
+    one = Slice(np.array([[18.0, 18, 26, 26], [60, 60, 66, 66]]), np.array([0.9, 0.6]), truth)
+    chosen = plots.choose_examples([one], [np.zeros((80, 80), np.uint8)], 0.5)
+    assert [(e.kind, float(e.box[0])) for e in chosen] == [("loose", 20.0), ("false alarm", 60.0)]
+    (missed,) = plots.choose_examples([one], [np.zeros((80, 80), np.uint8)], 0.95)
+    assert missed.kind == "miss"
+
+
 def test_matplotlib_is_imported_only_when_something_is_drawn() -> None:
     code = "import sys; import trainers.plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
