@@ -12,10 +12,24 @@ from cadviewer.imaging.geometry import Vector
 
 
 class Task(StrEnum):
-    """What a case is analysed for."""
+    """What a case is analysed for: the table of tasks. Another one is one more line here and the file that it names.
 
-    NODULES = "nodules"
-    BREAST = "breast"
+    Each line: name in files and on the command line; module with its `analyse` (see `models.tasks`); heading; what one
+    of its images is called.
+    """
+
+    module: str
+    heading: str
+    image: str
+
+    def __new__(cls, name: str, module: str = "", heading: str = "", image: str = "") -> Task:
+        made = str.__new__(cls, name)
+        made._value_ = name
+        made.module, made.heading, made.image = module, heading, image
+        return made
+
+    NODULES = "nodules", "cadviewer.models.nodules", "Lung nodules", "CT slice"
+    BREAST = "breast", "cadviewer.models.breast", "Breast ultrasound", "Breast ultrasound"
 
 
 @dataclass(frozen=True)
@@ -157,6 +171,7 @@ class Result:
     nodules: by falling score; at or above the threshold of the job.
     breast: by frame.
     candidates: nodules below the threshold kept for the confidence slider, by falling score, numbered on.
+    lines: what a task without fields of its own here found, one line each, as it is shown.
     warnings: what the reader should know, one line each ("only part of the lungs is covered").
     """
 
@@ -166,5 +181,6 @@ class Result:
     nodules: tuple[Nodule, ...] = ()
     candidates: tuple[Nodule, ...] = ()
     breast: tuple[BreastFinding, ...] = ()
+    lines: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
     seconds_infer: float = 0.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
+from cadviewer.findings import Task
 from cadviewer.gui import style
 from cadviewer.imaging.series import Window
 
@@ -62,8 +63,7 @@ SPECS = (
     Spec("tool_distance", "&Distance", ("D",), TOOLS, "distance", "tool"),
     Spec("delete", "Delete the selected length", ("Backspace", "Del"), TOOLS, separated=True),
     Spec("analyse", "&Analyse again", ("Ctrl+R",), ANALYSE, "run"),
-    Spec("analyse_nodules", "As chest &CT: lung nodules", (), ANALYSE),
-    Spec("analyse_breast", "As &breast ultrasound", (), ANALYSE),
+    *(Spec(f"analyse_{task.value}", f"As {task.image}: {task.heading}", (), ANALYSE) for task in Task),
     Spec("threshold", "With another &threshold…", (), ANALYSE),
     Spec("train", "&Train a model…", ("Ctrl+T",), ANALYSE, separated=True),
     Spec("cancel", "&Cancel", (), ANALYSE, "cancel", separated=True),

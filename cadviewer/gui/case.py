@@ -94,7 +94,9 @@ class Case:
         assert self.result is not None
         if self.result.task is Task.NODULES:
             return bool(self.findings())
-        return any(f.call not in (Call.NO_LESION, Call.OUT_OF_SCOPE) for f in self.result.breast)
+        if self.result.task is Task.BREAST:
+            return any(f.call not in (Call.NO_LESION, Call.OUT_OF_SCOPE) for f in self.result.breast)
+        return bool(self.result.lines)
 
     def begin(self, request_id: int, task: Task, model: str) -> None:
         """A job was handed in: an earlier result is no longer this case's."""

@@ -25,8 +25,6 @@ from cadviewer.store.session import Answer
 if TYPE_CHECKING:
     from cadviewer.gui.main_window import MainWindow
 
-TASKS = {Task.NODULES: "CT slice", Task.BREAST: "Breast ultrasound"}
-
 
 class Commands:
     """Handlers of the actions; they call the parts of the window."""
@@ -65,8 +63,7 @@ class Commands:
             "escape": self.escape,
             "delete": decisions.delete,
             "analyse": lambda: self.analyse(None),
-            "analyse_nodules": lambda: self.analyse(Task.NODULES),
-            "analyse_breast": lambda: self.analyse(Task.BREAST),
+            **{f"analyse_{task.value}": partial(self.analyse, task) for task in Task},
             "threshold": self.ask_threshold,
             "cancel": self.cancel,
             "restart": self.restart,
@@ -90,7 +87,7 @@ class Commands:
         shown = case is not None and case.stack is not None
         loaded = shown and case is not None and case.stack is not None and case.stack.complete
         series = shown and case is not None and len(case.stack or ()) > 1
-        actions.enable(bool(loaded), "analyse", "analyse_nodules", "analyse_breast", "threshold")
+        actions.enable(bool(loaded), "analyse", "threshold", *(f"analyse_{t.value}" for t in Task))
         actions.enable(bool(loaded and case is not None and case.task is not None), "analyse", "threshold")
         actions.enable(bool(shown), "fit", "invert", "marks", "delete", "undo", "redo")
         actions.enable(bool(series), "cine")
@@ -234,7 +231,7 @@ class Commands:
         if case.task is not None or not case.question or case.running or case.result is not None:
             notices.hush("task")
         elif "task" not in notices.topics():
-            answers = tuple((name, lambda task=task: self.analyse(task)) for task, name in TASKS.items())
+            answers = tuple((task.image, lambda task=task: self.analyse(task)) for task in Task)
             notices.say(Notice("task", f"{case.question.rstrip('.')}. Analyse as:", answers))
 
     def fill_models(self) -> None:

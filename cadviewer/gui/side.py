@@ -11,7 +11,7 @@ from cadviewer.gui.breast.panel import BreastPanel
 from cadviewer.gui.case import Case, Status
 from cadviewer.gui.ct.findings import FindingsPanel
 
-HEADINGS = {Task.NODULES: "LUNG NODULES", Task.BREAST: "BREAST ULTRASOUND", None: "ANALYSIS"}
+UNKNOWN = "ANALYSIS"
 
 SIGNS = {
     Status.NOT_ANALYSED: "○",
@@ -40,10 +40,15 @@ class SidePanel(QFrame):
         self.reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.findings = FindingsPanel()
         self.breast = BreastPanel()
+        self.lines = QLabel()  # of a task that has no panel of its own
+        self.lines.setWordWrap(True)
+        self.lines.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.lines.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.pages = QStackedWidget()
         self.pages.addWidget(QWidget())
         self.pages.addWidget(self.findings)
         self.pages.addWidget(self.breast)
+        self.pages.addWidget(self.lines)
         self.foot = QLabel()
         self.foot.setWordWrap(True)
         self.foot.setTextFormat(Qt.TextFormat.RichText)
@@ -68,14 +73,14 @@ class SidePanel(QFrame):
     def show_case(self, case: Case | None, frame: int = 0) -> None:
         """Show a case as it is now; None when none is open."""
         if case is None:
-            self.heading.setText(HEADINGS[None])
+            self.heading.setText(UNKNOWN)
             self.state.setText("Nothing is open")
             self.reason.setText("Open a file or a folder, or drop it here.")
             self.pages.setCurrentIndex(0)
             self.foot_area.hide()
             return
         headline, reason = words.state(case)
-        self.heading.setText(HEADINGS[case.task])
+        self.heading.setText(case.task.heading.upper() if case.task is not None else UNKNOWN)
         self.state.setText(f"{SIGNS[case.status]}  {headline}")
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
@@ -85,6 +90,9 @@ class SidePanel(QFrame):
         elif case.result is not None and case.task is Task.BREAST:
             self.breast.show_case(case, frame)
             self.pages.setCurrentWidget(self.breast)
+        elif case.result is not None:
+            self.lines.setText("\n".join(case.result.lines))
+            self.pages.setCurrentWidget(self.lines)
         else:
             self.pages.setCurrentIndex(0)
         self._show_foot(case)

@@ -51,6 +51,8 @@ def state(case: Case) -> tuple[str, str]:
     status = case.status
     if status is Status.FINDINGS and case.result is not None and not case.result.breast:
         count = len(case.findings())
+        if case.result.lines:
+            return "Analysed", ""
         return f"{count} finding{'s' if count != 1 else ''} at or above {case.cut:.2f}", ""
     if status is Status.NOTHING:
         if case.result is not None and case.result.breast:
@@ -67,7 +69,9 @@ def as_text(case: Case) -> str:
     """The findings as plain text for a report: no patient, no path."""
     if case.result is None:
         return "\n".join(line for line in state(case) if line)
-    lines = [*(_breast_lines(case) if case.result.breast else _nodule_lines(case))]
+    lines = list(case.result.lines)
+    if not lines:
+        lines = _breast_lines(case) if case.result.breast else _nodule_lines(case)
     lines += [f"Warning: {w}" for w in case.result.warnings]
     lines += [f"Read with {line}" for line in [provenance(case.result)]]
     return "\n".join([*lines, RESEARCH])

@@ -1,6 +1,6 @@
 """What the worker process does with a job: model, pixels, analysis, result. Imported by name in that process alone.
 
-A further task is a further line in `TASKS`; a further runtime takes the place of `TorchForward` in `_forward`.
+A further task is a further line in `findings.Task`; a further runtime takes the place of `TorchForward` in `_forward`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 # Threads that spin while they wait slow each other down, and the window with them, as soon as anything else wants a
 # core (measured: 3–5 times slower with two of two cores busy). OpenMP reads this once, when torch is loaded.
@@ -18,56 +16,20 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 
 from cadviewer import __version__
-from cadviewer.findings import BreastFinding, Nodule, Provenance, Result, Task
+from cadviewer.findings import Provenance, Result, Task
 from cadviewer.imaging.series import InputError, Volume
 from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
 from cadviewer.inference.serve import JobError, Reporter
 from cadviewer.inference.shared import attach
-from cadviewer.models import breast, catalogue, nodules
+from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.nets.runtime import TorchForward, build, choose_device
-from cadviewer.models.runtime import Forward, Progress
 from cadviewer.models.scope import OutOfScope
+from cadviewer.models.tasks import Demand, module_of
 
 KEPT_NETWORKS = 3
 """Networks that stay in memory, the latest used ones."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a task's analysis gives, in the fields of `Result`."""
-
-    nodules: tuple[Nodule, ...] = ()
-    candidates: tuple[Nodule, ...] = ()
-    breast: tuple[BreastFinding, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
-
-
-def _nodules(volume: Volume, forward: Forward, card: ModelCard, job: Job, progress: Progress) -> Found:
-    analysis = nodules.find_nodules(
-        volume,
-        forward,
-        card,
-        threshold=job.threshold,
-        spacing_mm=job.spacing_mm,
-        window=job.window,
-        progress=progress,
-    )
-    return Found(
-        nodules=tuple(analysis.nodules), candidates=tuple(analysis.candidates), warnings=tuple(analysis.warnings)
-    )
-
-
-def _breast(volume: Volume, forward: Forward, card: ModelCard, job: Job, progress: Progress) -> Found:
-    analysis = breast.assess(volume, forward, card, progress=progress)
-    return Found(breast=tuple(analysis.findings), warnings=tuple(analysis.warnings))
-
-
-TASKS: dict[Task, Callable[[Volume, Forward, ModelCard, Job, Progress], Found]] = {
-    Task.NODULES: _nodules,
-    Task.BREAST: _breast,
-}
 
 
 def create(options: WorkerOptions) -> TorchHandler:
@@ -106,7 +68,8 @@ class TorchHandler:
             with attach(job.pixels) as pixels:
                 forward = self._forward(card)
                 began = report.seconds()
-                found = TASKS[job.task](Volume(job.series, pixels), forward, card, job, report.step)
+                demand = Demand(job.threshold, job.spacing_mm, job.window)
+                found = module_of(job.task).analyse(Volume(job.series, pixels), forward, card, demand, report.step)
                 seconds = report.seconds() - began
         except OutOfScope as error:
             raise JobError(str(error), out_of_scope=True) from error
@@ -124,6 +87,7 @@ class TorchHandler:
             nodules=found.nodules,
             candidates=found.candidates,
             breast=found.breast,
+            lines=found.lines,
             warnings=found.warnings,
             seconds_infer=seconds,
         )

@@ -28,6 +28,7 @@ from cadviewer.imaging.series import Series, Volume
 from cadviewer.models import scope
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.runtime import Forward, Progress, no_progress
+from cadviewer.models.tasks import Demand, Found
 
 Gray = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -90,6 +91,12 @@ def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progr
     if all(f.call is Call.OUT_OF_SCOPE for f in findings):
         raise scope.OutOfScope(findings[0].reason)
     return BreastAnalysis(tuple(findings), _warnings(series, findings, region))
+
+
+def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:
+    """See `models.tasks.TaskModule`; the threshold of a demand is for nodules and leaves the call alone."""
+    found = assess(volume, forward, card, progress=progress)
+    return Found(breast=found.findings, warnings=found.warnings)
 
 
 def _warnings(series: Series, findings: Sequence[BreastFinding], region: object) -> tuple[str, ...]:

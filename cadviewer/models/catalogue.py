@@ -118,11 +118,12 @@ def card(name: str) -> ModelCard:
 
 
 def default(task: Task) -> ModelCard:
-    """The model used for a task when none is named. Raises CardError when there is none."""
-    candidates = cards(task)
-    for candidate in candidates:
-        if candidate.default:
-            return candidate
+    """The model used for a task when none is named; the user's own default goes before the shipped one.
+
+    Raises CardError when there is none.
+    """
+    folders = list(paths.weights_folders())
+    candidates = sorted(cards(task), key=lambda c: (not c.default, folders.index(c.folder), c.name))
     if candidates:
         return candidates[0]
     raise CardError(f"no weights for {task.value} are installed; train them with `cadviewer-train {task.value}`")

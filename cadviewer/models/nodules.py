@@ -19,6 +19,7 @@ from cadviewer.models.linking import Rules, link
 from cadviewer.models.measure import Measured, centre, measure
 from cadviewer.models.runtime import Forward, Progress, no_progress
 from cadviewer.models.slices import Prepared, prepare
+from cadviewer.models.tasks import Demand, Found
 
 THICK_MM = 3.0
 MOST_CANDIDATES = 400
@@ -76,6 +77,20 @@ def find_nodules(
         tuple(n for n in made if n.score < cut),
         (*ready.warnings, *_warnings(volume, ready)),
     )
+
+
+def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:
+    """See `models.tasks.TaskModule`."""
+    found = find_nodules(
+        volume,
+        forward,
+        card,
+        threshold=demand.threshold,
+        spacing_mm=demand.spacing_mm,
+        window=demand.window,
+        progress=progress,
+    )
+    return Found(nodules=found.nodules, candidates=found.candidates, warnings=found.warnings)
 
 
 def _decoding(card: ModelCard, threshold: float | None, floor: float) -> Decoding:

@@ -17,17 +17,17 @@ from torch import nn
 from cadviewer.findings import Box, Nodule, Task
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo, Volume
-from cadviewer.inference import worker
 from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
 from cadviewer.inference.serve import JobError
 from cadviewer.inference.shared import SharedPixels
-from cadviewer.inference.worker import Found, TorchHandler
-from cadviewer.models import catalogue
+from cadviewer.inference.worker import TorchHandler
+from cadviewer.models import catalogue, nodules
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import NETWORKS
 from cadviewer.models.runtime import Forward, Progress
 from cadviewer.models.scope import OutOfScope
+from cadviewer.models.tasks import Demand, Found
 
 SHAPE = (4, 16, 16)
 
@@ -110,7 +110,7 @@ def job(pixels: SharedPixels, **changes: Any) -> Job:
 
 
 def one_nodule_on_the_brightest_slice(
-    volume: Volume, forward: Forward, card: ModelCard, job: Job, progress: Progress
+    volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress
 ) -> Found:
     means = forward(volume.pixels[:, None].astype(np.float32))[0][:, 0]
     progress(1, 1)
@@ -119,7 +119,7 @@ def one_nodule_on_the_brightest_slice(
 
 @pytest.fixture
 def handler(monkeypatch: pytest.MonkeyPatch) -> TorchHandler:
-    monkeypatch.setitem(worker.TASKS, Task.NODULES, one_nodule_on_the_brightest_slice)
+    monkeypatch.setattr(nodules, "analyse", one_nodule_on_the_brightest_slice)
     return TorchHandler(WorkerOptions(device="cpu"))
 
 
@@ -196,7 +196,7 @@ def test_known_failures_become_reasons(
     def fail(*_: object) -> Found:
         raise error
 
-    monkeypatch.setitem(worker.TASKS, Task.NODULES, fail)
+    monkeypatch.setattr(nodules, "analyse", fail)
     with pytest.raises(JobError, match=reason) as raised:
         handler.run(job(pixels), Listener())
     assert raised.value.out_of_scope is out_of_scope

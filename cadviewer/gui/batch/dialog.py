@@ -77,8 +77,8 @@ class BatchDialog(QDialog):
         self.target = QLineEdit(placeholderText="Folder for tables, masks and pictures")
         self.task = QComboBox()
         self.task.addItem("decide for each case", None)
-        for task, text in ((Task.NODULES, "lung nodules"), (Task.BREAST, "breast ultrasound")):
-            self.task.addItem(text, task.value)
+        for task in Task:
+            self.task.addItem(task.heading, task.value)
         self.task.currentIndexChanged.connect(self._fill_models)
         self.model = QComboBox()
         self.existing = QComboBox()

@@ -33,7 +33,6 @@ from cadviewer.gui.training.inspection import Inspection, describe
 from cadviewer.gui.training.run import Run, RunState
 from cadviewer.models.catalogue import CardError
 
-TASKS = {Task.NODULES: "Lung nodules (SSD)", Task.BREAST: "Breast ultrasound (Hybrid-MT-ESTAN)"}
 STATES = {
     "new": "not started",
     "running": "running",
@@ -69,8 +68,8 @@ class TrainerDialog(QDialog):
     # --- layout -------------------------------------------------------------------------------------------------------
     def _build(self) -> None:
         self.task = QComboBox()
-        for task, text in TASKS.items():
-            self.task.addItem(text, task.value)
+        for task in Task:
+            self.task.addItem(task.heading, task.value)
         self.task.currentIndexChanged.connect(self._inspect)
         self.folder = QLineEdit(placeholderText="Folder with the images and their labels")
         self.folder.setReadOnly(True)

@@ -44,6 +44,7 @@ def document(report: CaseReport) -> dict[str, Any]:
         "nodules": [_nodule(n, report.series) for n in result.nodules] if result else [],
         "candidates": [_nodule(n, report.series) for n in result.candidates] if result else [],
         "breast": [_breast(report, b) for b in result.breast] if result else [],
+        "lines": list(result.lines) if result else [],
     }
 
 

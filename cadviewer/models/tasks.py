@@ -1,0 +1,52 @@
+"""What a task's module offers to the worker: one function from pixels to findings. No torch.
+
+A module named in `findings.Task` has `analyse(volume, forward, card, demand, progress) -> Found`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from cadviewer.findings import BreastFinding, Nodule, Task
+from cadviewer.imaging.series import Volume
+from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.runtime import Forward, Progress
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What the user asked of a job.
+
+    threshold: cut of scores, None for the card's. spacing_mm: mm per pixel of an image whose file does not say.
+    window: HU (low, high) that the 8-bit values of a CT slice span.
+    """
+
+    threshold: float | None = None
+    spacing_mm: float | None = None
+    window: tuple[float, float] = (-1000.0, 400.0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an analysis gives, in the fields of `findings.Result`."""
+
+    nodules: tuple[Nodule, ...] = ()
+    candidates: tuple[Nodule, ...] = ()
+    breast: tuple[BreastFinding, ...] = ()
+    lines: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class TaskModule(Protocol):
+    """What a module named in `findings.Task` has."""
+
+    def analyse(self, volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:
+        """Findings of one case. Raises OutOfScope, InputError or ValueError with one line."""
+        ...
+
+
+def module_of(task: Task) -> TaskModule:
+    """The module of a task, imported when it is first needed."""
+    return cast(TaskModule, importlib.import_module(task.module))
