@@ -25,8 +25,8 @@ class Rules:
     overlap: float = 0.2
     near: float = 0.4
     skip_mm: float = 2.6
-    extent: float = 0.6
-    most: int = 6
+    extent: float = 1.0
+    most: int = 3
     tube: float = 1.0
     keep: float = 0.15
 
