@@ -74,7 +74,8 @@ def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progr
     region = scope.bmode_region(series)
     spacing = series.geometry.pixel_spacing
     total = volume.pixels.shape[0]
-    findings = []
+    findings: list[BreastFinding] = []
+    unlike = 0
     progress(0, total)
     for k in range(total):
         pixels = volume.pixels[k]
@@ -85,12 +86,17 @@ def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progr
         if problem:
             findings.append(BreastFinding(frame=k, size=size, call=Call.OUT_OF_SCOPE, reason=problem))
         else:
+            unlike += not scope.looks_like_bmode(part)
             reading = read(part, forward, card.inputs)
             findings.append(_finding(k, size, (x0, y0), reading, card, spacing))
         progress(k + 1, total)
     if all(f.call is Call.OUT_OF_SCOPE for f in findings):
         raise scope.OutOfScope(findings[0].reason)
-    return BreastAnalysis(tuple(findings), _warnings(series, findings, region))
+    warnings = _warnings(series, findings, region)
+    if unlike:
+        which = "the image" if total == 1 else f"{unlike} of {total} frames"
+        warnings += (f"{which} unlike the breast ultrasound that the model knows: the score may mean nothing",)
+    return BreastAnalysis(tuple(findings), warnings)
 
 
 def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:

@@ -40,6 +40,9 @@ def check_ultrasound(series: Series) -> None:
         raise OutOfScope("this is a CT; the breast model reads B-mode ultrasound")
     if series.modality not in ("", "US", "IVUS", "OT", "SC", "XC"):
         raise OutOfScope(f"modality {series.modality}; the breast model reads B-mode ultrasound")
+    part = series.body_part.upper()
+    if part and not any(word in part for word in ("BREAST", "MAMMA", "MAMA", "CHEST", "AXILLA")):
+        raise OutOfScope(f"body part {part.lower()}; the breast model reads ultrasound of the breast")
     if series.shape is Shape.VOLUME and not series.modality:
         raise OutOfScope("this is a volume; the breast model reads B-mode ultrasound images")
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Call, Task
+from cadviewer.imaging import phantom
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
 from cadviewer.models import breast, scope
@@ -236,6 +237,18 @@ def test_a_blank_frame_of_a_clip_gets_no_score_and_the_others_do() -> None:
     assert first.probability is None
     assert first.mask is None
     assert second.call is Call.MALIGNANT
+
+
+def test_an_image_without_the_texture_of_ultrasound_is_warned_about() -> None:
+    image, _ = scene(160, 200)
+    assert any("unlike" in w for w in breast.assess(volume(image), Bright(), card()).warnings)
+    familiar = phantom.breast_ultrasound(3)[0]
+    assert not any("unlike" in w for w in breast.assess(volume(familiar), Bright(), card()).warnings)
+
+
+def test_ultrasound_of_another_body_part_is_out_of_scope() -> None:
+    with pytest.raises(scope.OutOfScope, match="body part heart"):
+        breast.assess(volume(scene()[0], modality="US", body_part="HEART"), Bright(), card())
 
 
 def test_only_the_region_that_the_file_calls_b_mode_is_read() -> None:
