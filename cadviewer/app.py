@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from cadviewer import paths
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
+    from cadviewer.gui.bridge import EngineLike
     from cadviewer.gui.main_window import MainWindow
 
 log = logging.getLogger("cadviewer")
@@ -128,13 +130,24 @@ def _start(args: argparse.Namespace, app: QApplication, window: MainWindow, stat
     for problem in window.prefs.problems:
         window.status.say(problem)
     # The worker costs seconds of a core: it starts when the window is there.
-    window.first_frame.connect(lambda: QTimer.singleShot(0, window.engine.start))
+    window.first_frame.connect(lambda: QTimer.singleShot(0, lambda: _start_engine(window.engine)))
     window.show()
     if args.paths:
         window.open_paths(args.paths)
     elif args.demo:
         window.commands.open_demo()
     _let_signals_in(app)
+
+
+def _start_engine(engine: EngineLike) -> None:
+    """Start the worker and have it load the models that a case would use, so that the first one begins at once."""
+    from cadviewer.findings import Task
+    from cadviewer.models import catalogue
+
+    engine.start()
+    for task in Task:
+        with contextlib.suppress(catalogue.CardError):  # the case that needs it will say so
+            engine.warm(catalogue.default(task).name)
 
 
 def _has_display() -> bool:

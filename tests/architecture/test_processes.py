@@ -65,6 +65,85 @@ def test_a_series_is_opened_and_analysed_without_torch_here_or_qt_there(tmp_path
     assert done.stderr == ""
 
 
+BOTH_MODELS = """
+import json, sys
+from pathlib import Path
+from queue import Queue
+from cadviewer.findings import Task
+from cadviewer.imaging import files, phantom, phantom_breast, phantom_files
+from cadviewer.inference.engine import Engine
+from cadviewer.inference.protocol import Failed, Finished, Job, Priority, Progressed, Started
+from cadviewer.inference.shared import SharedPixels
+from cadviewer.models import catalogue
+
+folder = Path(sys.argv[1])
+chest = phantom.chest_ct(1, shape=(16, 256, 256), spacing=(2.5, 1.3, 1.3))
+phantom_files.write_mhd(chest.volume, folder / "chest.mhd")
+phantom_files.write_png(phantom_breast.breast_ultrasound(1)[0], folder / "breast.png")
+events = Queue()
+
+def open_file(name, task, priority):
+    (series,) = files.scan([folder / name])
+    pixels = SharedPixels()
+    files.read(series, allocate=pixels.allocate)
+    model = catalogue.default(task).name
+    request = engine.next_request_id()
+    engine.submit(Job(series.case_id, request, task, model, series, pixels.handle, priority=priority))
+    return request, pixels
+
+def until(request, kinds):
+    while True:
+        event = events.get(timeout=240)
+        said.append(event)
+        assert not isinstance(event, Failed), event.reason
+        if getattr(event, "request_id", None) == request and isinstance(event, kinds):
+            return event
+
+said = []
+with Engine(events.put, device="cpu", background=False) as engine:
+    first, pixels_1 = open_file("chest.mhd", Task.NODULES, Priority.BATCH)
+    alone = until(first, Finished).result
+    batch, pixels_2 = open_file("chest.mhd", Task.NODULES, Priority.BATCH)
+    until(batch, Progressed)
+    opened, pixels_3 = open_file("breast.png", Task.BREAST, Priority.OPEN)
+    breast = until(opened, Finished).result
+    interrupted = until(batch, Finished).result
+for pixels in (pixels_1, pixels_2, pixels_3):
+    pixels.close()
+boxes, again = ([n.boxes for n in (*r.nodules, *r.candidates)] for r in (alone, interrupted))
+heavy = ("torch", "torchvision", "timm", "cadviewer.inference.worker", "cadviewer.models.nets")
+print(json.dumps({
+    "boxes": len(boxes),
+    "same": boxes == again,
+    "starts": sum(isinstance(e, Started) and e.request_id == batch for e in said),
+    "weights": alone.provenance.weights_sha256 == catalogue.default(Task.NODULES).weights_sha256,
+    "call": breast.breast[0].call.value,
+    "loaded": [name for name in heavy if name in sys.modules],
+}))
+"""
+
+
+def test_the_shipped_models_run_in_the_worker_and_an_interruption_changes_no_finding(tmp_path: Path) -> None:
+    if not list((REPOSITORY / "resources" / "weights").glob("*.safetensors")):
+        pytest.skip("no weights are in this checkout")
+    done = subprocess.run(
+        [sys.executable, "-c", BOTH_MODELS, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": PATH},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["boxes"] > 0
+    assert said["same"]
+    assert said["starts"] == 2  # it was interrupted and went on
+    assert said["weights"]
+    assert said["call"] in ("benign", "malignant", "uncertain")
+    assert said["loaded"] == []
+
+
 def test_importing_the_main_module_again_in_the_worker_loads_neither_qt_nor_torch_nor_the_gui() -> None:
     # What `multiprocessing.spawn` does first in the child of `python -m cadviewer`.
     code = (
