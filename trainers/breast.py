@@ -25,6 +25,8 @@ from trainers.breast_training import Average, Epochs, Images, Settings, Training
 from trainers.config import ConfigError
 from trainers.data import bus_bra
 from trainers.data.augment_ultrasound import Strength
+from trainers.data.breast_sets import own_cases, own_set
+from trainers.data.ultrasound import DataError
 from trainers.export import export, write_card
 
 VIEWS: Mapping[str, list[dict[str, Any]]] = {
@@ -72,11 +74,13 @@ def make_network(settings: Settings) -> HybridMtEstan:
 def load_images(
     settings: Settings, data: Path, folds: Sequence[int], strength: Strength | None, channels: int
 ) -> Images:
-    """Images of the given BUS-BRA folds. Raises ConfigError where the set is not under `data`."""
-    folder = bus_bra.find(data)
-    if folder is None:
-        raise ConfigError(f"{data}: BUS-BRA is not here (a folder with bus_data.csv and Images)")
-    cases = bus_bra.cases(folder, folds)
+    """Images of the given folds of the set under `data`. Raises ConfigError where there is none."""
+    try:
+        cases = own_cases(data, folds)
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    if not cases:
+        raise ConfigError(f"{data}: no images in the folds {', '.join(map(str, folds))}")
     if settings.limit:
         cases = cases[:: max(1, len(cases) // settings.limit)][: settings.limit]
     return Images(cases, settings.image_size, channels, strength, settings.seed)
@@ -126,6 +130,10 @@ def train(settings: Settings, data: Path, out: Path, *, resume: bool) -> Trainin
     return module
 
 
+BUS_BRA: Mapping[str, Any] = {
+    "citations": [bus_bra.CITATION],
+    "data_licence": "BUS-BRA's own permissive licence, citation required",
+}
 LIMITS = (
     "For research use only: no medical device.",
     "Trained on about 1,100 images of one hospital; see the external sets for what other hospitals' images cost.",
@@ -144,6 +152,7 @@ def ship(settings: Settings, network: HybridMtEstan, data: Path, out: Path, seco
         "steps": "gray, zero-padded to a square, resized, less its mean and over its deviation where not black",
     }
     settings_dict = dataclasses.asdict(settings)
+    name = own_set(data)[0]
     card = ModelCard(
         name=settings.name,
         version=settings.version,
@@ -157,19 +166,16 @@ def ship(settings: Settings, network: HybridMtEstan, data: Path, out: Path, seco
         paper="arXiv 2308.02101",
         default=settings.network == "compact",
         training={
-            "sets": {"BUS-BRA": {"folds": list(settings.train_folds), "tuned on": list(settings.tune_folds)}},
-            "citations": [bus_bra.CITATION],
-            "data_licence": "BUS-BRA's own permissive licence, citation required",
+            "sets": {name: {"folds": list(settings.train_folds), "tuned on": list(settings.tune_folds)}},
+            **(BUS_BRA if name == "BUS-BRA" else {}),
             "settings": settings_dict,
             "seconds": round(seconds),
         },
-        limits=LIMITS,
+        limits=LIMITS if name == "BUS-BRA" else LIMITS[:1],
     )
     written = export(network.state_dict(), card, out)
     forward = TorchForward(build_from_card(written))
-    folder = bus_bra.find(data)
-    assert folder is not None  # training has read it
-    seen = [observe(case, forward, inputs) for case in bus_bra.cases(folder, settings.tune_folds)]
+    seen = [observe(case, forward, inputs) for case in own_cases(data, settings.tune_folds)]
     threshold, calibration = calibrate(seen)
     finished = dataclasses.replace(written, threshold=threshold, calibration=calibration)
     write_card(finished)

@@ -24,9 +24,10 @@ from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
 from cadviewer.models import breast
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.runtime import Forward
-from trainers import statistics
-from trainers.data import breast_tcia, bus_bra, busi
-from trainers.data.ultrasound import DataError, UltrasoundCase
+from trainers import plots, statistics
+from trainers.data import breast_tcia, busi
+from trainers.data.breast_sets import own_cases, own_set
+from trainers.data.ultrasound import UltrasoundCase
 
 Floats = NDArray[np.float64]
 
@@ -57,7 +58,8 @@ class Row:
 def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> dict[str, dict[str, Any]]:
     """Figures of BUS-BRA's fold 5 and of the external sets that are under `data` (split "test"), or of fold 4 ("tune").
 
-    Writes `images.csv` (one row per image) and `subgroups.csv` into `out`. Raises DataError without BUS-BRA.
+    Writes `images.csv` (one row per image), `subgroups.csv` and a reliability plot per set into `out`. Raises DataError
+    without BUS-BRA or a `cases.csv` of one's own.
     """
     from cadviewer.models.nets.runtime import TorchForward, build
 
@@ -68,6 +70,7 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
         part = [measure(name, case, forward, card) for case in cases]
         figures[name] = summarise(part, card)
         rows.extend(part)
+        draw_reliability(part, name, out)
     write_rows(rows, out / "images.csv")
     write_subgroups(rows, card, out / "subgroups.csv")
     return figures
@@ -75,16 +78,13 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
 
 def sets(data: Path, split: str) -> dict[str, list[UltrasoundCase]]:
     """Name of each set of a split → its cases."""
-    folder = bus_bra.find(data)
-    if folder is None:
-        raise DataError(f"{data}: BUS-BRA is not here (a folder with bus_data.csv and Images)")
+    name = own_set(data)[0]
     if split == "tune":
-        return {"BUS-BRA fold 4": bus_bra.cases(folder, [4])}
-    found = {"BUS-BRA fold 5": bus_bra.cases(folder, [5])}
-    if (folder := breast_tcia.find(data)) is not None:
-        found["BrEaST (external)"] = breast_tcia.cases(folder)
-    if (folder := busi.find(data)) is not None:
-        found["BUSI (external)"] = busi.cases(folder)
+        return {f"{name} fold 4": own_cases(data, [4])}
+    found = {f"{name} fold 5": own_cases(data, [5])}
+    for label, layout in (("BrEaST (external)", breast_tcia), ("BUSI (external)", busi)):
+        if (folder := layout.find(data)) is not None:
+            found[label] = layout.cases(folder)
     return found
 
 
@@ -218,6 +218,15 @@ def at_fixed(score: Floats, label: NDArray[np.bool_], rate: float) -> float:
         return math.nan
     cut = np.quantile(score[~label], rate, method="higher")
     return float((score[label] > cut).mean())
+
+
+def draw_reliability(rows: Sequence[Row], name: str, out: Path) -> None:
+    """What was said beside what was so, before and after calibration, over images with a lesion."""
+    seen = [r for r in rows if not r.normal]
+    truth = [r.malignant for r in seen]
+    curves = {"calibrated": ([r.probability for r in seen], truth), "uncalibrated": ([r.raw for r in seen], truth)}
+    file = "".join(c if c.isalnum() else "-" for c in name.lower())
+    plots.draw_reliability(curves, out / f"reliability-{file}.png", title=name)
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from trainers.data import breast_tcia, bus_bra, busi, generic_ultrasound
+from trainers.data import breast_sets, breast_tcia, bus_bra, busi, generic_ultrasound
 from trainers.data.augment_ultrasound import LOOKS, Strength, augment, erase, paint_marks
 from trainers.data.ultrasound import DataError, to_gray
 
@@ -93,6 +93,23 @@ def test_a_csv_of_ones_own_images_is_read(tmp_path: Path) -> None:
 def test_a_faulty_line_of_a_csv_is_named(tmp_path: Path, changes: dict[str, str], message: str) -> None:
     with pytest.raises(DataError, match=f"line 2.*{message}"):
         generic_ultrasound.from_csv(write_generic(tmp_path, **changes))
+
+
+def test_a_table_without_folds_is_split_by_patient(tmp_path: Path) -> None:
+    write_generic(tmp_path)
+    lines = [f"a.png,m.png,benign,patient {k // 2}" for k in range(60)]
+    (tmp_path / "cases.csv").write_text("image,mask,label,patient\n" + "\n".join(lines), encoding="utf-8")
+    folds = [{c.patient for c in breast_sets.own_cases(tmp_path, [f])} for f in range(1, 6)]
+    assert sum(map(len, folds)) == len(set.union(*folds)) == 30
+    assert all(folds)
+
+
+def test_a_table_that_splits_a_patient_is_refused(tmp_path: Path) -> None:
+    write_generic(tmp_path)
+    rows = "image,mask,label,patient,fold\na.png,m.png,benign,7,1\na.png,m.png,benign,7,5\n"
+    (tmp_path / "cases.csv").write_text(rows, encoding="utf-8")
+    with pytest.raises(DataError, match="folds 1 and 5"):
+        breast_sets.own_cases(tmp_path, [1])
 
 
 def test_folders_pair_images_and_masks_by_name(tmp_path: Path) -> None:
