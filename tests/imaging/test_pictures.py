@@ -1,0 +1,112 @@
+"""PNG, JPEG, BMP and TIFF: what the pixels become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cadviewer.imaging import files
+from cadviewer.imaging.series import Rejected, Series, Shape, State, Volume
+
+
+def opened(path: Path) -> Volume:
+    (found,) = files.scan([path])
+    assert isinstance(found, Series), found
+    return files.read(found)
+
+
+def written(path: Path, pixels: NDArray[Any]) -> Path:
+    """pixels as OpenCV wants them: gray, BGR or BGRA."""
+    path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
+    return path
+
+
+@pytest.fixture
+def noise() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_gray_pictures_are_read_as_they_are(tmp_path: Path, noise: NDArray[np.uint8], suffix: str) -> None:
+    volume = opened(written(tmp_path / f"a{suffix}", noise))
+    assert volume.series.channels == 1
+    assert volume.geometry.shape == (1, 40, 50)
+    assert volume.geometry.pixel_spacing is None
+    np.testing.assert_array_equal(volume.pixels[0], noise)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".jpg"])
+def test_three_equal_channels_become_one(tmp_path: Path, noise: NDArray[np.uint8], suffix: str) -> None:
+    smooth = cv2.GaussianBlur(noise, (0, 0), 4)
+    volume = opened(written(tmp_path / f"a{suffix}", np.dstack([smooth] * 3)))
+    assert (volume.series.channels, volume.pixels.ndim) == (1, 3)
+    np.testing.assert_allclose(volume.pixels[0], smooth, atol=6 if suffix == ".jpg" else 0)
+
+
+def test_colour_comes_as_rgb(tmp_path: Path) -> None:
+    red = np.zeros((4, 5, 3), np.uint8)
+    red[..., 2] = 200  # OpenCV's order is BGR
+    volume = opened(written(tmp_path / "a.png", red))
+    assert volume.series.channels == 3
+    assert volume.series.colour is True
+    assert volume.pixels.shape == (1, 4, 5, 3)
+    assert volume.pixels[0, 0, 0].tolist() == [200, 0, 0]
+
+
+def test_sixteen_bit_gray_keeps_its_bits(tmp_path: Path) -> None:
+    values = np.arange(0, 60000, 1000, dtype=np.uint16).reshape(6, 10)
+    volume = opened(written(tmp_path / "a.png", values))
+    assert volume.pixels.dtype == np.uint16
+    np.testing.assert_array_equal(volume.pixels[0], values)
+
+
+def test_white_hidden_under_transparent_pixels_becomes_black(tmp_path: Path) -> None:
+    pixels = np.full((4, 6, 4), 255, np.uint8)
+    pixels[:, :3, :3] = 90
+    pixels[:, 3:, 3] = 0
+    pixels[0, 0, 3] = 128
+    volume = opened(written(tmp_path / "a.png", pixels))
+    assert volume.series.channels == 1
+    assert volume.pixels[0, 1].tolist() == [90, 90, 90, 0, 0, 0]
+    assert volume.pixels[0, 0, 0] == 45
+
+
+def test_pages_of_a_tiff_are_a_stack_that_is_no_volume(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    cv2.imwritemulti(str(tmp_path / "a.tif"), [noise, 255 - noise, noise])
+    volume = opened(tmp_path / "a.tif")
+    assert volume.series.shape is Shape.STACK
+    assert "pages of one file" in volume.series.not_volume
+    np.testing.assert_array_equal(volume.pixels[1], 255 - noise)
+
+
+def test_a_float_tiff_keeps_its_values(tmp_path: Path) -> None:
+    values = np.linspace(-3, 5, 20, dtype=np.float32).reshape(4, 5)
+    volume = opened(written(tmp_path / "a.tif", values))
+    assert volume.pixels.dtype == np.float32
+    np.testing.assert_allclose(volume.pixels[0], values)
+
+
+def test_published_breast_images_with_hidden_white_are_black_there(data: Path) -> None:
+    folder = data / "bus" / "BrEaST-quarter"
+    pictures = sorted(p for p in folder.rglob("*.png"))
+    assert pictures
+    hidden = 0
+    for path in pictures:
+        raw = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+        if raw.ndim == 3 and raw.shape[2] == 4 and (under := raw[raw[..., 3] == 0]).size and under[:, :3].any():
+            hidden += 1
+            volume = opened(path)
+            assert not volume.pixels[0][raw[..., 3] == 0].any()
+    assert hidden >= 1
+
+
+def test_every_picture_of_the_public_sets_is_accepted(data: Path) -> None:
+    for name in ("BUS-BRA-original", "BUSI-sample", "BrEaST-quarter"):
+        found = list(files.scan([data / "bus" / name]))
+        assert sum(isinstance(f, Series) for f in found) >= 40
+        assert not [f for f in found if isinstance(f, Rejected) and f.state is not State.SKIPPED]

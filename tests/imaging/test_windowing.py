@@ -1,0 +1,78 @@
+"""Windows and gray values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cadviewer.imaging.geometry import Geometry
+from cadviewer.imaging.series import Series, Shape, SliceInfo, Window
+from cadviewer.imaging.windowing import LUNG, PRESETS, SOFT_TISSUE, default_window, robust_window, to_gray
+
+CT = Series(
+    source=Path("ct"),
+    format="dicom",
+    slices=(SliceInfo(Path("ct")),),
+    geometry=Geometry((1, 4, 4)),
+    shape=Shape.IMAGE,
+    dtype=np.dtype(np.int16),
+    modality="CT",
+    hounsfield=True,
+    body_part="CHEST",
+)
+
+
+@given(st.integers(-1200, 3000), st.integers(2, 4000), st.sampled_from(["int16", "uint16", "uint8", "float32"]))
+@settings(max_examples=60, deadline=None)
+def test_every_type_of_number_follows_the_same_line(centre: int, width: int, dtype: str) -> None:
+    values = np.linspace(0 if dtype[0] == "u" else -2000, 255 if dtype == "uint8" else 4000, 400).astype(dtype)
+    window = Window(centre, width)
+    expected = np.clip((values.astype(float) - window.low) / window.width * 255, 0, 255)
+    gray = to_gray(values.reshape(20, 20), window)
+    assert gray.dtype == np.uint8
+    np.testing.assert_allclose(gray.ravel(), expected, atol=0.51)
+    np.testing.assert_array_equal(to_gray(values, window, inverted=True), 255 - to_gray(values, window))
+
+
+def test_values_outside_the_window_and_not_a_number_are_black_or_white() -> None:
+    values = np.array([-np.inf, -5000, np.nan, 5000, np.inf], np.float32)
+    assert to_gray(values, SOFT_TISSUE).tolist() == [0, 0, 0, 255, 255]
+
+
+def test_slices_that_are_not_contiguous_are_shown_too() -> None:
+    values = np.arange(64, dtype=np.int16).reshape(4, 4, 4)
+    np.testing.assert_array_equal(to_gray(values[:, :, 2], LUNG), to_gray(values[:, :, 2].copy(), LUNG))
+
+
+def test_a_ct_opens_in_its_own_window_else_lung_or_soft_tissue_never_from_lowest_to_highest() -> None:
+    own = Window(-500, 1400, "W1")
+    assert default_window(replace(CT, windows=(own, SOFT_TISSUE))) == own
+    assert default_window(CT) == LUNG
+    assert default_window(replace(CT, body_part="")) == LUNG
+    assert default_window(replace(CT, body_part="HEAD")) == SOFT_TISSUE
+
+
+def test_other_images_open_between_robust_values() -> None:
+    pixels = np.zeros((1, 100, 100), np.uint16)
+    pixels[0, 20:80, 20:80] = np.linspace(100, 200, 3600).reshape(60, 60)
+    pixels[0, 50, 50] = 60000
+    window = default_window(replace(CT, modality="MR", hounsfield=False, dtype=np.dtype(np.uint16)), pixels)
+    assert 90 <= window.low <= 110
+    assert 190 <= window.high <= 210
+    assert default_window(replace(CT, hounsfield=False, dtype=np.dtype(np.uint8))) == Window(127.5, 255, "Full range")
+
+
+@pytest.mark.parametrize("pixels", [np.full((5, 5), 7, np.int16), np.full((5, 5), np.nan, np.float32)])
+def test_an_image_of_one_value_has_a_window_too(pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+    assert robust_window(pixels).width > 0
+    assert to_gray(pixels, robust_window(pixels)).shape == (5, 5)
+
+
+def test_presets_are_those_of_the_manual() -> None:
+    assert [(p.width, p.centre) for p in PRESETS[:5]] == [(1500, -600), (400, 40), (2500, 480), (150, 90), (80, 40)]
+    assert len(PRESETS) == 9
