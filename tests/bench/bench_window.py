@@ -46,8 +46,8 @@ app.main([])
 
 def _percentiles(name: str, milliseconds: list[float]) -> None:
     ms = np.array(milliseconds)
-    p99 = np.percentile(ms, 99)
-    print(f"{name}: median {np.median(ms):.2f} ms, p99 {p99:.2f} ms, worst {ms.max():.2f} ms, n={len(ms)}")
+    middle, most = np.percentile(ms, (50, 99))
+    print(f"{name}: median {middle:.2f}, p99 {most:.2f}, worst {ms.max():.2f} ms, n={len(ms)}")
 
 
 def test_start_to_the_first_frame(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_start_to_the_first_frame(tmp_path: Path) -> None:
         assert "torch=False" in done.stdout, done.stderr
         inside = float(done.stdout.split()[1])
         seconds.append(inside)
-        whole = time.perf_counter() - began
-        print(f"first frame after {inside:.3f} s (process with interpreter start and end {whole:.3f} s)")
+        whole, processor = time.perf_counter() - began, float(done.stdout.split()[2])
+        print(f"first frame after {inside:.3f} s (processor {processor:.3f} s), whole process {whole:.3f} s")
     assert statistics.median(seconds) < 1.5
 
 
