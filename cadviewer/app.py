@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import os
@@ -10,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -29,46 +29,36 @@ log = logging.getLogger("cadviewer")
 WORKER = "cadviewer.inference.worker"
 """Module of the worker process; CADVIEWER_WORKER names another, for tests of the whole program without torch."""
 
-EPILOG = """\
-further commands, each with its own --help:
-  cadviewer annotate INPUT… --out DIR   run the models on files and folders, write tables
-  cadviewer models                      what models are installed
-  cadviewer-train                       train and evaluate models
 
-For research use only — not for diagnosis."""
+@dataclass(frozen=True)
+class Opening:
+    """What the command line asks of the window.
 
+    paths: files and folders to open. screenshot: save a picture there and quit; size: (width, height) of the window;
+    demo: open the built-in demo study. device: "auto", "cpu" or "cuda[:N]", None for what the settings say.
+    """
 
-def parser() -> argparse.ArgumentParser:
-    """What the window's command line takes."""
-    result = argparse.ArgumentParser(
-        "cadviewer",
-        description="Open the viewer: chest CT with lung nodule detection, breast ultrasound with tumour segmentation.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    result.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files and folders to open")
-    result.add_argument("--screenshot", type=Path, metavar="OUT.png", help="save a picture of the window and quit")
-    result.add_argument("--size", type=_size, metavar="WxH", help="size of the window, for example 1920x1080")
-    result.add_argument("--demo", action="store_true", help="open the built-in demo study")
-    result.add_argument("--device", default=None, metavar="auto|cpu|cuda[:N]", help="where models run")
-    result.add_argument("--version", action="version", version=f"cadviewer {cadviewer.__version__}")
-    return result
+    paths: tuple[Path, ...] = ()
+    screenshot: Path | None = None
+    size: tuple[int, int] | None = None
+    demo: bool = False
+    device: str | None = None
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, cross, height = text.lower().partition("x")
-    if not cross or not width.isdigit() or not height.isdigit() or not int(width) or not int(height):
-        raise argparse.ArgumentTypeError(f"a size is two numbers like 1920x1080, not {text!r}")
-    return int(width), int(height)
+def main(
+    paths: Sequence[Path] = (),
+    *,
+    screenshot: Path | None = None,
+    size: tuple[int, int] | None = None,
+    demo: bool = False,
+    device: str | None = None,
+) -> int:
+    """Exit status of the window opened as the command line says; the arguments are those of `Opening`."""
+    return run(Opening(tuple(paths), screenshot, size, demo, device))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of the window opened as the command line says."""
-    return run(parser().parse_args(arguments))
-
-
-def run(args: argparse.Namespace) -> int:
-    """Open the window. args: as `parser` gives them."""
+def run(args: Opening) -> int:
+    """Open the window and wait until it is closed; returns the exit status."""
     if not _has_display():
         if args.screenshot is None:
             return _say("there is no display; use --screenshot OUT.png, or cadviewer annotate", 1)
@@ -112,7 +102,7 @@ class _Status:
     message = ""
 
 
-def _start(args: argparse.Namespace, app: QApplication, window: MainWindow, status: _Status) -> None:
+def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status) -> None:
     from PySide6.QtCore import QSize, QTimer
 
     def done(value: int, message: str) -> None:

@@ -232,7 +232,7 @@ class Commands:
             notices.hush("task")
         elif "task" not in notices.topics():
             answers = tuple((task.image, lambda task=task: self.analyse(task)) for task in Task)
-            notices.say(Notice("task", f"{case.question.rstrip('.')}. Analyse as:", answers))
+            notices.say(Notice("task", "It is not clear what this image shows. Analyse as:", answers))
 
     def fill_models(self) -> None:
         menu = self._window.model_menu
@@ -292,12 +292,12 @@ class Commands:
         dialogs.about(self._window).open()
 
 
-def demo_study() -> Path:
-    """The built-in demo study in the user's data folder, made if it is not there yet. Takes seconds."""
+def demo_study() -> tuple[Path, ...]:
+    """The built-in demo study in the user's data folder, the CT first, made if it is not there yet. Takes seconds."""
     from cadviewer import paths
     from cadviewer.imaging import phantom_files
 
     folder = paths.user_data() / "demo"
     if not (folder / "truth.json").is_file():
         phantom_files.write_demo_study(folder)
-    return folder
+    return tuple(sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: ("ct" not in p.name, p.name)))

@@ -85,7 +85,7 @@ class Loader(QObject):
         for pool in (self._scanner, self._reader, self._thumbnailer):
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def scan(self, paths: Sequence[Path], make: Callable[[], Path] | None = None) -> int:
+    def scan(self, paths: Sequence[Path], make: Callable[[], Sequence[Path]] | None = None) -> int:
         """Look for series in files and folders, or in what `make` makes; returns the number its signals carry."""
         self._number += 1
         self._scanner.submit(self._scan, self._number, tuple(paths), make)
@@ -111,7 +111,7 @@ class Loader(QObject):
 
     # the threads -------------------------------------------------------------------------------------------------
 
-    def _scan(self, number: int, paths: tuple[Path, ...], make: Callable[[], Path] | None) -> None:
+    def _scan(self, number: int, paths: tuple[Path, ...], make: Callable[[], Sequence[Path]] | None) -> None:
         from cadviewer.imaging import files  # reading libraries: not needed for the first frame
 
         batch: list[Series | Rejected] = []
@@ -127,7 +127,7 @@ class Loader(QObject):
 
         problem = ""
         try:
-            for entry in files.scan(paths if make is None else (make(),), on_file=on_file):
+            for entry in files.scan(paths if make is None else make(), on_file=on_file):
                 batch.append(entry)
                 if isinstance(entry, Series) or time.monotonic() - told > TELL_EVERY:
                     self.found.emit(number, batch)

@@ -69,7 +69,7 @@ class Opener(QObject):
         self.busy.emit("Looking for images", 0, 0)
         self._reports[self._loader.scan(report.paths)] = report
 
-    def open_made(self, make: Callable[[], Path]) -> None:
+    def open_made(self, make: Callable[[], Sequence[Path]]) -> None:
         """Open what `make` makes on the scanning thread."""
         self.busy.emit("Preparing", 0, 0)
         self._reports[self._loader.scan((), make)] = Report(())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from cadviewer.findings import Task
@@ -21,6 +22,9 @@ SIGNS = {
     Status.FAILED: "✕",
     Status.OUT_OF_SCOPE: "–",
 }
+
+
+MARGIN = 14
 
 
 class SidePanel(QFrame):
@@ -58,11 +62,10 @@ class SidePanel(QFrame):
         self.foot_area.setWidgetResizable(True)
         self.foot_area.setWidget(self.foot)
         self.foot_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.foot_area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        self.foot_area.setMaximumHeight(170)
+        self.foot_area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.foot_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         column = QVBoxLayout(self)
-        column.setContentsMargins(14, 12, 14, 12)
+        column.setContentsMargins(MARGIN, 12, MARGIN, 12)
         column.setSpacing(8)
         for widget in (self.heading, self.state, self.reason):
             column.addWidget(widget)
@@ -103,8 +106,19 @@ class SidePanel(QFrame):
         lines = []
         if case.result is not None:
             warn = style.colour("warning").name()
-            lines += [f"<p style='color:{warn}'>⚠ {escape(w)}</p>" for w in case.result.warnings]
+            lines += [f"<p style='color:{warn}; margin:0 0 6px 0'>⚠ {escape(w)}</p>" for w in case.result.warnings]
             dim = style.colour("dim").name()
-            lines.append(f"<p style='color:{dim}'>{escape(words.provenance(case.result))}</p>")
+            origin = escape(words.provenance(case.result))
+            lines.append(f"<p style='color:{dim}; margin:0; font-size:11px'>{origin}</p>")
         self.foot.setText("".join(lines))
         self.foot_area.setVisible(bool(lines))
+        self._fit_foot()
+
+    def _fit_foot(self) -> None:
+        """As high as its text, up to a third of the panel: warnings must be read without scrolling."""
+        width = self.width() - 2 * MARGIN
+        self.foot_area.setFixedHeight(min(self.foot.heightForWidth(width) + 4, max(self.height() // 3, 60)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_foot()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
 
 from cadviewer.gui import style
@@ -38,6 +38,7 @@ class StatusLine(QFrame):
         self.cancel.clicked.connect(self.cancel_asked)
         self.device = Elided("Engine not started")
         self.device.setObjectName("dim")
+        self.device.setAlignment(Qt.AlignmentFlag.AlignRight)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 3, 12, 3)
         row.setSpacing(10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QPainter, QPen, QPixmap
+from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from cadviewer.gui import style
@@ -227,6 +227,15 @@ class Studies(QListView):
     def select(self, current: Case | None) -> None:
         row = self.rows.row_of(current)
         self.setCurrentIndex(self.rows.index(row) if row >= 0 else QModelIndex())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.rows.rowCount() == 0:
+            painter = QPainter(self.viewport())
+            painter.setPen(style.colour("faint"))
+            painter.drawText(
+                self.viewport().rect().adjusted(10, 8, -10, 0), Qt.AlignmentFlag.AlignTop, "No study is open"
+            )
 
     def _clicked(self, index: QModelIndex) -> None:
         case = index.data(CASE)

@@ -7,6 +7,7 @@ from cadviewer.gui.case import Case, Status
 from cadviewer.store.session import Answer
 
 RESEARCH = "For research use only — not for diagnosis"
+"""The short form of `cadviewer.NOTICE`, for where room is short and for ever visible."""
 
 SIGNS = {None: "", Answer.ACCEPTED: "✓", Answer.REJECTED: "✕", Answer.UNSURE: "?"}
 ANSWERS = {None: "not read", Answer.ACCEPTED: "accepted", Answer.REJECTED: "rejected", Answer.UNSURE: "unsure"}
@@ -61,8 +62,13 @@ def state(case: Case) -> tuple[str, str]:
     if status is Status.RUNNING and not case.started:
         return "Waiting for the model…", ""
     if status is Status.NOT_ANALYSED:
-        return status.value, "Stopped by the user." if case.stopped else case.question
-    return status.value, case.reason
+        return status.value, "Stopped by the user." if case.stopped else sentence(case.question)
+    return status.value, sentence(case.reason)
+
+
+def sentence(text: str) -> str:
+    """A reason as a sentence: "no CT" as "No CT."."""
+    return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
 
 
 def as_text(case: Case) -> str:

@@ -40,7 +40,7 @@ def told(self, event, was=w.MainWindow.paintEvent):
         QTimer.singleShot(0, QApplication.quit)
 
 w.MainWindow.paintEvent = told
-app.main([])
+app.main()
 """
 
 

@@ -73,8 +73,8 @@ class Boxes:
         """White corners around the selected box."""
         r = rect.adjusted(-5, -5, 5, 5)
         arm = min(10.0, r.width() / 3)
-        painter.setPen(QPen(QColor(255, 255, 255), 1.6))
-        for x, dx in ((r.left(), arm), (r.right(), -arm)):
-            for y, dy in ((r.top(), arm), (r.bottom(), -arm)):
-                painter.drawLine(QPointF(x, y), QPointF(x + dx, y))
-                painter.drawLine(QPointF(x, y), QPointF(x, y + dy))
+        for pen in (QPen(HALO, 4), QPen(QColor(255, 255, 255), 1.8)):
+            painter.setPen(pen)
+            for x, dx in ((r.left(), arm), (r.right(), -arm)):
+                for y, dy in ((r.top(), arm), (r.bottom(), -arm)):
+                    painter.drawPolyline([QPointF(x + dx, y), QPointF(x, y), QPointF(x, y + dy)])

@@ -151,7 +151,7 @@ class _Row(QStyledItemDelegate):
         painter.setFont(option.font)
         painter.setPen(style.colour("dim"))
         painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignLeft, words.slices(nodule))
-        painter.setPen(colour if answer is not None else style.colour("faint"))
+        painter.setPen(colour if answer is not None else style.colour("dim"))
         text = f"{words.SIGNS[answer]} {words.ANSWERS[answer]}".strip()
         painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignRight, text)
 
