@@ -58,14 +58,14 @@ def test_failed_says_why(ct: Desk) -> None:
     job = ct.engine.jobs[0]
     ct.bridge.take(Failed(job.case_id, job.request_id, "the worker ended unexpectedly"))
     ct.bot.waitUntil(lambda: "Analysis failed" in _state(ct))
-    assert "the worker ended unexpectedly" in _state(ct)
+    assert "The worker ended unexpectedly." in _state(ct)
 
 
 def test_out_of_scope_says_why(ct: Desk) -> None:
     job = ct.engine.jobs[0]
     ct.bridge.take(Failed(job.case_id, job.request_id, "this is a head CT", out_of_scope=True))
     ct.bot.waitUntil(lambda: "Out of scope" in _state(ct))
-    assert "this is a head CT" in _state(ct)
+    assert "This is a head CT." in _state(ct)
 
 
 def test_a_missing_model_is_a_failure_with_a_reason_not_a_traceback(desk: Desk, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_missing_model_is_a_failure_with_a_reason_not_a_traceback(desk: Desk, 
             return  # a model ships: there is always one
     desk.open(write_ct(tmp_path / "ct"))
     assert "Analysis failed" in _state(desk)
-    assert "no weights" in _state(desk)
+    assert "No weights" in _state(desk)
 
 
 def test_the_slider_shows_candidates_at_once(read_ct: Desk) -> None:
