@@ -20,9 +20,10 @@ from cadviewer.models.catalogue import ModelCard
 
 
 @pytest.fixture(autouse=True)
-def cards() -> None:
-    """One model for each task."""
+def cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One model for each task, and none of those that ship."""
     folder = paths.user_data() / "weights"
+    monkeypatch.setattr(paths, "weights_folders", lambda: (folder,))
     folder.mkdir(parents=True, exist_ok=True)
     for name, task in (("ssd-test", Task.NODULES), ("estan-test", Task.BREAST)):
         card = ModelCard(
