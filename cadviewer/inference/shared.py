@@ -11,10 +11,10 @@ import atexit
 import contextlib
 import mmap
 import os
-import re
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from math import prod
@@ -30,8 +30,13 @@ from numpy.typing import NDArray
 from cadviewer.imaging.series import InputError
 from cadviewer.inference.protocol import SharedArray
 
+if sys.platform != "win32":
+    import fcntl
+
 SHM_FOLDER = Path("/dev/shm")
-_FILE = re.compile(r"cadviewer-(\d+)-\w+\.pixels")
+_PREFIX = "cadviewer-"
+_YOUNG_SECONDS = 10.0
+"""So long after its creation a file without a lock may still be about to get one."""
 
 
 class SharedPixels:
@@ -120,14 +125,26 @@ class _QuietMemory(SharedMemory):
             self.close()
 
 
-class _Segment:
+class _Locked:
+    """Something with a file that stays locked as long as its owner lives."""
+
+    _lock: int | None = None
+
+    def _unlock(self) -> None:
+        descriptor, self._lock = self._lock, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+class _Segment(_Locked):
     """A named segment of shared memory that this process made and removes."""
 
     def __init__(self, size: int) -> None:
-        self._memory: SharedMemory | None = _QuietMemory(create=True, size=size)
+        # Short, since macOS allows 30 characters.
+        self._memory: SharedMemory | None = _QuietMemory(_PREFIX + os.urandom(6).hex(), create=True, size=size)
         self.name = self._memory.name
         try:
-            _reserve(SHM_FOLDER / self.name, size)
+            self._lock = _reserve(SHM_FOLDER / self.name, size)
         except OSError:
             self.unlink()
             self.release()
@@ -148,6 +165,7 @@ class _Segment:
         if self._memory is not None:
             self._memory.close()
             self._memory = None
+        self._unlock()
 
 
 class _Attached(_Segment):
@@ -161,8 +179,8 @@ class _Attached(_Segment):
         pass
 
 
-class _MappedFile:
-    """A file of this process's own, mapped; removed with the mapping, or by the next start after a crash."""
+class _MappedFile(_Locked):
+    """A file of this process's own, mapped; removed when it is closed, or by the next start after a crash."""
 
     def __init__(self, path: Path, size: int) -> None:
         self.name = str(path)
@@ -170,10 +188,11 @@ class _MappedFile:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         try:
             os.ftruncate(descriptor, size)
-            _reserve(path, size)
+            self._lock = _reserve(path, size)
             self._map = mmap.mmap(descriptor, size)
         except OSError:
             self.unlink()
+            self._unlock()
             raise
         finally:
             os.close(descriptor)
@@ -190,6 +209,7 @@ class _MappedFile:
         if self._map is not None:
             self._map.close()
             self._map = None
+        self._unlock()
 
 
 class _OpenedFile(_MappedFile):
@@ -207,6 +227,7 @@ class _OpenedFile(_MappedFile):
 def _segment(size: int) -> _Segment | None:
     """Shared memory, or None where there is not enough of it."""
     with contextlib.suppress(OSError):
+        remove_abandoned(SHM_FOLDER)
         if SHM_FOLDER.is_dir() and hasattr(os, "statvfs"):
             room = os.statvfs(SHM_FOLDER)
             if room.f_bavail * room.f_frsize < size:
@@ -219,39 +240,48 @@ def _mapped_file(size: int, folder: Path | None) -> _MappedFile:
     folder = folder or Path(tempfile.gettempdir())
     remove_abandoned(folder)
     try:
-        return _MappedFile(folder / f"cadviewer-{os.getpid()}-{os.urandom(6).hex()}.pixels", size)
+        return _MappedFile(folder / f"{_PREFIX}{os.urandom(6).hex()}", size)
     except (OSError, ValueError) as error:
         raise InputError(f"there is no room for these pixels ({size / 2**20:.0f} MiB)") from error
 
 
-def _reserve(path: Path, size: int) -> None:
-    """Make the system find the room now. Raises OSError when there is none. Linux; elsewhere nothing is needed."""
-    if hasattr(os, "posix_fallocate") and path.exists():
-        descriptor = os.open(path, os.O_RDWR)
-        try:
+def _reserve(path: Path, size: int) -> int | None:
+    """Make the system find the room now, and lock the file for as long as this process lives.
+
+    The descriptor that holds the lock; None where there is no such file (Windows, macOS). Raises OSError when there is
+    no room (Linux alone can say so ahead).
+    """
+    if sys.platform == "win32" or not path.exists():
+        return None
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(descriptor, 0, size)
-        finally:
-            os.close(descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove mapped files of processes that ended without doing so: they hold patients' images."""
-    for path in folder.glob("cadviewer-*.pixels"):
-        if (match := _FILE.fullmatch(path.name)) and not _alive(int(match[1])):
-            with contextlib.suppress(OSError):  # another user's, or another start was quicker
+    """Remove what a process left that was killed together with its resource tracker: it holds a patient's images.
+
+    A lock ends with the process that holds it, so what can be locked belongs to nobody any more. Windows removes no
+    file that is mapped, so there trying is enough.
+    """
+    for path in folder.glob(f"{_PREFIX}*"):
+        if len(path.name) == len(_PREFIX) + 12:
+            with contextlib.suppress(OSError):  # in use, another user's, or another process was quicker
+                if sys.platform != "win32":
+                    if time.time() - path.stat().st_mtime < _YOUNG_SECONDS:
+                        continue
+                    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                    try:
+                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    finally:
+                        os.close(descriptor)
                 path.unlink()
-
-
-def _alive(pid: int) -> bool:
-    if sys.platform == "win32":  # a mapped file cannot be removed there while in use, so trying is safe
-        return pid == os.getpid()
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 # ------------------------------------------------------------------------------------------------------- closing, late

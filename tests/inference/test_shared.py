@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from multiprocessing import get_context
@@ -160,18 +161,40 @@ def test_no_room_anywhere_is_an_error_with_a_reason_before_anything_is_written(
 
 
 @linux
-def test_files_of_processes_that_died_are_removed_and_those_of_living_ones_kept(tmp_path: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "pass"])
-    child.wait()
-    dead = tmp_path / f"cadviewer-{child.pid}-ab12.pixels"
-    living = tmp_path / f"cadviewer-{os.getpid()}-ab12.pixels"
-    other = tmp_path / "cadviewer-notes.pixels"
-    for path in (dead, living, other):
-        path.touch()
-    remove_abandoned(tmp_path)
-    assert not dead.exists()
-    assert living.exists()
-    assert other.exists()
+def test_what_a_process_killed_with_its_tracker_left_is_removed_and_what_is_in_use_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "_YOUNG_SECONDS", 0.0)
+    script = (
+        "import sys, time, numpy as np\nfrom pathlib import Path\nfrom cadviewer.inference import shared\n"
+        "p = shared.SharedPixels()\np.allocate((9,), np.dtype(np.int16))\n"
+        "shared._segment = lambda size: None\nq = shared.SharedPixels(Path(sys.argv[1]))\n"
+        "q.allocate((9,), np.dtype(np.int16))\n"
+        "print(p.handle.name, q.handle.name, flush=True)\ntime.sleep(60)\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert other.stdout is not None
+    segment, file = (Path(name) for name in other.stdout.readline().split())
+    segment = Path("/dev/shm") / segment
+    for folder in (segment.parent, tmp_path):
+        remove_abandoned(folder)
+    assert segment.exists()
+    assert file.exists()
+    os.killpg(other.pid, signal.SIGKILL)
+    other.wait()
+    notes = tmp_path / "cadviewer-notes"
+    notes.touch()
+    with SharedPixels() as mine:
+        mine.allocate((9,), np.dtype(np.int16))  # looks for leftovers first
+        assert not segment.exists()
+        remove_abandoned(tmp_path)
+        assert not file.exists()
+        assert notes.exists()
+        remove_abandoned(segment.parent)
+        assert Path("/dev/shm", mine.handle.name).exists()
+    other.stdout.close()
 
 
 @linux
