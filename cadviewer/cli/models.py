@@ -49,20 +49,21 @@ def card_lines(name: str) -> Iterator[str]:
         if content[key]:
             yield ""
             yield f"{key}:" + ("  (value, 95 % interval)" if key == "measured" else "")
-            yield from _indented(content[key], "  ")
+            yield from _indented(content[key], "  ", intervals=key == "measured")
 
 
-def _indented(value: object, indent: str) -> Iterator[str]:
+def _indented(value: object, indent: str, *, intervals: bool = False) -> Iterator[str]:
+    """Lines of a JSON value; intervals: three numbers are a value and its interval."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if _plain(inner):
-                yield f"{indent}{key}: {_text(inner)}"
+                yield f"{indent}{key}: {_text(inner, intervals)}"
             else:
                 yield f"{indent}{key}:"
-                yield from _indented(inner, indent + "  ")
+                yield from _indented(inner, indent + "  ", intervals=intervals)
     elif isinstance(value, list):
         for inner in value:
-            lines = [_text(inner)] if _plain(inner) else list(_indented(inner, ""))
+            lines = [_text(inner, intervals)] if _plain(inner) else list(_indented(inner, "", intervals=intervals))
             yield f"{indent}- {lines[0] if lines else ''}"
             yield from (f"{indent}  {line}" for line in lines[1:])
 
@@ -70,11 +71,17 @@ def _indented(value: object, indent: str) -> Iterator[str]:
 def _plain(value: object) -> bool:
     """Whether a value fits behind its key: a number, a text, a list of numbers."""
     if isinstance(value, list):
-        return all(isinstance(v, int | float) for v in value)
+        return all(v is None or isinstance(v, int | float) for v in value)
     return not isinstance(value, dict)
 
 
-def _text(value: object) -> str:
-    if isinstance(value, list) and len(value) == 3 and any(isinstance(v, float) for v in value):
-        return f"{value[0]:.4g}  ({value[1]:.4g}–{value[2]:.4g})"
-    return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
+def _text(value: object, intervals: bool) -> str:
+    if not isinstance(value, list):
+        return _number(value)
+    if intervals and len(value) == 3 and None not in value:
+        return f"{_number(value[0])}  ({_number(value[1])}–{_number(value[2])})"
+    return ", ".join(_number(v) for v in value)
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -72,8 +72,25 @@ def _validator() -> Any:
 def _write_case(report: CaseReport, volume: Volume | None, folder: Path) -> None:
     content = document(report)
     check(content)
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    atomic.write_text(folder / f"{report.case}.json", text + "\n")
+    atomic.write_text(folder / f"{report.case}.json", _text(content))
+
+
+def _text(content: dict[str, Any]) -> str:
+    """JSON with a line for each field and for each finding: to be read, and not ten times its size by indenting."""
+    lines = []
+    for key, value in content.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            text = "[\n  " + ",\n  ".join(_dump(v) for v in value) + "\n ]"
+        elif isinstance(value, dict):
+            text = "{\n  " + ",\n  ".join(f"{_dump(k)}: {_dump(v)}" for k, v in value.items()) + "\n }"
+        else:
+            text = _dump(value)
+        lines.append(f" {_dump(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 FORMAT = Format("one JSON per case with everything, by schema", folder="json", write_case=_write_case)
@@ -120,16 +137,9 @@ def _nodule(nodule: Nodule, series: Series | None) -> dict[str, Any]:
         "slice": nodule.box.slice,
         "slice_first": nodule.slice_first,
         "slice_last": nodule.slice_last,
-        "score": float(nodule.score),
+        "score": round(float(nodule.score), 6),
         "boxes": [
-            {
-                "slice": b.slice,
-                "x0": float(b.x0),
-                "y0": float(b.y0),
-                "x1": float(b.x1),
-                "y1": float(b.y1),
-                "score": float(b.score),
-            }
+            {"slice": b.slice, **{k: round(float(getattr(b, k)), 6) for k in ("x0", "y0", "x1", "y1", "score")}}
             for b in nodule.boxes
         ],
         "centre_mm": _floats(nodule.centre_mm),
@@ -138,7 +148,9 @@ def _nodule(nodule: Nodule, series: Series | None) -> dict[str, Any]:
         "volume_mm3": _float(nodule.volume_mm3),
         "malignancy": _estimate(nodule.malignancy),
         "type": nodule.type,
-        "outline": None if nodule.outline is None else [[float(x), float(y)] for x, y in nodule.outline],
+        "outline": None
+        if nodule.outline is None
+        else [[round(float(v), 3) for v in point] for point in nodule.outline],
     }
 
 
@@ -164,12 +176,12 @@ def _breast(report: CaseReport, finding: BreastFinding) -> dict[str, Any]:
 def _estimate(estimate: Estimate | None) -> dict[str, float] | None:
     if estimate is None:
         return None
-    return {"value": float(estimate.value), "low": float(estimate.low), "high": float(estimate.high)}
+    return {name: round(float(getattr(estimate, name)), 6) for name in ("value", "low", "high")}
 
 
 def _float(value: float | None) -> float | None:
     """JSON knows no infinity and no NaN: a measure that is one is unknown."""
-    return None if value is None or not math.isfinite(value) else float(value)
+    return None if value is None or not math.isfinite(value) else round(float(value), 6)
 
 
 def _floats(values: tuple[float, ...] | None) -> list[float | None] | None:

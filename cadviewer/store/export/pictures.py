@@ -111,14 +111,17 @@ def _enlarged(volume: Volume, index: int) -> tuple[Image, tuple[float, float]]:
 
 
 def _draw_nodule(image: Image, nodule: Nodule, index: int, scale: tuple[float, float]) -> None:
+    """The nodule's box on this slice: thick with its score where it is best seen, else thin with where that is."""
     box = next((b for b in nodule.boxes if b.slice == index), None)
     if box is None:
         return
+    best = nodule.box.slice == index
     x0, x1 = round(box.x0 * scale[0]) - 2, round(box.x1 * scale[0]) + 2
     y0, y1 = round(box.y0 * scale[1]) - 2, round(box.y1 * scale[1]) + 2
-    cv2.rectangle(image, (x0, y0), (x1, y1), _BLACK, 4)
-    cv2.rectangle(image, (x0, y0), (x1, y1), _ORANGE, 2)
-    _text(image, f"{nodule.number}: {box.score:.2f}", (x0, y0 - 6 if y0 > _LINE else y1 + _LINE - 4))
+    cv2.rectangle(image, (x0, y0), (x1, y1), _BLACK, 4 if best else 3)
+    cv2.rectangle(image, (x0, y0), (x1, y1), _ORANGE, 2 if best else 1)
+    words = f"{nodule.number}: {nodule.score:.2f}" if best else f"{nodule.number} (image {nodule.box.slice + 1})"
+    _text(image, words, (x0, y0 - 6 if y0 > _LINE else y1 + _LINE - 4))
 
 
 def _text(image: Image, words: str, place: tuple[int, int]) -> None:
