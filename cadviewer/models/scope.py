@@ -23,6 +23,9 @@ SMALLEST = 48
 COLOURED = 0.015
 """Share of clearly coloured pixels above which an ultrasound image counts as coloured (Doppler, elastography)."""
 
+FEWEST_GRAYS = 16
+"""Different gray values below which an image is drawn: the masks of data sets lie beside their images."""
+
 _LEAST_SIDE = 140
 """Shorter side in pixels below which an image without a header is not judged by its texture."""
 
@@ -88,6 +91,9 @@ def frame_problem(pixels: NDArray[Any], series: Series) -> str:
         return "the image is blank"
     if not series.modality and looks_like_chest_ct(pixels):
         return "this looks like a chest CT; the breast model reads gray B-mode images"
+
+    if np.unique(gray[:: max(1, rows // 256), :: max(1, columns // 256)]).size < FEWEST_GRAYS:
+        return "too few gray values; a mask or a drawing"
     return ""
 
 

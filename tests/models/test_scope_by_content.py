@@ -106,3 +106,12 @@ def test_a_ct_picture_given_as_breast_says_what_it_is(tmp_path: Path) -> None:
     assert isinstance(series, Series)
     assert scope.task_for(series, gray) is Task.NODULES
     assert "chest CT" in scope.frame_problem(gray, series)
+
+
+def test_a_mask_beside_its_image_is_not_read_as_ultrasound(tmp_path: Path) -> None:
+    _, mask, _ = phantom.breast_ultrasound(3)
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    assert "mask" in scope.frame_problem(mask, series)
+    assert scope.frame_problem(phantom.breast_ultrasound(3)[0], series) == ""
