@@ -91,7 +91,6 @@ def frame_problem(pixels: NDArray[Any], series: Series) -> str:
         return "the image is blank"
     if not series.modality and looks_like_chest_ct(pixels):
         return "this looks like a chest CT; the breast model reads gray B-mode images"
-
     if np.unique(gray[:: max(1, rows // 256), :: max(1, columns // 256)]).size < FEWEST_GRAYS:
         return "too few gray values; a mask or a drawing"
     return ""
