@@ -165,6 +165,7 @@ holds results and neither --resume nor --overwrite is given.
 
 
 def _parse_annotate(argv: list[str]) -> AnnotateArgs:
+    from cadviewer.findings import Task
     from cadviewer.store.export import DEFAULT, FORMATS
 
     parser = _Parser("annotate", _ANNOTATE_HELP + NOTICE, _ANNOTATE_EPILOG)
@@ -173,7 +174,7 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the results; made when missing")
     add(
         "--task",
-        choices=("auto", "nodules", "breast"),
+        choices=("auto", *(task.value for task in Task)),
         default="auto",
         help="what to look for; auto decides by DICOM modality and content, and refuses when unsure (default: auto)",
     )

@@ -6,7 +6,8 @@ MobileNetV1 (arXiv 1704.04861), MobileNetV2 (1801.04381), ResNet-50 and -101 (15
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import timm
@@ -48,28 +49,22 @@ class TimmFeatures(nn.Module):
         return maps
 
 
-def _timm(name: str) -> Callable[[int, Sequence[int]], Features]:
-    return lambda channels_in, strides: TimmFeatures(name, channels_in, strides)
-
-
-def _inception_v2(channels_in: int, strides: Sequence[int]) -> Features:
-    from cadviewer.models.nets.inception_v2 import InceptionV2Features
-
-    return InceptionV2Features(channels_in, strides)
-
-
-BACKBONES: dict[str, Callable[[int, Sequence[int]], Features]] = {
-    "mobilenet_v1": _timm("mobilenetv1_100"),
-    "mobilenet_v2": _timm("mobilenetv2_100"),
-    "inception_v2": _inception_v2,
-    "resnet50": _timm("resnet50"),
-    "resnet101": _timm("resnet101"),
+BACKBONES: dict[str, str] = {
+    "mobilenet_v1": "timm:mobilenetv1_100",
+    "mobilenet_v2": "timm:mobilenetv2_100",
+    "inception_v2": "cadviewer.models.nets.inception_v2:InceptionV2Features",
+    "resnet50": "timm:resnet50",
+    "resnet101": "timm:resnet101",
 }
-"""Name in the settings → factory(input channels, strides)."""
+"""Name in the settings → "timm:its name there", or "module:factory" for a factory(input channels, strides)."""
 
 
 def backbone(name: str, channels_in: int, strides: Sequence[int]) -> Features:
     """A backbone by its name; `.channels` are the widths of its maps. Raises ValueError for an unknown name."""
     if name not in BACKBONES:
         raise ValueError(f"no backbone is called {name!r}; there are: {', '.join(BACKBONES)}")
-    return BACKBONES[name](channels_in, strides)
+    module, _, factory = BACKBONES[name].partition(":")
+    if module == "timm":
+        return TimmFeatures(factory, channels_in, strides)
+    made: Features = getattr(importlib.import_module(module), factory)(channels_in, strides)
+    return made

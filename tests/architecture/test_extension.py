@@ -1,0 +1,170 @@
+"""Another backbone, data set layout, export format and modality: each one new file and one new line in one table.
+
+The source is copied, the files and lines are added to the copy, and the copy's own command lines are run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+BACKBONE = '''
+"""A backbone of three convolutions, for a test."""
+
+from torch import nn
+
+STRIDES = (2, 4, 8, 16, 32)
+
+
+class Toy(nn.Module):
+    def __init__(self, channels_in, strides):
+        super().__init__()
+        self.strides, self.channels = tuple(strides), (8,) * len(strides)
+        self.steps = nn.ModuleList(nn.Conv2d(channels_in if s == 2 else 8, 8, 3, 2, 1) for s in STRIDES)
+
+    def forward(self, x):
+        maps = []
+        for stride, step in zip(STRIDES, self.steps):
+            x = step(x).relu()
+            if stride in self.strides:
+                maps.append(x)
+        return maps
+'''
+LAYOUT = '''
+"""Slices with one box each in a file called boxes.tsv, for a test."""
+
+import numpy as np
+
+from trainers.data import samples
+from trainers.data.samples import LabelledSlice
+
+
+def holds(folder):
+    return (folder / "boxes.tsv").is_file()
+
+
+def _read(folder):
+    for line in (folder / "boxes.tsv").read_text().splitlines():
+        name, fold, *box = line.split("\\t")
+        boxes = np.array([[float(v) for v in box]], np.float32)
+        yield LabelledSlice(folder / name, name, name, fold, boxes, np.array([8.0], np.float32))
+
+
+def summary(folder):
+    return samples.summarise("toy", "toy boxes", folder, list(_read(folder)), ("nodule",), patients=True)
+
+
+def read(data, folds):
+    return [s for s in _read(data) if s.fold in folds]
+'''
+
+FORMAT = '''
+"""A count of findings in a text file, for a test."""
+
+from cadviewer.store.export import Format
+
+
+def _write(report, volume, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{report.case}.txt").write_text(f"{report.findings} findings")
+
+
+FORMAT = Format("a count in a text file", folder="counts", write_case=_write)
+'''
+
+MODALITY = '''
+"""Finds how bright an image is, for a test."""
+
+from cadviewer.models.tasks import Found
+
+
+def analyse(volume, forward, card, demand, progress):
+    progress(1, 1)
+    return Found(lines=(f"mean brightness {volume.pixels.mean():.1f}",))
+'''
+
+
+def add(source: Path, file: str, text: str, table: str, after: str, line: str) -> None:
+    """One new file, and one new line behind the line of the table that begins with `after`."""
+    (source / file).write_text(text.lstrip())
+    lines = (source / table).read_text().split("\n")
+    (place,) = (k for k, old in enumerate(lines) if old.startswith(after))
+    (source / table).write_text("\n".join([*lines[: place + 1], line, *lines[place + 1 :]]))
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the source with a toy of each kind."""
+    source = tmp_path_factory.mktemp("source")
+    for part in ("cadviewer", "trainers", "resources"):
+        shutil.copytree(REPOSITORY / part, source / part, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
+    nets = "cadviewer/models/nets"
+    line = '    "toy": "cadviewer.models.nets.toy_backbone:Toy",'
+    add(source, f"{nets}/toy_backbone.py", BACKBONE, f"{nets}/backbones.py", '    "resnet101"', line)
+    line = '    "toy": "trainers.data.toy",'
+    add(source, "trainers/data/toy.py", LAYOUT, "trainers/data/__init__.py", "LAYOUTS", line)
+    exports = "cadviewer/store/export"
+    line = '    "toy": "cadviewer.store.export.toy",'
+    add(source, f"{exports}/toy.py", FORMAT, f"{exports}/__init__.py", '    "png"', line)
+    line = '    TOY = "toy", "cadviewer.models.toy", "Brightness", "Any image"'
+    add(source, "cadviewer/models/toy.py", MODALITY, "cadviewer/findings.py", "    BREAST = ", line)
+    return source
+
+
+def run(source: Path, home: Path, *arguments: object) -> str:
+    """What a command line of the copy prints; it must succeed."""
+    environment = os.environ | {"PYTHONPATH": str(source), "CADVIEWER_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", *map(str, arguments)]
+    done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.timeout(240)
+def test_a_toy_of_each_kind_works_with_one_file_and_one_line(extended: Path, tmp_path: Path) -> None:
+    data, out, home = tmp_path / "set", tmp_path / "run", tmp_path / "home"
+    data.mkdir()
+    rows = []
+    for k in range(6):
+        image = np.zeros((160, 160), np.uint8)
+        cv2.circle(image, (80, 80), 60, 40, cv2.FILLED)
+        cv2.circle(image, (60 + 5 * k, 80), 4, 200, cv2.FILLED)
+        cv2.imwrite(str(data / f"{k}.png"), image)
+        rows.append(f"{k}.png\t{'2' if k > 3 else '3'}\t{56 + 5 * k}\t76\t{65 + 5 * k}\t85")
+    (data / "boxes.tsv").write_text("\n".join(rows))
+
+    answer = json.loads(run(extended, home, "trainers", "inspect", "nodules", "--data", data, "--json"))
+    assert (answer["layout"], answer["images"], answer["split"]) == ("toy boxes", 6, {"train": 4, "tune": 2, "test": 0})
+
+    settings = ["backbone=toy", "epochs=1", "batch=2", "size=96", "threads=1", "width=8", "name=toy-ssd", "device=cpu"]
+    sets = [part for setting in settings for part in ("--set", setting)]
+    run(extended, home, "trainers", "nodules", "--data", data, "--out", out, *sets)
+    weights = home / "data" / "weights"
+    weights.mkdir(parents=True)
+    card = json.loads((out / "toy-ssd.json").read_text())
+    assert card["config"]["backbone"] == "toy"
+    for task, name in (("nodules", "toy-ssd"), ("toy", "toy-brightness")):
+        (weights / f"{name}.json").write_text(json.dumps({**card, "name": name, "task": task}))
+        shutil.copyfile(out / "toy-ssd.safetensors", weights / f"{name}.safetensors")
+    assert "toy-ssd" in run(extended, home, "cadviewer", "models")
+
+    found = tmp_path / "found"
+    run(extended, home, "cadviewer", "annotate", data / "0.png", "--out", found, "--task", "nodules",
+        "--model", "toy-ssd", "--spacing", 1, "--formats", "csv,toy", "--device", "cpu")  # fmt: skip
+    assert len(list((found / "counts").glob("*.txt"))) == 1
+
+    bright = tmp_path / "bright"
+    run(extended, home, "cadviewer", "annotate", data / "0.png", "--out", bright, "--task", "toy", "--formats", "json")
+    (case,) = [json.loads(p.read_text()) for p in bright.rglob("*.json")]
+    assert case["task"] == "toy"
+    assert case["lines"] == [f"mean brightness {cv2.imread(str(data / '0.png'), 0).mean():.1f}"]
