@@ -56,7 +56,9 @@ class TorchHandler:
 
     def warm(self, model: str) -> None:
         """See `serve.Handler`."""
-        self._forward(catalogue.card(model))
+        card = catalogue.card(model)
+        module_of(card.task)  # with SciPy and OpenCV
+        self._forward(card)
 
     def run(self, job: Job, report: Reporter) -> Result:
         """See `serve.Handler`."""
