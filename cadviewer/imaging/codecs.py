@@ -8,54 +8,48 @@ pixels everywhere. GDCM was tried and is as able, but damaged code streams crash
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pydicom.uid as uid
 from numpy.typing import NDArray
-from pydicom.dataset import FileDataset
-from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 
-from cadviewer.imaging.dicom_header import PYDICOM_FAULTS
+from cadviewer.imaging.dicom_header import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
 
-FAULTS = (*PYDICOM_FAULTS, RuntimeError, EOFError)
-"""What pydicom and its plug-ins raise over damaged pixels."""
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
+    from pydicom.pixels.decoders.base import DecodeRunner
 
-NATIVE = frozenset((uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian))
-_BY_PYDICOM = frozenset((uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian))
-_JPEG_PROGRESSIVE = ("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
-_JPEG_2000 = frozenset(
-    (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K),
-)
-_JPEG_LS = frozenset((uid.JPEGLSLossless, uid.JPEGLSNearLossless))
-_JPEG = frozenset(
-    (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, *_JPEG_PROGRESSIVE),
-)
+_JPEG_FAMILY = "1.2.840.10008.1.2.4."
+_EXTENDED = _JPEG_FAMILY + "51"
+_RLE = "1.2.840.10008.1.2.5"
+NATIVE = frozenset((IMPLICIT, EXPLICIT))
+_BY_PYDICOM = frozenset((BIG_ENDIAN, DEFLATED, _RLE))
+_PROGRESSIVE = frozenset(_JPEG_FAMILY + n for n in ("53", "55"))
+_JPEG = frozenset(_JPEG_FAMILY + n for n in ("50", "51", "57", "70")) | _PROGRESSIVE
+_JPEG_LS = frozenset(_JPEG_FAMILY + n for n in ("80", "81"))
+_JPEG_2000 = frozenset(_JPEG_FAMILY + n for n in ("90", "91", "201", "202", "203"))
 _COMPRESSED = _JPEG_2000 | _JPEG_LS | _JPEG
 _PLUGIN = "cadviewer"
-DECODER_DEPENDENCIES = {uid.UID(u): ("imagecodecs",) for u in _COMPRESSED}  # asked for by pydicom's plug-in interface
+DECODER_DEPENDENCIES = dict.fromkeys(_COMPRESSED, ("imagecodecs",))  # asked for by pydicom's plug-in interface
 
 
 def can_decode(syntax: str) -> bool:
-    return syntax in NATIVE or syntax in _BY_PYDICOM or syntax == uid.RLELossless or syntax in _COMPRESSED
-
-
-def name_of(syntax: str) -> str:
-    """The transfer syntax in words."""
-    name = uid.UID(syntax).name
-    return name if name != syntax else f"transfer syntax {syntax or 'unknown'}"
+    return syntax in NATIVE or syntax in _BY_PYDICOM or syntax in _COMPRESSED
 
 
 def decode(dataset: FileDataset, syntax: str, frame: int) -> NDArray[Any]:
     """Stored numbers of one frame, (rows, columns), or RGB (rows, columns, 3).
 
-    Raises one of FAULTS for damaged pixels.
+    Raises one of `dicom_dataset.FAULTS` for damaged pixels.
     """
-    if syntax in _JPEG_PROGRESSIVE:
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import UID
+
+    if syntax in _PROGRESSIVE:
         # Retired syntaxes without a decoder in pydicom; the code stream itself says what it is.
-        syntax = uid.JPEGExtended12Bit
-        dataset.file_meta.TransferSyntaxUID = uid.JPEGExtended12Bit
+        syntax = _EXTENDED
+        dataset.file_meta.TransferSyntaxUID = UID(_EXTENDED)
     decoder = get_decoder(syntax)
-    plugin = "pydicom" if syntax == uid.RLELossless else ""
+    plugin = "pydicom" if syntax == _RLE else ""
     if syntax in _COMPRESSED:
         plugin = _PLUGIN
         if plugin not in decoder.available_plugins:

@@ -7,17 +7,13 @@ Single images keep their place at the top of the header; enhanced multi-frame ob
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Any
-
-from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from dataclasses import dataclass, replace
 
 from cadviewer.imaging import codecs
 from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.dicom_header import Header
 from cadviewer.imaging.geometry import Vector
-from cadviewer.imaging.series import InputError, Rejected, State, Stored
+from cadviewer.imaging.series import Rejected, State, Stored
 from cadviewer.imaging.stacking import Orientation
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
@@ -60,15 +56,15 @@ def reject(header: Header) -> Rejected | None:
         return Rejected(header.file, state, reason)
 
     sop_class, modality = header.text(dh.SOP_CLASS), header.text(dh.MODALITY)
-    kind = UID(sop_class).name if sop_class else modality or "DICOM object of unknown kind"
     if sop_class == _DICOMDIR:
         return no(State.SKIPPED, "a DICOMDIR; its images are found by themselves")
     if modality in _NOT_IMAGES:
-        return no(State.SKIPPED, f"not an image: {kind}")
+        return no(State.SKIPPED, f"not an image: {_kind(header)}")
     rows, columns = header.integer(dh.ROWS), header.integer(dh.COLUMNS)
-    if not header.has_pixels and rows is None and "Image" not in kind:
-        return no(State.SKIPPED, f"not an image: {kind}")
     if not header.has_pixels:
+        kind = _kind(header)
+        if rows is None and "Image" not in kind:
+            return no(State.SKIPPED, f"not an image: {kind}")
         return no(State.FAILED, "damaged: a DICOM image without pixel data")
     for name, value in (("Rows", rows), ("Columns", columns), ("Bits Allocated", header.integer(dh.BITS_ALLOCATED))):
         if value is None or not 0 < value <= _LARGEST_SIDE:
@@ -76,7 +72,7 @@ def reject(header: Header) -> Rejected | None:
     if sop_class == _MICROSCOPY:
         return no(State.REFUSED, "a microscopy slide, which this program does not read")
     if not codecs.can_decode(header.syntax):
-        return no(State.REFUSED, f"compressed as {codecs.name_of(header.syntax)}, which this program cannot decode")
+        return no(State.REFUSED, f"compressed as {_name(header.syntax)}, which this program cannot decode")
     allocated = header.integer(dh.BITS_ALLOCATED)
     if allocated not in (1, 8, 16, 32):
         return no(State.REFUSED, f"{allocated} bits for each pixel, which this program does not read")
@@ -87,6 +83,19 @@ def reject(header: Header) -> Rejected | None:
     if header.text(dh.FRAMES) and (not header.numbers(dh.FRAMES) or (header.integer(dh.FRAMES) or 0) < 1):
         return no(State.FAILED, "damaged: Number of Frames is not a number")
     return _truncated(header)
+
+
+def _kind(header: Header) -> str:
+    """What a file is, in words."""
+    sop_class = header.text(dh.SOP_CLASS)
+    return _name(sop_class) if sop_class else header.text(dh.MODALITY) or "DICOM object of unknown kind"
+
+
+def _name(uid: str) -> str:
+    from pydicom.uid import UID  # only for what is turned away
+
+    name = UID(uid).name
+    return name if name != uid else f"something with the UID {uid or 'unknown'}"
 
 
 def _truncated(header: Header) -> Rejected | None:
@@ -139,60 +148,22 @@ def frames_of(header: Header) -> list[Frame]:
         rows,
         columns,
         colour,
-        _stored(header, 0, colour),
-        position=_vector(header.numbers(dh.POSITION)) if count == 1 else None,
-        orientation=_orientation(header.numbers(dh.ORIENTATION)) if count == 1 else None,
+        stored_of(header, 0, colour),
+        position=vector(header.numbers(dh.POSITION)) if count == 1 else None,
+        orientation=orientation(header.numbers(dh.ORIENTATION)) if count == 1 else None,
         spacing=pixel_spacing(header.numbers(dh.PIXEL_SPACING)),
         thickness=positive(header.numbers(dh.SLICE_THICKNESS)),
     )
     if not header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS}:
         if count == 1:
             return [plain]
-        return [_at(plain, k, _stored(header, k, colour)) for k in range(count)]
-    return _from_groups(plain, count)
+        return [replace(plain, index=k, stored=stored_of(header, k, colour)) for k in range(count)]
+    from cadviewer.imaging import dicom_dataset
+
+    return dicom_dataset.frames_of(plain, count)
 
 
-def _at(frame: Frame, index: int, stored: Stored, **known: Any) -> Frame:
-    fields = {
-        "spacing": frame.spacing,
-        "thickness": frame.thickness,
-        "position": frame.position,
-        "orientation": frame.orientation,
-    } | {name: value for name, value in known.items() if value is not None}
-    return Frame(frame.header, index, frame.rows, frame.columns, frame.colour, stored, **fields)
-
-
-def _from_groups(plain: Frame, count: int) -> list[Frame]:
-    dataset = dh.read_dataset(plain.header.file)
-    try:
-        shared = _first(dataset, "SharedFunctionalGroupsSequence")
-        groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
-        return [_from_group(plain, k, groups[k] if k < len(groups) else Dataset(), shared) for k in range(count)]
-    except dh.PYDICOM_FAULTS as error:
-        raise InputError("damaged: functional groups cannot be read") from error
-
-
-def _from_group(plain: Frame, index: int, group: Dataset, shared: Dataset) -> Frame:
-    def item(sequence: str) -> Dataset:
-        own = _first(group, sequence)
-        return own if len(own) else _first(shared, sequence)
-
-    measures = item("PixelMeasuresSequence")
-    rescale = item("PixelValueTransformationSequence")
-    slope = _float(rescale.get("RescaleSlope"), plain.stored.slope)
-    intercept = _float(rescale.get("RescaleIntercept"), plain.stored.intercept)
-    return _at(
-        plain,
-        index,
-        _stored(plain.header, index, plain.colour, slope, intercept),
-        position=_vector(_floats(item("PlanePositionSequence").get("ImagePositionPatient"))),
-        orientation=_orientation(_floats(item("PlaneOrientationSequence").get("ImageOrientationPatient"))),
-        spacing=pixel_spacing(_floats(measures.get("PixelSpacing"))),
-        thickness=positive(_floats(measures.get("SliceThickness"))),
-    )
-
-
-def _stored(
+def stored_of(
     header: Header, index: int, colour: bool, slope: float | None = None, intercept: float | None = None
 ) -> Stored:
     allocated = header.integer(dh.BITS_ALLOCATED) or 16
@@ -250,26 +221,11 @@ def positive(values: tuple[float, ...]) -> float | None:
     return values[0] if values and values[0] > 0 else None
 
 
-def _vector(values: tuple[float, ...]) -> Vector | None:
+def vector(values: tuple[float, ...]) -> Vector | None:
     return (values[0], values[1], values[2]) if len(values) == 3 else None
 
 
-def _orientation(values: tuple[float, ...]) -> Orientation | None:
+def orientation(values: tuple[float, ...]) -> Orientation | None:
     if len(values) != 6 or not any(values):
         return None
     return (values[0], values[1], values[2], values[3], values[4], values[5])
-
-
-def _first(dataset: Dataset, sequence: str) -> Dataset:
-    items = dataset.get(sequence)
-    return items[0] if items else Dataset()
-
-
-def _floats(value: Any) -> tuple[float, ...]:
-    if value is None:
-        return ()
-    return tuple(float(v) for v in value) if hasattr(value, "__iter__") else (float(value),)
-
-
-def _float(value: Any, default: float) -> float:
-    return default if value is None else float(value)

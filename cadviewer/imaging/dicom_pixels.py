@@ -1,23 +1,22 @@
 """Pixels of DICOM slices: stored numbers → values (Hounsfield units, intensities, RGB), straight into an array.
 
 Native little-endian pixels are read from their place in the file into the array that the caller gave and rescaled
-there. Everything else (compressed, big-endian, colour, tables) goes through pydicom with the codecs of `codecs`.
+there. Everything else (compressed, big-endian, colour, tables) goes through pydicom (`dicom_dataset`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import FileDataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
-from cadviewer.imaging import codecs
-from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.series import InputError, Series, SliceInfo, Stored
+
+if TYPE_CHECKING:
+    from pydicom.dataset import FileDataset
 
 AIR = -1024  # HU that padding outside the field of view is shown as
 _SENSIBLE_HU = (-1024, 3071)
@@ -75,22 +74,16 @@ class SliceReader:
             raise InputError(f"cannot be read: {error.strerror or type(error).__name__}") from error
 
     def _read_decoded(self, slice_info: SliceInfo, stored: Stored, out: NDArray[Any]) -> None:
+        from cadviewer.imaging import dicom_dataset  # with pydicom, whose import takes a moment
+
         if self._file != slice_info.file or self._dataset is None:
-            self._dataset = dh.read_dataset(slice_info.file, pixels=True)
+            self._dataset = dicom_dataset.read_dataset(slice_info.file, pixels=True)
             self._file = slice_info.file
-        dataset = self._dataset
-        try:
-            array = codecs.decode(dataset, dh.syntax_of(dataset), slice_info.frame)
-            if str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR":
-                array = apply_color_lut(array, dataset)
-            if array.ndim == 2 and "ModalityLUTSequence" in dataset:
-                array = apply_modality_lut(array, dataset)
-        except codecs.FAULTS as error:
-            raise InputError(f"damaged pixels: {_first_line(error)}") from error
+        array = dicom_dataset.decode(self._dataset, slice_info.frame)
         if array.shape != out.shape:
             raise InputError(f"damaged: pixels are {array.shape}, not {out.shape} as the header says")
         if out.ndim == 3:
-            out[...] = _eight_bits(array, dataset)
+            out[...] = array
         else:
             store(array, stored, out, air=self._series.hounsfield)
 
@@ -179,18 +172,3 @@ def _padding(raw: NDArray[Any], stored: Stored) -> NDArray[np.bool_] | None:
         return None
     mask = raw == low if low == high else (raw >= low) & (raw <= high)
     return mask if mask.any() else None
-
-
-def _eight_bits(array: NDArray[Any], dataset: FileDataset) -> NDArray[np.uint8]:
-    """Colour is for looking at: 8 bits per channel, the upper ones of more."""
-    if array.dtype == np.uint8:
-        return array
-    bits = int(dataset.get("BitsStored", 8 * array.dtype.itemsize) or 8 * array.dtype.itemsize)
-    if str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR":
-        bits = 8 * array.dtype.itemsize
-    return (array >> max(bits - 8, 0)).astype(np.uint8)
-
-
-def _first_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "…"

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.dicom_frames import Frame, frames_of, reject
@@ -25,9 +24,6 @@ from cadviewer.imaging.series import InputError, Patient, Rejected, Series, Shap
 from cadviewer.imaging.stacking import Arrangement, arrange, same_orientation
 
 _MAIN_SHARE = 0.75  # of the images in one orientation: the others then are not what the series is about
-_CENTIMETRES = 3  # PhysicalUnits of an ultrasound region, PS3.3 C.8.5.5.1.15
-_TISSUE = 1  # RegionDataType
-_PLANE = 1  # RegionSpatialFormat 2D
 
 
 def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
@@ -112,16 +108,16 @@ def _one(frames: list[Frame], note: str) -> Series:
     arrangement = arrange([f.position for f in frames], [f.orientation for f in frames], [rank[id(f)] for f in frames])
     ordered = [frames[k] for k in arrangement.order]
     middle = ordered[len(ordered) // 2]
-    head = dh.read_dataset(middle.header.file)
+    header = middle.header
     spacings = {f.spacing for f in ordered}
     reason = arrangement.reason
     if len(spacings) > 1 and not reason:
         reason = "mixed pixel spacing"
-    geometry, regions, warnings = _geometry(ordered, arrangement, reason, head)
+    geometry, regions, warnings = _geometry(ordered, arrangement, reason)
     hounsfield = _is_hounsfield(ordered)
     warnings += [note] if note else []
     warnings += _cautions(ordered)
-    colour = middle.colour
+    words = header.values if header.words else _words(header.file)
     stored = [f.stored for f in ordered]
     return Series(
         source=_source(ordered),
@@ -129,35 +125,47 @@ def _one(frames: list[Frame], note: str) -> Series:
         slices=tuple(_slice(f) for f in ordered),
         geometry=geometry,
         shape=Shape.IMAGE if len(ordered) == 1 else Shape.STACK if reason else Shape.VOLUME,
-        dtype=np.dtype(np.uint8) if colour else value_type(stored, hounsfield=hounsfield),
-        channels=3 if colour else 1,
-        modality=middle.header.text(dh.MODALITY),
+        dtype=np.dtype(np.uint8) if middle.colour else value_type(stored, hounsfield=hounsfield),
+        channels=3 if middle.colour else 1,
+        modality=header.text(dh.MODALITY),
         hounsfield=hounsfield,
-        series_uid=middle.header.text(dh.SERIES_UID),
-        study_uid=_text(head, "StudyInstanceUID"),
-        frame_of_reference_uid=middle.header.text(dh.FRAME_OF_REFERENCE),
-        study_date=_text(head, "StudyDate"),
-        study_description=_text(head, "StudyDescription"),
-        description=_text(head, "SeriesDescription"),
-        series_number=_integer(head, "SeriesNumber"),
-        body_part=_text(head, "BodyPartExamined"),
-        manufacturer=_text(head, "Manufacturer"),
-        patient=_patient(head),
-        windows=_windows(middle.header, head),
-        inverted=middle.header.text(dh.PHOTOMETRIC) == "MONOCHROME1",
-        image_type=tuple(p for p in middle.header.text(dh.IMAGE_TYPE).split("\\") if p),
+        series_uid=header.text(dh.SERIES_UID),
+        study_uid=header.text(dh.STUDY_UID),
+        frame_of_reference_uid=header.text(dh.FRAME_OF_REFERENCE),
+        study_date=header.text(dh.STUDY_DATE),
+        study_description=words.get(dh.STUDY_DESCRIPTION, ""),
+        description=words.get(dh.SERIES_DESCRIPTION, ""),
+        series_number=header.integer(dh.SERIES_NUMBER),
+        body_part=header.text(dh.BODY_PART),
+        manufacturer=words.get(dh.MANUFACTURER, ""),
+        patient=Patient(
+            words.get(dh.PATIENT_NAME, "").replace("^", " ").strip(),
+            words.get(dh.PATIENT_ID, ""),
+            header.text(dh.SEX),
+            header.text(dh.BIRTH_DATE),
+            header.text(dh.AGE),
+        ),
+        windows=_windows(header),
+        inverted=header.text(dh.PHOTOMETRIC) == "MONOCHROME1",
+        image_type=tuple(p for p in header.text(dh.IMAGE_TYPE).split("\\") if p),
         ultrasound_regions=regions,
         not_volume=reason if len(ordered) > 1 else "",
         warnings=tuple(warnings),
     )
 
 
+def _words(file: Path) -> dict[int, str]:
+    from cadviewer.imaging import dicom_dataset  # with pydicom, whose import takes a moment
+
+    return dicom_dataset.words_of(file)
+
+
 def _geometry(
-    ordered: list[Frame], arrangement: Arrangement, reason: str, head: Dataset
+    ordered: list[Frame], arrangement: Arrangement, reason: str
 ) -> tuple[Geometry, tuple[tuple[int, int, int, int, int], ...], list[str]]:
     first = ordered[0]
     spacing = first.spacing if len({f.spacing for f in ordered}) == 1 else None
-    regions, calibrated, warnings = _ultrasound(head)
+    regions, calibrated, warnings = _ultrasound(first.header)
     shape = (len(ordered), first.rows, first.columns)
     volume = not reason and arrangement.spacing is not None
     return (
@@ -174,28 +182,14 @@ def _geometry(
 
 
 def _ultrasound(
-    head: Dataset,
+    header: Header,
 ) -> tuple[tuple[tuple[int, int, int, int, int], ...], tuple[float, float] | None, list[str]]:
-    """Pixel rectangles of the regions, and mm per pixel (row, column) where all tissue regions agree (C.8.5.5)."""
-    regions: list[tuple[int, int, int, int, int]] = []
-    spacings: set[tuple[float, float]] = set()
-    for item in _items(head, "SequenceOfUltrasoundRegions"):
-        try:
-            x0, y0 = int(item.RegionLocationMinX0), int(item.RegionLocationMinY0)
-            x1, y1 = int(item.RegionLocationMaxX1), int(item.RegionLocationMaxY1)
-            kind = int(item.get("RegionDataType", 0))
-        except dh.PYDICOM_FAULTS:
-            continue
-        regions.append((x0, y0, x1, y1, kind))
-        if kind != _TISSUE or item.get("RegionSpatialFormat") != _PLANE:
-            continue
-        units = (item.get("PhysicalUnitsYDirection"), item.get("PhysicalUnitsXDirection"))
-        delta = _numbers(item.get("PhysicalDeltaY")) + _numbers(item.get("PhysicalDeltaX"))
-        if units == (_CENTIMETRES, _CENTIMETRES) and len(delta) == 2 and all(np.isfinite(delta)) and all(delta):
-            spacings.add((round(abs(delta[0]) * 10, 9), round(abs(delta[1]) * 10, 9)))
-    if len(spacings) > 1:
-        return tuple(regions), None, ["its ultrasound regions have different scales: no millimetres are shown"]
-    return tuple(regions), next(iter(spacings), None), []
+    if dh.ULTRASOUND_REGIONS not in header.sequences:
+        return (), None, []
+    from cadviewer.imaging import dicom_dataset
+
+    regions, spacing, agree = dicom_dataset.ultrasound(header.file)
+    return regions, spacing, [] if agree else ["its ultrasound regions have different scales: no millimetres are shown"]
 
 
 def _is_hounsfield(frames: Sequence[Frame]) -> bool:
@@ -251,55 +245,15 @@ def _slice(frame: Frame) -> SliceInfo:
     )
 
 
-def _windows(header: Header, head: Dataset) -> tuple[Window, ...]:
+def _windows(header: Header) -> tuple[Window, ...]:
     centres, widths = header.numbers(dh.WINDOW_CENTRE), header.numbers(dh.WINDOW_WIDTH)
     names = header.text(dh.WINDOW_NAMES).split("\\")
-    if not centres:
-        frames = _items(head, "PerFrameFunctionalGroupsSequence")
-        for group in (*_items(head, "SharedFunctionalGroupsSequence"), *frames[:1]):
-            for item in _items(group, "FrameVOILUTSequence")[:1]:
-                centres, widths = _numbers(item.get("WindowCenter")), _numbers(item.get("WindowWidth"))
+    if not centres and header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS}:
+        from cadviewer.imaging import dicom_dataset
+
+        return dicom_dataset.group_windows(header.file)
     return tuple(
         Window(c, w, names[k].strip() if k < len(names) else "")
         for k, (c, w) in enumerate(zip(centres, widths, strict=False))
         if w > 0
-    )
-
-
-def _numbers(value: Any) -> tuple[float, ...]:
-    try:
-        return tuple(float(v) for v in value) if hasattr(value, "__iter__") else (float(value),)
-    except (TypeError, ValueError):
-        return ()
-
-
-def _items(dataset: Dataset, name: str) -> list[Dataset]:
-    try:
-        return list(dataset.get(name) or [])
-    except dh.PYDICOM_FAULTS:
-        return []
-
-
-def _text(dataset: Dataset, name: str) -> str:
-    try:
-        value = dataset.get(name)
-    except dh.PYDICOM_FAULTS:
-        return ""
-    return "" if value is None else str(value).strip()
-
-
-def _integer(dataset: Dataset, name: str) -> int | None:
-    try:
-        return int(_text(dataset, name))
-    except ValueError:
-        return None
-
-
-def _patient(dataset: Dataset) -> Patient:
-    return Patient(
-        _text(dataset, "PatientName").replace("^", " ").strip(),
-        _text(dataset, "PatientID"),
-        _text(dataset, "PatientSex"),
-        _text(dataset, "PatientBirthDate"),
-        _text(dataset, "PatientAge"),
     )

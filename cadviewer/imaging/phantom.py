@@ -1,6 +1,6 @@
 """Images whose truth is known, for the built-in demo and for tests: a chest CT with nodules, breast ultrasound images.
 
-The same seed gives the same image on every machine. Nothing here comes from a patient.
+The same seed gives the same image, to the last bit where NumPy and OpenCV are the same. Nothing here is of a patient.
 """
 
 from __future__ import annotations

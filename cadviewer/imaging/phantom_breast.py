@@ -27,7 +27,7 @@ def breast_ultrasound(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], bool]:
     """(image, mask, malignant): 8-bit gray and 0/255, both of `shape` (rows, columns).
 
-    malignant: None lets the seed decide. The same seed gives the same image on every machine.
+    malignant: None lets the seed decide. The same seed gives the same image.
     """
     rng = np.random.default_rng([seed, 2])
     chosen = bool(rng.random() < 0.5) if malignant is None else malignant

@@ -97,7 +97,7 @@ def write_png(pixels: NDArray[Any], path: Path) -> Path:
 def write_demo_study(folder: Path) -> Path:
     """The built-in demo: `chest-ct/` (a DICOM series with four nodules), `breast/` (four PNGs) and `truth.json`.
 
-    Returns `folder`. The same bytes on every machine; files that are there already are replaced.
+    Returns `folder`. The same on every run; files that are there already are replaced.
     """
     phantom = chest_ct(_DEMO_SEED)
     write_dicom_series(phantom.volume, folder / "chest-ct", seed=_DEMO_SEED)

@@ -131,6 +131,7 @@ def test_twelve_bit_and_progressive_jpeg_look_like_the_image_they_were_made_from
 
 
 def test_the_fast_header_walk_says_what_pydicom_says(dicom_conformance: Path, index: dict[str, dict[str, str]]) -> None:
+    from cadviewer.imaging import dicom_dataset
     from cadviewer.imaging import dicom_header as dh
 
     walked = 0
@@ -142,7 +143,7 @@ def test_the_fast_header_walk_says_what_pydicom_says(dicom_conformance: Path, in
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            slow = dh._read_with_pydicom(file, file.stat().st_size)
+            slow = dicom_dataset.read_header(file, file.stat().st_size)
         walked += 1
         for tag in dh.WANTED - {dh.TRANSFER_SYNTAX, dh.PADDING, dh.PADDING_LIMIT}:
             assert fast.text(tag) == slow.text(tag), (path, hex(tag))

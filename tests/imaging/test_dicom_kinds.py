@@ -330,3 +330,22 @@ def test_high_throughput_jpeg_2000_is_decoded(tmp_path: Path) -> None:
         pytest.skip("no encoder for high-throughput JPEG 2000 here")
     path = compressed(write(tmp_path / "a.dcm", pixels, modality="MR"), coded, "1.2.840.10008.1.2.4.201")
     np.testing.assert_array_equal(opened(path).pixels[0], pixels)
+
+
+@pytest.mark.parametrize(
+    ("character_set", "name"),
+    [
+        ("ISO_IR 100", "Müller^Jörg"),
+        ("ISO_IR 144", "Люкceмбypг"),
+        ("ISO_IR 192", "王^小東"),
+        ("GB18030", "王^小东"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+    ],
+)
+def test_names_are_read_in_the_character_set_of_the_file(
+    tmp_path: Path, character_set: str | list[str], name: str
+) -> None:
+    path = write(tmp_path / "a.dcm", FLAT, SpecificCharacterSet=character_set, PatientName=name, PatientID="7")
+    patient = opened(path).series.patient
+    assert patient.name == name.replace("^", " ")
+    assert patient.patient_id == "7"

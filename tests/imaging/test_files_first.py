@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -55,3 +57,13 @@ def test_a_text_renamed_png_fails_with_a_reason(tmp_path: Path) -> None:
     assert isinstance(found, Rejected)
     assert found.state is State.FAILED
     assert "not an image although named .png" in found.reason
+
+
+def test_a_plain_series_is_opened_without_pydicom_simpleitk_and_opencv(chest_ct_99: Path) -> None:
+    """Their imports take longer than the reading: the first image must not wait for them."""
+    code = (
+        "import sys; from pathlib import Path; from cadviewer.imaging import files\n"
+        "(series,) = files.scan([Path(sys.argv[1])]); files.read(series)\n"
+        "assert not {'pydicom', 'SimpleITK', 'cv2'} & set(sys.modules), 'imported'"
+    )
+    subprocess.run([sys.executable, "-c", code, str(chest_ct_99)], check=True)

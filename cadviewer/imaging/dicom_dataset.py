@@ -1,0 +1,235 @@
+"""What needs pydicom: unusual encodings, functional groups, ultrasound regions, texts in unusual character sets.
+
+Its import takes 0.3 s and a header 1 ms, so a plain series is found and read without it (`dicom_header`).
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pydicom
+import pydicom.config
+import pydicom.errors
+import pydicom.uid
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.multival import MultiValue
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+
+from cadviewer.imaging import codecs
+from cadviewer.imaging import dicom_header as dh
+from cadviewer.imaging.dicom_frames import Frame, orientation, pixel_spacing, positive, stored_of, vector
+from cadviewer.imaging.dicom_header import Header
+from cadviewer.imaging.series import InputError, Window
+
+_CENTIMETRES = 3  # PhysicalUnits of an ultrasound region, PS3.3 C.8.5.5.1.15
+_TISSUE = 1  # RegionDataType
+_PLANE = 1  # RegionSpatialFormat 2D
+
+# pydicom quotes values that are not as the standard wants them, names of patients too: it is not to say so.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
+
+FAULTS = (
+    pydicom.errors.InvalidDicomError,
+    pydicom.errors.BytesLengthException,
+    ValueError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    NotImplementedError,
+    IndexError,
+    RuntimeError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom and its plug-ins raise over damaged files, also when an element is only looked at: not of one kind."""
+
+_T = TypeVar("_T")
+UltrasoundRegions = tuple[tuple[int, int, int, int, int], ...]
+
+
+def read_dataset(file: Path, *, pixels: bool = False) -> FileDataset:
+    """The whole header by pydicom, with `pixels` the pixel data too.
+
+    Raises InputError when the file is not DICOM or is damaged, OSError when it cannot be opened.
+    """
+    try:
+        dataset = pydicom.dcmread(file, stop_before_pixels=not pixels, force=True)
+    except EOFError as error:
+        raise InputError("truncated: the file ends within its header") from error
+    except FAULTS as error:
+        # Its own words may quote values, and so a patient: only their kind is told.
+        raise InputError(f"damaged DICOM header ({type(error).__name__})") from error
+    if len(dataset) == 0:
+        raise InputError("damaged: a DICOM file without any element")
+    return dataset
+
+
+def read_header(file: Path, size: int) -> Header:
+    """The header as `dicom_header.read_header` gives it, of any encoding. Raises InputError, OSError."""
+    dataset = read_dataset(file)
+    values = {tag: text for tag in dh.WANTED if (text := _text(dataset, tag)) is not None}
+    sequences = frozenset(tag for tag in dh.SEQUENCES if tag in dataset)
+    # Stopped before the pixels: whether there are any is only known by looking on.
+    has_pixels = dh.PIXEL_DATA in read_dataset(file, pixels=True)
+    return Header(file, size, syntax_of(dataset), values, sequences, has_pixels)
+
+
+def words_of(file: Path) -> dict[int, str]:
+    """Names and descriptions of a file whose character set only pydicom knows. Raises InputError, OSError."""
+    dataset = read_dataset(file)
+    return {tag: text for tag in dh.WORDS if (text := _text(dataset, tag))}
+
+
+def syntax_of(dataset: FileDataset) -> str:
+    """The transfer syntax, taken from how the file was encoded where its meta header does not say."""
+    meta = getattr(dataset, "file_meta", None)
+    named = str(meta.get("TransferSyntaxUID", "") or "") if meta is not None else ""
+    if named:
+        return named
+    implicit, little = dataset.original_encoding
+    if implicit is None or implicit:
+        return dh.IMPLICIT
+    return dh.EXPLICIT if little in (None, True) else dh.BIG_ENDIAN
+
+
+def frames_of(plain: Frame, count: int) -> list[Frame]:
+    """The frames of a file with functional groups (PS3.3 C.7.6.16). Raises InputError when they are damaged."""
+    dataset = read_dataset(plain.header.file)
+    try:
+        shared = _first(dataset, "SharedFunctionalGroupsSequence")
+        groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+        return [_from_group(plain, k, groups[k] if k < len(groups) else Dataset(), shared) for k in range(count)]
+    except FAULTS as error:
+        raise InputError("damaged: functional groups cannot be read") from error
+
+
+def _from_group(plain: Frame, index: int, group: Dataset, shared: Dataset) -> Frame:
+    def item(sequence: str) -> Dataset:
+        own = _first(group, sequence)
+        return own if len(own) else _first(shared, sequence)
+
+    measures = item("PixelMeasuresSequence")
+    rescale = item("PixelValueTransformationSequence")
+    slope = _numbers(rescale.get("RescaleSlope")) or (plain.stored.slope,)
+    intercept = _numbers(rescale.get("RescaleIntercept")) or (plain.stored.intercept,)
+    return replace(
+        plain,
+        index=index,
+        stored=stored_of(plain.header, index, plain.colour, slope[0], intercept[0]),
+        position=vector(_numbers(item("PlanePositionSequence").get("ImagePositionPatient"))) or plain.position,
+        orientation=orientation(_numbers(item("PlaneOrientationSequence").get("ImageOrientationPatient")))
+        or plain.orientation,
+        spacing=pixel_spacing(_numbers(measures.get("PixelSpacing"))) or plain.spacing,
+        thickness=positive(_numbers(measures.get("SliceThickness"))) or plain.thickness,
+    )
+
+
+def ultrasound(file: Path) -> tuple[UltrasoundRegions, tuple[float, float] | None, bool]:
+    """Pixel rectangles of the regions; mm per pixel (row, column) where all tissue regions agree; whether they do.
+
+    DICOM PS3.3 C.8.5.5. Raises InputError, OSError.
+    """
+    regions: list[tuple[int, int, int, int, int]] = []
+    spacings: set[tuple[float, float]] = set()
+    for item in _items(read_dataset(file), "SequenceOfUltrasoundRegions"):
+        try:
+            x0, y0 = int(item.RegionLocationMinX0), int(item.RegionLocationMinY0)
+            x1, y1 = int(item.RegionLocationMaxX1), int(item.RegionLocationMaxY1)
+            kind = int(item.get("RegionDataType", 0))
+            flat = item.get("RegionSpatialFormat") == _PLANE
+            units = (item.get("PhysicalUnitsYDirection"), item.get("PhysicalUnitsXDirection"))
+            delta = _numbers(item.get("PhysicalDeltaY")) + _numbers(item.get("PhysicalDeltaX"))
+        except FAULTS:
+            continue
+        regions.append((x0, y0, x1, y1, kind))
+        if kind == _TISSUE and flat and units == (_CENTIMETRES, _CENTIMETRES) and len(delta) == 2 and all(delta):
+            spacings.add((round(abs(delta[0]) * 10, 9), round(abs(delta[1]) * 10, 9)))
+    agree = len(spacings) < 2
+    return tuple(regions), next(iter(spacings), None) if agree else None, agree
+
+
+def group_windows(file: Path) -> tuple[Window, ...]:
+    """Display windows from functional groups, the shared ones before those of the first frame."""
+    dataset = read_dataset(file)
+    frames = _items(dataset, "PerFrameFunctionalGroupsSequence")[:1]
+    for group in (*_items(dataset, "SharedFunctionalGroupsSequence"), *frames):
+        for item in _items(group, "FrameVOILUTSequence")[:1]:
+            centres, widths = _numbers(item.get("WindowCenter")), _numbers(item.get("WindowWidth"))
+            return tuple(Window(c, w) for c, w in zip(centres, widths, strict=False) if w > 0)
+    return ()
+
+
+def decode(dataset: FileDataset, frame: int) -> NDArray[Any]:
+    """One frame: stored numbers, or values where a table gives them, (rows, columns); or 8-bit RGB (rows, columns, 3).
+
+    Raises InputError naming what is damaged.
+    """
+    try:
+        array = codecs.decode(dataset, syntax_of(dataset), frame)
+        palette = str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR"
+        if palette:
+            array = apply_color_lut(array, dataset)
+        if array.ndim == 2 and "ModalityLUTSequence" in dataset:
+            array = apply_modality_lut(array, dataset)
+        if array.ndim == 3 and array.dtype != np.uint8:  # colour is for looking at: the upper 8 bits of more
+            bits = 8 * array.dtype.itemsize
+            bits = bits if palette else int(dataset.get("BitsStored", bits) or bits)
+            array = (array >> max(bits - 8, 0)).astype(np.uint8)
+    except FAULTS as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"damaged pixels: {text if len(text) <= 200 else text[:197] + '…'}") from error
+    return array
+
+
+def _text(dataset: Dataset, tag: int) -> str | None:
+    if tag not in dataset or tag in dh.SEQUENCES:
+        return None
+    try:
+        value = dataset[tag].value
+        if value is None:
+            return ""
+        if isinstance(value, MultiValue | list):
+            return "\\".join(str(v).strip("\0 ") for v in value)
+        return str(value).strip("\0 ")
+    except FAULTS:
+        return None  # one bad element is as good as none
+
+
+def _first(dataset: Dataset, sequence: str) -> Dataset:
+    items = dataset.get(sequence)
+    return items[0] if items else Dataset()
+
+
+def _items(dataset: Dataset, name: str) -> list[Dataset]:
+    return _or(lambda: list(dataset.get(name) or []), [])
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    """Finite numbers of an element's value; empty when one of them is none."""
+
+    def read() -> tuple[float, ...]:
+        found = tuple(float(v) for v in value) if hasattr(value, "__iter__") else (float(value),)
+        return found if all(np.isfinite(found)) else ()
+
+    return _or(read, ()) if value is not None else ()
+
+
+def _or(work: Callable[[], _T], default: _T) -> _T:
+    try:
+        return work()
+    except FAULTS:
+        return default
