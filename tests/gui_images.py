@@ -58,9 +58,9 @@ def write_ct(
     return folder
 
 
-def write_ultrasound(path: Path, frames: int = 1) -> Path:
+def write_ultrasound(path: Path, frames: int = 1, modality: str = "US") -> Path:
     """A DICOM ultrasound of gray noise in RGB frames, not calibrated."""
-    data = _dataset(UltrasoundMultiFrameImageStorage, "US", generate_uid(), generate_uid())
+    data = _dataset(UltrasoundMultiFrameImageStorage, modality, generate_uid(), generate_uid())
     noise = np.random.default_rng(1).integers(20, 200, (frames, 160, 200, 1), np.uint8).repeat(3, axis=3)
     data.Rows, data.Columns, data.SamplesPerPixel, data.PlanarConfiguration = 160, 200, 3, 0
     data.PhotometricInterpretation, data.NumberOfFrames = "RGB", frames

@@ -228,7 +228,7 @@ class Commands:
     def ask_task(self, case: Case) -> None:
         """Nobody can tell what this is: ask, and guess nothing."""
         notices = self._window.desk.notices
-        if case.task is not None or not case.question or case.running or case.result is not None:
+        if case.task is not None or not case.question or case.out_of_scope or case.running or case.result is not None:
             notices.hush("task")
         elif "task" not in notices.topics():
             answers = tuple((task.image, lambda task=task: self.analyse(task)) for task in Task)

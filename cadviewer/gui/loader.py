@@ -243,6 +243,8 @@ def classify(volume: Volume) -> tuple[Task | None, str]:
         return scope.task_for(volume.series, volume.pixels[len(volume.pixels) // 2]), ""
     except scope.OutOfScope as error:
         return None, str(error)
+    except Exception as error:  # noqa: BLE001 - an image that cannot be judged can still be looked at; the window asks
+        return None, f"what it shows could not be told ({type(error).__name__})"
 
 
 def _reason(error: Exception) -> str:

@@ -59,11 +59,19 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(style.app_icon())
         self.setAcceptDrops(True)
         self.commands.use_tool(Tool.WINDOW)
-        self.desk.viewport.mouse.down_brighter = prefs.now.vertical_drag == "down_brighter"
+        self._use_settings()
         self.show_case(None)
         self.resize(1366, 768)
         if prefs.now.window_geometry:
             self.restoreGeometry(QByteArray.fromBase64(prefs.now.window_geometry.encode()))
+
+    def _use_settings(self) -> None:
+        """What the settings say about the viewport."""
+        viewport, settings = self.desk.viewport, self.prefs.now
+        viewport.mouse.down_brighter = settings.vertical_drag == "down_brighter"
+        viewport.mouse.wheel_down_next = settings.wheel == "down_next"
+        viewport.interpolate = settings.interpolate
+        viewport.set_cine_rate(settings.cine_rate)
 
     # layout ------------------------------------------------------------------------------------------------------
 

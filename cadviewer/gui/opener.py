@@ -13,6 +13,9 @@ from cadviewer.gui.cases import Cases
 from cadviewer.gui.loader import Loader, Reading
 from cadviewer.imaging.series import Rejected, Series, State, Volume
 
+UNTOLD = ("", "OT", "SC", "XC")
+"""Modalities that leave open what an image shows: the reader is asked. Others that no model knows are out of scope."""
+
 
 @dataclass
 class Report:
@@ -171,6 +174,8 @@ class Opener(QObject):
         case.series = volume.series
         if case.task is None:
             case.task, case.question = reading.task, reading.question
+            if case.question and volume.series.modality not in UNTOLD:
+                case.refuse(case.question)
         self.busy.emit("", 0, 0)
         self.arrived.emit(case)
         self.loaded.emit(case)

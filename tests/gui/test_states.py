@@ -140,3 +140,11 @@ def test_another_threshold_is_handed_to_the_model(read_ct: Desk) -> None:
     read_ct.window.commands.analyse(None, "ssd-test", 0.25)
     assert read_ct.engine.jobs[-1].threshold == 0.25
     assert read_ct.case.result is None
+
+
+def test_a_modality_that_no_model_knows_is_out_of_scope_at_once(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_ultrasound(tmp_path / "mr.dcm", modality="MR"))
+    assert "Out of scope" in _state(desk)
+    assert not desk.engine.jobs
+    assert "task" not in desk.window.desk.notices.topics()
+    assert desk.window.actions_["analyse_breast"].isEnabled()  # the reader may know better

@@ -79,6 +79,7 @@ class Mouse:
         self._wheel = 0.0
         self.tool = Tool.WINDOW
         self.down_brighter = True
+        self.wheel_down_next = True
         self.grips: Grips | None = None
 
     def forget(self) -> None:
@@ -155,7 +156,7 @@ class Mouse:
         steps = math.trunc(self._wheel)
         self._wheel -= steps
         if steps:
-            viewport.step(-steps)
+            viewport.step(-steps if self.wheel_down_next else steps)
 
     def _apply(self, drag: _Drag, at: QPointF) -> None:
         viewport = self._viewport

@@ -32,7 +32,7 @@ from cadviewer.gui.image.view import View
 from cadviewer.imaging.series import Window
 
 BACKGROUND = QColor(0, 0, 0)
-CINE_PER_SECOND = 15
+CINE_PER_SECOND = 10.0
 
 
 class Marks(Enum):
@@ -95,6 +95,7 @@ class Viewport(QWidget):
         self.cursor_at: tuple[float, float] | None = None  # image point under the mouse
         self.file_window: Window | None = None
         self.mouse = Mouse(self)
+        self.interpolate = True
         self._image: QImage | None = None
         self._image_of: tuple[int, Window, bool] | None = None
         self._told_shown = False
@@ -210,6 +211,9 @@ class Viewport(QWidget):
         elif self.stack is not None and len(self.stack) > 1:
             self._cine.start()
 
+    def set_cine_rate(self, images_per_second: float) -> None:
+        self._cine.setInterval(round(1000 / images_per_second))
+
     def stop_cine(self) -> None:
         self._cine.stop()
 
@@ -269,8 +273,10 @@ class Viewport(QWidget):
         corner = self.to_screen(0, 0)
         painter.save()
         painter.setTransform(QTransform(sx, 0, 0, sy, corner.x(), corner.y()), True)
-        # Beyond some 8 screen pixels per image pixel the reader wants to see the pixels themselves.
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, max(sx, sy) < 8)
+        # Shrunk images are always smoothed, or fine lines would vanish. Beyond some 8 screen pixels per image pixel the
+        # reader wants to see the pixels themselves.
+        smooth = max(sx, sy) < 8 and (self.interpolate or max(sx, sy) < 1)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         painter.drawImage(0, 0, image)
         painter.restore()
 
