@@ -42,9 +42,15 @@ class JobError(Exception):
 
 
 class Reporter(Protocol):
-    """What a handler says while it runs a job. Calling `step` is also where a job is interrupted or cancelled."""
+    """What a handler says while it runs a job."""
 
-    def step(self, done: int, total: int) -> None: ...
+    def check(self) -> None:
+        """Let more urgent jobs go first and end this one if it was cancelled; to be called often."""
+        ...
+
+    def step(self, done: int, total: int) -> None:
+        """Tell the progress, and `check`."""
+        ...
 
     def seconds(self) -> float:
         """Time spent on this job so far, without the jobs that went first."""
@@ -67,12 +73,12 @@ class Handler(Protocol):
         ...
 
     def run(self, job: Job, report: Reporter) -> Result:
-        """The result. Raises JobError; `report.step` must be called often, and what it raises be let through."""
+        """The result. Raises JobError; `report` must be called often, and what it raises be let through."""
         ...
 
 
 class _Stopped(Exception):
-    """Raised out of `step` in a job that was cancelled."""
+    """Raised out of `check` and `step` in a job that was cancelled."""
 
 
 class Server:
@@ -163,15 +169,18 @@ class _JobReporter:
         self._began = time.monotonic()  # moved forward by interruptions, so that now − began is time spent on this job
         self._sent = 0.0
 
-    def step(self, done: int, total: int) -> None:
+    def check(self) -> None:
         arrived, runs = time.monotonic(), self._server.runs
         self._server.take_commands()
         if self._server.is_stopped(self._job.request_id):
             raise _Stopped
-        now = time.monotonic()
         if self._server.runs > runs:  # another job went first
-            self._began += now - arrived
+            self._began += time.monotonic() - arrived
             self._server.send(Started(self._job.case_id, self._job.request_id))
+
+    def step(self, done: int, total: int) -> None:
+        self.check()
+        now = time.monotonic()
         if now - self._sent < PROGRESS_SECONDS and done < total:
             return
         self._sent = now

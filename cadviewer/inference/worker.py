@@ -100,7 +100,7 @@ class TorchHandler:
         forward = self._networks.get(key)
         if forward is None:
             precision = card.inputs.get("precision", "auto")
-            forward = TorchForward(build(card), self._device, precision=precision, note=self._note)
+            forward = TorchForward(build(card), self._device, precision=precision, note=self._note, between=self._check)
             self._networks[key] = forward
             while len(self._networks) > KEPT_NETWORKS:
                 self._networks.popitem(last=False)
@@ -110,6 +110,10 @@ class TorchHandler:
     def _note(self, text: str) -> None:
         if self._reports:
             self._reports[-1].note(text)
+
+    def _check(self) -> None:
+        if self._reports:
+            self._reports[-1].check()
 
     def _tell_of_fallback(self, report: Reporter) -> None:
         """When a network had to leave the device, the others follow: what is left there is too little."""

@@ -53,10 +53,14 @@ class Listener:
         self.steps: list[tuple[int, int]] = []
         self.notes: list[str] = []
         self.devices: list[DeviceReady] = []
+        self.checks = 0
         self._began = time.monotonic()
 
     def step(self, done: int, total: int) -> None:
         self.steps.append((done, total))
+
+    def check(self) -> None:
+        self.checks += 1
 
     def seconds(self) -> float:
         return time.monotonic() - self._began
@@ -130,6 +134,7 @@ def test_a_result_says_where_it_came_from(handler: TorchHandler, card: ModelCard
     assert result.nodules[0].box.slice == 3
     assert result.warnings == ("a warning",)
     assert listener.steps == [(1, 1)]
+    assert listener.checks == 1  # before the only batch
     origin = result.provenance
     assert origin.application.startswith("cadviewer ")
     assert (origin.model, origin.model_version, origin.weights_sha256) == ("means", "1.2", card.weights_sha256)

@@ -80,6 +80,23 @@ def test_one_image_too_much_for_the_cpu_is_a_memory_error() -> None:
         TorchForward(Sums(most=0), "cpu")(images(1))
 
 
+def test_between_two_batches_somebody_may_end_the_run() -> None:
+    class Stopped(Exception):
+        pass
+
+    asked = list[int]()
+
+    def between() -> None:
+        asked.append(len(network.sizes))
+        if len(asked) == 3:
+            raise Stopped
+
+    network = Sums()
+    with pytest.raises(Stopped):
+        TorchForward(network, "cpu", batch_size=2, between=between)(images(8))
+    assert asked == [0, 1, 2]
+
+
 def test_other_errors_of_a_network_are_not_taken_for_lack_of_memory() -> None:
     with pytest.raises(RuntimeError, match="shape"):
         TorchForward(nn.Sequential(nn.Flatten(), nn.Linear(5, 1)), "cpu")(images(1))

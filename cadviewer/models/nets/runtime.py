@@ -26,6 +26,10 @@ def no_note(text: str) -> None:
     """A Note that does nothing."""
 
 
+def _nothing() -> None:
+    pass
+
+
 def build(card: ModelCard) -> nn.Module:
     """The network of a card with its weights, in float32 on the CPU, in evaluation mode.
 
@@ -97,9 +101,12 @@ class TorchForward:
         batch_size: int | None = None,
         precision: Precision = "auto",
         note: Note = no_note,
+        between: Callable[[], None] = _nothing,
     ) -> None:
         """`network`: its forward takes (n, channels, rows, columns) and gives a tuple of tensors (n, …). It is moved to
-        the device and put into evaluation mode. `batch_size`: None for 4 on the CPU and 16 on CUDA."""
+        the device and put into evaluation mode. `batch_size`: None for 4 on the CPU and 16 on CUDA. `between`: called
+        before each batch; whatever it raises ends the run."""
+        self._between = between
         self.note = note
         self._precision = precision
         self._network = network.eval()
@@ -117,6 +124,7 @@ class TorchForward:
         parts: list[tuple[NDArray[np.float32], ...]] = []
         begin = 0
         while begin < len(batch):
+            self._between()  # which may run another case with this very network
             part = batch[begin : begin + self.batch_size]
             try:
                 parts.append(self._compute(part))
