@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 if [ "$(uname -s)" = Linux ] && [ -z "${DISPLAY:-}" ] && [ -z "${WAYLAND_DISPLAY:-}" ]; then
     .venv/bin/cadviewer demo --out demo
-    .venv/bin/cadviewer --screenshot demo/window.png --size 1600x1000 demo/study/ct
+    .venv/bin/cadviewer --screenshot demo/window.png --size 1600x1000 demo/study/chest-ct
     printf 'cadviewer: a picture of the window is in %s\n' "$PWD/demo/window.png"
 else
     exec .venv/bin/cadviewer --demo

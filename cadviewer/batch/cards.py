@@ -49,7 +49,8 @@ class Cards:
 
 def lasting(inputs: Sequence[Path], options: Options, cards: Cards) -> dict[str, Any]:
     """The options that the results depend on, as they are kept in the folder and compared on resuming."""
-    given = "\0".join(sorted(os.fsdecode(os.path.abspath(p)) for p in inputs))
+    # As given too: it is what the tables show, and what names the cases.
+    given = "\0".join(sorted(f"{p}\0{os.path.abspath(p)}" for p in inputs))
     return {
         "cadviewer": cadviewer.__version__,
         "inputs": hashlib.sha256(os.fsencode(given)).hexdigest()[:16],

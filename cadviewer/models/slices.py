@@ -20,7 +20,7 @@ from cadviewer.imaging.lungs import Lungs, find_lungs
 from cadviewer.imaging.series import Shape, Volume
 from cadviewer.models.boxes import Boxes
 from cadviewer.models.detect import Image, repair_wrapped
-from cadviewer.models.scope import OutOfScope
+from cadviewer.models.scope import OutOfScope, looks_like_bmode
 
 FIELD_OF_VIEW_MM = 350.0
 """Assumed width of an image whose pixel size nobody knows."""
@@ -75,6 +75,8 @@ def prepare(
     series = volume.series
     if series.modality not in ("", "CT", "OT", "SC"):
         raise OutOfScope(f"modality {series.modality}; the nodule model reads chest CT")
+    if series.format == "image" and looks_like_bmode(volume.pixels[len(volume.pixels) // 2]):
+        raise OutOfScope("this looks like ultrasound; the nodule model reads chest CT")
     _check_axial(volume.geometry)
     eight_bit = not series.hounsfield
     warnings: list[str] = []

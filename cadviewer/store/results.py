@@ -76,6 +76,8 @@ class ResultsFolder:
 
         Raises OSError, JournalError or `export.case_json.ExportError`; the case is then not finished.
         """
+        if report.case in self.finished:  # done before, and perhaps with a mask that there is none of now
+            self._remove({report.case})
         pictures.write_masks(report, self.folder)
         for each in self._formats:
             if each.write_case is not None:
@@ -93,11 +95,22 @@ class ResultsFolder:
         self.finished[report.case] = Finished(report.case, report.state, fingerprint, rows)
 
     def write_tables(self, cases: Collection[str] | None = None) -> None:
-        """Put the tables together from the finished cases, or from those named. Raises OSError."""
+        """Put the tables together from the finished cases, or from those named. Raises OSError.
+
+        Where cases are named, the files of others go: their inputs are no longer there.
+        """
+        if cases is not None:
+            self._remove(self.finished.keys() - set(cases))
         chosen = [f.rows for c, f in sorted(self.finished.items()) if cases is None or c in cases]
         for each in self._formats:
             if each.write_tables is not None:
                 each.write_tables(chosen, self.folder)
+
+    def _remove(self, cases: Collection[str]) -> None:
+        """Delete the files of some cases."""
+        for path in _case_files(self.folder) if cases else ():
+            if path.stem.partition("-")[0] in cases:
+                path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

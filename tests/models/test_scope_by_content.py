@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cadviewer.findings import Task
 from cadviewer.imaging import files, phantom, windowing
 from cadviewer.imaging.series import Series
-from cadviewer.models import scope
+from cadviewer.models import scope, slices
 from cadviewer.models.scope import OutOfScope
 
 Gray = NDArray[np.uint8]
@@ -115,3 +115,11 @@ def test_a_mask_beside_its_image_is_not_read_as_ultrasound(tmp_path: Path) -> No
     assert isinstance(series, Series)
     assert "mask" in scope.frame_problem(mask, series)
     assert scope.frame_problem(phantom.breast_ultrasound(3)[0], series) == ""
+
+
+def test_an_ultrasound_picture_given_for_nodules_says_what_it_is(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), phantom.breast_ultrasound(3)[0])
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    with pytest.raises(OutOfScope, match="looks like ultrasound"):
+        slices.prepare(files.read(series), {}, spacing_mm=None, window=(-1000, 400))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from store_cases import breast_case, ct, nodule_case, refused_case, volume
 
 from cadviewer.store import results
 from cadviewer.store.export.case_json import ExportError
+from cadviewer.store.report import CaseState
 from cadviewer.store.results import Existing, ResultsError
 
 OPTIONS: Mapping[str, Any] = {"--threshold": None, "inputs": "ab", "model": "ssd 1"}
@@ -190,6 +192,24 @@ def test_only_this_programs_files_are_taken_for_output(tmp_path: Path) -> None:
     own = [p for p in listing(tmp_path) if results.is_own(tmp_path / p, tmp_path)]
     assert own == [p for p in listing(tmp_path) if p != "masks/patient.png"]
     assert not results.is_own(Path("/elsewhere/nodules.csv"), tmp_path)
+
+
+def test_files_of_a_case_that_is_no_longer_there_go_with_its_rows(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with results.opened(tmp_path, OPTIONS, ALL, Existing.RESUME) as opened:
+        opened.write_tables({nodule_case().case})
+    left = [p for p in listing(tmp_path) if p.startswith(("json", "masks", "pictures"))]
+    assert left == [f"json/{nodule_case().case}.json", f"pictures/{nodule_case().case}.png"]
+    assert (tmp_path / "breast.csv").read_bytes().count(b"\n") == 1
+
+
+def test_a_case_done_again_leaves_nothing_of_what_it_was(tmp_path: Path) -> None:
+    fill(tmp_path)
+    case = breast_case()
+    with results.opened(tmp_path, OPTIONS, ALL, Existing.RESUME) as opened:
+        opened.add(replace(case, state=CaseState.FAILED, reason="damaged now", result=None), None, "f2")
+    left = [p for p in listing(tmp_path) if case.case in p]
+    assert left == [f"json/{case.case}.json"]
 
 
 def test_a_fingerprint_changes_with_a_files_size_or_time(tmp_path: Path) -> None:
