@@ -11,6 +11,7 @@ What may be relied on:
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import logging
 import signal
@@ -304,6 +305,9 @@ class Engine:
                 self._send(current, Run(entry.job))
 
     def _begin_process(self) -> _Process:
+        # OpenCV changes sys.path while it is imported, and a process spawned meanwhile takes that along and finds none
+        # of its modules. Importing it here waits for another thread that is at it (a reader, at the first file).
+        importlib.import_module("cv2")
         commands_out, commands_in = self._context.Pipe(duplex=False)
         events_out, events_in = self._context.Pipe(duplex=False)
         process = self._context.Process(

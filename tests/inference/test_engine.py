@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -360,6 +361,35 @@ def test_a_worker_module_that_does_not_exist_is_a_failure_and_not_a_hang() -> No
         assert isinstance(failed, Failed)
         assert "ModuleNotFoundError" in failed.reason
     finally:
+        desk.close()
+
+
+def test_a_worker_started_while_another_thread_imports_opencv_finds_its_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cv2.py").write_text(
+        "import sys, time\n"
+        "kept = sys.path\n"
+        "sys.path = [sys.path[0], '/nonexistent']\n"  # without the folders of NumPy and of the tests
+        "sys.importing_cv2 = True\n"
+        "time.sleep(1)\n"
+        "sys.path = kept\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cv2", raising=False)
+    monkeypatch.setattr(sys, "importing_cv2", False, raising=False)
+    importing = threading.Thread(target=importlib.import_module, args=("cv2",))
+    importing.start()
+    while not sys.importing_cv2:  # type: ignore[attr-defined]
+        time.sleep(0.01)
+    desk = Desk()
+    try:
+        desk.engine.start()
+        event = desk.until(lambda e: isinstance(e, DeviceReady))
+        assert isinstance(event, DeviceReady)
+        assert event.device, event.why
+    finally:
+        importing.join()
         desk.close()
 
 
