@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,6 +48,9 @@ from cadviewer.store.results import ResultsFolder
 POLL_SECONDS = 0.1
 """How often a run that hears nothing asks whether it was cancelled."""
 
+STALL_SECONDS = 900.0
+"""How long the model may say nothing of a case that it has begun; then the case fails and the others go on."""
+
 
 class BatchError(Exception):
     """The run cannot go on (a full disk); what is finished is kept. One line, without a path."""
@@ -79,6 +83,7 @@ class Run:
         self._on_event, self._cancelled = on_event, cancelled
         self.inbox: SimpleQueue[Message | Event] = SimpleQueue()
         self._running: dict[int, Case] = {}
+        self._heard: dict[int, float] = {}  # when the model last said something of a case it has begun
         self._states: dict[str, CaseState | None] = {}  # of each case found; None while it is not finished
         self._open = 0  # cases that are not finished
         self._searched = False
@@ -94,7 +99,7 @@ class Run:
                 try:
                     self._handle(self.inbox.get(timeout=POLL_SECONDS))
                 except Empty:
-                    continue
+                    self._look_for_stalled()
         finally:
             self._close(readers, engine)
         # After a cancel what an earlier run finished belongs to the tables too, found again so far or not.
@@ -180,7 +185,15 @@ class Run:
             )
         )
 
+    def _look_for_stalled(self) -> None:
+        """Give up a case that hangs: nobody watches a run of a night. The engine replaces its process if need be."""
+        for request, heard in self._heard.items():
+            if time.monotonic() - heard > STALL_SECONDS and not self._running[request].reason:
+                self._running[request].reason = f"the model said nothing for {STALL_SECONDS:.0f} s"
+                self._engine.cancel(request)
+
     def _hear(self, case: Case, event: JobEvent) -> None:
+        self._heard[event.request_id] = time.monotonic()
         match event:
             case Started() if case.task is not None:
                 self._on_event(CaseStarted(case.id, case.task))
@@ -195,7 +208,7 @@ class Run:
             case Failed():
                 self._end_case(case, CaseState.REFUSED if event.out_of_scope else CaseState.FAILED, event.reason)
             case Cancelled():
-                self._end_case(case, CaseState.FAILED, "the analysis was stopped")
+                self._end_case(case, CaseState.FAILED, case.reason or "the analysis was stopped")
 
     def _end_case(self, case: Case, state: CaseState, reason: str) -> None:
         """A case ends without a result."""
@@ -218,6 +231,7 @@ class Run:
         """Give up a case's pixels."""
         if case.request is not None:
             self._running.pop(case.request, None)
+            self._heard.pop(case.request, None)
         case.volume = None
         case.pixels.close()
         if case.room:

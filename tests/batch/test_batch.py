@@ -310,6 +310,19 @@ def test_a_wedged_model_does_not_keep_a_cancelled_run_from_ending(tmp_path: Path
     assert tables(tmp_path / "out")["cases"] == []
 
 
+def test_a_model_that_hangs_fails_its_case_and_the_others_go_on(
+    tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cadviewer.batch.running.STALL_SECONDS", 1.0)
+    monkeypatch.setattr("cadviewer.inference.engine.CANCEL_SECONDS", 0.5)
+    fake(wedge=3)
+    for k in range(2):
+        write_mhd(tmp_path / "in" / f"{k}.mhd", 3 + k)
+    summary = annotate([tmp_path / "in"], tmp_path / "out")
+    assert summary.counts == {CaseState.FAILED: 2}
+    assert {r["error"] for r in tables(tmp_path / "out")["errors"]} == {"the model said nothing for 1 s"}
+
+
 def test_a_full_disk_ends_the_run_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mhd(tmp_path / "in" / "a.mhd")
 
