@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
@@ -10,7 +11,7 @@ from cadviewer.findings import Task
 from cadviewer.gui.bridge import Bridge, EngineLike
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
-from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent
+from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent, Priority
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 
@@ -25,25 +26,25 @@ class Order:
 
 
 class Analysis(QObject):
-    """Signals: changed(Case): its state is another. noted(text): something went on without being asked."""
+    """Signal: changed(Case): its state is another. usual: how a task is analysed when nobody says."""
 
     changed = Signal(object)
-    noted = Signal(str)
 
     def __init__(self, cases: Cases, engine: EngineLike, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cases, self._engine = cases, engine
+        self.usual: Callable[[Task], Order] = Order
         bridge.job_event.connect(self.take)
 
     def consider(self, case: Case) -> None:
         """A case is read and on screen: analyse it unless it has been, or nobody knows what for."""
         if case.result is None and not case.running and not case.reason and case.task is not None:
-            self.run(case, Order(case.task))
+            self.run(case, self.usual(case.task))
         else:
             self.changed.emit(case)
 
-    def run(self, case: Case, order: Order) -> None:
-        """Analyse a case that is read. An earlier job of it is cancelled."""
+    def run(self, case: Case, order: Order, priority: Priority = Priority.OPEN) -> None:
+        """Analyse a case that is read. An earlier job of it is cancelled. BATCH: nobody waits for it."""
         shared = self._cases.shared(case)
         if shared is None or shared.handle is None or case.stack is None or not case.stack.complete:
             return
@@ -57,9 +58,20 @@ class Analysis(QObject):
             return
         request = self._engine.next_request_id()
         case.begin(request, order.task, card.name)
+        case.ahead = priority is Priority.BATCH
         self._cases.job_begins(request, case)
-        job = Job(case.case_id, request, order.task, card.name, case.series, shared.handle, threshold=order.threshold)
-        self._engine.submit(job)
+        self._engine.submit(
+            Job(
+                case.case_id,
+                request,
+                order.task,
+                card.name,
+                case.series,
+                shared.handle,
+                threshold=order.threshold,
+                priority=priority,
+            )
+        )
         self.changed.emit(case)
 
     @staticmethod

@@ -42,7 +42,7 @@ class Case:
 
     task: what it is analysed for, None while undecided; question: why nobody could decide, for the bar that asks.
     request_id: of the latest job; events of another are dropped. running: whether that job has not ended.
-    stopped: by the user, so it is not begun again unasked.
+    stopped: by the user, so it is not begun again unasked. ahead: its job runs before anybody opened the case.
     cut: the confidence below which findings are hidden. kept: what the journal holds; nothing else is shown as done.
     """
 
@@ -56,6 +56,7 @@ class Case:
     request_id: int | None = None
     running: bool = False
     stopped: bool = False
+    ahead: bool = False
     started: bool = False
     done: int = 0
     total: int = 0

@@ -53,9 +53,10 @@ class Reading:
 class Loader(QObject):
     """Threads that read. Signals arrive on the window's thread.
 
-    found(scan number, list of Series | Rejected); scanning(number, files done, files in all); scanned(number);
+    found(scan number, list of Series | Rejected); scanning(number, files done, files in all); scanned(number, problem);
     began(Reading): its first slice is there; progressed(Reading); finished(Reading, Volume);
-    failed(Reading, reason); thumbnail(case id, (rows, columns) array or (rows, columns, 3) array, Series).
+    failed(Reading, reason); read_ahead(Reading, Volume | None): what nobody has opened yet;
+    thumbnail(case id, (rows, columns) array or (rows, columns, 3) array, Series).
     """
 
     found = Signal(int, list)
@@ -66,6 +67,7 @@ class Loader(QObject):
     finished = Signal(object, object)
     failed = Signal(object, str)
     thumbnail = Signal(str, object, object)
+    read_ahead = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -88,7 +90,7 @@ class Loader(QObject):
     def scan(self, paths: Sequence[Path], make: Callable[[], Sequence[Path]] | None = None) -> int:
         """Look for series in files and folders, or in what `make` makes; returns the number its signals carry."""
         self._number += 1
-        self._scanner.submit(self._scan, self._number, tuple(paths), make)
+        self._submit(self._scanner, self._scan, self._number, tuple(paths), make)
         return self._number
 
     def read(self, series: Series, first: int | None = None) -> Reading:
@@ -97,7 +99,7 @@ class Loader(QObject):
         self._number += 1
         reading = self._reading = Reading(self._number, series, first)
         self._busy.set()
-        self._reader.submit(self._read, reading)
+        self._submit(self._reader, self._read, reading)
         return reading
 
     def give_up(self) -> None:
@@ -107,7 +109,19 @@ class Loader(QObject):
             self._reading = None
 
     def make_thumbnail(self, series: Series) -> None:
-        self._thumbnailer.submit(self._thumbnail, series)
+        self._submit(self._thumbnailer, self._thumbnail, series)
+
+    def ahead(self, series: Series) -> Reading:
+        """Read a series that is not on screen, after the thumbnails, while nothing else is being read."""
+        self._number += 1
+        reading = Reading(self._number, series, None)
+        self._submit(self._thumbnailer, self._ahead, reading)
+        return reading
+
+    def _submit(self, pool: ThreadPoolExecutor, step: Callable[..., None], *arguments: Any) -> None:
+        """Hand something to a thread; nothing more once the window is closing."""
+        if not self._stop.is_set():
+            pool.submit(step, *arguments)
 
     # the threads -------------------------------------------------------------------------------------------------
 
@@ -160,7 +174,7 @@ class Loader(QObject):
             if reading is self._reading or self._reading is None:
                 self._busy.clear()
 
-    def _fill(self, reading: Reading) -> Volume:
+    def _fill(self, reading: Reading, quiet: bool = False) -> Volume:
         from cadviewer.imaging import files
         from cadviewer.inference.shared import SharedPixels
 
@@ -176,12 +190,14 @@ class Loader(QObject):
 
         def on_slice(k: int) -> None:
             nonlocal told
-            if reading.stop.is_set():
+            if reading.stop.is_set() or (quiet and self._stop.is_set()):
                 raise Stopped
             stack = reading.stack
             if stack is None:
                 return
             stack.loaded[k] = True
+            if quiet:
+                return
             if told == 0.0:
                 self.began.emit(reading)
                 told = time.monotonic()
@@ -193,10 +209,25 @@ class Loader(QObject):
         assert reading.stack is not None
         reading.stack.series = volume.series
         reading.stack.loaded[:] = True
-        if told == 0.0:
+        if told == 0.0 and not quiet:
             self.began.emit(reading)
         reading.task, reading.question = classify(volume)
         return volume
+
+    def _ahead(self, reading: Reading) -> None:
+        while self._busy.is_set() and not self._stop.is_set():
+            time.sleep(0.02)  # the open series goes first
+        volume: Volume | None = None
+        try:
+            if self._stop.is_set():
+                reading.stop.set()
+            volume = self._fill(reading, quiet=True)
+        except Stopped:
+            self._forget(reading)
+            return
+        except Exception:  # noqa: BLE001 - what is wrong with it is said when somebody opens it
+            self._forget(reading)
+        self.read_ahead.emit(reading, volume)
 
     @staticmethod
     def _forget(reading: Reading) -> None:

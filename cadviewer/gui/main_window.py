@@ -9,9 +9,11 @@ from PySide6.QtCore import QByteArray, QPoint, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitter, QToolBar, QVBoxLayout, QWidget
 
+from cadviewer.findings import Task
 from cadviewer.gui import style
 from cadviewer.gui.actions import FILE, NATIVE, TOOLBAR, VIEW, Actions, add_presets
-from cadviewer.gui.analysis import Analysis
+from cadviewer.gui.ahead import Ahead
+from cadviewer.gui.analysis import Analysis, Order
 from cadviewer.gui.banner import Banner
 from cadviewer.gui.bridge import Bridge, EngineLike
 from cadviewer.gui.case import Case
@@ -45,6 +47,7 @@ class MainWindow(QMainWindow):
         self.opener = Opener(self.cases, self.loader, self)
         self.analysis = Analysis(self.cases, engine, bridge, self)
         self.journal = Journal(self)
+        self.ahead = Ahead(self.cases, self.loader, self.opener, self.analysis, self)
         self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
         self.side, self.status = SidePanel(), StatusLine()
         self.decisions = Decisions(self.cases, self.journal, self.desk, self)
@@ -72,6 +75,14 @@ class MainWindow(QMainWindow):
         viewport.mouse.wheel_down_next = settings.wheel == "down_next"
         viewport.interpolate = settings.interpolate
         viewport.set_cine_rate(settings.cine_rate)
+        self.analysis.usual = self._usual
+
+    def _usual(self, task: Task) -> Order:
+        """The model and the threshold that the settings name for a task."""
+        settings = self.prefs.now
+        if task is Task.NODULES:
+            return Order(task, settings.nodule_model or None, settings.nodule_threshold)
+        return Order(task, settings.breast_model or None if task is Task.BREAST else None)
 
     # layout ------------------------------------------------------------------------------------------------------
 
@@ -167,8 +178,9 @@ class MainWindow(QMainWindow):
     def _opened(self, case: Case) -> None:
         """Another case is on screen: what still runs for the one before is not wanted any more."""
         for other in self.cases:
-            if other is not case:
+            if other is not case and not other.ahead:
                 self.analysis.leave(other)
+        case.ahead = False
         self.desk.notices.hush("open")
         self.show_case(case)
         self.decisions.begin(case)

@@ -171,11 +171,7 @@ class Opener(QObject):
         if case is None:
             return
         self._reading = self._before = None
-        case.series = volume.series
-        if case.task is None:
-            case.task, case.question = reading.task, reading.question
-            if case.question and volume.series.modality not in UNTOLD:
-                case.refuse(case.question)
+        learn(case, reading, volume)
         self.busy.emit("", 0, 0)
         self.arrived.emit(case)
         self.loaded.emit(case)
@@ -206,3 +202,12 @@ class Opener(QObject):
             self._cases.current = None
             self.closed.emit()
         self._cases.drop_pixels(case)
+
+
+def learn(case: Case, reading: Reading, volume: Volume) -> None:
+    """What reading a case has told about it: its series, and what it is to be analysed for or why that is unclear."""
+    case.series = volume.series
+    if case.task is None:
+        case.task, case.question = reading.task, reading.question
+        if case.question and volume.series.modality not in UNTOLD:
+            case.refuse(case.question)

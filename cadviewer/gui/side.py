@@ -106,7 +106,10 @@ class SidePanel(QFrame):
         lines = []
         if case.result is not None:
             warn = style.colour("warning").name()
-            lines += [f"<p style='color:{warn}; margin:0 0 6px 0'>⚠ {escape(w)}</p>" for w in case.result.warnings]
+            lines += [
+                f"<p style='color:{warn}; margin:0 0 6px 0'>⚠ {escape(words.sentence(w))}</p>"
+                for w in case.result.warnings
+            ]
             dim = style.colour("dim").name()
             origin = escape(words.provenance(case.result))
             lines.append(f"<p style='color:{dim}; margin:0; font-size:11px'>{origin}</p>")
@@ -116,8 +119,8 @@ class SidePanel(QFrame):
 
     def _fit_foot(self) -> None:
         """As high as its text, up to a third of the panel: warnings must be read without scrolling."""
-        width = self.width() - 2 * MARGIN
-        self.foot_area.setFixedHeight(min(self.foot.heightForWidth(width) + 4, max(self.height() // 3, 60)))
+        width = self.width() - 2 * MARGIN - 14  # as if there were a scroll bar: it must not be what makes one necessary
+        self.foot_area.setFixedHeight(min(self.foot.heightForWidth(width) + 6, max(self.height() // 3, 60)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

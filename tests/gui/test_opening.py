@@ -10,7 +10,7 @@ from PySide6.QtGui import QDropEvent
 
 from cadviewer.findings import Task
 from cadviewer.gui.case import Status
-from cadviewer.inference.protocol import Finished
+from cadviewer.inference.protocol import Finished, Priority
 
 
 def test_a_folder_opens_in_the_files_window_with_patient_and_study(ct: Desk) -> None:
@@ -182,3 +182,31 @@ def test_a_thumbnail_comes_for_every_series(desk: Desk, tmp_path: Path) -> None:
         return sum(rows.data(rows.index(k), PICTURE) is not None for k in range(rows.rowCount()))
 
     desk.bot.waitUntil(lambda: pictures() == 2, timeout=5000)
+
+
+def test_the_other_cases_are_analysed_after_the_open_one_and_wait_for_nobody(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_ct(tmp_path / "a"), write_ct(tmp_path / "b"))
+    desk.bot.waitUntil(lambda: len(desk.window.cases) == 2)
+    assert len(desk.engine.jobs) == 1
+    first, second = desk.window.cases.ordered()
+    desk.finish(nodule(1, 0.9, 2, 4))
+    desk.bot.waitUntil(lambda: len(desk.engine.jobs) == 2, timeout=5000)
+    assert (desk.engine.jobs[1].case_id, desk.engine.jobs[1].priority) == (second.case_id, Priority.BATCH)
+    assert desk.case is first
+    desk.window.opener.open_case(second)  # opened while its job runs: it goes on
+    assert not desk.engine.cancelled
+    desk.finish(nodule(1, 0.8, 6, 8))
+    desk.bot.waitUntil(lambda: second.status is Status.FINDINGS)
+    assert desk.window.side.findings.model.rowCount() == 1
+
+
+def test_a_case_that_cannot_be_read_ahead_is_tried_once_and_stops_nobody(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_ct(tmp_path / "a"), write_ct(tmp_path / "b"), write_ct(tmp_path / "c"))
+    desk.bot.waitUntil(lambda: len(desk.window.cases) == 3)
+    _, b, c = desk.window.cases.ordered()
+    for file in b.series.files:
+        file.unlink()
+    desk.finish()
+    desk.bot.waitUntil(lambda: len(desk.engine.jobs) == 2, timeout=5000)
+    assert desk.engine.jobs[1].case_id == c.case_id
+    assert b.status is Status.NOT_ANALYSED

@@ -103,7 +103,7 @@ def test_a_click_in_the_list_jumps_to_the_finding(read_ct: Desk) -> None:
 def test_warnings_and_provenance_stand_under_the_findings(ct: Desk) -> None:
     ct.finish(nodule(1, 0.9, 2, 4), warnings=("only part of the lungs is covered",))
     foot = ct.window.side.foot
-    ct.bot.waitUntil(lambda: "only part of the lungs" in foot.text())
+    ct.bot.waitUntil(lambda: "Only part of the lungs is covered." in foot.text())
     assert "abababababab" in foot.text()
     assert "threshold 0.50" in foot.text()
 

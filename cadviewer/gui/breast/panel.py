@@ -114,7 +114,7 @@ class BreastPanel(QWidget):
         assert case.result is not None
         _say(self.frame, f"Frame {frame + 1} of {len(case.result.breast)}" if len(case.result.breast) > 1 else "")
         _say(self.call, words.CALLS[finding.call])
-        _say(self.reason, finding.reason)
+        _say(self.reason, words.sentence(finding.reason))
         if finding.probability is not None:
             _say(self.score, f"Probability of malignancy {words.estimate(finding.probability)}")
         size = words.breast_size(finding)
