@@ -112,5 +112,7 @@ class Desk:
 
     def wait_kept(self, act: Callable[[], object]) -> None:
         """Do something that the journal keeps, and wait until it has."""
-        with self.bot.waitSignal(self.window.journal.kept, timeout=10_000):
-            act()
+        self.bot.waitUntil(lambda: self.window.journal.pending == 0, timeout=10_000)
+        act()
+        assert self.window.journal.pending > 0
+        self.bot.waitUntil(lambda: self.window.journal.pending == 0, timeout=10_000)

@@ -33,6 +33,10 @@ class Journal(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._thread = ThreadPoolExecutor(1, "journal")
+        self.pending = 0
+        """Records that have not been answered yet."""
+        self.kept.connect(self._answered)
+        self.failed.connect(self._answered)
         self._sessions: dict[str, Session] = {}  # of the thread alone
         self._pairs: dict[str, str] = {}  # id of a moved length's new record -> of the deletion of its old one
 
@@ -76,7 +80,11 @@ class Journal(QObject):
 
         self._do(series, once)
 
+    def _answered(self, case_id: str) -> None:
+        self.pending -= 1
+
     def _do(self, series: Series, step: Callable[[Session], object]) -> None:
+        self.pending += 1
         self._thread.submit(self._step, series, step)
 
     def _step(self, series: Series, step: Callable[[Session], object]) -> None:
