@@ -22,7 +22,7 @@ from cadviewer.models.nets import runtime
 from cadviewer.models.nodules import find_nodules
 from cadviewer.models.runtime import Forward
 from cadviewer.models.scope import OutOfScope
-from trainers import evaluate_scans, froc, plots, precision, statistics
+from trainers import evaluate_scans, froc, plots, precision, statistics, suspicion
 from trainers.config import ConfigError
 from trainers.data import luna16_slices, read_slices, samples
 from trainers.data.samples import LabelledSlice
@@ -56,7 +56,10 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
     _write_curve(scored, out / "froc.csv")
     _write_table(card, scored, out / "table3.csv")
     draw(items, scored, card.threshold, out)
-    return {f"slices, {where}": figures(items, scored, card.threshold)}
+    made = figures(items, scored, card.threshold)
+    if "malignancy" in card.calibration:
+        made |= suspicion.figures(items, dict(card.calibration["malignancy"]), luna16_slices.PIXEL_MM, rounds=1000)
+    return {f"slices, {where}": made}
 
 
 def search_scan(volume: Volume, forward: Forward, card: ModelCard) -> tuple[froc.Floats, froc.Floats]:

@@ -22,7 +22,8 @@ Gray = NDArray[np.float32]
 @dataclass(frozen=True)
 class CropSettings:
     """size: px of the square crop; nodules: share of crops that hold a nodule; positive, negative: overlaps of
-    `boxes.match`; least_side: px to which small boxes are widened for matching; background: share of crops whose
+    `boxes.match`; hard: share of the other crops that hold a false alarm of an earlier run, where those are known;
+    least_side: px to which small boxes are widened for matching; background: share of crops whose
     outside of the lungs is filled with soft tissue instead of 0; narrow: share whose mask is made narrower."""
 
     size: int = 128
@@ -30,6 +31,7 @@ class CropSettings:
     positive: float = 0.4
     negative: float = 0.22
     least_side: float = 5.0
+    hard: float = 0.7
     background: float = 0.12
     narrow: float = 0.2
 
@@ -78,10 +80,19 @@ def lungs_of_masked(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 class Crops(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
     """(1, size, size) image in 0…1, (A,) 1 nodule, 0 background, −1 does not count, (A, 4) true box per default box."""
 
-    def __init__(self, slices: Sequence[LabelledSlice], levels: Sequence[Level], settings: CropSettings, seed: int):
+    def __init__(
+        self,
+        slices: Sequence[LabelledSlice],
+        levels: Sequence[Level],
+        settings: CropSettings,
+        seed: int,
+        false_alarms: Sequence[Sequence[tuple[float, float]]] | None = None,
+    ) -> None:
+        """false_alarms: for each slice, (x, y) where an earlier run saw a nodule that is none."""
         self.settings, self.seed = settings, seed
         self.defaults = default_boxes(levels, settings.size, settings.size)
         self.held = []
+        self.false_alarms = false_alarms or [()] * len(slices)
         for item in slices:
             pixels = repair_wrapped(item.pixels())
             boxes = np.concatenate([item.boxes, item.others])
@@ -95,7 +106,9 @@ class Crops(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
         draw = np.random.default_rng((self.seed, epoch, place))
         held = self.held[i]
         own, every = len(held.boxes), np.concatenate([held.boxes, held.ignored])
-        image, boxes = cut(held.pixels, held.inside, every, self.settings, draw, own=own)
+        image, boxes = cut(
+            held.pixels, held.inside, every, self.settings, draw, own=own, false_alarms=self.false_alarms[i]
+        )
         labels, targets = assign(boxes[:own], self.defaults, self.settings, ignored=boxes[own:])
         return torch.from_numpy(image[None]), torch.from_numpy(labels), torch.from_numpy(targets)
 
@@ -108,9 +121,10 @@ def cut(
     draw: np.random.Generator,
     *,
     own: int | None = None,
+    false_alarms: Sequence[tuple[float, float]] = (),
 ) -> tuple[Gray, Boxes]:
     """One changed crop (size, size) in 0…1, and the boxes in its edge coordinates; crops aim at the first `own`."""
-    matrix, scale = _matrix(inside, boxes[:own], settings, draw)
+    matrix, scale = _matrix(inside, boxes[:own], settings, draw, false_alarms)
     shape = (settings.size, settings.size)
     # warpAffine speaks of pixel centres: edge coordinates less one half on both sides
     centred = matrix.copy()
@@ -126,7 +140,11 @@ def cut(
 
 
 def _matrix(
-    inside: NDArray[np.uint8], boxes: Boxes, settings: CropSettings, draw: np.random.Generator
+    inside: NDArray[np.uint8],
+    boxes: Boxes,
+    settings: CropSettings,
+    draw: np.random.Generator,
+    false_alarms: Sequence[tuple[float, float]],
 ) -> tuple[NDArray[np.float64], float]:
     """2×3 map from edge coordinates of the slice to those of the crop, and by how much it enlarges."""
     size = settings.size
@@ -134,6 +152,9 @@ def _matrix(
         x0, y0, x1, y1 = boxes[draw.integers(len(boxes))]
         aim = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
         edge = min(size * 0.12 + (x1 - x0) / 2, size * 0.45)
+    elif len(false_alarms) and draw.random() < settings.hard:
+        aim = np.array(false_alarms[int(draw.integers(len(false_alarms)))])
+        edge = size * 0.15
     else:
         ys, xs = np.nonzero(inside)
         k = draw.integers(max(len(ys), 1))

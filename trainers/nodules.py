@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pickle
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from cadviewer import __version__
@@ -30,11 +30,13 @@ from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.detect import Decoding, detect, repair_wrapped
 from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
+from cadviewer.models.nets.runtime import build as build_card
 from cadviewer.models.runtime import Forward
-from trainers import config, export, froc, precision, run_log
+from trainers import config, export, froc, precision, run_log, suspicion
 from trainers.data import luna16_slices, read_slices, samples
 from trainers.data.samples import LabelledSlice
 from trainers.nodule_crops import Crops, CropSettings, EpochSampler
+from trainers.nodule_losses import box_loss, focal, mined
 
 TITLE = "SSD for pulmonary nodules on axial chest CT"
 
@@ -45,6 +47,7 @@ class Settings:
 
     boxes: "small" (fits nodules of 3–30 mm) or "paper" (TF object detection defaults); loss: "focal" or "mined"
     (softmax with hard negatives 3:1); crops: per epoch, 0 for one per slice; check_every: epochs between validations.
+    start_from: checkpoint of an earlier run to start from; mine: cut crops where that run saw nodules that are none.
     """
 
     backbone: str = "mobilenet_v1"
@@ -75,6 +78,7 @@ class Settings:
     check_every: int = 10
     limit: int = 0
     start_from: str = ""
+    mine: bool = False
     name: str = "nodules-ssd-mobilenet_v1"
     version: str = "1"
 
@@ -174,54 +178,6 @@ class NoduleTask(lightning.LightningModule):
         }
 
 
-def focal(logits: Tensor, labels: Tensor, *, alpha: float = 0.6, gamma: float = 2.0) -> Tensor:
-    """Sigmoid focal loss over all boxes that count, divided by the number of positives (1708.02002 eq. 5)."""
-    counts = labels >= 0
-    truth = (labels == 1).float()
-    raw = logits[..., 0].float()
-    entropy = functional.binary_cross_entropy_with_logits(raw, truth, reduction="none")
-    right = torch.exp(-entropy)
-    weight = torch.where(labels == 1, alpha, 1 - alpha) * (1 - right) ** gamma
-    return (weight * entropy * counts).sum() / (labels == 1).sum().clamp(min=1)
-
-
-def mined(logits: Tensor, labels: Tensor, *, ratio: int = 3, least: int = 30) -> Tensor:
-    """Softmax loss of the positives and the hardest negatives, at most 3:1 (1512.02325 §2.2 "Hard negative mining").
-
-    At least `least` negatives per image, so that images without a nodule teach as well.
-    """
-    entropy = functional.cross_entropy(logits.float().transpose(1, 2), (labels == 1).long(), reduction="none")
-    positives = labels == 1
-    negative = torch.where(labels == 0, entropy.detach(), torch.full_like(entropy, -1.0))
-    rank = negative.argsort(1, descending=True).argsort(1)
-    wanted = (positives.sum(1, keepdim=True) * ratio).clamp(min=least)
-    hard = (rank < wanted) & (labels == 0)
-    return (entropy * (positives | hard)).sum() / positives.sum().clamp(min=1)
-
-
-def box_loss(offsets: Tensor, labels: Tensor, targets: Tensor, defaults: Tensor) -> Tensor:
-    """Of the positives: 1 − DIoU (arXiv 1911.08287 eq. 7) and half the smooth-L1 of the offsets (1512.02325 eq. 2)."""
-    image, row = torch.nonzero(labels == 1, as_tuple=True)
-    if not len(image):
-        return offsets.sum() * 0.0
-    given, truth, base = offsets[image, row].float(), targets[image, row], defaults[row]
-    size = base[:, 2:] - base[:, :2]
-    true_size = truth[:, 2:] - truth[:, :2]
-    wanted = torch.cat(
-        [(truth[:, :2] + truth[:, 2:] - base[:, :2] - base[:, 2:]) / 2 / size, (true_size / size).log()], 1
-    )
-    centre = (base[:, :2] + base[:, 2:]) / 2 + given[:, :2] * size
-    half = size * given[:, 2:].clamp(-4, 4).exp() / 2
-    low, high = centre - half, centre + half
-    shared = (torch.minimum(high, truth[:, 2:]) - torch.maximum(low, truth[:, :2])).clamp(min=0).prod(1)
-    union = (2 * half).prod(1) + true_size.prod(1) - shared
-    hull = torch.maximum(high, truth[:, 2:]) - torch.minimum(low, truth[:, :2])
-    apart = ((centre - (truth[:, :2] + truth[:, 2:]) / 2) ** 2).sum(1) / (hull**2).sum(1)
-    diou = 1 - shared / union + apart
-    smooth = functional.smooth_l1_loss(given, wanted, beta=0.1, reduction="none").sum(1)
-    return (diou + 0.5 * smooth).mean()
-
-
 def score_slices(slices: Sequence[LabelledSlice], forward: Forward, decoding: Decoding) -> list[froc.Slice]:
     """Marks on whole slices, for validation while training."""
     scored = []
@@ -293,7 +249,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
     tune = read_slices(data, samples.TUNE)[: settings.limit or None]
     with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
         task = fit(settings, train, tune, out, last if resume else None)
-        card = export_run(task, settings, out, train)
+        card = choose(export_run(task, settings, out, train), train, tune)
         result["card"] = str(card.folder / f"{card.name}.json")
 
 
@@ -314,7 +270,10 @@ def fit(
         settings.background,
         settings.narrow,
     )
-    crops = Crops(train, levels(network_config(settings)["boxes"]), crop, settings.seed)
+    task = NoduleTask(settings, 1)
+    started = _start(task, settings)
+    false_alarms = mine(train, started) if started is not None and settings.mine else None
+    crops = Crops(train, levels(network_config(settings)["boxes"]), crop, settings.seed, false_alarms)
     sampler = EpochSampler(len(crops), settings.crops or len(crops), settings.seed)
     loader: DataLoader[Any] = DataLoader(
         crops,
@@ -323,11 +282,7 @@ def fit(
         num_workers=settings.workers,
         drop_last=len(sampler) > settings.batch,
     )
-    task = NoduleTask(settings, settings.epochs * len(loader))
-    if settings.start_from:
-        started = torch.load(settings.start_from, map_location="cpu", weights_only=True)["state_dict"]
-        task.load_state_dict(started)
-        task.net.load_state_dict(task.smooth.state_dict())
+    task.steps = settings.epochs * len(loader)
     cuda = torch.cuda.is_available() and settings.device != "cpu"
     precision = settings.precision
     if precision == "auto":
@@ -352,6 +307,34 @@ def fit(
     )
     trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=False if checkpoint else None)
     return task
+
+
+def _start(task: NoduleTask, settings: Settings) -> NoduleTask | None:
+    """Load the averaged weights of an earlier run into both networks; None where there is none to start from."""
+    if not settings.start_from:
+        return None
+    try:
+        state = torch.load(settings.start_from, map_location="cpu", weights_only=True)["state_dict"]
+        task.load_state_dict(state)
+    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        raise config.ConfigError(f"start_from: {settings.start_from} does not fit ({type(error).__name__})") from error
+    task.net.load_state_dict(task.smooth.state_dict())
+    return task
+
+
+def mine(
+    slices: Sequence[LabelledSlice], task: NoduleTask, *, least: float = 0.05, most: int = 6
+) -> list[list[tuple[float, float]]]:
+    """For each slice the (x, y) of the best marks that lie on no nodule: where a network can still learn the most."""
+    forward = TorchForward(task.smooth, task.device)
+    scored = score_slices(slices, forward, Decoding.of(network_config(task.settings), {"flips": "none"}))
+    found = []
+    for one in scored:
+        known = np.concatenate([one.nodules, one.ignored])
+        free = ~froc.hit_table(one.boxes, known, least_iou=0.02).any(axis=1) & (one.scores >= least)
+        centres = (one.boxes[free, :2] + one.boxes[free, 2:]) / 2
+        found.append([(float(x), float(y)) for x, y in centres[:most]])
+    return found
 
 
 def export_run(task: NoduleTask, settings: Settings, out: Path, train: Sequence[LabelledSlice]) -> ModelCard:
@@ -382,6 +365,29 @@ def export_run(task: NoduleTask, settings: Settings, out: Path, train: Sequence[
     state: Mapping[str, Tensor] = task.smooth.state_dict()
     return export.export(state, card, out)
 
+
+def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[LabelledSlice]) -> ModelCard:
+    """What is fixed after training: the threshold on the tune slices, and the suspicion learned from ratings.
+
+    The threshold is the lowest one with at most one false alarm in four tune slices, by the exported weights.
+    """
+    forward = TorchForward(build_card(card))
+    scored = score_slices(tune, forward, Decoding.of(card.config, card.calibration))
+    threshold = card.threshold
+    if scored:
+        curve = froc.froc(froc.match_slices(scored, rule="centre"))
+        threshold = float(np.clip(froc.threshold_at(curve, FALSE_ALARMS), 0.05, 0.95))
+    calibration = dict(card.calibration)
+    learned = suspicion.learn(train, tune, luna16_slices.PIXEL_MM)
+    if learned is not None:
+        calibration["malignancy"] = learned
+    chosen = dataclasses.replace(card, threshold=round(threshold, 3), calibration=calibration)
+    export.write_card(chosen)
+    return chosen
+
+
+FALSE_ALARMS = 0.25
+"""False alarms per tune slice that the default threshold allows."""
 
 LIMITS = (
     "For research use only; not a medical device.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cadviewer.findings import Box, Nodule
+from cadviewer.findings import Box, Estimate, Nodule
 from cadviewer.imaging.geometry import Vector, edge_to_index
 from cadviewer.imaging.series import Shape, Volume
 from cadviewer.models.catalogue import ModelCard
@@ -19,6 +19,7 @@ from cadviewer.models.linking import Rules, link
 from cadviewer.models.measure import Measured, centre, measure
 from cadviewer.models.runtime import Forward, Progress, no_progress
 from cadviewer.models.slices import Prepared, prepare
+from cadviewer.models.suspicion import LONGEST_MM, features, suspicion
 from cadviewer.models.tasks import Demand, Found
 
 THICK_MM = 3.0
@@ -69,7 +70,7 @@ def find_nodules(
         findings = [(b,) for b in sorted(boxes, key=lambda b: (-b.score, b.slice, b.x0, b.y0))]
     cut = card.threshold if threshold is None else threshold
     made = [
-        _nodule(number, found, volume, ready, slice_mm)
+        _nodule(number, found, volume, ready, slice_mm, card)
         for number, found in enumerate(findings[: max(MOST_CANDIDATES, _above(findings, cut))], start=1)
     ]
     return NoduleAnalysis(
@@ -114,7 +115,9 @@ def _source_boxes(ready: Prepared, marks: Sequence[Marks]) -> list[Box]:
     return boxes
 
 
-def _nodule(number: int, boxes: tuple[Box, ...], volume: Volume, ready: Prepared, slice_mm: float | None) -> Nodule:
+def _nodule(
+    number: int, boxes: tuple[Box, ...], volume: Volume, ready: Prepared, slice_mm: float | None, card: ModelCard
+) -> Nodule:
     measured: Measured | None = None
     if number <= MEASURED and volume.series.shape is not Shape.STACK:
         measured = measure(ready.hounsfield, boxes, ready.pixel_mm, slice_mm)
@@ -126,8 +129,21 @@ def _nodule(number: int, boxes: tuple[Box, ...], volume: Volume, ready: Prepared
         long_mm=in_mm.long_mm if in_mm else None,
         short_mm=in_mm.short_mm if in_mm else None,
         volume_mm3=in_mm.volume_mm3 if in_mm else None,
+        malignancy=_suspicion(boxes, ready, in_mm, card),
         outline=measured.outline if measured else None,
     )
+
+
+def _suspicion(boxes: tuple[Box, ...], ready: Prepared, measured: Measured | None, card: ModelCard) -> Estimate | None:
+    """How suspicious readers would call it, seen on the slice of the largest trusted box."""
+    model = card.calibration.get("malignancy")
+    if model is None or measured is None or measured.long_mm > LONGEST_MM:
+        return None
+    top = max(b.score for b in boxes)
+    widest = max((b for b in boxes if b.score >= 0.5 * top), key=lambda b: ((b.x1 - b.x0) * (b.y1 - b.y0), b.score))
+    image = ready.slice(int(np.searchsorted(ready.indices, widest.slice)))
+    described = features(image, ready.to_prepared(widest), float(card.inputs.get("pixel_mm", 1.0)))
+    return None if described is None else suspicion(described, model)
 
 
 def _centre(boxes: tuple[Box, ...], volume: Volume) -> Vector | None:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.findings import Box
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.lungs import Lungs, find_lungs
 from cadviewer.imaging.series import Shape, Volume
@@ -63,6 +64,12 @@ class Prepared:
         factor = np.array([columns / self.size[1], rows / self.size[0]] * 2)
         limit = np.array([columns, rows, columns, rows], float)
         return np.asarray(np.clip(boxes.astype(np.float64) * factor, 0, limit))
+
+    def to_prepared(self, box: Box) -> Box:
+        """A box of the source in edge coordinates of its prepared slice."""
+        rows, columns = self.hounsfield.shape[1:]
+        x, y = self.size[1] / columns, self.size[0] / rows
+        return Box(box.slice, box.x0 * x, box.y0 * y, box.x1 * x, box.y1 * y, box.score)
 
 
 def prepare(

@@ -14,7 +14,7 @@ import torch
 from cadviewer.models import catalogue
 from cadviewer.models.boxes import SMALL, default_boxes, levels
 from cadviewer.models.nets import runtime
-from trainers import evaluate, nodules
+from trainers import evaluate, nodule_losses, nodules
 from trainers.config import ConfigError
 from trainers.data import luna16_slices, samples
 from trainers.nodule_crops import Crops, CropSettings, EpochSampler, assign, cut, lungs_of_masked
@@ -92,16 +92,16 @@ def test_focal_loss_of_one_box_by_hand() -> None:
     logits = torch.tensor([[[0.0], [0.0], [5.0]]])
     labels = torch.tensor([[1, 0, -1]])
     expected = (0.6 + 0.4) * 0.25 * np.log(2)
-    assert nodules.focal(logits, labels).item() == pytest.approx(expected, rel=1e-5)
+    assert nodule_losses.focal(logits, labels).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_hard_negatives_are_three_to_one_and_never_none() -> None:
     labels = torch.zeros(1, 100, dtype=torch.long)
     logits = torch.zeros(1, 100, 2)
-    alone = nodules.mined(logits, labels).item()
+    alone = nodule_losses.mined(logits, labels).item()
     assert alone == pytest.approx(30 * np.log(2), rel=1e-5)
     labels[0, :20] = 1
-    many = nodules.mined(logits, labels).item()
+    many = nodule_losses.mined(logits, labels).item()
     assert many == pytest.approx((20 + 60) * np.log(2) / 20, rel=1e-5)
 
 
@@ -109,12 +109,12 @@ def test_the_box_loss_is_nothing_for_exact_boxes_and_for_no_boxes() -> None:
     defaults = torch.tensor([[0.0, 0, 10, 10], [20, 20, 30, 30]])
     labels = torch.tensor([[1, 0]])
     offsets = torch.zeros(1, 2, 4)
-    assert nodules.box_loss(offsets, labels, defaults[None], defaults).item() == pytest.approx(0, abs=1e-6)
+    assert nodule_losses.box_loss(offsets, labels, defaults[None], defaults).item() == pytest.approx(0, abs=1e-6)
     moved = defaults[None] + torch.tensor([5.0, 0, 5, 0])
     # DIoU: 1 − 50/150 + 25/(15² + 10²); smooth-L1 of an offset of 0.5 with β 0.1: 0.45
     expected = 1 - 1 / 3 + 25 / 325 + 0.5 * 0.45
-    assert nodules.box_loss(offsets, labels, moved, defaults).item() == pytest.approx(expected, rel=1e-4)
-    assert nodules.box_loss(offsets, labels * 0, moved, defaults).item() == 0
+    assert nodule_losses.box_loss(offsets, labels, moved, defaults).item() == pytest.approx(expected, rel=1e-4)
+    assert nodule_losses.box_loss(offsets, labels * 0, moved, defaults).item() == 0
 
 
 def train(folder: Path, out: Path, *extra: str, resume: bool = False) -> dict[str, torch.Tensor]:
@@ -173,6 +173,33 @@ def test_a_run_writes_its_settings_and_its_log(trained: Path) -> None:
     lines = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
     assert [line["kind"] for line in lines if line["kind"] != "step"] == ["begin", "tune", "end"]
     assert {"top1", "sens1", "mean_sens", "ap50"} <= lines[-2].keys()
+
+
+def test_false_alarms_of_an_earlier_run_are_mined_off_the_nodules(trained: Path, folder: Path) -> None:
+    slices = luna16_slices.read(folder, samples.TRAIN)
+    settings = nodules.Settings(**json.loads((trained / "settings.json").read_text()))
+    task = nodules.NoduleTask(settings, 1)
+    for points, item in zip(nodules.mine(slices, task, least=0.0), slices, strict=True):
+        assert 0 < len(points) <= 6
+        x0, y0, x1, y1 = item.boxes[0]
+        assert not any(x0 < x < x1 and y0 < y < y1 for x, y in points)
+
+
+def test_crops_aim_at_false_alarms_where_they_are_known(folder: Path) -> None:
+    item = luna16_slices.read(folder, samples.TRAIN)[0]
+    pixels = np.zeros((140, 140), np.uint8)
+    pixels[20:23, 110:113] = 255
+    settings = CropSettings(size=48, nodules=0.0, hard=1.0, background=0.0, narrow=0.0)
+    for seed in range(10):
+        draw = np.random.default_rng(seed)
+        image, _ = cut(pixels, np.ones_like(pixels), item.boxes, settings, draw, false_alarms=[(111.5, 21.5)])
+        assert image.max() > 0.4, seed
+
+
+def test_an_earlier_run_that_does_not_fit_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.ckpt").write_bytes(b"no checkpoint")
+    with pytest.raises(ConfigError, match="start_from"):
+        nodules.run(None, folder, tmp_path / "out", [*FAST, f"start_from={tmp_path / 'other.ckpt'}"], False)
 
 
 def test_a_folder_with_a_run_is_not_written_over(trained: Path, folder: Path) -> None:

@@ -1,0 +1,96 @@
+"""Suspicion learned from ratings: larger nodules rated higher are called more suspicious, with an honest interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cadviewer.findings import Box
+from cadviewer.models.suspicion import FEATURES, features, suspicion
+from trainers import suspicion as trainer
+from trainers.data.samples import LabelledSlice
+
+
+def disc(diameter: float, level: float = 0.75, centre: tuple[float, float] = (40.0, 44.0)) -> np.ndarray:
+    """(80, 80) prepared slice: lung with a disc; centre in edge coordinates."""
+    ys, xs = np.mgrid[:80, :80] + 0.5
+    distance = np.hypot(xs - centre[0], ys - centre[1])
+    filled = np.clip(diameter / 2 - distance + 0.5, 0, 1)
+    return np.asarray(0.1 + (level - 0.1) * filled, np.float32)
+
+
+def around(diameter: float) -> Box:
+    half = diameter / 2
+    return Box(0, 40 - half, 44 - half, 40 + half, 44 + half, 0.7)
+
+
+def test_features_are_what_they_are_called() -> None:
+    values = dict(zip(FEATURES, features(disc(12.0), around(12.0), 1.0), strict=True))  # type: ignore[arg-type]
+    assert np.exp(values["log long axis"]) == pytest.approx(12, rel=0.1)
+    assert np.exp(values["log box side"]) == pytest.approx(12)
+    assert values["density"] == pytest.approx(0.72, abs=0.05)
+    assert values["irregularity"] == pytest.approx(1.0, abs=0.35)
+    assert values["solid share"] > 0.9
+    assert values["calcified share"] == 0
+    assert values["pleural"] < 0.2
+    fine = dict(zip(FEATURES, features(disc(12.0), around(12.0), 0.5), strict=True))  # type: ignore[arg-type]
+    assert np.exp(fine["log long axis"]) == pytest.approx(6, rel=0.1), "half the pixel size, half the millimetres"
+
+
+def test_where_there_is_only_lung_there_is_nothing_to_describe() -> None:
+    assert features(np.full((80, 80), 0.1, np.float32), around(10.0), 1.0) is None
+
+
+MODEL = {
+    "mean": [0.0] * len(FEATURES),
+    "scale": [1.0] * len(FEATURES),
+    "rounds": [[0.5] + [0.0] * len(FEATURES), [0.1] + [0.0] * len(FEATURES), [0.9] + [0.0] * len(FEATURES)],
+    "slope": 2.0,
+    "offset": -1.0,
+}
+
+
+def test_the_value_is_that_of_all_patients_and_the_interval_holds_it() -> None:
+    estimate = suspicion(np.zeros(len(FEATURES)), MODEL)
+    assert estimate.value == pytest.approx(0.5)  # 2 · 0.5 − 1 = 0
+    assert estimate.low == pytest.approx(1 / (1 + np.exp(0.76)), abs=0.02)
+    assert estimate.high == pytest.approx(1 / (1 + np.exp(-0.76)), abs=0.02)
+
+
+def rated(folder: Path, count: int, fold: str) -> list[LabelledSlice]:
+    import cv2
+
+    draw = np.random.default_rng(int(fold))
+    made = []
+    for k in range(count):
+        large = k % 2 == 0
+        side = float(draw.uniform(11, 22) if large else draw.uniform(5, 12))
+        path = folder / f"{fold}-{k}.png"
+        noisy = disc(side) + draw.normal(0, 0.02, (80, 80))
+        cv2.imwrite(str(path), np.clip(noisy * 255, 0, 255).astype(np.uint8))
+        b = around(side)
+        box = np.array([[b.x0, b.y0, b.x1, b.y1]], np.float32)
+        ratings = ((4, 5),) if large else ((1, 2),)
+        made.append(LabelledSlice(path, f"P{fold}{k}", "1", fold, box, np.array([side], np.float32), ratings=ratings))
+    return made
+
+
+def test_larger_nodules_that_readers_rated_higher_are_more_suspicious(tmp_path: Path) -> None:
+    model = trainer.learn(rated(tmp_path, 100, "3"), rated(tmp_path, 60, "2"), 1.0)
+    assert model is not None
+    large, small = (suspicion(features(disc(d), around(d), 1.0), model) for d in (20.0, 6.0))  # type: ignore[arg-type]
+    assert large.value > 0.85
+    assert small.value < 0.15
+    assert large.low <= large.value <= large.high
+    figures = trainer.figures(rated(tmp_path, 40, "1"), model, 1.0, rounds=50)
+    assert figures["suspicion (readers' ratings), AUC"][0] > 0.9
+    assert figures["suspicion (readers' ratings), nodules"] == 40
+
+
+def test_indeterminate_ratings_are_left_out_and_too_few_teach_nothing(tmp_path: Path) -> None:
+    slices = rated(tmp_path, 10, "3")
+    indeterminate = [LabelledSlice(**{**vars(s), "ratings": ((3, 3),)}) for s in slices]
+    assert len(trainer.table(indeterminate, 1.0)[0]) == 0
+    assert trainer.learn(slices, slices, 1.0) is None

@@ -1,0 +1,55 @@
+"""Losses of the SSD: SSD, arXiv 1512.02325 §2.2; focal loss, 1708.02002; DIoU, 1911.08287."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def focal(logits: Tensor, labels: Tensor, *, alpha: float = 0.6, gamma: float = 2.0) -> Tensor:
+    """Sigmoid focal loss over all boxes that count, divided by the number of positives (1708.02002 eq. 5)."""
+    counts = labels >= 0
+    truth = (labels == 1).float()
+    raw = logits[..., 0].float()
+    entropy = functional.binary_cross_entropy_with_logits(raw, truth, reduction="none")
+    right = torch.exp(-entropy)
+    weight = torch.where(labels == 1, alpha, 1 - alpha) * (1 - right) ** gamma
+    return (weight * entropy * counts).sum() / (labels == 1).sum().clamp(min=1)
+
+
+def mined(logits: Tensor, labels: Tensor, *, ratio: int = 3, least: int = 30) -> Tensor:
+    """Softmax loss of the positives and the hardest negatives, at most 3:1 (1512.02325 §2.2 "Hard negative mining").
+
+    At least `least` negatives per image, so that images without a nodule teach as well.
+    """
+    entropy = functional.cross_entropy(logits.float().transpose(1, 2), (labels == 1).long(), reduction="none")
+    positives = labels == 1
+    negative = torch.where(labels == 0, entropy.detach(), torch.full_like(entropy, -1.0))
+    rank = negative.argsort(1, descending=True).argsort(1)
+    wanted = (positives.sum(1, keepdim=True) * ratio).clamp(min=least)
+    hard = (rank < wanted) & (labels == 0)
+    return (entropy * (positives | hard)).sum() / positives.sum().clamp(min=1)
+
+
+def box_loss(offsets: Tensor, labels: Tensor, targets: Tensor, defaults: Tensor) -> Tensor:
+    """Of the positives: 1 − DIoU (arXiv 1911.08287 eq. 7) and half the smooth-L1 of the offsets (1512.02325 eq. 2)."""
+    image, row = torch.nonzero(labels == 1, as_tuple=True)
+    if not len(image):
+        return offsets.sum() * 0.0
+    given, truth, base = offsets[image, row].float(), targets[image, row], defaults[row]
+    size = base[:, 2:] - base[:, :2]
+    true_size = truth[:, 2:] - truth[:, :2]
+    wanted = torch.cat(
+        [(truth[:, :2] + truth[:, 2:] - base[:, :2] - base[:, 2:]) / 2 / size, (true_size / size).log()], 1
+    )
+    centre = (base[:, :2] + base[:, 2:]) / 2 + given[:, :2] * size
+    half = size * given[:, 2:].clamp(-4, 4).exp() / 2
+    low, high = centre - half, centre + half
+    shared = (torch.minimum(high, truth[:, 2:]) - torch.maximum(low, truth[:, :2])).clamp(min=0).prod(1)
+    union = (2 * half).prod(1) + true_size.prod(1) - shared
+    hull = torch.maximum(high, truth[:, 2:]) - torch.minimum(low, truth[:, :2])
+    apart = ((centre - (truth[:, :2] + truth[:, 2:]) / 2) ** 2).sum(1) / (hull**2).sum(1)
+    diou = 1 - shared / union + apart
+    smooth = functional.smooth_l1_loss(given, wanted, beta=0.1, reduction="none").sum(1)
+    return (diou + 0.5 * smooth).mean()
