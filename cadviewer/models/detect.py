@@ -73,7 +73,7 @@ def repair_wrapped(image: NDArray[np.uint8], *, largest: int = 80) -> NDArray[np
     white; bronchi are not as bright around. Returns a new array when something was filled.
     """
     dark = (image < 45).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=4)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=4)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     filled = image
     rows, columns = image.shape[0], image.shape[1]
