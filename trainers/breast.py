@@ -32,7 +32,8 @@ from trainers.export import export, write_card
 VIEWS: Mapping[str, list[dict[str, Any]]] = {
     "one": [{}],
     "two": [{}, {"flip": True}],
-    "four": [{}, {"flip": True}, {"zoom": 1.15}, {"flip": True, "zoom": 1.15}],
+    # Smaller and not larger: on fold 4 it gained .005 of AUC and .002 of Dice over 1.15.
+    "four": [{}, {"flip": True}, {"zoom": 0.87}, {"flip": True, "zoom": 0.87}],
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {
@@ -41,6 +42,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "pretrained": True,
         "loss": "paper",
         "augmentation": "paper",
+        "normals": 0.0,
         "optimiser": "adam",
         "rate": 1e-5,
         "decay": 0.0,
@@ -83,7 +85,7 @@ def load_images(
         raise ConfigError(f"{data}: no images in the folds {', '.join(map(str, folds))}")
     if settings.limit:
         cases = cases[:: max(1, len(cases) // settings.limit)][: settings.limit]
-    return Images(cases, settings.image_size, channels, strength, settings.seed)
+    return Images(cases, settings.image_size, channels, strength, settings.seed, normals=settings.normals)
 
 
 def train(settings: Settings, data: Path, out: Path, *, resume: bool) -> Training:

@@ -22,7 +22,7 @@ from cadviewer.models.breast import normalise, pad_to_square, resize
 from cadviewer.models.nets.hybrid_mt_estan import HybridMtEstan
 from trainers import run_log
 from trainers.breast_losses import paper_loss, tuned_loss
-from trainers.data.augment_ultrasound import Strength, augment
+from trainers.data.augment_ultrasound import Strength, augment, without_lesion
 from trainers.data.ultrasound import UltrasoundCase
 
 CACHE = 256  # side at which images wait in memory; augmentation cuts the network's input out of it
@@ -34,10 +34,12 @@ class Settings:
 
     network: preset of the network; mt_estan, swin, aaa, fuse: the ablation's switches, as in its `Config`.
     loss: "tuned" or "paper". augmentation: "strong" or "paper".
+    normals: share of training images shown without their lesion, as normal (benign) tissue with an empty mask; not
+        measured yet, and such cuts have another shape than whole images, which a network may learn instead.
     minutes: wall-clock budget, 0 for none: the schedule then follows whichever of time and epochs is further on.
     train_folds, tune_folds: official folds of BUS-BRA; fold 5 is left to `evaluate`.
     limit: use only so many training images, 0 for all (for tests).
-    views: what the exported card shows to the network: "one", "two" (mirrored) or "four" (and enlarged).
+    views: what the exported card shows to the network: "one", "two" (mirrored) or "four" (and smaller).
     init: a card whose weights training starts from; "" for none.
     """
 
@@ -61,6 +63,7 @@ class Settings:
     class_weight: float = 0.6
     smoothing: float = 0.1
     positive_weight: float = 1.5
+    normals: float = 0.0
     check_every: int = 1
     seed: int = 1
     threads: int = 0
@@ -75,12 +78,22 @@ class Settings:
 
 
 class Images(Dataset[tuple[NDArray[np.float32], NDArray[np.float32], np.float32]]):
-    """Decoded cases in memory: (C, S, S) normalised image, (1, S, S) mask, label; augmented by `strength`."""
+    """Decoded cases in memory: (C, S, S) normalised image, (1, S, S) mask, label; augmented by `strength`.
+
+    normals: share of augmented images that show tissue beside the lesion instead, see `without_lesion`.
+    """
 
     def __init__(
-        self, cases: Sequence[UltrasoundCase], size: int, channels: int, strength: Strength | None, seed: int
+        self,
+        cases: Sequence[UltrasoundCase],
+        size: int,
+        channels: int,
+        strength: Strength | None,
+        seed: int,
+        *,
+        normals: float = 0.0,
     ) -> None:
-        self.size, self.channels, self.strength, self.seed = size, channels, strength, seed
+        self.size, self.channels, self.strength, self.seed, self.normals = size, channels, strength, seed, normals
         self.epoch = 0
         self.images, self.masks = [], []
         self.labels = np.array([bool(c.malignant) for c in cases], np.float32)
@@ -94,13 +107,17 @@ class Images(Dataset[tuple[NDArray[np.float32], NDArray[np.float32], np.float32]
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32], np.float32]:
         image, mask = self.images[index], (self.masks[index] > 127).astype(np.uint8)
+        label: np.float32 = self.labels[index]
         if self.strength is None:
             image, mask = resize(image, self.size), (resize(self.masks[index], self.size) > 127).astype(np.uint8)
         else:
             generator = np.random.default_rng((self.seed, self.epoch, index))
+            tissue = without_lesion(image, mask, generator) if generator.random() < self.normals else None
+            if tissue is not None:
+                image, mask, label = tissue, np.zeros_like(mask), np.float32(0)
             image, mask = augment(image, mask, self.size, self.strength, generator)
         prepared = np.repeat(normalise(image)[None], self.channels, 0)
-        return prepared, mask[None].astype(np.float32), self.labels[index]
+        return prepared, mask[None].astype(np.float32), label
 
 
 class Average(WeightAveraging):

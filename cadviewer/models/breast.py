@@ -44,7 +44,7 @@ class BreastAnalysis:
 
 @dataclass(frozen=True)
 class View:
-    """One way to show an image: mirrored or not, and enlarged about its middle by `zoom`."""
+    """One way to show an image: mirrored or not, and enlarged (or made smaller) about its middle by `zoom`."""
 
     flip: bool = False
     zoom: float = 1.0

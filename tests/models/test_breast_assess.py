@@ -79,7 +79,7 @@ def dice(a: Array, b: Array) -> float:
 
 
 @pytest.mark.parametrize("shape", [(80, 120), (120, 110), (301, 222)])
-@pytest.mark.parametrize("zoom", [1.0, 1.2])
+@pytest.mark.parametrize("zoom", [1.0, 1.2, 0.8])
 def test_the_mask_lies_where_the_lesion_is_whatever_the_shape_and_views(shape: tuple[int, int], zoom: float) -> None:
     image, truth = scene(*shape)
     seen = [{}, {"flip": True}, {"zoom": zoom}, {"flip": True, "zoom": zoom}]

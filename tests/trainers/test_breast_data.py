@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trainers.data import breast_sets, breast_tcia, bus_bra, busi, generic_ultrasound
-from trainers.data.augment_ultrasound import LOOKS, Strength, augment, erase, paint_marks
+from trainers.data.augment_ultrasound import LOOKS, Strength, augment, erase, paint_marks, without_lesion
 from trainers.data.ultrasound import DataError, to_gray
 
 
@@ -160,3 +160,17 @@ def test_every_change_keeps_size_and_type_and_the_original(change) -> None:  # t
     assert all(c.shape == image.shape and c.dtype == np.uint8 for c in changed)
     assert any((c != image).any() for c in changed)
     assert np.array_equal(image, before)
+
+
+def test_tissue_beside_a_lesion_stands_in_for_a_normal_breast() -> None:
+    image, mask = np.full((96, 96), 50, np.uint8), np.zeros((96, 96), np.uint8)
+    mask[10:30, 60:80] = 1
+    image[mask > 0] = 200
+    for seed in range(8):
+        tissue = without_lesion(image, mask, np.random.default_rng(seed))
+        assert tissue is not None
+        assert tissue.shape == image.shape
+        assert set(np.unique(tissue)) <= {0, 50}
+        assert np.mean(tissue > 0) >= 0.3
+    everywhere = np.ones_like(mask)
+    assert without_lesion(image, everywhere, np.random.default_rng(0)) is None

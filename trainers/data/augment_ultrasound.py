@@ -50,6 +50,39 @@ def augment(
     return image, mask
 
 
+def without_lesion(image: Gray, mask: Gray, generator: np.random.Generator) -> Gray | None:
+    """The tissue on one side of the lesion, at its own scale in the middle of a black square as large as `image`.
+
+    Stands in for a normal breast, of which the training set has none. None where no side is left that is wide enough.
+    """
+    rows, columns = np.nonzero(mask)
+    seen = np.nonzero(image.any(axis=1))[0], np.nonzero(image.any(axis=0))[0]
+    if not len(rows) or not len(seen[0]):
+        return None
+    side = image.shape[0]
+    gap = side // 24
+    top, bottom, left, right = seen[0][0], seen[0][-1] + 1, seen[1][0], seen[1][-1] + 1
+    parts = [
+        (top, rows.min() - gap, left, right),
+        (rows.max() + 1 + gap, bottom, left, right),
+        (top, bottom, left, columns.min() - gap),
+        (top, bottom, columns.max() + 1 + gap, right),
+    ]
+    whole = (bottom - top) * (right - left)
+    wide = [p for p in parts if min(p[1] - p[0], p[3] - p[2]) >= side / 3.2 and _area(p) >= 0.3 * whole]
+    if not wide:
+        return None
+    y0, y1, x0, x1 = wide[int(generator.integers(len(wide)))]
+    square = np.zeros_like(image)
+    y, x = (side - (y1 - y0)) // 2, (side - (x1 - x0)) // 2
+    square[y : y + y1 - y0, x : x + x1 - x0] = image[y0:y1, x0:x1]
+    return square
+
+
+def _area(part: tuple[int, int, int, int]) -> int:
+    return (part[1] - part[0]) * (part[3] - part[2])
+
+
 def _warp(image: Gray, mask: Gray, size: int, s: Strength, g: np.random.Generator) -> tuple[Gray, Gray]:
     side = image.shape[0]
     angle = np.deg2rad(g.uniform(-s.rotate, s.rotate))
