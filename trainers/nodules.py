@@ -305,7 +305,8 @@ def fit(
             TQDMProgressBar(refresh_rate=20),
         ],
     )
-    trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=False if checkpoint else None)
+    # Tensors and plain values: nothing is unpickled, in a run from elsewhere neither.
+    trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=True)
     return task
 
 
