@@ -13,7 +13,7 @@ from trainers.config import ConfigError
 from trainers.data.samples import Summary
 
 BREAST_PARTS = {1: "train", 2: "train", 3: "train", 4: "tune", 5: "test"}
-"""Official folds of BUS-BRA → what the trainer does with them."""
+"""Fold → what the trainer does with it."""
 
 
 def nodules(folder: Path) -> Summary:
@@ -22,29 +22,38 @@ def nodules(folder: Path) -> Summary:
 
 
 def breast(folder: Path) -> Summary:
-    """BUS-BRA, the set that the breast trainer learns from. Raises ConfigError."""
-    from trainers.data import bus_bra
+    """Breast ultrasound in any of the known layouts. Raises ConfigError."""
+    from trainers.data import breast_sets, duplicates
     from trainers.data.ultrasound import DataError
 
-    place = bus_bra.find(folder)
-    if place is None:
-        raise ConfigError(f"{folder}: BUS-BRA is not here (a folder with bus_data.csv and Images)")
     try:
-        cases = bus_bra.cases(place)
+        title, place = breast_sets.own_set(folder)
+        cases = breast_sets.every_case(folder)
+        alike = duplicates.groups(cases) if title != "BUS-BRA" else []  # whose official folds stay as they are
     except DataError as error:
         raise ConfigError(str(error)) from error
     kinds = {True: "malignant", False: "benign", None: "unlabelled"}
     split = Counter(BREAST_PARTS.get(case.fold or 0, "unused") for case in cases)
+    warnings = [] if split["train"] else ["no image to train on"]
+    warnings += [] if split["tune"] else ["no image to calibrate with"]
+    if alike:
+        count = sum(len(g.cases) for g in alike)
+        warnings.append(f"{count} images look like another one; without folds of its own such a group is never split")
+    warnings += [
+        f"they look alike but are labelled differently: {', '.join(c.name for c in g.cases[:4])}"
+        for g in alike
+        if g.conflict
+    ]
     return Summary(
-        layout="bus-bra",
-        title="BUS-BRA",
-        folder=place,
+        layout="bus-bra" if title == "BUS-BRA" else "table",
+        title=title,
+        folder=place if place.is_dir() else place.parent,
         images=len(cases),
         patients=len({case.patient for case in cases}),
         labels=dict(sorted(Counter(kinds[case.malignant] for case in cases).items())),
         empty=sum(case.normal for case in cases),
         split={part: split[part] for part in ("train", "tune", "test", "unused") if split[part]},
-        warnings=() if split["train"] else ("no image to train on",),
+        warnings=tuple(warnings),
     )
 
 

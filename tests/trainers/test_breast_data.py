@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from trainers import inspection
 from trainers.data import breast_sets, breast_tcia, bus_bra, busi, generic_ultrasound
 from trainers.data.augment_ultrasound import LOOKS, Strength, augment, erase, paint_marks, without_lesion
 from trainers.data.ultrasound import DataError, to_gray
@@ -95,13 +96,35 @@ def test_a_faulty_line_of_a_csv_is_named(tmp_path: Path, changes: dict[str, str]
         generic_ultrasound.from_csv(write_generic(tmp_path, **changes))
 
 
+def write_table(folder: Path, images: int) -> None:
+    """A table without folds: different pictures, two of each patient."""
+    generator = np.random.default_rng(0)
+    write_generic(folder)
+    lines = []
+    for k in range(images):
+        cv2.imwrite(str(folder / f"{k}.png"), generator.integers(0, 255, (32, 32), np.uint8))
+        lines.append(f"{k}.png,m.png,benign,patient {k // 2}")
+    (folder / "cases.csv").write_text("image,mask,label,patient\n" + "\n".join(lines), encoding="utf-8")
+
+
 def test_a_table_without_folds_is_split_by_patient(tmp_path: Path) -> None:
-    write_generic(tmp_path)
-    lines = [f"a.png,m.png,benign,patient {k // 2}" for k in range(60)]
-    (tmp_path / "cases.csv").write_text("image,mask,label,patient\n" + "\n".join(lines), encoding="utf-8")
+    write_table(tmp_path, 60)
     folds = [{c.patient for c in breast_sets.own_cases(tmp_path, [f])} for f in range(1, 6)]
     assert sum(map(len, folds)) == len(set.union(*folds)) == 30
     assert all(folds)
+
+
+def test_pictures_of_two_patients_that_look_alike_are_never_split_and_their_labels_are_compared(tmp_path: Path) -> None:
+    write_table(tmp_path, 60)
+    cv2.imwrite(str(tmp_path / "copy.png"), cv2.imread(str(tmp_path / "0.png"))[:, ::-1])
+    with (tmp_path / "cases.csv").open("a", encoding="utf-8") as table:
+        table.writelines(f"\ncopy.png,m.png,malignant,another {k}" for k in range(5))
+    fold = {c.name: c.fold for c in breast_sets.every_case(tmp_path)}
+    assert fold["copy"] == fold["0"] == fold["1"]
+    answer = inspection.inspect("breast", tmp_path)
+    assert (answer["images"], answer["patients"]) == (65, 30)
+    assert answer["labels"] == {"benign": 60, "malignant": 5}
+    assert any("labelled differently: 0, copy" in warning for warning in answer["warnings"])
 
 
 def test_a_table_that_splits_a_patient_is_refused(tmp_path: Path) -> None:
@@ -110,16 +133,6 @@ def test_a_table_that_splits_a_patient_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cases.csv").write_text(rows, encoding="utf-8")
     with pytest.raises(DataError, match="folds 1 and 5"):
         breast_sets.own_cases(tmp_path, [1])
-
-
-def test_folders_pair_images_and_masks_by_name(tmp_path: Path) -> None:
-    for kind in ("original", "GT"):
-        (tmp_path / kind).mkdir()
-        cv2.imwrite(str(tmp_path / kind / "000001.png"), np.full((8, 9), 255, np.uint8))
-    (case,) = generic_ultrasound.from_folders(tmp_path / "original", tmp_path / "GT", {"000001": True})
-    assert case.read()[1].all()
-    with pytest.raises(DataError, match="no label"):
-        generic_ultrasound.from_folders(tmp_path / "original", tmp_path / "GT", {})
 
 
 def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:

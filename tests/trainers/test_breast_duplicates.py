@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -34,11 +32,8 @@ def test_copies_in_another_size_gain_or_direction_are_found_and_nothing_else(cas
     assert found == [{"image0", "smaller"}, {"image1", "mirrored"}]
 
 
-def test_labels_that_disagree_are_reported(cases: list[UltrasoundCase], tmp_path: Path) -> None:
-    found = duplicates.groups(cases)
-    assert [g.conflict for g in found] == [True, False]
-    duplicates.write_report(found, tmp_path / "report.csv")
-    assert (tmp_path / "report.csv").read_text(encoding="utf-8").count("True") >= 2
+def test_labels_that_disagree_are_told(cases: list[UltrasoundCase]) -> None:
+    assert [g.conflict for g in duplicates.groups(cases)] == [True, False]
 
 
 def test_what_looks_alike_counts_as_one_patient_and_is_never_split(cases: list[UltrasoundCase]) -> None:

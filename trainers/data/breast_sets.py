@@ -1,48 +1,75 @@
-"""What a breast model is trained on: BUS-BRA by its official folds, or a table of one's own images split by patient."""
+"""What a breast model is trained on: the first known layout under a folder, split by patient."""
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol, cast
 
-from trainers.data import bus_bra, generic_ultrasound
+from trainers.data import duplicates
 from trainers.data.ultrasound import DataError, UltrasoundCase
 
-TABLE = "cases.csv"
+LAYOUTS: dict[str, str] = {
+    "BUS-BRA": "trainers.data.bus_bra",
+    "table": "trainers.data.generic_ultrasound",
+}
+"""Layouts of breast ultrasound to train on, the most telling first: name → module with the functions of `Layout`."""
+
 FOLDS = 5
 
 
-def own_set(data: Path) -> tuple[str, Path]:
-    """(name, place) of the set under `data`: BUS-BRA's folder, or a `cases.csv` (see `generic_ultrasound.from_csv`).
+class Layout(Protocol):
+    """What a module of `LAYOUTS` has."""
 
-    Raises DataError where there is neither.
-    """
-    folder = bus_bra.find(data)
-    if folder is not None:
-        return "BUS-BRA", folder
-    if (data / TABLE).is_file():
-        return data.resolve().name, data / TABLE
+    def find(self, data: Path) -> Path | None:
+        """The place of such a set at or under a folder; None when there is none."""
+
+    def name(self, place: Path) -> str:
+        """What figures of the set are called."""
+
+    def load(self, place: Path) -> list[UltrasoundCase]:
+        """All cases with their folds (1–5), None where the set has none. Raises DataError."""
+
+
+def _find(data: Path) -> tuple[Layout, Path]:
+    for module in LAYOUTS.values():
+        layout = cast(Layout, importlib.import_module(module))
+        place = layout.find(data)
+        if place is not None:
+            return layout, place
     raise DataError(
-        f"{data}: BUS-BRA is not here (bus_data.csv and Images), and no {TABLE} with image, mask, label, patient"
+        f"{data}: BUS-BRA is not here (bus_data.csv and Images), and no cases.csv with image, mask, label, patient"
     )
 
 
-def own_cases(data: Path, folds: Sequence[int]) -> list[UltrasoundCase]:
-    """Cases of some of the folds 1 to 5. A table without a fold column is split by patient, crc32(patient) % 5 + 1.
+def own_set(data: Path) -> tuple[str, Path]:
+    """(name, place) of the set under `data`. Raises DataError where there is none of the known layouts."""
+    layout, place = _find(data)
+    return layout.name(place), place
 
-    Raises DataError for a set that is not there, not as its layout says, or has patients in several folds.
+
+def every_case(data: Path) -> list[UltrasoundCase]:
+    """All cases of the set under `data`, each with its fold, 1 to 5.
+
+    A set without folds is split by patient, crc32(patient) % 5 + 1, and images that look alike count as one patient's:
+    the same lesion must not be on both sides. Raises DataError for a set that is not there, not as its layout says, or
+    has patients in several folds.
     """
-    _, place = own_set(data)
-    if place.is_dir():
-        return bus_bra.cases(place, folds)
-    cases = [
-        c if c.fold is not None else replace(c, fold=zlib.crc32(c.patient.encode()) % FOLDS + 1)
-        for c in generic_ultrasound.from_csv(place)
-    ]
+    layout, place = _find(data)
+    cases = layout.load(place)
+    if any(c.fold is None for c in cases):
+        cases = duplicates.join_patients(cases)
+    cases = [c if c.fold is not None else replace(c, fold=zlib.crc32(c.patient.encode()) % FOLDS + 1) for c in cases]
     seen: dict[str, int | None] = {}
     for case in cases:
         if seen.setdefault(case.patient, case.fold) != case.fold:
             raise DataError(f"{place.name}: images of one patient are in folds {seen[case.patient]} and {case.fold}")
-    return [c for c in cases if c.fold in folds]
+    return cases
+
+
+def own_cases(data: Path, folds: Sequence[int]) -> list[UltrasoundCase]:
+    """The cases of some of the folds. Raises DataError as `every_case` does."""
+    return [c for c in every_case(data) if c.fold in folds]

@@ -25,6 +25,16 @@ def find(data: Path) -> Path | None:
     return None
 
 
+def name(place: Path) -> str:
+    """See `breast_sets.Layout`."""
+    return "BUS-BRA"
+
+
+def load(place: Path) -> list[UltrasoundCase]:
+    """See `breast_sets.Layout`: with the official folds, which must be there."""
+    return cases(place, range(1, 6))
+
+
 def cases(folder: Path, folds: Sequence[int] | None = None) -> list[UltrasoundCase]:
     """All cases by name, or those of the given official folds (1–5). Raises DataError for another layout.
 

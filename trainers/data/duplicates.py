@@ -7,10 +7,8 @@ Images whose hashes differ in few bits form groups, transitively. A group found 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -51,7 +49,7 @@ def groups(cases: Sequence[UltrasoundCase], near: int = NEAR) -> list[Group]:
     """Groups of two or more cases whose pictures, or whose mirrored pictures, look alike; in order of their names."""
     if not cases:
         return []
-    pictures = [case.read()[0] for case in cases]
+    pictures = [case.gray() for case in cases]
     plain = np.array([perceptual_hash(p) for p in pictures])
     mirrored = np.array([perceptual_hash(np.ascontiguousarray(p[:, ::-1])) for p in pictures])
     distance = np.minimum(_distances(plain, plain), _distances(plain, mirrored))
@@ -76,16 +74,6 @@ def join_patients(cases: Sequence[UltrasoundCase], near: int = NEAR) -> list[Ult
         for case in group.cases[1:]:
             parent[root(case.patient)] = first
     return [replace(c, patient=root(c.patient)) for c in cases]
-
-
-def write_report(found: Sequence[Group], path: Path) -> None:
-    """One CSV row per image of a group: group, image, label, patient, whether labels disagree."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["group", "image", "malignant", "patient", "conflict"])
-        for number, group in enumerate(found, start=1):
-            for case in group.cases:
-                writer.writerow([number, case.name, case.malignant, case.patient, group.conflict])
 
 
 def _distances(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> NDArray[np.int64]:

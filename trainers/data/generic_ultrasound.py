@@ -1,4 +1,4 @@
-"""Anybody's own images: a CSV with `image, mask, label, patient`, and folders as UDIAT, BUSIS and HMSS have them."""
+"""Anybody's own images: `cases.csv` with the columns image, mask, label, patient."""
 
 from __future__ import annotations
 
@@ -7,8 +7,23 @@ from pathlib import Path
 
 from trainers.data.ultrasound import DataError, UltrasoundCase
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+TABLE = "cases.csv"
 LABELS = {"benign": False, "malignant": True, "normal": False, "0": False, "1": True, "b": False, "m": True}
+
+
+def find(data: Path) -> Path | None:
+    """See `breast_sets.Layout`."""
+    return data / TABLE if (data / TABLE).is_file() else None
+
+
+def name(place: Path) -> str:
+    """See `breast_sets.Layout`."""
+    return place.resolve().parent.name
+
+
+def load(place: Path) -> list[UltrasoundCase]:
+    """See `breast_sets.Layout`."""
+    return from_csv(place)
 
 
 def from_csv(path: Path) -> list[UltrasoundCase]:
@@ -48,22 +63,4 @@ def from_csv(path: Path) -> list[UltrasoundCase]:
         raise
     except (OSError, KeyError, ValueError, AttributeError, csv.Error) as error:
         raise DataError(f"{path.name}: not a table of image, mask, label, patient ({error})") from error
-    return found
-
-
-def from_folders(
-    images: Path, masks: Path, labels: dict[str, bool], patients: dict[str, str] | None = None
-) -> list[UltrasoundCase]:
-    """Cases of a folder of images and one of masks of the same names, as UDIAT, BUSIS and HMSS are laid out.
-
-    labels: name without ending → malignant; patients: name → patient (each image its own without it).
-    Raises DataError for an image without mask or label.
-    """
-    by_name = {p.stem: p for p in masks.iterdir() if p.suffix.lower() in ENDINGS}
-    found = []
-    for image in sorted(p for p in images.iterdir() if p.suffix.lower() in ENDINGS):
-        if image.stem not in by_name or image.stem not in labels:
-            raise DataError(f"{image.name}: no {'mask' if image.stem not in by_name else 'label'} of that name")
-        patient = (patients or {}).get(image.stem, image.stem)
-        found.append(UltrasoundCase(image.stem, image, (by_name[image.stem],), labels[image.stem], patient))
     return found

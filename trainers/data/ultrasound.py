@@ -39,9 +39,13 @@ class UltrasoundCase:
         """Whether the image shows no lesion."""
         return not self.masks
 
+    def gray(self) -> NDArray[np.uint8]:
+        """(rows, columns) uint8. Raises DataError."""
+        return to_gray(_load(self.image))
+
     def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Gray image and mask (0 or 1), both (rows, columns) uint8 of the image's size. Raises DataError."""
-        gray = to_gray(_load(self.image))
+        gray = self.gray()
         mask = np.zeros(gray.shape, np.uint8)
         for path in self.masks:
             part = to_gray(_load(path))
