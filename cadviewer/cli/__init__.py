@@ -137,7 +137,10 @@ def _parse_window(argv: list[str]) -> WindowArgs:
         help="open, wait for the results (if a PATH is given), save a picture of the window and quit; needs no display",
     )
     parser.add_argument(
-        "--size", type=words.size, metavar="WxH", help="size of the window in pixels, such as 1600x1000"
+        "--size",
+        type=words.size,
+        metavar="WxH",
+        help="size of the window in pixels, such as 1600x1000 (default of a picture: 1366x768)",
     )
     parser.add_argument("--demo", action="store_true", help="open the built-in demo study")
     parser.add_argument("--version", action="version", version=f"cadviewer {cadviewer.__version__}")

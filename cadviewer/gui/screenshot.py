@@ -11,6 +11,7 @@ from cadviewer.gui.case import Status
 from cadviewer.gui.main_window import MainWindow
 from cadviewer.gui.opener import Report
 
+SIZE = QSize(1366, 768)
 PATIENCE_S = 900
 """Seconds after which a window that is not ready is taken as it is, and said to be."""
 
@@ -21,16 +22,15 @@ class Screenshot(QObject):
     def __init__(
         self, window: MainWindow, out: Path, size: QSize | None, opening: bool, done: Callable[[int, str], None]
     ) -> None:
-        """opening: whether paths were given, so that their loading and analysis is waited for."""
+        """opening: whether paths were given: their loading and analysis is waited for. size: None for `SIZE`."""
         super().__init__(window)
         self._window, self._out, self._done, self._opening = window, out, done, opening
         self._report: Report | None = None
         self._calm = 0
         self._clock = QElapsedTimer()
         self._clock.start()
-        if size is not None:
-            window.setMinimumSize(1, 1)
-            window.resize(size)
+        window.setMinimumSize(1, 1)
+        window.resize(size or SIZE)  # the screen of the offscreen platform is smaller, and does not matter
         window.opener.reported.connect(self._reported)
         self._timer = QTimer(self, interval=30)
         self._timer.timeout.connect(self._look)
