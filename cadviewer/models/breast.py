@@ -3,9 +3,9 @@
 Each frame is cut to its B-mode region where the file names one, zero-padded to a square, resized, normalised and shown
 to the network in the card's *views* (flipped, zoomed). Mask probabilities and class logits are averaged over the views.
 
-*Probability.* The averaged logit is calibrated, p = σ(logit / temperature + bias), with both fitted on patients that
-were X well the tuning patients determine the calibration (their covariance over bootstrapped patients). It says how
-far the number itself may be off; it is not the chance of malignancy being right.
+*Probability.* The averaged logit is calibrated, p = σ(logit / temperature + bias), both fitted on the tuning patients.
+Its interval joins the spread over the views with how well those patients determine the calibration (the covariance of
+both over bootstrapped patients). It says how far the number itself may be off; it is not the chance of being right.
 
 *Call.* Class-conditional split conformal prediction: a class is possible when 1 − p(class) is not above the quantile
 kept for that class. One possible class is the call; two or none are `uncertain`. Of lesions of either class at most
@@ -94,7 +94,7 @@ def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progr
         raise scope.OutOfScope(findings[0].reason)
     warnings = _warnings(series, findings, region)
     if unlike:
-        which = "the image" if total == 1 else f"{unlike} of {total} frames"
+        which = "the image is" if total == 1 else f"{unlike} of {total} frames are"
         warnings += (f"{which} unlike the breast ultrasound that the model knows: the score may mean nothing",)
     return BreastAnalysis(tuple(findings), warnings)
 
