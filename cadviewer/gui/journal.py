@@ -29,14 +29,14 @@ class Journal(QObject):
     kept = Signal(str, object)
     failed = Signal(str, str)
     told = Signal(str, str)
+    _done = Signal()  # after the others, so that whoever waits finds everything shown
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._thread = ThreadPoolExecutor(1, "journal")
         self.pending = 0
         """Records that have not been answered yet."""
-        self.kept.connect(self._answered)
-        self.failed.connect(self._answered)
+        self._done.connect(self._answered)
         self._sessions: dict[str, Session] = {}  # of the thread alone
         self._pairs: dict[str, str] = {}  # id of a moved length's new record -> of the deletion of its old one
 
@@ -80,7 +80,7 @@ class Journal(QObject):
 
         self._do(series, once)
 
-    def _answered(self, case_id: str) -> None:
+    def _answered(self) -> None:
         self.pending -= 1
 
     def _do(self, series: Series, step: Callable[[Session], object]) -> None:
@@ -100,6 +100,8 @@ class Journal(QObject):
         except (JournalError, OSError) as error:
             log.warning("the journal could not be written: %s", type(error).__name__)
             self.failed.emit(case_id, f"This could not be saved and does not count: {_why(error)}")
+        finally:
+            self._done.emit()
 
 
 def _why(error: Exception) -> str:
