@@ -52,7 +52,7 @@ def scan(
 
     DICOM files are grouped into series per input given, and come after its other files. A folder of PNGs is as many
     series as it has files. An input that does not exist, or a folder without an image, gives a `Rejected` of its own.
-    An input that lies inside another one is found there.
+    An input that lies inside another one is found there. A DICOMDIR stands for the folder that it describes.
 
     on_file: called with (files looked at, files found) after each file; what it raises ends the scan.
     ignore: files for which it is true count as not there (a batch must not read its own results).
@@ -128,9 +128,15 @@ def read(
 def _outermost(inputs: Sequence[Path]) -> list[Path]:
     """The inputs without repetitions and without those that lie inside another: what belongs together stays so."""
     kept: dict[str, Path] = {}
-    for given in inputs:
+    for given in (_medium(Path(given)) for given in inputs):
         kept.setdefault(os.path.realpath(given), given)
     return [path for real, path in kept.items() if not any(str(parent) in kept for parent in Path(real).parents)]
+
+
+def _medium(given: Path) -> Path:
+    """The folder of a DICOMDIR (DICOM PS3.10 8.6: it lies at the root of its medium), else what was given."""
+    head = _head(given) if given.name.upper() == "DICOMDIR" else b""
+    return given.parent if isinstance(head, bytes) and _is_dicom(head) else given
 
 
 def _walk(given: Path, seen: set[str]) -> Iterator[Path | Rejected]:

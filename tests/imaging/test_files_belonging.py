@@ -49,3 +49,11 @@ def test_an_input_inside_another_is_found_there_with_what_belongs_to_it(tmp_path
         (series,) = files.scan(given)
         assert isinstance(series, Series)
         assert series.data_files == (tmp_path / "in" / "a.raw",)
+
+
+def test_a_dicomdir_stands_for_the_images_of_its_folder(tmp_path: Path) -> None:
+    write_mhd(tmp_path / "a.mhd")
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM" + bytes(200))
+    found = list(files.scan([tmp_path / "DICOMDIR"]))
+    assert [f.source for f in found if isinstance(f, Series)] == [tmp_path / "a.mhd"]
+    assert [f.source for f in found if isinstance(f, Rejected)] == [tmp_path / "DICOMDIR"]
