@@ -52,10 +52,11 @@ if [ "$(uname -s)" = Linux ]; then
             say "some libraries for the window seem to be missing; with your package manager install what Debian calls: $packages"
         else
             line="apt-get update && apt-get install -y --no-install-recommends $packages"
-            say "installing $packages"
             if [ "$(id -u)" = 0 ]; then
+                say "installing $packages"
                 sh -c "$line" >/dev/null || { say "could not install; run: $line"; exit 1; }
             elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+                say "installing $packages"
                 sudo sh -c "$line" >/dev/null || { say "could not install; run: sudo sh -c '$line'"; exit 1; }
             else
                 say "some system packages are missing and cannot be installed without root. Run this once, then the same command again:"
