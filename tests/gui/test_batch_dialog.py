@@ -120,6 +120,20 @@ def _scope(dialog: BatchDialog) -> int:
     return sum(r.source.name == "frame.dcm" and r.state.startswith("done") for r in dialog.cases.rows)
 
 
+def test_an_error_that_nobody_foresaw_ends_the_run_and_is_told_without_its_words(
+    window: MainWindow, qtbot: QtBot, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("Doe^Jane")
+
+    monkeypatch.setattr("cadviewer.batch.run", fail)
+    dialog = open_dialog(window, folder, tmp_path / "out")
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=10000)
+    assert "unexpected RuntimeError" in dialog.status.text()
+    assert "Doe" not in dialog.status.text()
+
+
 def test_results_of_an_earlier_run_are_left_alone_when_asked_to(
     window: MainWindow, qtbot: QtBot, folder: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QThread, Signal
 from cadviewer import batch
 from cadviewer.batch import BatchError, BatchEvent, Options, ResultsError, Runs, Summary
 from cadviewer.inference.protocol import Event
+from cadviewer.inference.serve import describe
 from cadviewer.models.catalogue import CardError
 
 MakeEngine = Callable[[Callable[[Event], None]], Runs]
@@ -49,7 +50,9 @@ class BatchThread(QThread):
                 self._cancelled.is_set,
                 make_engine=self._make_engine,
             )
-        except (ResultsError, CardError, BatchError, OSError) as error:
+        except (ResultsError, CardError, BatchError) as error:
             self.failed.emit(str(error))
+        except Exception as error:  # noqa: BLE001 - without an end the dialog would show a run for ever
+            self.failed.emit(describe(error))
         else:
             self.ended.emit(summary)
