@@ -214,12 +214,6 @@ class Studies(QListView):
         self.setAccessibleName("Studies and series")
         self.clicked.connect(self._clicked)
 
-    def show_cases(self, current: Case | None) -> None:
-        """Series were added or another one is open."""
-        if self.rows.rowCount() == 0 or self.rows.row_of(current) < 0:
-            self.rows.refresh()
-        self.select(current)
-
     def refresh(self, current: Case | None) -> None:
         self.rows.refresh()
         self.select(current)

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,14 +149,6 @@ class Journal:
         except OSError as error:
             raise JournalError(f"the damaged journal {self.path.name} could not be kept aside: {error}") from error
         return content, kept
-
-    def rewrite(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Replace everything, atomically. Raises JournalError."""
-        try:
-            with atomic.locked(self._lock):
-                atomic.write_bytes(self.path, b"".join(encode(r) for r in records))
-        except OSError as error:
-            raise JournalError(f"{self.path.name} could not be written: {error.strerror or error}") from error
 
 
 def _checksum(data: bytes) -> bytes:

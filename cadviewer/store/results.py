@@ -19,7 +19,7 @@ from typing import Any
 
 from cadviewer import atomic
 from cadviewer.imaging.series import Volume
-from cadviewer.store.export import Format, load, pictures, tables
+from cadviewer.store.export import FORMATS, Format, load, pictures, tables
 from cadviewer.store.journal import Journal, JournalError, Record
 from cadviewer.store.report import CaseReport, CaseState
 
@@ -27,7 +27,6 @@ STATE = ".cadviewer"
 """Folder of the run's own state inside the results folder."""
 
 _OWN = re.compile(r"[0-9a-f]{16}(-\d{4,})?\.\w{1,8}")
-_FOLDERS = ("json", "masks", "pictures")
 
 
 class ResultsError(Exception):
@@ -144,7 +143,7 @@ def _open(
     state = folder / STATE
     state.mkdir(parents=True, exist_ok=True)
     stack.enter_context(atomic.locked(state / "lock", wait=0))
-    for place in (folder, state, *(folder / name for name in _FOLDERS)):
+    for place in (folder, state, *(folder / name for name in _folders())):
         atomic.remove_temporaries(place)
     if existing is Existing.OVERWRITE:
         clear(folder)
@@ -171,7 +170,7 @@ def is_own(path: Path, folder: Path) -> bool:
         return True
     if len(parts) == 1:
         return (parts[0] in tables.FORMAT.tables and tables.is_ours(path)) or parts[0].endswith(atomic.TEMPORARY)
-    return len(parts) == 2 and parts[0] in _FOLDERS and _OWN.fullmatch(parts[1]) is not None
+    return len(parts) == 2 and parts[0] in _folders() and _OWN.fullmatch(parts[1]) is not None
 
 
 def clear(folder: Path) -> None:
@@ -182,7 +181,7 @@ def clear(folder: Path) -> None:
     # The journal last: until then the folder is known as one of ours.
     for path in [*_case_files(folder), *(folder / name for name in tables.FORMAT.tables)]:
         path.unlink(missing_ok=True)
-    for name in _FOLDERS:
+    for name in _folders():
         with contextlib.suppress(OSError):  # not empty: it holds somebody else's files
             (folder / name).rmdir()
     (folder / STATE / "journal.jsonl").unlink(missing_ok=True)
@@ -200,8 +199,13 @@ def fingerprint(files: Sequence[Path]) -> str:
     return digest.hexdigest()[:16] if files else ""
 
 
+def _folders() -> set[str]:
+    """Where files per case can lie: the masks, and the folder of each format."""
+    return {"masks"} | {own for name in FORMATS if (own := load(name).folder)}
+
+
 def _case_files(folder: Path) -> Iterator[Path]:
-    for name in _FOLDERS:
+    for name in _folders():
         place = folder / name
         if place.is_dir():
             yield from (p for p in sorted(place.iterdir()) if _OWN.fullmatch(p.name))

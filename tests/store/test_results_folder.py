@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import types
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,11 @@ import numpy as np
 import pytest
 from store_cases import breast_case, ct, nodule_case, refused_case, volume
 
-from cadviewer.store import results
+from cadviewer.imaging.series import Volume
+from cadviewer.store import export, results
+from cadviewer.store.export import Format
 from cadviewer.store.export.case_json import ExportError
-from cadviewer.store.report import CaseState
+from cadviewer.store.report import CaseReport, CaseState
 from cadviewer.store.results import Existing, ResultsError
 
 OPTIONS: Mapping[str, Any] = {"--threshold": None, "inputs": "ab", "model": "ssd 1"}
@@ -138,6 +142,25 @@ def test_overwriting_removes_what_the_program_wrote_and_nothing_else(tmp_path: P
         "masks/a.png",
     ]
     assert (tmp_path / "nodules.csv").read_bytes().count(b"\n") == 1
+
+
+def test_overwriting_removes_the_files_of_every_format_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(report: CaseReport, volume: Volume | None, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / f"{report.case}.txt").write_text("counted")
+
+    toy = types.ModuleType("toy_format")
+    toy.FORMAT = Format("a toy", folder="counts", write_case=write)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "toy_format", toy)
+    monkeypatch.setitem(export.FORMATS, "toy", "toy_format")  # type: ignore[arg-type]
+    fill(tmp_path, formats=("csv", "toy"))
+    (own,) = (tmp_path / "counts").glob(f"{nodule_case().case}*")
+    assert results.is_own(own, tmp_path)
+    with results.opened(tmp_path, OPTIONS, ("csv",), Existing.OVERWRITE):
+        pass
+    assert not (tmp_path / "counts").exists()
 
 
 def test_a_table_that_somebody_else_made_is_never_overwritten(tmp_path: Path) -> None:
