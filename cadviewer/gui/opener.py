@@ -11,10 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
 from cadviewer.gui.loader import Loader, Reading
-from cadviewer.imaging.series import Rejected, Series, State, Volume
-
-UNTOLD = ("", "OT", "SC", "XC")
-"""Modalities that leave open what an image shows: the reader is asked. Others that no model knows are out of scope."""
+from cadviewer.imaging.series import UNTOLD, Rejected, Series, State, Volume
 
 
 @dataclass
@@ -209,5 +206,5 @@ def learn(case: Case, reading: Reading, volume: Volume) -> None:
     case.series = volume.series
     if case.task is None:
         case.task, case.question = reading.task, reading.question
-        if case.question and volume.series.modality not in UNTOLD:
+        if case.question and volume.series.modality not in UNTOLD:  # there is nothing to ask the reader
             case.refuse(case.question)

@@ -95,6 +95,10 @@ class Shape(StrEnum):
     IMAGE = "image"  # a single image
 
 
+UNTOLD = ("", "OT", "SC", "XC")
+"""Modalities that leave open what an image shows, as a file without any does."""
+
+
 class State(StrEnum):
     """What a file that is no image to this program is; the words of `cases.csv`."""
 

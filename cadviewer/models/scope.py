@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cadviewer.findings import Task
-from cadviewer.imaging.series import Series, Shape
+from cadviewer.imaging.series import UNTOLD, Series, Shape
 
 SMALLEST = 48
 """Shorter side in pixels below which no ultrasound image is read."""
@@ -114,6 +114,8 @@ def task_for(series: Series, pixels: NDArray[Any] | None) -> Task:
             return Task.NODULES
         if looks_like_bmode(pixels):
             return Task.BREAST
+    if series.modality not in UNTOLD:
+        raise OutOfScope(f"modality {series.modality}; the models read CT and breast ultrasound")
     raise OutOfScope("neither a CT nor an ultrasound image, as far as it shows; choose the task yourself")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from cadviewer.findings import Task
 from cadviewer.imaging import files, phantom, windowing
-from cadviewer.imaging.series import Series
+from cadviewer.imaging.geometry import Geometry
+from cadviewer.imaging.series import Series, Shape, SliceInfo
 from cadviewer.models import scope, slices
 from cadviewer.models.scope import OutOfScope
 
@@ -123,3 +125,14 @@ def test_an_ultrasound_picture_given_for_nodules_says_what_it_is(tmp_path: Path)
     assert isinstance(series, Series)
     with pytest.raises(OutOfScope, match="looks like ultrasound"):
         slices.prepare(files.read(series), {}, spacing_mm=None, window=(-1000, 400))
+
+
+def test_a_modality_that_no_model_knows_is_named_and_nobody_is_told_to_choose_a_task() -> None:
+    image = np.full((200, 200), 100, np.uint8)
+    slices = (SliceInfo(Path("x"), 0),)
+    geometry = Geometry((1, 200, 200))
+    mr = Series(Path("x"), "dicom", slices, geometry, Shape.IMAGE, np.dtype(np.uint8), modality="MR")
+    with pytest.raises(scope.OutOfScope, match="modality MR"):
+        scope.task_for(mr, image)
+    with pytest.raises(scope.OutOfScope, match="choose the task"):
+        scope.task_for(replace(mr, modality="OT"), image)
