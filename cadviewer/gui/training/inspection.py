@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, Signal
+from shiboken6 import isValid
 
 from cadviewer import paths
 
@@ -35,12 +36,12 @@ class Inspection(QObject):
 
     def cancel(self) -> None:
         """Forget a question that is under way."""
-        if self._process is not None:
-            self._process.finished.disconnect()
-            self._process.kill()
-            self._process.waitForFinished(1000)
-            self._process.deleteLater()
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None and isValid(process):  # a dialog that is destroyed may hide after its children are gone
+            process.finished.disconnect()
+            process.kill()
+            process.waitForFinished(1000)
+            process.deleteLater()
 
     def _answer(self, process: QProcess, code: int) -> None:
         self._process = None
