@@ -88,8 +88,8 @@ def load_images(
     return Images(cases, settings.image_size, channels, strength, settings.seed, normals=settings.normals)
 
 
-def train(settings: Settings, data: Path, out: Path, *, resume: bool) -> Training:
-    """Train into `out` (last.ckpt, log.jsonl, settings.json); what holds the averaged network."""
+def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Training:
+    """Train into `out` (last.ckpt, log.jsonl, settings.json), from the checkpoint `last` on; what holds the average."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
     lightning.seed_everything(settings.seed, verbose=False)
@@ -120,12 +120,11 @@ def train(settings: Settings, data: Path, out: Path, *, resume: bool) -> Trainin
         gradient_clip_val=1.0 if settings.loss == "tuned" else None,
     )
     module = Training(settings, network)
-    last = out / "last.ckpt"
     trainer.fit(
         module,
         DataLoader(images, settings.batch, shuffle=True, drop_last=len(images) > settings.batch),
         DataLoader(tune, 32),
-        ckpt_path=str(last) if resume and last.is_file() else None,
+        ckpt_path=str(last) if last is not None else None,
         weights_only=True,  # tensors and plain values: nothing is unpickled, in a run from elsewhere neither
     )
     return module
@@ -187,8 +186,9 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
     """Entry point of `cadviewer-train breast`."""
     settings = configuration.merge(Settings, PRESETS, file=file, assignments=assignments)
     out.mkdir(parents=True, exist_ok=True)
+    last = configuration.checkpoint(out, resume=resume)
     configuration.save(settings, out / "settings.json")
     with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
-        module = train(settings, data, out, resume=resume)
+        module = train(settings, data, out, last)
         card = ship(settings, module.network, data, out, module.seconds)
         result["card"] = str(card.folder / f"{card.name}.json")

@@ -51,6 +51,19 @@ def save(settings: Any, path: Path) -> None:
     path.write_text(json.dumps(dataclasses.asdict(settings), indent=2, default=str) + "\n", encoding="utf-8")
 
 
+def checkpoint(out: Path, *, resume: bool) -> Path | None:
+    """What a run in `out` goes on from, None for a new one: nothing is written over by mistake.
+
+    Raises ConfigError when there is nothing to resume, or a run already where a new one should begin.
+    """
+    last = out / "last.ckpt"
+    if resume and not last.is_file():
+        raise ConfigError(f"{out}: holds no last.ckpt to go on from")
+    if not resume and last.exists():
+        raise ConfigError(f"{out}: holds a run already; use --resume or another --out")
+    return last if resume else None
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))

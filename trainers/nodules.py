@@ -235,11 +235,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
     """Train, resume, export into `out`. Raises ConfigError for settings and data that cannot be used."""
     settings = config.merge(Settings, PRESETS, file=file, assignments=assignments)
     out.mkdir(parents=True, exist_ok=True)
-    last = out / "last.ckpt"
-    if resume and not last.is_file():
-        raise config.ConfigError(f"{out}: holds no last.ckpt to go on from")
-    if not resume and last.exists():
-        raise config.ConfigError(f"{out}: holds a run already; use --resume or another --out")
+    last = config.checkpoint(out, resume=resume)
     config.save(settings, out / "settings.json")
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -248,7 +244,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
     train = read_slices(data, samples.TRAIN)[: settings.limit or None]
     tune = read_slices(data, samples.TUNE)[: settings.limit or None]
     with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
-        task = fit(settings, train, tune, out, last if resume else None)
+        task = fit(settings, train, tune, out, last)
         card = choose(export_run(task, settings, out, train), train, tune)
         result["card"] = str(card.folder / f"{card.name}.json")
 

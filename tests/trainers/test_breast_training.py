@@ -33,6 +33,8 @@ def test_a_run_trains_resumes_exports_and_is_measured(drawn: Path, tmp_path: Pat
     out = tmp_path / "run"
     breast.run(None, drawn, out, [*TINY, "epochs=1"], False)
     assert lines(out, "tune")[-1]["step"] == 2
+    with pytest.raises(ConfigError, match="holds a run already"):
+        breast.run(None, drawn, out, [*TINY, "epochs=1"], False)
     breast.run(None, drawn, out, [*TINY, "epochs=2"], True)
     assert [line["step"] for line in lines(out, "tune")] == [2, 4]  # the second part went on where the first ended
     card = catalogue.load(out / "breast-hybrid-mt-estan-compact.json")
