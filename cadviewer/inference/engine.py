@@ -38,6 +38,7 @@ from cadviewer.inference.protocol import (
     Priority,
     Started,
 )
+from cadviewer.inference.serve import log_where
 
 CLOSE_SECONDS = 5.0
 CANCEL_SECONDS = 30.0
@@ -211,8 +212,8 @@ class Engine:
                 self._wait()
             except _CannotBegin as error:
                 self._give_up(str(error))
-            except Exception as error:
-                log.exception("the engine's thread")
+            except Exception as error:  # noqa: BLE001 - every job must get its last event
+                log_where(error)
                 self._give_up(f"the inference engine failed ({type(error).__name__})")
         self._end()
 
@@ -380,8 +381,8 @@ class Engine:
     def _emit(self, event: Event) -> None:
         try:
             self._on_event(event)
-        except Exception:  # a fault of a listener must not end the engine
-            log.exception("a listener failed on %s", type(event).__name__)
+        except Exception as error:  # noqa: BLE001 - a fault of a listener must not end the engine
+            log_where(error)
 
     def _end(self) -> None:
         """After `close`: nothing of the process stays, and no job stays without a last event."""

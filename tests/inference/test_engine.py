@@ -484,19 +484,24 @@ def test_start_brings_the_worker_up_without_a_job_and_warm_reaches_it(fresh: Des
     assert "some-model" in seen
 
 
-def test_a_listener_that_fails_does_not_end_the_engine() -> None:
+def test_a_listener_that_fails_does_not_end_the_engine_and_its_message_is_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     seen = threading.Event()
 
     def listen(event: Event) -> None:
         if isinstance(event, Finished):
             seen.set()
-        raise RuntimeError("a fault in the window")
+        raise RuntimeError("Doe^Jane")
 
     desk = Desk()
     desk.engine._on_event = listen
     desk.submit()
     assert seen.wait(30)
     desk.close()
+    assert "RuntimeError" in caplog.text
+    assert "in listen" in caplog.text
+    assert "Doe" not in caplog.text
 
 
 @pytest.mark.parametrize("how", [{}, {"wedge": 1}, SLOW])
