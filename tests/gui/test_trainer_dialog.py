@@ -54,7 +54,8 @@ def test_a_model_is_trained_stopped_resumed_and_used_without_a_restart(desk: Des
     bot.waitUntil(lambda: run.state.state == "done", timeout=150000)
     assert run.state.tune[-1]["step"] == 120 > reached  # 2 steps an epoch: it went on and did not begin again
     bot.waitUntil(dialog.use.isEnabled, timeout=5000)
-    press(bot, dialog.use)
+    with bot.waitSignal(dialog.weights_installed, timeout=10000):
+        press(bot, dialog.use)
     assert catalogue.card("toy-estan").folder == paths.user_data() / "weights"
     desk.window.commands.fill_models()
     assert any("toy-estan" in a.text() for a in desk.window.model_menu.actions())

@@ -6,6 +6,8 @@ figures, may close the dialog (training goes on), stops and resumes, and presses
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,8 @@ class TrainerDialog(QDialog):
 
     weights_installed = Signal(str)
     """Name of a model that the viewer can use from now on."""
+    _copied = Signal(str, str)
+    """Name of the model, or why its weights cannot be used."""
 
     def __init__(self, parent: QWidget | None = None, *, runs: Path | None = None) -> None:
         super().__init__(parent)
@@ -63,6 +67,7 @@ class TrainerDialog(QDialog):
         self._inspection.refused.connect(self._refused)
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self._poll)
+        self._copied.connect(self._used)
         self._list_runs()
 
     # --- layout -------------------------------------------------------------------------------------------------------
@@ -220,15 +225,28 @@ class TrainerDialog(QDialog):
             self.status.setText("Stopping…")
 
     def _use(self) -> None:
+        """Hand the weights to the viewer; hashing and copying them takes longer than a frame."""
         if self.run is None:
             return
+        self.use.setEnabled(False)
+        self.status.setText("Copying the weights…")
+        threading.Thread(target=self._install, args=(self.run,), name="install weights").start()
+
+    def _install(self, run: Run) -> None:
+        """On a thread of its own."""
+        name, problem = "", ""
         try:
-            name = self.run.install()
+            name = run.install()
         except (CardError, OSError) as error:
-            self.status.setText(f"These weights cannot be used: {error}")
+            problem = str(error)
+        with contextlib.suppress(RuntimeError):  # the dialog is gone meanwhile; the weights are there all the same
+            self._copied.emit(name, problem)
+
+    def _used(self, name: str, problem: str) -> None:
+        if problem:
+            self.status.setText(f"These weights cannot be used: {problem}")
             return
         self.status.setText(f"The viewer now has the model “{name}”.")
-        self.use.setEnabled(False)
         self.weights_installed.emit(name)
 
     def _poll(self) -> None:
