@@ -217,7 +217,7 @@ class Validation(lightning.Callback):
         if epoch % self.settings.check_every and epoch != self.settings.epochs:
             return
         forward = TorchForward(pl_module.smooth, pl_module.device)
-        decoding = Decoding.of(network_config(self.settings), {"flips": "none"})
+        decoding = Decoding.of(network_config(self.settings), {"views": {"volume": "one"}})
         figures = {k: round(v, 4) for k, v in summary(score_slices(self.slices, forward, decoding)).items()}
         run_log.write(
             self.out,
@@ -324,7 +324,7 @@ def mine(
 ) -> list[list[tuple[float, float]]]:
     """For each slice the (x, y) of the best marks that lie on no nodule: where a network can still learn the most."""
     forward = TorchForward(task.smooth, task.device)
-    scored = score_slices(slices, forward, Decoding.of(network_config(task.settings), {"flips": "none"}))
+    scored = score_slices(slices, forward, Decoding.of(network_config(task.settings), {"views": {"volume": "one"}}))
     found = []
     for one in scored:
         known = np.concatenate([one.nodules, one.ignored])
@@ -347,7 +347,7 @@ def export_run(task: NoduleTask, settings: Settings, out: Path, train: Sequence[
         threshold=0.5,
         weights_sha256="",
         paper="SSD: Liu et al. 2016, arXiv 1512.02325; lung nodules: Abdullah et al.",
-        calibration={"flips": "four", "nms": 0.2, "floor": 0.01, "keep": 50},
+        calibration={"views": {"volume": "four", "single": "twelve"}, "nms": 0.3, "floor": 0.01, "keep": 50},
         training={
             "data": "LUNA16 slices (ct/luna16-slices), folds 3–9 by patient; fold 2 for choices",
             "slices": len(train),
@@ -369,7 +369,7 @@ def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[Label
     The threshold is the lowest one with at most one false alarm in four tune slices, by the exported weights.
     """
     forward = TorchForward(build_card(card))
-    scored = score_slices(tune, forward, Decoding.of(card.config, card.calibration))
+    scored = score_slices(tune, forward, Decoding.of(card.config, card.calibration, single=True))
     threshold = card.threshold
     if scored:
         curve = froc.froc(froc.match_slices(scored, rule="centre"))

@@ -2,7 +2,7 @@
 
 Prepared slices are float32 in 0…1 (a model card's window), at the card's pixel size, 0 outside the lungs.
 `ModelCard.config["boxes"]` gives the default boxes; `ModelCard.calibration` what was chosen on the tune fold:
-{"flips": "none" | "four", "nms": overlap, "floor": least score that is kept, "keep": most boxes per slice}.
+{"views": {"volume", "single": of `VIEWS`}, "nms": overlap, "floor": least score kept, "keep": most boxes per slice}.
 """
 
 from __future__ import annotations
@@ -25,26 +25,75 @@ CANDIDATES = 300
 
 
 @dataclass(frozen=True)
+class View:
+    """One way to look at a slice: turned upside down, left to right, rows and columns changed, enlarged."""
+
+    down: bool = False
+    across: bool = False
+    transposed: bool = False
+    scale: float = 1.0
+
+    def show(self, image: Image) -> Image:
+        """The slice as this view shows it; what is 0 stays 0."""
+        seen = image
+        if self.scale != 1:
+            size = (round(image.shape[1] * self.scale), round(image.shape[0] * self.scale))
+            large = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+            kept = cv2.resize((image > 0).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+            seen = np.asarray(np.where(kept, np.clip(large, 0, 1), 0), np.float32)
+        seen = seen.T if self.transposed else seen
+        return np.ascontiguousarray(seen[:: -1 if self.down else 1, :: -1 if self.across else 1])
+
+    def back(self, boxes: Boxes, size: tuple[int, int]) -> Boxes:
+        """Boxes of the view as boxes of the slice of (rows, columns) `size`."""
+        rows, columns = (round(n * self.scale) for n in size)
+        seen = (columns, rows) if self.transposed else (rows, columns)
+        turned = boxes.copy()
+        if self.down:
+            turned[:, [1, 3]] = seen[0] - turned[:, [3, 1]]
+        if self.across:
+            turned[:, [0, 2]] = seen[1] - turned[:, [2, 0]]
+        if self.transposed:
+            turned = turned[:, [1, 0, 3, 2]]
+        factor = np.array([size[1] / columns, size[0] / rows] * 2, np.float32)
+        return np.asarray(turned * factor, np.float32)
+
+
+def _flips(*, transposed: bool = False, scale: float = 1.0) -> tuple[View, ...]:
+    return tuple(View(down, across, transposed, scale) for down in (False, True) for across in (False, True))
+
+
+VIEWS: dict[str, tuple[View, ...]] = {
+    "one": (View(),),
+    "four": _flips(),
+    "eight": _flips() + _flips(transposed=True),
+    "twelve": _flips() + _flips(transposed=True) + _flips(scale=1.25),
+}
+"""How often a slice is looked at; scores are means over the views. Twelve is for single slices: it takes its time."""
+
+
+@dataclass(frozen=True)
 class Decoding:
     """How network outputs become boxes.
 
-    levels: default boxes; flips: whether the mean over four flips is taken; nms: overlap above which a box is
-    suppressed; floor: least score kept; keep: most boxes per slice.
+    levels: default boxes; views: how a slice is looked at; nms: overlap above which a box is suppressed; floor: least
+    score kept; keep: most boxes per slice.
     """
 
     levels: tuple[Level, ...]
-    flips: bool = True
+    views: tuple[View, ...] = VIEWS["four"]
     nms: float = 0.2
     floor: float = 0.01
     keep: int = 50
     softmax: bool = False
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], calibration: Mapping[str, Any]) -> Decoding:
-        """The decoding that a model card asks for."""
+    def of(cls, config: Mapping[str, Any], calibration: Mapping[str, Any], *, single: bool = False) -> Decoding:
+        """The decoding that a model card asks for, for slices of a scan or for a single slice."""
+        views = calibration.get("views", {})
         return cls(
             levels(config["boxes"]),
-            flips=calibration.get("flips", "four") == "four",
+            views=VIEWS[views.get("single" if single else "volume", "four")],
             nms=float(calibration.get("nms", 0.2)),
             floor=float(calibration.get("floor", 0.01)),
             keep=int(calibration.get("keep", 50)),
@@ -61,9 +110,6 @@ class Marks:
 
 
 NO_MARKS = Marks(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-
-FLIPS: tuple[tuple[bool, bool], ...] = ((False, False), (True, False), (False, True), (True, True))
-"""(upside down, left to right)."""
 
 
 def repair_wrapped(image: NDArray[np.uint8], *, largest: int = 80) -> NDArray[np.uint8]:
@@ -134,20 +180,21 @@ def _detect_batch(images: Sequence[Image], forward: Forward, decoding: Decoding)
     if window is None:
         return [NO_MARKS] * len(images)
     y0, x0, y1, x1 = window
-    height, width = -(-(y1 - y0) // MULTIPLE) * MULTIPLE, -(-(x1 - x0) // MULTIPLE) * MULTIPLE
-    batch = np.zeros((len(images), 1, height, width), np.float32)
-    for k, image in enumerate(images):
-        batch[k, 0, : y1 - y0, : x1 - x0] = image[y0:y1, x0:x1]
-    defaults = default_boxes(decoding.levels, height, width)
+    cut = [image[y0:y1, x0:x1] for image in images]
     found: list[list[Marks]] = [[] for _ in images]
-    flips = FLIPS if decoding.flips else FLIPS[:1]
-    for down, across in flips:
-        turned = batch[:, :, :: -1 if down else 1, :: -1 if across else 1]
-        logits, offsets = forward(np.ascontiguousarray(turned))
+    for view in decoding.views:
+        seen = [view.show(image) for image in cut]
+        rows, columns = (-(-n // MULTIPLE) * MULTIPLE for n in seen[0].shape)
+        batch = np.zeros((len(images), 1, rows, columns), np.float32)
+        for k, image in enumerate(seen):
+            batch[k, 0, : image.shape[0], : image.shape[1]] = image
+        logits, offsets = forward(batch)
+        defaults = default_boxes(decoding.levels, rows, columns)
         for k in range(len(images)):
-            found[k].append(_decode(logits[k], offsets[k], defaults, decoding, (height, width), (down, across)))
+            marks = _decode(logits[k], offsets[k], defaults, decoding)
+            found[k].append(Marks(view.back(marks.boxes, cut[0].shape), marks.scores))
     shift = np.array([x0, y0, x0, y0], np.float32)
-    return [_join(views, decoding, len(flips), shift) for views in found]
+    return [_join(views, decoding, len(decoding.views), shift) for views in found]
 
 
 def probability(logits: NDArray[np.float32], *, softmax: bool) -> NDArray[np.float32]:
@@ -158,26 +205,13 @@ def probability(logits: NDArray[np.float32], *, softmax: bool) -> NDArray[np.flo
     return np.asarray((raised / raised.sum(axis=1, keepdims=True))[:, 1:], np.float32)
 
 
-def _decode(
-    logits: NDArray[np.float32],
-    offsets: NDArray[np.float32],
-    defaults: Boxes,
-    decoding: Decoding,
-    size: tuple[int, int],
-    flip: tuple[bool, bool],
-) -> Marks:
-    """The best boxes of one view, turned back to the slice as it lies."""
+def _decode(logits: NDArray[np.float32], offsets: NDArray[np.float32], defaults: Boxes, decoding: Decoding) -> Marks:
+    """The best boxes of one view, in its own coordinates."""
     scores = probability(logits, softmax=decoding.softmax).max(axis=1)
     chosen = np.flatnonzero(scores >= decoding.floor / 4)
     if len(chosen) > CANDIDATES:
         chosen = chosen[np.argpartition(-scores[chosen], CANDIDATES)[:CANDIDATES]]
-    boxes = decode(offsets[chosen], defaults[chosen])
-    height, width = size
-    if flip[0]:
-        boxes[:, [1, 3]] = height - boxes[:, [3, 1]]
-    if flip[1]:
-        boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
-    return Marks(boxes, scores[chosen])
+    return Marks(decode(offsets[chosen], defaults[chosen]), scores[chosen])
 
 
 def _join(views: Sequence[Marks], decoding: Decoding, count: int, shift: NDArray[np.float32]) -> Marks:

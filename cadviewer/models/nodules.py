@@ -59,7 +59,7 @@ def find_nodules(
     """
     ready = prepare(volume, card.inputs, spacing_mm=spacing_mm, window=window)
     joined = volume.series.shape is Shape.VOLUME
-    decoding = _decoding(card, threshold, VOLUME_FLOOR if joined else 0.0)
+    decoding = _decoding(card, threshold, volume.series.shape)
     marks = detect(ready.slice, len(ready.indices), forward, decoding, progress=progress)
     boxes = _source_boxes(ready, marks)
     slice_mm = volume.geometry.slice_spacing if joined else None
@@ -94,10 +94,10 @@ def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, p
     return Found(nodules=found.nodules, candidates=found.candidates, warnings=found.warnings)
 
 
-def _decoding(card: ModelCard, threshold: float | None, floor: float) -> Decoding:
-    """The card's decoding; marks are kept down to `floor` or the threshold, whichever is lower."""
-    decoding = Decoding.of(card.config, card.calibration)
-    least = max(decoding.floor, floor)
+def _decoding(card: ModelCard, threshold: float | None, shape: Shape) -> Decoding:
+    """The card's decoding; marks are kept down to a floor or the threshold, whichever is lower."""
+    decoding = Decoding.of(card.config, card.calibration, single=shape is Shape.IMAGE)
+    least = max(decoding.floor, VOLUME_FLOOR if shape is Shape.VOLUME else 0.0)
     return replace(decoding, floor=max(1e-4, least if threshold is None else min(least, threshold)))
 
 

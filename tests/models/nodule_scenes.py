@@ -25,7 +25,7 @@ CARD = ModelCard(
     inputs={"pixel_mm": 1.0, "window": [-1000, 400], "lung_mask": True},
     threshold=0.5,
     weights_sha256="",
-    calibration={"flips": "four", "nms": 0.2, "floor": 0.05},
+    calibration={"nms": 0.2, "floor": 0.05},
 )
 
 

@@ -139,3 +139,24 @@ def test_a_backbone_that_does_not_exist_is_named() -> None:
 
     with pytest.raises(ValueError, match="vgg16"):
         backbone("vgg16", 1, (2, 4))
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_boxes_of_every_view_come_back_to_where_they_were(number: int) -> None:
+    from cadviewer.models.detect import VIEWS
+
+    view = VIEWS["twelve"][number]
+    image = np.zeros((40, 60), np.float32)
+    image[8:16, 20:32] = 1
+    seen = view.show(image)
+    ys, xs = np.nonzero(seen > 0.5)
+    found = boxes((float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1)))
+    np.testing.assert_allclose(view.back(found, image.shape), boxes((20, 8, 32, 16)), atol=0.5)
+
+
+def test_views_differ_from_each_other() -> None:
+    from cadviewer.models.detect import VIEWS
+
+    image = np.random.default_rng(0).random((30, 30)).astype(np.float32)
+    shown = [view.show(image).tobytes() for view in VIEWS["twelve"]]
+    assert len(set(shown)) == 12

@@ -120,7 +120,7 @@ def test_progress_is_told_after_each_batch_and_can_end_the_run() -> None:
 
     with pytest.raises(InterruptedError):
         find_nodules(volume, forward, CARD, progress=stop)
-    assert forward.calls == 4, "one batch of four flips"
+    assert forward.calls == 4, "one batch in four views"
 
 
 def test_a_part_of_the_lungs_is_said_to_be_one() -> None:
