@@ -77,8 +77,8 @@ def _nodule(
     region: NDArray[np.float32], distance: NDArray[np.float64], radius: float, spacing: tuple[float, float, float]
 ) -> NDArray[np.bool_] | None:
     """The part around the centre that is denser than half-way to lung, without thin vessels and the chest wall."""
-    core = distance <= max(0.5 * radius, 0.75 * max(spacing[1:]))
-    level = float(np.percentile(region[core], 70)) if core.any() else -1000.0
+    core = distance <= max(0.5 * radius, float(distance.min()) + 0.75 * max(spacing[1:]))
+    level = float(np.percentile(region[core], 70))
     threshold = float(np.clip((level + LUNG_HU) / 2, -650, -300))
     dense = (region > threshold) & (distance <= 1.5 * radius)
     mask = _at_centre(dense, distance)

@@ -45,6 +45,17 @@ def test_an_ellipsoid_has_a_long_and_a_short_axis() -> None:
     assert measured.short_mm == pytest.approx(12, rel=0.1)
 
 
+def test_a_small_nodule_between_two_thick_slices_is_measured_at_its_own_density() -> None:
+    image = np.full((8, 60, 60), -860.0, np.float32)
+    ys, xs = np.mgrid[:60, :60]
+    disc = (ys - 30) ** 2 + (xs - 30) ** 2 <= 3**2
+    image[3][disc] = image[4][disc] = 100.0
+    pair = tuple(Box(k, 26.5, 26.5, 34.5, 34.5, 0.8) for k in (3, 4))
+    measured = measure(image, pair, (0.6, 0.6), 5.0)
+    assert measured is not None
+    assert measured.long_mm == pytest.approx(7 * 0.6, rel=0.15)
+
+
 def test_a_ground_glass_ball_is_measured_at_a_lower_threshold() -> None:
     measured = measure(body((7.0,) * 3, inside=-550), boxes(14.0), SPACING[1:], SPACING[0])
     assert measured is not None
