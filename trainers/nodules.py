@@ -366,7 +366,7 @@ def export_run(task: NoduleTask, settings: Settings, out: Path, train: Sequence[
 def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[LabelledSlice]) -> ModelCard:
     """What is fixed after training: the threshold on the tune slices, and the suspicion learned from ratings.
 
-    The threshold is the lowest one with at most one false alarm in four tune slices, by the exported weights.
+    The threshold is the lowest one with at most one false alarm in eight tune slices, by the exported weights.
     """
     forward = TorchForward(build_card(card))
     scored = score_slices(tune, forward, Decoding.of(card.config, card.calibration, single=True))
@@ -383,7 +383,7 @@ def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[Label
     return chosen
 
 
-FALSE_ALARMS = 0.25
+FALSE_ALARMS = 0.125
 """False alarms per tune slice that the default threshold allows."""
 
 LIMITS = (
