@@ -30,7 +30,9 @@ class Inspection(QObject):
         self.cancel()
         process = QProcess(self)
         self._process = process
-        process.finished.connect(lambda code, _status: self._answer(process, code))
+        # A method of this object and no lambda: it is let go of when this object is destroyed, before its process is,
+        # whose end would otherwise call into what is gone.
+        process.finished.connect(self._answer)
         program, *rest = paths.program()
         process.start(program, [*rest, "--train", "inspect", task, "--data", str(folder), "--json"])
 
@@ -43,8 +45,10 @@ class Inspection(QObject):
             process.waitForFinished(1000)
             process.deleteLater()
 
-    def _answer(self, process: QProcess, code: int) -> None:
-        self._process = None
+    def _answer(self, code: int) -> None:
+        process, self._process = self._process, None
+        if process is None or not isValid(process):
+            return
         said = bytes(process.readAllStandardOutput().data()).decode("utf-8", "replace").strip().splitlines()
         error = bytes(process.readAllStandardError().data()).decode("utf-8", "replace").strip().splitlines()
         process.deleteLater()
