@@ -58,7 +58,7 @@ def bmode_region(series: Series) -> tuple[int, int, int, int] | None:
     kinds = [r[4] for r in series.ultrasound_regions]
     if COLOUR_FLOW in kinds:
         raise OutOfScope("colour Doppler; the breast model reads B-mode ultrasound")
-    tissue = [r[:4] for r in series.ultrasound_regions if r[4] == TISSUE]
+    tissue = list(dict.fromkeys(r[:4] for r in series.ultrasound_regions if r[4] == TISSUE))
     if len(tissue) > 1:
         raise OutOfScope("a split screen with several B-mode images; open one of them alone")
     if kinds and not tissue:
