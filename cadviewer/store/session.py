@@ -23,6 +23,21 @@ from cadviewer import paths
 from cadviewer.findings import Box, Nodule
 from cadviewer.imaging.series import Series
 from cadviewer.store.journal import Journal, JournalError, Record
+from cadviewer.store.marks import (
+    Answer,
+    Decision,
+    Deleted,
+    Drawn,
+    Entered,
+    FindingRef,
+    KeyImage,
+    Mark,
+    Measure,
+    MeasureKind,
+    Note,
+    Redone,
+    Undone,
+)
 
 SCHEMA = 1
 
@@ -31,6 +46,7 @@ __all__ = [
     "Decision",
     "Deleted",
     "Drawn",
+    "Entered",
     "Entry",
     "FindingRef",
     "JournalError",
@@ -48,124 +64,13 @@ __all__ = [
 ]
 
 
-class Answer(StrEnum):
-    """What the reader says of a finding."""
-
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    UNSURE = "unsure"
-
-
-class MeasureKind(StrEnum):
-    """What was measured."""
-
-    DISTANCE = "distance"
-    ANGLE = "angle"
-    ELLIPSE = "ellipse"
-    RECTANGLE = "rectangle"
-    POINT = "point"
-
-
-@dataclass(frozen=True)
-class FindingRef:
-    """Which finding is meant, by its place, so that it is found again when the same case is analysed another time.
-
-    model, weights_sha256: what found it. number: as shown then. slice, x0 … y1: its best box, edge coordinates;
-    for a breast finding the frame and the image's borders.
-    """
-
-    model: str
-    weights_sha256: str
-    number: int
-    slice: int
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Accepted, rejected or unsure; answer None takes an earlier decision back."""
-
-    finding: FindingRef
-    answer: Answer | None
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A ruler, an angle, a region.
-
-    points: (x, y) in edge coordinates on `slice`. value, unit: as shown, None where there was nothing to show;
-    unit "mm", "px", "°", "HU" or "".
-    """
-
-    kind: MeasureKind
-    slice: int
-    points: tuple[tuple[float, float], ...]
-    value: float | None = None
-    unit: str = ""
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A finding that the reader drew, or a model's box that he or she changed (`replaces`)."""
-
-    slice: int
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    label: str = ""
-    replaces: FindingRef | None = None
-
-
-@dataclass(frozen=True)
-class KeyImage:
-    """The slice was marked as a key image, or no longer is."""
-
-    slice: int
-    marked: bool
-
-
-@dataclass(frozen=True)
-class Note:
-    """Free text on the case or on a finding."""
-
-    text: str
-    finding: FindingRef | None = None
-
-
-@dataclass(frozen=True)
-class Deleted:
-    """The mark of the record `target` is gone."""
-
-    target: str
-
-
-@dataclass(frozen=True)
-class Undone:
-    """The record `target` counts as not made."""
-
-    target: str
-
-
-@dataclass(frozen=True)
-class Redone:
-    """The record `target`, undone before, counts again."""
-
-    target: str
-
-
-Mark = Decision | Measure | Drawn | KeyImage | Note | Deleted | Undone | Redone
-
 _TYPES: Mapping[str, type] = {
     "decision": Decision,
     "measure": Measure,
     "drawn": Drawn,
     "key_image": KeyImage,
     "note": Note,
+    "entered": Entered,
     "deleted": Deleted,
     "undone": Undone,
     "redone": Redone,
@@ -273,13 +178,7 @@ class Session:
 
     def decisions(self) -> dict[FindingRef, Answer]:
         """The last answer on each finding that has one."""
-        answers: dict[FindingRef, Answer] = {}
-        for entry in self.entries():
-            if isinstance(entry.mark, Decision):
-                answers.pop(entry.mark.finding, None)  # so that the order is that of deciding
-                if entry.mark.answer is not None:
-                    answers[entry.mark.finding] = entry.mark.answer
-        return answers
+        return decisions(self.entries())
 
     def answer(self, nodule: Nodule) -> Answer | None:
         """The last answer on the finding at the place of this nodule."""
@@ -328,19 +227,51 @@ def effective(history: Iterable[Entry], *, deletions: bool = False) -> tuple[Ent
     return tuple(e for e in counting if e.id not in deleted and not isinstance(e.mark, Deleted))
 
 
+def decisions(entries: Iterable[Entry]) -> dict[FindingRef, Answer]:
+    """The last answer on each finding that has one, in the order of deciding, of entries that count."""
+    answers: dict[FindingRef, Answer] = {}
+    for entry in entries:
+        if isinstance(entry.mark, Decision):
+            for finding in [f for f in answers if _same(f, entry.mark.finding)]:
+                del answers[finding]
+            if entry.mark.answer is not None:
+                answers[entry.mark.finding] = entry.mark.answer
+    return answers
+
+
+def filled_in(entries: Iterable[Entry]) -> dict[tuple[FindingRef | None, str], str]:
+    """The last value of each field that has one, by (finding or None for the case, name), oldest first."""
+    values: dict[tuple[FindingRef | None, str], str] = {}
+    for entry in entries:
+        if isinstance(entry.mark, Entered):
+            for finding, name in [k for k in values if k[1] == entry.mark.name and _same(k[0], entry.mark.finding)]:
+                del values[finding, name]
+            if entry.mark.value is not None:
+                values[entry.mark.finding, entry.mark.name] = entry.mark.value
+    return values
+
+
+def _same(a: FindingRef | None, b: FindingRef | None) -> bool:
+    """Whether two records mean the same finding, though perhaps another model's box of it, or both the case."""
+    if a is None or b is None:
+        return a is b
+    return a.slice == b.slice and _overlap(a, b) >= 0.5
+
+
+def same_place(finding: FindingRef, nodule: Nodule) -> bool:
+    """Whether a box of the nodule overlaps the finding on its slice by at least half (intersection over union)."""
+    return any(b.slice == finding.slice and _overlap(b, finding) >= 0.5 for b in nodule.boxes)
+
+
 def answer_at(decisions: dict[FindingRef, Answer], nodule: Nodule) -> Answer | None:
     """The last answer on a finding whose best box overlaps a box of this nodule on the same slice by at least half.
 
     Overlap is intersection over union; of several the last decision counts.
     """
-    for finding in reversed(decisions):
-        for box in nodule.boxes:
-            if box.slice == finding.slice and _overlap(box, finding) >= 0.5:
-                return decisions[finding]
-    return None
+    return next((decisions[finding] for finding in reversed(decisions) if same_place(finding, nodule)), None)
 
 
-def _overlap(a: Box, b: FindingRef) -> float:
+def _overlap(a: Box | FindingRef, b: FindingRef) -> float:
     width = min(a.x1, b.x1) - max(a.x0, b.x0)
     height = min(a.y1, b.y1) - max(a.y0, b.y0)
     if width <= 0 or height <= 0:

@@ -20,6 +20,7 @@ from cadviewer.store.session import (
     Decision,
     Deleted,
     Drawn,
+    Entered,
     FindingRef,
     KeyImage,
     Measure,
@@ -44,6 +45,10 @@ def test_marks_of_every_kind_come_back_equal_in_a_new_start() -> None:
         KeyImage(7, True),
         Note("größer als zuvor", REF),
         Measure(MeasureKind.ANGLE, 0, ((0, 0), (1, 0), (1, 1)), None, ""),
+        Measure(MeasureKind.ARROW, 0, ((0, 0), (1, 0)), None, "", "here", (1.5, 2.0), ((1, 2, 3), (4, 5, 6))),
+        Drawn(3, 1, 2, 3, 4, "", None, 2, 4, 7.5, 6.0, 120.0, (1.0, 2.0, 3.0), ((1.5, 2.5), (2.5, 3.5), (1.5, 3.5))),
+        Entered("type", "solid", REF),
+        Entered("age", "62"),
     ]
     for mark in marks:
         session.record(mark)
@@ -67,6 +72,25 @@ def test_the_last_answer_on_a_finding_counts_and_can_be_taken_back() -> None:
     assert session.decisions() == {REF: Answer.REJECTED, REF2: Answer.UNSURE}
     session.record(Decision(REF2, None))
     assert session.decisions() == {REF: Answer.REJECTED}
+
+
+def test_an_answer_can_be_taken_back_when_another_model_sees_the_same_finding() -> None:
+    session = Session("a1")
+    session.record(Decision(REF, Answer.ACCEPTED))
+    session.record(Decision(replace(REF, model="another", x0=REF.x0 + 0.5), None))
+    assert session.decisions() == {}
+
+
+def test_the_last_value_of_a_field_counts_for_each_finding_and_the_case_and_can_be_taken_back() -> None:
+    session = Session("a1")
+    for value in ("solid", "part-solid"):
+        session.record(Entered("type", value, REF))
+    session.record(Entered("type", "solid", REF2))
+    session.record(Entered("age", "62"))
+    session.record(Entered("type", None, REF2))
+    assert sessions.filled_in(session.entries()) == {(REF, "type"): "part-solid", (None, "age"): "62"}
+    session.undo()
+    assert (REF2, "type") in sessions.filled_in(session.entries())
 
 
 def test_undo_and_redo_go_back_and_forth_over_a_restart_of_the_reader() -> None:

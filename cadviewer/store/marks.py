@@ -1,0 +1,150 @@
+"""What a reader can put into a case's journal: decisions, measures, entries, undo. Plain frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Answer(StrEnum):
+    """What the reader says of a finding."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNSURE = "unsure"
+
+
+class MeasureKind(StrEnum):
+    """What was measured."""
+
+    DISTANCE = "distance"
+    ANGLE = "angle"
+    ELLIPSE = "ellipse"
+    RECTANGLE = "rectangle"
+    POINT = "point"
+    BIDIRECTIONAL = "bidirectional"
+    FREEHAND = "freehand"
+    ARROW = "arrow"
+    TEXT = "text"
+
+
+@dataclass(frozen=True)
+class FindingRef:
+    """Which finding is meant, by its place, so that it is found again when the same case is analysed another time.
+
+    model, weights_sha256: what found it. number: as shown then. slice, x0 … y1: its best box, edge coordinates;
+    for a breast finding the frame and the image's borders.
+    """
+
+    model: str
+    weights_sha256: str
+    number: int
+    slice: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Accepted, rejected or unsure; answer None takes an earlier decision back."""
+
+    finding: FindingRef
+    answer: Answer | None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A ruler, an angle, a region, an arrow, a text.
+
+    points: (x, y) in edge coordinates on `slice`. value, unit: as shown, None where there was nothing to show;
+    unit "mm", "px", "°", "HU" or "". label: the reader's text.
+    depths: continuous slice index of each point where they do not all lie on `slice` (drawn on another plane).
+    patient_mm: the same points in LPS mm; empty where the image has no known place.
+    """
+
+    kind: MeasureKind
+    slice: int
+    points: tuple[tuple[float, float], ...]
+    value: float | None = None
+    unit: str = ""
+    label: str = ""
+    depths: tuple[float, ...] = ()
+    patient_mm: tuple[tuple[float, float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A finding that the reader drew, or a model's box that he or she changed (`replaces`).
+
+    first, last: the slices it spans, None for `slice` alone. The rest is what was measured in it, None where nothing
+    was: axes in mm, volume in mm³, centre in LPS mm, outline on `slice` in edge coordinates.
+    """
+
+    slice: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    label: str = ""
+    replaces: FindingRef | None = None
+    first: int | None = None
+    last: int | None = None
+    long_mm: float | None = None
+    short_mm: float | None = None
+    volume_mm3: float | None = None
+    centre_mm: tuple[float, float, float] | None = None
+    outline: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class KeyImage:
+    """The slice was marked as a key image, or no longer is."""
+
+    slice: int
+    marked: bool
+
+
+@dataclass(frozen=True)
+class Note:
+    """Free text on the case or on a finding."""
+
+    text: str
+    finding: FindingRef | None = None
+
+
+@dataclass(frozen=True)
+class Entered:
+    """The reader filled in a field of a form, of the case or of a finding; value None takes it back.
+
+    name: one of `risk.form`. The last entry of a name counts.
+    """
+
+    name: str
+    value: str | None
+    finding: FindingRef | None = None
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """The mark of the record `target` is gone."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Undone:
+    """The record `target` counts as not made."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Redone:
+    """The record `target`, undone before, counts again."""
+
+    target: str
+
+
+Mark = Decision | Measure | Drawn | KeyImage | Note | Entered | Deleted | Undone | Redone
