@@ -133,8 +133,11 @@ class BreastFinding:
     size: (rows, columns) of the source image.
     probability: calibrated probability of malignancy with its 95 % interval; None where no score is given.
     mask: (rows, columns) uint8, 0 or 255, of the source's size; None where out of scope.
-    lesion_px: pixels in the mask.
-    long_mm, short_mm: axes of the largest lesion; None where the image is not calibrated.
+    lesion_px: pixels in the mask. lesions: separate pieces of the mask.
+    long_mm, short_mm: axes of the largest lesion; None where the image is not calibrated. area_mm2: of the mask.
+    long_px, short_px: the same axes in pixels of the source; None where there is no lesion.
+    depth_to_width: how deep the largest lesion is over how wide; above 1 it is taller than wide ("not parallel" in
+        BI-RADS). In millimetres where the image is calibrated, else in pixels taken as square.
     reason: why a call is uncertain or out of scope, one line.
     """
 
@@ -147,6 +150,16 @@ class BreastFinding:
     long_mm: float | None = None
     short_mm: float | None = None
     reason: str = ""
+    lesions: int | None = None
+    long_px: float | None = None
+    short_px: float | None = None
+    area_mm2: float | None = None
+    depth_to_width: float | None = None
+
+    @property
+    def taller_than_wide(self) -> bool | None:
+        """None where nothing was measured."""
+        return None if self.depth_to_width is None else self.depth_to_width > 1
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class Options:
 
     task: None decides by modality and content. model: name of a card, "" for the default of the task.
     device: "auto", "cpu", "cuda" or "cuda:N". threshold: cut of nodule scores, None for the card's.
-    spacing_mm: mm per pixel of 2-D CT slices; window: HU (low, high) that their 8-bit values span.
+    spacing_mm: mm per pixel of images whose file does not say; window: HU (low, high) that their 8-bit values span.
     formats: keys of `store.export.FORMATS`. existing: what to do with results in the folder.
     jobs: how many files are read at a time.
     """

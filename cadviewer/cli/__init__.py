@@ -199,7 +199,8 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
         "--spacing",
         type=words.millimetres,
         metavar="MM",
-        help="mm per pixel of 2-D CT slices (default: a 350 mm field of view is assumed, and said in the result)",
+        help="mm per pixel of images whose file does not say: 2-D CT slices (default: a 350 mm field of view is "
+        "assumed, and said in the result), ultrasound (default: no millimetres)",
     )
     add(
         "--window",

@@ -105,16 +105,35 @@ def _breast_lines(case: Case) -> list[str]:
         parts = [name + CALLS[finding.call]]
         if finding.probability is not None:
             parts.append(f"probability of malignancy {estimate(finding.probability)}")
-        parts += [breast_size(finding), finding.reason]
+        parts += [breast_size(finding), breast_count(finding), finding.reason]
         lines.append(", ".join(part for part in parts if part))
     return lines
 
 
 def breast_size(finding: BreastFinding) -> str:
-    """Axes in mm, or the area in pixels where the image is not calibrated."""
+    """ "14.2 × 9.8 mm, 109 mm², taller than wide (depth/width 1.21)"; in pixels where the image is not calibrated.
+
+    "" where nothing was outlined.
+    """
+    if not finding.lesion_px:
+        return ""
+    parts = [f"{finding.lesion_px} pixels (not calibrated)"]
     if finding.long_mm is not None:
-        return size(finding.long_mm, finding.short_mm)
-    return f"{finding.lesion_px} pixels (not calibrated)" if finding.lesion_px else ""
+        parts = [size(finding.long_mm, finding.short_mm)]
+        parts += [f"{finding.area_mm2:.0f} mm²"] if finding.area_mm2 is not None else []
+    elif finding.long_px is not None and finding.short_px is not None:
+        parts = [f"{finding.long_px:.0f} × {finding.short_px:.0f} px", f"{finding.lesion_px} px² (not calibrated)"]
+    if finding.depth_to_width is not None:
+        shape = "taller than wide" if finding.taller_than_wide else "not taller than wide"
+        parts.append(f"{shape} (depth/width {finding.depth_to_width:.2f})")
+    return ", ".join(parts)
+
+
+def breast_count(finding: BreastFinding) -> str:
+    """What to know where several lesions are outlined; "" for one or none."""
+    if finding.lesions is None or finding.lesions < 2:
+        return ""
+    return f"{finding.lesions} separate lesions are outlined; axes and shape are those of the largest"
 
 
 def provenance(result: Result) -> str:

@@ -141,7 +141,8 @@ def _from_group(plain: Frame, index: int, group: Dataset, shared: Dataset) -> Fr
 def ultrasound(file: Path) -> tuple[UltrasoundRegions, tuple[float, float] | None, bool]:
     """Pixel rectangles of the regions; mm per pixel (row, column) where all tissue regions agree; whether they do.
 
-    DICOM PS3.3 C.8.5.5. Raises InputError, OSError.
+    Tissue in another spatial format than two dimensions has data type 0 here. DICOM PS3.3 C.8.5.5. Raises InputError,
+    OSError.
     """
     regions: list[tuple[int, int, int, int, int]] = []
     spacings: set[tuple[float, float]] = set()
@@ -151,6 +152,8 @@ def ultrasound(file: Path) -> tuple[UltrasoundRegions, tuple[float, float] | Non
             x1, y1 = int(item.RegionLocationMaxX1), int(item.RegionLocationMaxY1)
             kind = int(item.get("RegionDataType", 0))
             flat = item.get("RegionSpatialFormat") == _PLANE
+            if kind == _TISSUE and not flat and item.get("RegionSpatialFormat") is not None:
+                kind = 0  # tissue over time (M-mode), spectra, graphics: no image of tissue
             units = (item.get("PhysicalUnitsYDirection"), item.get("PhysicalUnitsXDirection"))
             delta = _numbers(item.get("PhysicalDeltaY")) + _numbers(item.get("PhysicalDeltaX"))
         except FAULTS:

@@ -132,7 +132,8 @@ class Series:
     windows: the file's own windows, first one first.
     inverted: MONOCHROME1: low values are shown bright.
     ultrasound_regions: mm per pixel (row, column) of the calibrated B-mode region is in `geometry.pixel_spacing`;
-        here the pixel rectangles (x0, y0, x1, y1) with the region's data type (DICOM PS3.3 C.8.5.5.1.2).
+        here the pixel rectangles (x0, y0, x1, y1) with the region's data type (DICOM PS3.3 C.8.5.5.1.2), 0 for tissue
+        that is no two-dimensional image (M-mode).
     colour: whether an RGB image holds true colour (Doppler) and not gray values in three channels; None if unknown
         before the pixels are read.
     warnings: anything the user should know about the input, one line each.

@@ -37,7 +37,8 @@ class Job:
     case_id, request_id: come back in every event; what does not match what is on screen is dropped.
     pixels: of `series`, in shared memory that stays until the job's last event.
     model: name of a card; threshold: cut of nodule scores, None for the card's own.
-    spacing_mm: mm per pixel given by the user for a 2-D CT slice; window: (low, high) HU that its 8-bit values span.
+    spacing_mm: mm per pixel given by the user for an image whose file does not say.
+    window: (low, high) HU that the 8-bit values of a 2-D CT slice span.
     """
 
     case_id: str

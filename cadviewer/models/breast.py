@@ -14,6 +14,7 @@ kept for that class. One possible class is the call; two or none are `uncertain`
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from cadviewer.findings import BreastFinding, Call, Estimate
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.models import scope
 from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.lesion_measures import measure
 from cadviewer.models.runtime import Forward, Progress, no_progress
 from cadviewer.models.tasks import Demand, Found
 
@@ -62,9 +64,17 @@ class Reading:
     spread: float
 
 
-def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progress = no_progress) -> BreastAnalysis:
+def assess(
+    volume: Volume,
+    forward: Forward,
+    card: ModelCard,
+    *,
+    progress: Progress = no_progress,
+    spacing_mm: float | None = None,
+) -> BreastAnalysis:
     """A finding for each frame of a breast ultrasound image or clip.
 
+    spacing_mm: mm per pixel as the user gave it, for an image whose file does not say; what a file says goes before.
     Raises `scope.OutOfScope` for a series that is no ultrasound, and where no frame is one that the model reads
     (colour, too small, blank, a CT slice). Among others such a frame gets the call `out_of_scope`, with the reason and
     no score.
@@ -72,7 +82,7 @@ def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progr
     series = volume.series
     scope.check_ultrasound(series)
     region = scope.bmode_region(series)
-    spacing = series.geometry.pixel_spacing
+    spacing = _spacing(series, spacing_mm)
     total = volume.pixels.shape[0]
     findings: list[BreastFinding] = []
     unlike = 0
@@ -92,7 +102,7 @@ def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progr
         progress(k + 1, total)
     if all(f.call is Call.OUT_OF_SCOPE for f in findings):
         raise scope.OutOfScope(findings[0].reason)
-    warnings = _warnings(series, findings, region)
+    warnings = _warnings(series, findings, region, spacing_mm)
     if unlike:
         which = "the image is" if total == 1 else f"{unlike} of {total} frames are"
         warnings += (f"{which} unlike the breast ultrasound that the model knows: the score may mean nothing",)
@@ -101,13 +111,31 @@ def assess(volume: Volume, forward: Forward, card: ModelCard, *, progress: Progr
 
 def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:
     """See `models.tasks.TaskModule`; the threshold of a demand is for nodules and leaves the call alone."""
-    found = assess(volume, forward, card, progress=progress)
+    found = assess(volume, forward, card, progress=progress, spacing_mm=demand.spacing_mm)
     return Found(breast=found.findings, warnings=found.warnings)
 
 
-def _warnings(series: Series, findings: Sequence[BreastFinding], region: object) -> tuple[str, ...]:
+def _spacing(series: Series, given: float | None) -> tuple[float, float] | None:
+    """mm between (rows, columns): the file's own, else what the user gave. Raises ValueError for what is no size."""
+    if given is not None and not (math.isfinite(given) and given > 0):
+        raise ValueError(f"a pixel size must be positive, not {given}")
+    if series.geometry.pixel_spacing is not None:
+        return series.geometry.pixel_spacing
+    return (given, given) if given is not None else None
+
+
+def _warnings(
+    series: Series, findings: Sequence[BreastFinding], region: object, given: float | None
+) -> tuple[str, ...]:
     lines = []
-    if series.geometry.pixel_spacing is None and any(f.lesion_px for f in findings):
+    calibrated = series.geometry.pixel_spacing is not None
+    if given is not None:
+        lines.append(
+            f"the file says how large a pixel is; the {given:g} mm that were given are not used"
+            if calibrated
+            else f"millimetres by a pixel size of {given:g} mm that was given by the user"
+        )
+    elif not calibrated and any(f.lesion_px for f in findings):
         lines.append("the image is not calibrated: no millimetres")
     if region is not None:
         lines.append("analysed inside the B-mode region that the file names")
@@ -139,7 +167,7 @@ def _finding(
             call, reason = Call.NO_LESION, "no lesion stands out"
             mask[:] = 0
             pixels = 0
-    axes = axes_mm(mask, spacing) if spacing is not None and pixels else None
+    measured = measure(mask, spacing)
     return BreastFinding(
         frame=frame,
         size=size,
@@ -147,9 +175,8 @@ def _finding(
         probability=estimate,
         mask=mask,
         lesion_px=pixels,
-        long_mm=axes[0] if axes else None,
-        short_mm=axes[1] if axes else None,
         reason=reason,
+        **(dataclasses.asdict(measured) if measured is not None else {}),
     )
 
 
@@ -310,21 +337,3 @@ def lesions(probability: Map, threshold: float = 0.5, share: float = 0.3) -> NDA
         if area >= share * max(areas):
             mask |= piece
     return mask
-
-
-def axes_mm(mask: NDArray[np.uint8], spacing: tuple[float, float]) -> tuple[float, float]:
-    """(long, short) axis in mm of the largest piece of a mask that has one; spacing: mm between (rows, columns).
-
-    Long: largest distance between two points of the outline, pixel edges included. Short: the width across it.
-    """
-    contours, _ = cv2.findContours((mask > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    outline = max(contours, key=cv2.contourArea).reshape(-1, 2)
-    corners = (outline[:, None] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2)
-    hull = cv2.convexHull(corners.astype(np.int32)).reshape(-1, 2) * np.array([spacing[1], spacing[0]])
-    steps = hull[:, None] - hull[None]
-    lengths = np.hypot(steps[..., 0], steps[..., 1])
-    i, j = np.unravel_index(int(lengths.argmax()), lengths.shape)
-    long = float(lengths[i, j])
-    along = (hull[j] - hull[i]) / long
-    across = hull @ np.array([-along[1], along[0]])
-    return long, float(across.max() - across.min())

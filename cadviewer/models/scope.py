@@ -6,7 +6,7 @@ not look clearly like one kind is refused with the reason, never guessed.
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 from typing import Any
 
 import cv2
@@ -16,6 +16,10 @@ from scipy import ndimage
 
 from cadviewer.findings import Task
 from cadviewer.imaging.series import UNTOLD, Series, Shape
+from cadviewer.models import bmode
+from cadviewer.models.bmode import looks_like_bmode
+
+__all__ = ["OutOfScope", "bmode_region", "check_ultrasound", "frame_problem", "looks_like_bmode", "task_for"]
 
 SMALLEST = 48
 """Shorter side in pixels below which no ultrasound image is read."""
@@ -26,11 +30,20 @@ COLOURED = 0.015
 FEWEST_GRAYS = 16
 """Different gray values below which an image is drawn: the masks of data sets lie beside their images."""
 
-_LEAST_SIDE = 100
-"""Shorter side in pixels below which an image without a header is not judged by its texture."""
+TISSUE, COLOUR_FLOW, SPECTRA = 1, 2, (3, 4)
+"""DICOM region data types (PS3.3 C.8.5.5.1.2): tissue, colour flow, pulsed and continuous wave Doppler."""
 
-TISSUE, COLOUR_FLOW = 1, 2
-"""DICOM region data types (PS3.3 C.8.5.5.1.2)."""
+OTHER_EXAMS = (
+    *("ABDOM", "CARDI", "CAVITARY", "ENDO", "FETAL", "FOETAL", "GYN", "HEART", "MUSCULO", "NEONATAL", "OBSTET"),
+    *("OPHTHALM", "PELV", "PROSTAT", "RENAL", "RETROPERITON", "SCROTAL", "TEE", "THYROID", "TRANSCRANIAL", "TTE"),
+    *("UROLOG", "VASCULAR"),
+)
+"""What the type of examination of an ultrasound that is not of the breast begins with or holds (Image Type value 3,
+PS3.3 C.8.5.6.1.1, and what machines write there). Breasts go by BREAST, CHEST, SMALL PARTS or nothing."""
+
+MODES = {0x0002: "M-mode", 0x0004: "Doppler", 0x0008: "Doppler", 0x0010: "colour Doppler", 0x0020: "colour M-mode"}
+MODES |= {0x0040: "a 3-D rendering", 0x0100: "power Doppler", 0x0200: "tissue characterisation (elastography)"}
+"""Bits of Image Type value 4 (PS3.3 C.8.5.6.1.1) that say that an image holds more than two-dimensional B-mode."""
 
 
 class OutOfScope(Exception):
@@ -46,19 +59,38 @@ def check_ultrasound(series: Series) -> None:
     part = series.body_part.upper()
     if part and not any(word in part for word in ("BREAST", "MAMMA", "MAMA", "CHEST", "AXILLA")):
         raise OutOfScope(f"body part {part.lower()}; the breast model reads ultrasound of the breast")
+    exam = series.image_type[2].upper() if series.modality == "US" and len(series.image_type) > 2 else ""
+    if not part and any(word in exam for word in OTHER_EXAMS):
+        raise OutOfScope(f"an examination of type {exam.lower()}; the breast model reads ultrasound of the breast")
+    if (mode := _other_mode(series)) and not series.ultrasound_regions:
+        raise OutOfScope(f"{mode}; the breast model reads B-mode ultrasound")
     if series.shape is Shape.VOLUME and not series.modality:
         raise OutOfScope("this is a volume; the breast model reads B-mode ultrasound images")
+
+
+def _other_mode(series: Series) -> str:
+    """What Image Type value 4 says that the image shows beside or instead of B-mode; "" for nothing."""
+    bits = 0
+    if series.modality == "US" and len(series.image_type) > 3:
+        with contextlib.suppress(ValueError):  # machines also write words there
+            bits = int(series.image_type[3], 16)
+    return next((mode for bit, mode in MODES.items() if bits & bit), "")
 
 
 def bmode_region(series: Series) -> tuple[int, int, int, int] | None:
     """(x0, y0, x1, y1) of the file's only B-mode region; None where it names none.
 
-    Raises OutOfScope when the file shows colour flow, or several B-mode regions (a split screen).
+    A region that is listed twice, or twice with borders a few pixels apart, is one. Raises OutOfScope when the file
+    shows colour flow, a Doppler spectrum, or several B-mode regions (a split screen).
     """
     kinds = [r[4] for r in series.ultrasound_regions]
-    if COLOUR_FLOW in kinds:
-        raise OutOfScope("colour Doppler; the breast model reads B-mode ultrasound")
-    tissue = list(dict.fromkeys(r[:4] for r in series.ultrasound_regions if r[4] == TISSUE))
+    if COLOUR_FLOW in kinds or any(kind in SPECTRA for kind in kinds):
+        what = "colour Doppler" if COLOUR_FLOW in kinds else "a Doppler spectrum"
+        raise OutOfScope(f"{what}; the breast model reads B-mode ultrasound")
+    tissue: list[tuple[int, int, int, int]] = []
+    for region in (r[:4] for r in series.ultrasound_regions if r[4] == TISSUE):
+        if not any(_same(region, other) for other in tissue):
+            tissue.append(region)
     if len(tissue) > 1:
         raise OutOfScope("a split screen with several B-mode images; open one of them alone")
     if kinds and not tissue:
@@ -71,6 +103,14 @@ def bmode_region(series: Series) -> tuple[int, int, int, int] | None:
     return (x0, y0, x1, y1) if x1 - x0 >= SMALLEST and y1 - y0 >= SMALLEST else None
 
 
+def _same(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    """Whether two rectangles are one to a few pixels: they share nine tenths of what they cover."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(width, 0) * max(height, 0)
+    either = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
+    return a == b or both >= 0.9 * either
+
+
 def coloured_share(pixels: NDArray[Any]) -> float:
     """Share of clearly coloured pixels in an RGB image (0 for a gray one)."""
     if pixels.ndim != 3:
@@ -79,13 +119,29 @@ def coloured_share(pixels: NDArray[Any]) -> float:
     return float(np.mean(values.max(2) - values.min(2) > 40))
 
 
+def colours(pixels: NDArray[Any]) -> str:
+    """What the colours of an RGB image look like, for the reader: colour Doppler, elastography, or just coloured.
+
+    Doppler shows flow in red and blue; elastography lays the whole rainbow, green included, over a large field.
+    """
+    values = np.ascontiguousarray(pixels[..., :3].astype(np.uint8))
+    there = values.max(2).astype(np.int16) - values.min(2) > 40
+    hue = cv2.cvtColor(values, cv2.COLOR_RGB2HSV)[..., 0][there].astype(np.int16) * 2  # degrees
+    red, green, blue = (float(np.mean(m)) for m in ((hue < 70) | (hue > 320), (hue > 80) & (hue < 160), hue > 180))
+    if green > 0.1 and red + blue > 0.2 and float(there.mean()) > 0.05:
+        return "coloured like an elastogram"
+    if float(there.mean()) < 0.5 and red + blue > 0.9 and 0.05 < float(np.mean((hue > 180) & (hue < 280))) < 0.95:
+        return "coloured like colour Doppler"
+    return "coloured (Doppler, elastography or a photograph)"
+
+
 def frame_problem(pixels: NDArray[Any], series: Series) -> str:
-    """Why the breast model does not read this frame, in one line; "" if it does."""
+    """Why the breast model does not read this frame (or B-mode region), in one line; "" if it does."""
     rows, columns = pixels.shape[:2]
     if min(rows, columns) < SMALLEST:
         return f"{columns}×{rows} pixels are too few"
     if coloured_share(pixels) > COLOURED:
-        return "coloured (Doppler, elastography or a photograph); the breast model reads gray B-mode images"
+        return f"{colours(pixels)}; the breast model reads gray B-mode images"
     gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     if float(np.std(gray)) < 2:
         return "the image is blank"
@@ -93,7 +149,19 @@ def frame_problem(pixels: NDArray[Any], series: Series) -> str:
         return "this looks like a chest CT; the breast model reads gray B-mode images"
     if np.unique(gray[:: max(1, rows // 256), :: max(1, columns // 256)]).size < FEWEST_GRAYS:
         return "too few gray values; a mask or a drawing"
+    eight = _eight_bits(gray)
+    if series.modality in UNTOLD and bmode.unlike(eight):
+        return "without the speckle of ultrasound; the breast model reads gray B-mode images"
+    if bmode.looks_split(eight):
+        return "a split screen with two images side by side; open one of them alone"
     return ""
+
+
+def _eight_bits(gray: NDArray[Any]) -> NDArray[np.uint8]:
+    if gray.dtype == np.uint8:
+        return np.asarray(gray, np.uint8)
+    low, high = (float(v) for v in np.percentile(gray, [0.5, 99.5]))
+    return np.asarray(np.clip((gray.astype(np.float32) - low) * (255 / max(high - low, 1e-6)), 0, 255), np.uint8)
 
 
 def task_for(series: Series, pixels: NDArray[Any] | None) -> Task:
@@ -104,6 +172,7 @@ def task_for(series: Series, pixels: NDArray[Any] | None) -> Task:
     if series.hounsfield or series.modality == "CT":
         return Task.NODULES
     if series.modality == "US":
+        check_ultrasound(series)
         bmode_region(series)
         problem = frame_problem(pixels, series) if pixels is not None else ""
         if problem:
@@ -119,44 +188,6 @@ def task_for(series: Series, pixels: NDArray[Any] | None) -> Task:
     raise OutOfScope("neither a CT nor an ultrasound image, as far as it shows; choose the task yourself")
 
 
-def looks_like_bmode(pixels: NDArray[Any]) -> bool:
-    """Whether an 8-bit picture without a header is clearly B-mode ultrasound.
-
-    Speckle is as long along the beam as the pulse, and as wide across it as the beam (Wagner et al. 1983): gray values
-    of a linear array change faster downwards than sideways, everywhere in the image. In CT slices and photographs they
-    do not, or only in places. With these limits 97 % of BUS-BRA (498 of folds 1 to 4), 97 % of BrEaST and 95 % of
-    BUSI are known; of CT as 8-bit pictures 0 of 265 LUNA16 slices and 1 of 156 of three whole series in three windows
-    were taken for it, and 0 of 24 photographs.
-    """
-    rows, columns = pixels.shape[:2]
-    if pixels.dtype != np.uint8 or min(rows, columns) < _LEAST_SIDE:
-        return False
-    gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
-    scale = 256 / max(rows, columns)
-    small = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray
-    values = np.asarray(small, np.float32)
-    lit = cv2.erode((values > 8).astype(np.uint8), np.ones((5, 5), np.uint8))[:-1, :-1] > 0
-    if values.mean() > 165 or lit.mean() < 0.2:
-        return False
-    around = cv2.GaussianBlur(values, (0, 0), 4)
-    texture = np.median((np.abs(values - around) / np.maximum(around, 8))[:-1, :-1][lit])
-    smooth = cv2.GaussianBlur(values, (0, 0), 1)
-    down, sideways = np.abs(np.diff(smooth, axis=0))[:, :-1], np.abs(np.diff(smooth, axis=1))[:-1]
-    ratios = []
-    for part in (np.s_[i:j, k:m] for i, j in _quarters(lit.shape[0]) for k, m in _quarters(lit.shape[1])):
-        if lit[part].mean() > 0.5:
-            ratios.append(down[part][lit[part]].mean() / max(float(sideways[part][lit[part]].mean()), 0.01))
-    parts, middle = len(ratios), float(np.median(ratios)) if ratios else 0.0
-    if parts < 6 or not 1.2 < middle < 5:
-        return False
-    everywhere = float(np.mean(np.array(ratios) > 1.15))
-    # What one sign lacks the others must make up for; a picture that is half empty must show all of them.
-    clear = 0.065 < texture < 0.25 and everywhere >= 0.8 and (middle > 1.4 or (middle > 1.3 and parts >= 9))
-    layered = 0.055 < texture < 0.27 and everywhere >= 0.93
-    grainy = 0.085 < texture < 0.25 and everywhere >= 0.7 and middle > 1.3
-    return bool(clear or (parts >= 9 and (layered or grainy)))
-
-
 def looks_like_chest_ct(pixels: NDArray[Any]) -> bool:
     """Whether an 8-bit picture without a header is clearly an axial chest CT slice.
 
@@ -165,7 +196,7 @@ def looks_like_chest_ct(pixels: NDArray[Any]) -> bool:
     BUS-BRA images (folds 1 to 4), 64 of BrEaST, 44 of BUSI and 24 photographs none was taken for it; known are 98 % of
     265 LUNA16 slices (folds 2 to 9) and most slices through the lungs of three whole series in three windows.
     """
-    if pixels.dtype != np.uint8 or min(pixels.shape[:2]) < _LEAST_SIDE:
+    if pixels.dtype != np.uint8 or min(pixels.shape[:2]) < bmode.LEAST_SIDE:
         return False
     gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     black = float(np.mean(gray == 0))
@@ -209,8 +240,3 @@ def _body_with_lungs(values: NDArray[np.uint8]) -> bool:
     contrast = float(values[body & (values > cut)].mean()) - float(values[inside > 0].mean())
     outside = float(values[~body].mean()) if (~body).any() else 0.0
     return contrast > 0.3 * 255 and outside < 0.45 * 255
-
-
-def _quarters(size: int) -> list[tuple[int, int]]:
-    edges = [size * k // 4 for k in range(5)]
-    return list(itertools.pairwise(edges))

@@ -115,6 +115,25 @@ def test_an_ultrasound_without_one_scale_has_no_millimetres(tmp_path: Path, regi
     assert bool(series.warnings) == (len(regions) == 2)
 
 
+def test_a_region_that_is_listed_twice_keeps_its_scale(tmp_path: Path) -> None:
+    twice = Sequence([region(), region()])
+    path = write(tmp_path / "us.dcm", GRAY, sop_class=ULTRASOUND, modality="US", SequenceOfUltrasoundRegions=twice)
+    series = opened(path).series
+    assert series.geometry.pixel_spacing == pytest.approx((0.08, 0.08))
+    assert not series.warnings
+
+
+def test_tissue_over_time_is_no_image_of_tissue(tmp_path: Path) -> None:
+    mmode = region()
+    mmode.RegionSpatialFormat = 2
+    path = write(
+        tmp_path / "us.dcm", GRAY, sop_class=ULTRASOUND, modality="US", SequenceOfUltrasoundRegions=Sequence([mmode])
+    )
+    series = opened(path).series
+    assert series.ultrasound_regions == ((10, 5, 50, 40, 0),)
+    assert series.geometry.pixel_spacing is None
+
+
 def test_a_cine_loop_is_a_stack_of_frames(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 255, (5, 20, 30, 3), dtype=np.uint8)
     volume = opened(write(tmp_path / "cine.dcm", frames, sop_class=CINE, modality="US"))

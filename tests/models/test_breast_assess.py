@@ -15,7 +15,7 @@ from cadviewer.findings import Call, Task
 from cadviewer.imaging import phantom
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
-from cadviewer.models import breast, scope
+from cadviewer.models import breast, lesion_measures, scope
 from cadviewer.models.catalogue import ModelCard
 
 Array = NDArray[Any]
@@ -83,7 +83,7 @@ def dice(a: Array, b: Array) -> float:
 def test_the_mask_lies_where_the_lesion_is_whatever_the_shape_and_views(shape: tuple[int, int], zoom: float) -> None:
     image, truth = scene(*shape)
     seen = [{}, {"flip": True}, {"zoom": zoom}, {"flip": True, "zoom": zoom}]
-    found = breast.assess(volume(image), Bright(), card(size=128, views=seen)).findings[0]
+    found = breast.assess(volume(image, modality="US"), Bright(), card(size=128, views=seen)).findings[0]
     assert found.mask is not None
     assert found.mask.shape == image.shape
     assert set(np.unique(found.mask)) == {0, 255}
@@ -134,11 +134,56 @@ def test_millimetres_only_where_the_image_is_calibrated() -> None:
 def test_axes_of_a_bar_are_its_length_and_width() -> None:
     mask = np.zeros((50, 50), np.uint8)
     mask[10:12, 5:45] = 255
-    long, short = breast.axes_mm(mask, (0.5, 0.5))
+    long, short = lesion_measures.axes(mask, (0.5, 0.5))
     assert long == pytest.approx(0.5 * math.hypot(40, 2))
     assert short == pytest.approx(
         2 * 0.5 * 40 * 2 / math.hypot(40, 2), rel=0.01
     )  # the rectangle seen along its diagonal
+
+
+def test_a_lesion_deeper_than_it_is_wide_is_taller_than_wide_in_millimetres() -> None:
+    mask = np.zeros((60, 60), np.uint8)
+    mask[10:40, 20:40] = 255
+    tall = lesion_measures.measure(mask, None)
+    assert tall is not None
+    assert tall.depth_to_width == pytest.approx(1.5)
+    assert tall.long_mm is None
+    assert tall.area_mm2 is None
+    squashed = lesion_measures.measure(mask, (0.1, 0.2))  # the same pixels, each twice as wide as it is deep
+    assert squashed is not None
+    assert squashed.depth_to_width == pytest.approx(0.75)
+    assert squashed.area_mm2 == pytest.approx(30 * 20 * 0.1 * 0.2)
+    assert squashed.long_px == pytest.approx(math.hypot(30, 20))
+
+
+def test_several_lesions_are_counted_and_the_largest_is_measured() -> None:
+    mask = np.zeros((60, 60), np.uint8)
+    mask[5:9, 5:9] = 255
+    mask[20:40, 20:30] = 255
+    found = lesion_measures.measure(mask, None)
+    assert found is not None
+    assert found.lesions == 2
+    assert found.depth_to_width == pytest.approx(2)
+    assert lesion_measures.measure(np.zeros((9, 9), np.uint8), None) is None
+
+
+def test_a_pixel_size_that_the_user_gave_makes_millimetres_and_is_said() -> None:
+    image, _ = scene()
+    given = breast.assess(volume(image), Bright(), card(size=240), spacing_mm=0.2)
+    by_file = breast.assess(volume(image, pixel_spacing=(0.2, 0.2)), Bright(), card(size=240))
+    assert given.findings[0].long_mm == by_file.findings[0].long_mm
+    assert any("given by the user" in w for w in given.warnings)
+    assert not any("no millimetres" in w for w in given.warnings)
+
+
+def test_what_the_file_says_of_its_pixels_goes_before_what_the_user_gave() -> None:
+    image, _ = scene()
+    both = breast.assess(volume(image, pixel_spacing=(0.2, 0.2)), Bright(), card(size=240), spacing_mm=3.0)
+    by_file = breast.assess(volume(image, pixel_spacing=(0.2, 0.2)), Bright(), card(size=240))
+    assert both.findings[0].long_mm == by_file.findings[0].long_mm
+    assert any("not used" in w for w in both.warnings)
+    with pytest.raises(ValueError, match="positive"):
+        breast.assess(volume(image), Bright(), card(), spacing_mm=-1)
 
 
 def test_small_pieces_and_holes_are_cleaned_but_a_second_lesion_stays() -> None:
@@ -239,11 +284,17 @@ def test_a_blank_frame_of_a_clip_gets_no_score_and_the_others_do() -> None:
     assert second.call is Call.MALIGNANT
 
 
-def test_an_image_without_the_texture_of_ultrasound_is_warned_about() -> None:
+def test_a_file_called_ultrasound_without_its_texture_is_warned_about() -> None:
     image, _ = scene(160, 200)
-    assert any("unlike" in w for w in breast.assess(volume(image), Bright(), card()).warnings)
+    assert any("unlike" in w for w in breast.assess(volume(image, modality="US"), Bright(), card()).warnings)
     familiar = phantom.breast_ultrasound(3)[0]
     assert not any("unlike" in w for w in breast.assess(volume(familiar), Bright(), card()).warnings)
+
+
+def test_a_picture_without_header_and_without_speckle_gets_no_score() -> None:
+    image, _ = scene(160, 200)
+    with pytest.raises(scope.OutOfScope, match="without the speckle"):
+        breast.assess(volume(image), Bright(), card())
 
 
 def test_ultrasound_of_another_body_part_is_out_of_scope() -> None:

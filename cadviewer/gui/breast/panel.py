@@ -76,9 +76,11 @@ class BreastPanel(QWidget):
         self.score.setWordWrap(True)
         self.bar = ScoreBar()
         self.size_ = QLabel()
+        self.size_.setWordWrap(True)
+        self.count = QLabel()
         self.reason = QLabel()
         self.frame = QLabel()
-        for label in (self.reason, self.frame):
+        for label in (self.reason, self.frame, self.count):
             label.setObjectName("dim")
             label.setWordWrap(True)
         self.buttons: dict[Answer, QToolButton] = {
@@ -89,7 +91,7 @@ class BreastPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        for widget in (self.frame, self.call, self.reason, self.score, self.bar, self.size_):
+        for widget in (self.frame, self.call, self.reason, self.score, self.bar, self.size_, self.count):
             column.addWidget(widget)
         column.addStretch()
         row = QHBoxLayout()
@@ -102,7 +104,7 @@ class BreastPanel(QWidget):
     def show_case(self, case: Case, frame: int) -> None:
         """Show what is said of a frame."""
         finding = finding_of(case, frame)
-        for widget in (self.call, self.score, self.size_, self.reason, self.frame):
+        for widget in (self.call, self.score, self.size_, self.count, self.reason, self.frame):
             widget.hide()
         self.bar.show_estimate(finding.probability if finding is not None else None)
         answer = case.frame_answer(frame)
@@ -119,6 +121,7 @@ class BreastPanel(QWidget):
             _say(self.score, f"Probability of malignancy {words.estimate(finding.probability)}")
         size = words.breast_size(finding)
         _say(self.size_, f"Lesion {size}" if size else "")
+        _say(self.count, words.sentence(words.breast_count(finding)))
 
 
 def finding_of(case: Case, frame: int) -> BreastFinding | None:

@@ -169,6 +169,12 @@ def _breast(report: CaseReport, finding: BreastFinding) -> dict[str, Any]:
         "lesion_px": finding.lesion_px,
         "long_mm": _float(finding.long_mm),
         "short_mm": _float(finding.short_mm),
+        "lesions": finding.lesions,
+        "long_px": _float(finding.long_px),
+        "short_px": _float(finding.short_px),
+        "area_mm2": _float(finding.area_mm2),
+        "depth_to_width": _float(finding.depth_to_width),
+        "taller_than_wide": finding.taller_than_wide,
         "mask": None if finding.mask is None else mask_name(report, finding),
     }
 
