@@ -5,6 +5,7 @@ Events are taken by `Case.take` alone, which drops whatever is not for this case
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -14,7 +15,8 @@ from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
-from cadviewer.store.session import Answer, FindingRef, answer_at, reference
+from cadviewer.store.reading import Found, Origin, Reading, answer_of, read, shown
+from cadviewer.store.session import Answer, Entered, Entry, FindingRef, answer_at
 
 
 class Status(StrEnum):
@@ -28,12 +30,48 @@ class Status(StrEnum):
     OUT_OF_SCOPE = "Out of scope"
 
 
+FIRST_READ = "first_read"
+"""Name of the entry that ends the first read."""
+
+
+class Order(StrEnum):
+    """How the list of findings is sorted."""
+
+    SCORE = "by score"
+    SIZE = "by size"
+    PLACE = "from feet to head"
+    ANSWER = "not read first"
+
+
+class Only(StrEnum):
+    """Which findings the list shows."""
+
+    ALL = "all"
+    UNREAD = "not read"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNSURE = "unsure"
+    OWN = "drawn or changed"
+
+
+_ANSWERS = {
+    Only.UNREAD: None,
+    Only.ACCEPTED: Answer.ACCEPTED,
+    Only.REJECTED: Answer.REJECTED,
+    Only.UNSURE: Answer.UNSURE,
+}
+
+
 @dataclass(frozen=True)
 class Kept:
-    """What the journal of a case holds: the last answer on each finding, and the lengths that count."""
+    """What the journal of a case holds: the last answer on each finding, and the lengths that count.
+
+    entries: all records that count, which the others are made from.
+    """
 
     answers: dict[FindingRef, Answer] = field(default_factory=dict)
     lengths: tuple[Length, ...] = ()
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass
@@ -44,6 +82,8 @@ class Case:
     request_id: of the latest job; events of another are dropped. running: whether that job has not ended.
     stopped: by the user, so it is not begun again unasked. ahead: its job runs before anybody opened the case.
     cut: the confidence below which findings are hidden. kept: what the journal holds; nothing else is shown as done.
+    order, only: how the list of findings is sorted, and which it shows. second_read: the model's findings are hidden
+        until the reader has read the case alone.
     """
 
     series: Series
@@ -68,6 +108,10 @@ class Case:
     cut: float = 0.0
     selected: int | None = None
     kept: Kept = field(default_factory=Kept)
+    order: Order = Order.SCORE
+    only: Only = Only.ALL
+    second_read: bool = False
+    _found: tuple[Result | None, Kept, tuple[Found, ...]] | None = None
 
     @property
     def case_id(self) -> str:
@@ -94,7 +138,7 @@ class Case:
     def _anything(self) -> bool:
         assert self.result is not None
         if self.result.task is Task.NODULES:
-            return bool(self.findings())
+            return any(n.score >= self.cut - 1e-9 for n in self._model_nodules())
         if self.result.task is Task.BREAST:
             return any(f.call not in (Call.NO_LESION, Call.OUT_OF_SCOPE) for f in self.result.breast)
         return bool(self.result.lines)
@@ -144,20 +188,86 @@ class Case:
 
     # findings ----------------------------------------------------------------------------------------------------
 
+    def found(self) -> tuple[Found, ...]:
+        """Every finding whatever its score: the model's, with boxes that the reader changed, and the reader's own."""
+        if self._found is None or self._found[0] is not self.result or self._found[1] is not self.kept:
+            nodules = (*self.result.nodules, *self.result.candidates) if self.result is not None else ()
+            self._found = self.result, self.kept, shown(self.kept.entries, nodules, self.result)
+        return self._found[2]
+
+    @property
+    def first_read_done(self) -> str:
+        """When the reader said that he or she had read the case without the model (UTC), "" where not yet."""
+        times = [
+            e.time if e.mark.value is not None else ""
+            for e in self.kept.entries
+            if isinstance(e.mark, Entered) and e.mark.name == FIRST_READ
+        ]
+        return times[-1] if times else ""
+
+    @property
+    def concealed(self) -> bool:
+        """Whether nothing that the model found may be shown yet."""
+        return self.second_read and not self.first_read_done
+
     def findings(self) -> list[Nodule]:
-        """Nodules and candidates at or above the cut, by falling score."""
-        return [n for n in self.everything() if n.score >= self.cut - 1e-9]
+        """What is at or above the cut, by falling score; what the reader drew is always there, at the end.
+
+        While the first read is under way, what the reader drew alone.
+        """
+        if self.concealed:
+            return [f.nodule for f in self.found() if f.origin is Origin.READER]
+        return [f.nodule for f in self.found() if f.origin is Origin.READER or f.nodule.score >= self.cut - 1e-9]
+
+    def listed(self) -> list[Nodule]:
+        """The findings of the list, sorted and filtered as the reader wants them."""
+        keys: dict[Order, Callable[[Nodule], float]] = {
+            Order.SCORE: lambda n: 0.0,  # as they come
+            Order.SIZE: lambda n: -(n.long_mm or 0.0),
+            Order.PLACE: lambda n: n.box.slice,
+            Order.ANSWER: lambda n: self.answer(n) is not None,
+        }
+        return sorted((n for n in self.findings() if self._wanted(n)), key=keys[self.order])
+
+    def _wanted(self, nodule: Nodule) -> bool:
+        if self.only is Only.ALL:
+            return True
+        if self.only is Only.OWN:
+            return self.origin(nodule.number) is not Origin.MODEL
+        return self.answer(nodule) is _ANSWERS[self.only]
 
     def everything(self) -> list[Nodule]:
-        """All nodules and candidates whatever their score."""
-        return [*self.result.nodules, *self.result.candidates] if self.result is not None else []
+        """All findings whatever their score."""
+        return [f.nodule for f in self.found()]
 
     def finding(self, number: int | None) -> Nodule | None:
         return next((n for n in self.everything() if n.number == number), None)
 
+    def _found_by(self, number: int | None) -> Found | None:
+        return next((f for f in self.found() if f.nodule.number == number), None)
+
+    def origin(self, number: int) -> Origin:
+        """Who found a finding; the model where there is no such one."""
+        found = self._found_by(number)
+        return found.origin if found is not None else Origin.MODEL
+
+    def drawn_by(self, number: int) -> str:
+        """The journal's record that drew a finding or changed its box, "" where there is none."""
+        found = self._found_by(number)
+        return found.key if found is not None else ""
+
     def answer(self, nodule: Nodule) -> Answer | None:
         """The reader's last answer on the finding at the place of this nodule."""
-        return answer_at(self.kept.answers, nodule)
+        found = self._found_by(nodule.number)
+        return answer_of(found, self.kept.answers) if found is not None else answer_at(self.kept.answers, nodule)
+
+    def reading(self) -> Reading:
+        """What the reader made of the case so far, for the rules and for export."""
+        counted = [n for n in self._model_nodules() if n.score >= self.cut - 1e-9 or self.answer(n) is not None]
+        return read(self.kept.entries, counted, self.result, self.series)
+
+    def _model_nodules(self) -> list[Nodule]:
+        return [*self.result.nodules, *self.result.candidates] if self.result is not None else []
 
     def frame_answer(self, frame: int) -> Answer | None:
         """The reader's last answer on what was said of an ultrasound frame."""
@@ -166,11 +276,11 @@ class Case:
 
     def reference(self, number: int) -> FindingRef | None:
         """How the journal names a finding; None when there is no such one. For breast ultrasound: frame + 1."""
+        if (found := self._found_by(number)) is not None:
+            return found.place
         if self.result is None:
             return None
         origin = self.result.provenance
-        if (nodule := self.finding(number)) is not None:
-            return reference(nodule, origin.model, origin.weights_sha256)
         for finding in self.result.breast:
             if finding.frame + 1 == number:
                 rows, columns = finding.size
@@ -179,7 +289,7 @@ class Case:
 
     def next_finding(self, step: int) -> int | None:
         """Number of the finding `step` further down the list than the selected one, round and round."""
-        numbers = [n.number for n in self.findings()]
+        numbers = [n.number for n in self.listed()]
         if not numbers:
             return None
         if self.selected not in numbers:

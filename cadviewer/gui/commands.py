@@ -72,6 +72,7 @@ class Commands:
             "accept": lambda: decisions.answer(Answer.ACCEPTED),
             "reject": lambda: decisions.answer(Answer.REJECTED),
             "unsure": lambda: decisions.answer(Answer.UNSURE),
+            "risk": window.side.toggle_risk,
             "undo": decisions.undo,
             "redo": decisions.redo,
             "copy": self.copy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
@@ -12,7 +13,7 @@ from cadviewer.gui.cases import Cases
 from cadviewer.gui.desk import Desk
 from cadviewer.gui.image.length import Length
 from cadviewer.gui.journal import Journal, measure
-from cadviewer.store.session import Answer, Decision, Deleted
+from cadviewer.store.session import Answer, Decision, Deleted, Entered
 
 
 class Decisions(QObject):
@@ -86,6 +87,14 @@ class Decisions(QObject):
             self.said.emit("Choose a finding first (N)")
             return
         self._journal.record(case.series, Decision(place, None if given is answer else answer))
+
+    def enter(self, number: int, values: Mapping[str, str | None]) -> None:
+        """Fill in fields of a form: of the finding `number`, or of the case for 0; None empties a field."""
+        case = self._case
+        place = case.reference(number) if case is not None and number else None
+        if case is None or (number and place is None):
+            return
+        self._journal.record(case.series, *(Entered(name, text, place) for name, text in values.items()))
 
     # lengths -----------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,17 @@ from PySide6.QtCore import QObject, Signal
 from cadviewer.gui.case import Kept
 from cadviewer.gui.image.length import Length
 from cadviewer.imaging.series import Series
-from cadviewer.store.session import Deleted, Entry, JournalError, Mark, Measure, MeasureKind, Session, case_key
+from cadviewer.store.session import (
+    Deleted,
+    Entry,
+    JournalError,
+    Mark,
+    Measure,
+    MeasureKind,
+    Session,
+    case_key,
+    decisions,
+)
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +58,9 @@ class Journal(QObject):
         """Read what was decided on a case before."""
         self._do(series, lambda session: None)
 
-    def record(self, series: Series, mark: Mark) -> None:
-        self._do(series, lambda session: session.record(mark))
+    def record(self, series: Series, *marks: Mark) -> None:
+        """Make marks last, one after the other; each is undone by itself."""
+        self._do(series, lambda session: [session.record(mark) for mark in marks])
 
     def replace(self, series: Series, old: str, mark: Mark) -> None:
         """A length was moved: its new place, then the end of its old one, undone together."""
@@ -96,7 +107,8 @@ class Journal(QObject):
                 for problem in session.problems:
                     self.told.emit(case_id, problem)
             step(session)
-            self.kept.emit(case_id, Kept(session.decisions(), lengths(session.entries())))
+            entries = session.entries()
+            self.kept.emit(case_id, Kept(decisions(entries), lengths(entries), entries))
         except (JournalError, OSError) as error:
             log.warning("the journal could not be written: %s", type(error).__name__)
             self.failed.emit(case_id, f"This could not be saved and does not count: {_why(error)}")

@@ -19,6 +19,7 @@ from cadviewer.gui.bridge import Bridge, EngineLike
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
 from cadviewer.gui.commands import Commands
+from cadviewer.gui.ct.priors import priors
 from cadviewer.gui.decisions import Decisions
 from cadviewer.gui.desk import Desk
 from cadviewer.gui.image.mouse import Tool
@@ -160,6 +161,7 @@ class MainWindow(QMainWindow):
         side.findings.cut_moved.connect(decisions.cut)
         side.findings.answered.connect(decisions.answer)
         side.breast.answered.connect(decisions.answer)
+        side.risk.entered.connect(decisions.enter)
         desk.finding_clicked.connect(decisions.select)
         desk.index_changed.connect(self._moved)
         desk.viewport.maximise_asked.connect(self.commands.maximise)
@@ -191,7 +193,7 @@ class MainWindow(QMainWindow):
         self.desk.show_case(case)
         self.studies.select(case)
         self.status.show_case(case)
-        self.side.show_case(case)
+        self.side.show_case(case, priors=priors(case, self.cases) if case is not None else ())
         self.commands.refresh(case)
 
     def _loaded(self, case: Case) -> None:
@@ -208,7 +210,7 @@ class MainWindow(QMainWindow):
         if case is not self.cases.current:
             return
         self.desk.refresh()
-        self.side.show_case(case, self.desk.viewport.index)
+        self.side.show_case(case, self.desk.viewport.index, priors(case, self.cases))
         self.status.show_case(case)
         self.commands.refresh(case)
         self.commands.ask_task(case)

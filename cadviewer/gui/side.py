@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from cadviewer.findings import Task
 from cadviewer.gui import style, words
 from cadviewer.gui.breast.panel import BreastPanel
 from cadviewer.gui.case import Case, Status
 from cadviewer.gui.ct.findings import FindingsPanel
+from cadviewer.gui.ct.priors import Prior
+from cadviewer.gui.ct.risk import RiskPanel
 
 UNKNOWN = "ANALYSIS"
 
@@ -43,6 +56,14 @@ class SidePanel(QFrame):
         self.reason.setWordWrap(True)
         self.reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.findings = FindingsPanel()
+        self.risk = RiskPanel()
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.tabs.tabBar().setDrawBase(False)
+        self.tabs.addTab(self.findings, "Findings")
+        self.tabs.addTab(self.risk, "Risk")
         self.breast = BreastPanel()
         self.lines = QLabel()  # of a task that has no panel of its own
         self.lines.setWordWrap(True)
@@ -50,7 +71,7 @@ class SidePanel(QFrame):
         self.lines.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.pages = QStackedWidget()
         self.pages.addWidget(QWidget())
-        self.pages.addWidget(self.findings)
+        self.pages.addWidget(self.tabs)
         self.pages.addWidget(self.breast)
         self.pages.addWidget(self.lines)
         self.foot = QLabel()
@@ -73,8 +94,8 @@ class SidePanel(QFrame):
         column.addWidget(self.pages, 1)
         column.addWidget(self.foot_area)
 
-    def show_case(self, case: Case | None, frame: int = 0) -> None:
-        """Show a case as it is now; None when none is open."""
+    def show_case(self, case: Case | None, frame: int = 0, priors: Sequence[Prior] = ()) -> None:
+        """Show a case as it is now; None when none is open. priors: findings of earlier CTs of the same patient."""
         if case is None:
             self.heading.setText(UNKNOWN)
             self.state.setText("Nothing is open")
@@ -87,9 +108,10 @@ class SidePanel(QFrame):
         self.state.setText(f"{SIGNS[case.status]}  {headline}")
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
-        if case.result is not None and case.task is Task.NODULES:
+        if case.task is Task.NODULES and (case.result is not None or case.found()):
             self.findings.show_case(case)
-            self.pages.setCurrentWidget(self.findings)
+            self.risk.show_case(case, priors)
+            self.pages.setCurrentWidget(self.tabs)
         elif case.result is not None and case.task is Task.BREAST:
             self.breast.show_case(case, frame)
             self.pages.setCurrentWidget(self.breast)
@@ -99,6 +121,11 @@ class SidePanel(QFrame):
         else:
             self.pages.setCurrentIndex(0)
         self._show_foot(case)
+
+    def toggle_risk(self) -> None:
+        """From the findings to the rules and back."""
+        if self.pages.currentWidget() is self.tabs:
+            self.tabs.setCurrentIndex(1 - self.tabs.currentIndex())
 
     def _show_foot(self, case: Case) -> None:
         from html import escape

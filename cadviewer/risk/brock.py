@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from cadviewer.risk.words import Assessment, NoduleType, Rule, yes
 
-SOURCE = "McWilliams et al., NEJM 2013;369:910–919"
+SOURCE = "NEJM 2013;369:910–919"
 RULE_2A = Rule("Brock (PanCan)", "full model without spiculation (2a)", SOURCE)
 RULE_2B = Rule("Brock (PanCan)", "full model with spiculation (2b)", SOURCE)
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from cadviewer.risk.words import Assessment, NoduleType, Rule, mean_diameter, rounded, yes
 
-RULE = Rule("Fleischner", "2017", "MacMahon et al., Radiology 2017;284:228–243, doi 10.1148/radiol.2017161659")
+RULE = Rule("Fleischner", "2017", "Radiology 2017;284:228–243")
 
 SOLID_MM = (6, 8)
 SOLID_MM3 = (100, 250)

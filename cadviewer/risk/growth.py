@@ -13,7 +13,7 @@ from datetime import date
 
 from cadviewer.risk.words import Assessment, Rule
 
-RULE = Rule("Volume doubling time", "BTS 2015", "Callister et al., Thorax 2015;70:ii1–ii54")
+RULE = Rule("Volume doubling time", "BTS 2015", "Thorax 2015;70:ii1–ii54")
 
 SIGNIFICANT = 0.25
 """Least relative change of volume that counts."""

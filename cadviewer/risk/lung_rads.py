@@ -18,7 +18,7 @@ from cadviewer.risk.words import Assessment, NoduleType, Rule, mean_diameter, ro
 RULE = Rule(
     "Lung-RADS",
     "v2022",
-    "American College of Radiology, November 2022; Christensen et al., CHEST 2024;165:738–753",
+    "ACR 2022; CHEST 2024;165:738–753",
 )
 
 VOLUMES: Mapping[float, int] = {4: 34, 6: 113, 8: 268, 10: 524, 15: 1767, 30: 14137}
@@ -359,7 +359,7 @@ def _provisional(nodule: Nodule, whole: _Size, solid: _Size) -> str | None:
 
 
 def _notes(nodule: Nodule, category: str, whole: _Size) -> tuple[str, ...]:
-    notes = [f"probability of malignancy {RISK[category]} (of the category, as published)"]
+    notes = [f"published probability of malignancy {RISK[category]}"]
     by_volume = _sizes(nodule, by_volume=True)
     if whole.mm is not None and by_volume[0].mm3 is not None and not _in_airway(nodule):
         solid_too = nodule.type is not NoduleType.PART_SOLID or by_volume[1].mm3 is not None

@@ -75,11 +75,23 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A finding that the reader drew, or a model's box that he or she changed (`replaces`).
+class DrawnBox:
+    """A drawn finding on another of its slices, edge coordinates."""
 
-    first, last: the slices it spans, None for `slice` alone. The rest is what was measured in it, None where nothing
-    was: axes in mm, volume in mm³, centre in LPS mm, outline on `slice` in edge coordinates.
+    slice: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A finding that the reader drew, or a box that he or she changed (`replaces`: as it was named before).
+
+    number: as shown when it was drawn, 0 where it replaces a model's. others: its boxes on other slices. The rest is
+    what was measured in it, None where nothing was: axes in mm, volume in mm³, centre in LPS mm, outline on `slice` in
+    edge coordinates.
     """
 
     slice: int
@@ -89,8 +101,8 @@ class Drawn:
     y1: float
     label: str = ""
     replaces: FindingRef | None = None
-    first: int | None = None
-    last: int | None = None
+    number: int = 0
+    others: tuple[DrawnBox, ...] = ()
     long_mm: float | None = None
     short_mm: float | None = None
     volume_mm3: float | None = None

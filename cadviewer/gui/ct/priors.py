@@ -1,0 +1,57 @@
+"""Findings of earlier examinations of the same patient that are open in this window. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from cadviewer.gui.case import Case
+from cadviewer.risk.form import Form
+from cadviewer.store.reading import facts_of
+from cadviewer.store.session import Answer
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A finding of an earlier CT, as the reader left it. form: its axes and volume, entered or measured."""
+
+    on: date
+    number: int
+    image: int
+    form: Form
+
+    @property
+    def label(self) -> str:
+        """ "2023-01-31 · finding 2, image 14 · 7.5 mm"."""
+        size = f" · {float(self.form['long_mm']):.1f} mm" if "long_mm" in self.form else ""
+        return f"{self.on.isoformat()} · finding {self.number}, image {self.image + 1}{size}"
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What is entered for the finding of today, by field."""
+        names = {"long_mm": "prior_long_mm", "short_mm": "prior_short_mm", "volume_mm3": "prior_volume_mm3"}
+        return {new: f"{float(self.form[old]):.1f}" for old, new in names.items() if old in self.form}
+
+
+def priors(case: Case, cases: Iterable[Case]) -> list[Prior]:
+    """Findings that were not rejected, of CTs of the same patient before this one, latest first.
+
+    Patients are the same by their identity in the files; without one nothing is taken for an earlier examination.
+    """
+    today, identity = facts_of(case.series).scan_date, case.series.patient.patient_id
+    if today is None or not identity:
+        return []
+    found = []
+    for other in cases:
+        on = facts_of(other.series).scan_date
+        if other is case or other.series.patient.patient_id != identity or on is None or on >= today:
+            continue
+        if other.concealed:
+            continue
+        found += [
+            Prior(on, read.found.nodule.number, read.found.nodule.box.slice, read.form)
+            for read in other.reading().findings
+            if read.answer is not Answer.REJECTED
+        ]
+    return sorted(found, key=lambda p: (-p.on.toordinal(), p.number))

@@ -1,0 +1,213 @@
+"""What a reader made of a case: the findings with his or her decisions, entries and own marks, and what rules say.
+
+Made from a result and a journal alone, so that the window and every export agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from enum import StrEnum
+
+import numpy as np
+
+from cadviewer.findings import Box, Nodule, Result
+from cadviewer.imaging.series import Series
+from cadviewer.risk import form
+from cadviewer.risk.words import Assessment
+from cadviewer.store.session import (
+    Answer,
+    Drawn,
+    Entry,
+    FindingRef,
+    KeyImage,
+    Measure,
+    answer_at,
+    decisions,
+    filled_in,
+    reference,
+    same_place,
+)
+
+READER = "reader"
+"""Stands for the model in references to findings that the reader drew."""
+
+
+class Origin(StrEnum):
+    """Who found a finding."""
+
+    MODEL = "model"
+    EDITED = "model, box changed by the reader"
+    READER = "reader"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding as it is shown: the model's, with the reader's box if he or she changed it, or the reader's own.
+
+    nodule: as shown. place: how records name it. origin: who found it. key: the record that drew it, "" for none.
+    """
+
+    nodule: Nodule
+    place: FindingRef
+    origin: Origin = Origin.MODEL
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A finding with what the reader said of it. values: the fields of `risk.form` that were entered."""
+
+    found: Found
+    answer: Answer | None
+    values: Mapping[str, str]
+
+    @property
+    def form(self) -> form.Form:
+        """The fields with what was measured where nothing else was entered."""
+        return form.with_facts(self.values, facts(self.found.nodule))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that a reader made of a case.
+
+    values: the fields of the case that were entered. case_facts: what the file says.
+    """
+
+    findings: tuple[Read, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+    case_facts: form.CaseFacts = field(default_factory=form.CaseFacts)
+    measures: tuple[tuple[Entry, Measure], ...] = ()
+    key_images: tuple[int, ...] = ()
+
+    @property
+    def form(self) -> form.Form:
+        """The fields of the case with what the file says where nothing else was entered."""
+        return form.with_case_facts(self.values, self.case_facts)
+
+    def assess(self, read: Read) -> tuple[Assessment, ...]:
+        """What the rules say of a finding."""
+        return form.assess(self.form, read.form)
+
+    def assess_exam(self) -> Assessment | None:
+        """Lung-RADS of the exam, from what the reader accepted; None where it is not for screening."""
+        accepted = [(f"finding {r.found.nodule.number}", r.form) for r in self.findings if r.answer is Answer.ACCEPTED]
+        unread = sum(r.answer in (None, Answer.UNSURE) for r in self.findings)
+        return form.assess_exam(self.form, accepted, unread)
+
+
+def read(
+    entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | None, series: Series | None = None
+) -> Reading:
+    """A reading from the entries of a journal that count.
+
+    nodules: the model's that are looked at (at or above the confidence that the reader chose), of `result`.
+    """
+    answers, values = decisions(entries), filled_in(entries)
+    marked = {e.mark.slice: e.mark.marked for e in entries if isinstance(e.mark, KeyImage)}
+    return Reading(
+        findings=tuple(
+            Read(found, answer_of(found, answers), values_of(found, values))
+            for found in shown(entries, nodules, result)
+        ),
+        values={name: text for (finding, name), text in values.items() if finding is None},
+        case_facts=facts_of(series) if series is not None else form.CaseFacts(),
+        measures=tuple((e, e.mark) for e in entries if isinstance(e.mark, Measure)),
+        key_images=tuple(sorted(k for k, on in marked.items() if on)),
+    )
+
+
+def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | None) -> tuple[Found, ...]:
+    """The model's findings, with boxes that the reader changed, then those that the reader drew, in that order."""
+    drawn = [(e.id, e.mark) for e in entries if isinstance(e.mark, Drawn)]
+    changed = [(key, mark, mark.replaces) for key, mark in drawn if mark.replaces is not None]
+    found = []
+    for nodule in nodules:
+        origin = result.provenance if result is not None else None
+        place = reference(nodule, origin.model if origin else "", origin.weights_sha256 if origin else "")
+        last = next(((k, m) for k, m, old in reversed(changed) if same_place(old, nodule)), None)
+        if last is None:
+            found.append(Found(nodule, place))
+        else:
+            found.append(Found(_moved(nodule, last[1]), place, Origin.EDITED, last[0]))
+    every = [*(result.nodules + result.candidates if result is not None else ()), *nodules]
+    taken = {n.number for n in every}
+    for key, mark in drawn:
+        if mark.replaces is None or mark.replaces.model == READER:
+            number = mark.number if mark.number and mark.number not in taken else max(taken, default=0) + 1
+            taken.add(number)
+            own = _nodule(number, mark, 1.0)
+            found.append(Found(own, mark.replaces or reference(own, READER, ""), Origin.READER, key))
+    return tuple(found)
+
+
+def answer_of(found: Found, answers: dict[FindingRef, Answer]) -> Answer | None:
+    """The last answer on a finding, also where its box was changed since."""
+    answer = answer_at(answers, found.nodule)
+    return answer if answer is not None or found.origin is Origin.MODEL else answers.get(found.place)
+
+
+def values_of(found: Found, values: Mapping[tuple[FindingRef | None, str], str]) -> dict[str, str]:
+    """The entered fields of a finding, also where its box was changed since."""
+    return {
+        name: text
+        for (finding, name), text in values.items()
+        if finding is not None and (finding == found.place or same_place(finding, found.nodule))
+    }
+
+
+def facts(nodule: Nodule) -> form.Facts:
+    """What was measured of a finding, for the rules."""
+    return form.Facts(nodule.long_mm, nodule.short_mm, nodule.volume_mm3, nodule.type)
+
+
+def facts_of(series: Series) -> form.CaseFacts:
+    """Age, sex and date as the file says, None where it says nothing."""
+    patient, scan = series.patient, _date(series.study_date)
+    age = _age(patient.age)
+    born = _date(patient.birth_date)
+    if age is None and born is not None and scan is not None and scan >= born:
+        age = float(scan.year - born.year - ((scan.month, scan.day) < (born.month, born.day)))
+    sex = {"F": form.Sex.FEMALE, "M": form.Sex.MALE}.get(patient.sex.strip().upper())
+    return form.CaseFacts(age, sex, scan)
+
+
+def _moved(nodule: Nodule, mark: Drawn) -> Nodule:
+    """A model's finding in the reader's box: what was measured in that counts."""
+    own = _nodule(nodule.number, mark, nodule.score)
+    if not mark.others:  # its boxes on the other slices stay the model's
+        rest = [replace(b, score=min(b.score, own.score)) for b in nodule.boxes if b.slice != mark.slice]
+        own = replace(own, boxes=tuple(sorted([*own.boxes, *rest], key=lambda b: b.slice)))
+    return replace(own, malignancy=nodule.malignancy, type=nodule.type)
+
+
+def _nodule(number: int, mark: Drawn, score: float) -> Nodule:
+    boxes = [Box(mark.slice, mark.x0, mark.y0, mark.x1, mark.y1, score)]
+    boxes += [Box(b.slice, b.x0, b.y0, b.x1, b.y1, score * 0.999) for b in mark.others if b.slice != mark.slice]
+    return Nodule(
+        number,
+        tuple(sorted(boxes, key=lambda b: b.slice)),
+        centre_mm=mark.centre_mm,
+        long_mm=mark.long_mm,
+        short_mm=mark.short_mm,
+        volume_mm3=mark.volume_mm3,
+        outline=np.array(mark.outline, np.float32) if mark.outline else None,
+    )
+
+
+def _age(text: str) -> float | None:
+    """ "062Y" (DICOM PS3.5, value representation AS) or "62" as years."""
+    text = text.strip().upper()
+    number = text.removesuffix("Y")
+    return float(number) if number.isdigit() and 0 < int(number) < 130 else None
+
+
+def _date(text: str) -> date | None:
+    """20240131 or 2024-01-31 as a date."""
+    digits = text.strip().replace("-", "").replace(".", "")
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])) if len(digits) == 8 else None
+    except ValueError:
+        return None
