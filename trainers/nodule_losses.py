@@ -1,4 +1,8 @@
-"""Losses of the SSD: SSD, arXiv 1512.02325 §2.2; focal loss, 1708.02002; DIoU, 1911.08287."""
+"""Losses of the SSD: SSD, arXiv 1512.02325 §2.2; focal loss, 1708.02002; DIoU, 1911.08287.
+
+Labels are those of `trainers.nodule_crops`: (n, A) with −1 for boxes that do not count, 0 for the background and k for
+the k-th class of the network, counted from 1.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,28 @@ from torch.nn import functional
 
 
 def focal(logits: Tensor, labels: Tensor, *, alpha: float = 0.6, gamma: float = 2.0) -> Tensor:
-    """Sigmoid focal loss over all boxes that count, divided by the number of positives (1708.02002 eq. 5)."""
-    counts = labels >= 0
-    truth = (labels == 1).float()
-    raw = logits[..., 0].float()
-    entropy = functional.binary_cross_entropy_with_logits(raw, truth, reduction="none")
+    """Sigmoid focal loss over all boxes that count, divided by the number of positives (1708.02002 eq. 5).
+
+    logits: (n, A, C), one sigmoid per class: a box of one class is background to the others.
+    """
+    counts = (labels >= 0)[..., None]
+    truth = labels[..., None] == torch.arange(1, logits.shape[-1] + 1, device=labels.device)  # (n, A, C)
+    raw = logits.float()
+    entropy = functional.binary_cross_entropy_with_logits(raw, truth.float(), reduction="none")
     right = torch.exp(-entropy)
-    weight = torch.where(labels == 1, alpha, 1 - alpha) * (1 - right) ** gamma
-    return (weight * entropy * counts).sum() / (labels == 1).sum().clamp(min=1)
+    weight = torch.where(truth, alpha, 1 - alpha) * (1 - right) ** gamma
+    return (weight * entropy * counts).sum() / (labels > 0).sum().clamp(min=1)
 
 
 def mined(logits: Tensor, labels: Tensor, *, ratio: int = 3, least: int = 30) -> Tensor:
     """Softmax loss of the positives and the hardest negatives, at most 3:1 (1512.02325 §2.2 "Hard negative mining").
 
-    At least `least` negatives per image, so that images without a nodule teach as well.
+    logits: (n, A, 1 + C), the background first. At least `least` negatives per image, so that images without a nodule
+    teach as well.
     """
-    entropy = functional.cross_entropy(logits.float().transpose(1, 2), (labels == 1).long(), reduction="none")
-    positives = labels == 1
+    classes = labels.clamp(min=0).long()
+    entropy = functional.cross_entropy(logits.float().transpose(1, 2), classes, reduction="none")
+    positives = labels > 0
     negative = torch.where(labels == 0, entropy.detach(), torch.full_like(entropy, -1.0))
     rank = negative.argsort(1, descending=True).argsort(1)
     wanted = (positives.sum(1, keepdim=True) * ratio).clamp(min=least)
@@ -34,7 +43,7 @@ def mined(logits: Tensor, labels: Tensor, *, ratio: int = 3, least: int = 30) ->
 
 def box_loss(offsets: Tensor, labels: Tensor, targets: Tensor, defaults: Tensor) -> Tensor:
     """Of the positives: 1 − DIoU (arXiv 1911.08287 eq. 7) and half the smooth-L1 of the offsets (1512.02325 eq. 2)."""
-    image, row = torch.nonzero(labels == 1, as_tuple=True)
+    image, row = torch.nonzero(labels > 0, as_tuple=True)
     if not len(image):
         return offsets.sum() * 0.0
     given, truth, base = offsets[image, row].float(), targets[image, row], defaults[row]

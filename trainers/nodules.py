@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import pickle
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,103 +21,28 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from cadviewer import __version__
-from cadviewer.findings import Task
-from cadviewer.models.boxes import SMALL, default_boxes, levels, paper_levels
-from cadviewer.models.catalogue import ModelCard
-from cadviewer.models.detect import Decoding, detect, repair_wrapped
+from cadviewer.models.boxes import default_boxes, levels
+from cadviewer.models.detect import Decoding
 from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
-from cadviewer.models.nets.runtime import build as build_card
-from cadviewer.models.runtime import Forward
-from trainers import config, export, froc, precision, run_log, suspicion
-from trainers.data import luna16_slices, read_slices, samples
+from trainers import config, froc, nodule_selection, run_log
+from trainers.data import read_slices, recognise, samples
 from trainers.data.samples import LabelledSlice
+from trainers.nodule_card import choose, export_run
 from trainers.nodule_crops import Crops, CropSettings, EpochSampler
 from trainers.nodule_losses import box_loss, focal, mined
-
-TITLE = "SSD for pulmonary nodules on axial chest CT"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings of a run (`--set key=value`).
-
-    boxes: "small" (fits nodules of 3–30 mm) or "paper" (TF object detection defaults); loss: "focal" or "mined"
-    (softmax with hard negatives 3:1); crops: per epoch, 0 for one per slice; check_every: epochs between validations.
-    start_from: checkpoint of an earlier run to start from; mine: cut crops where that run saw nodules that are none.
-    """
-
-    backbone: str = "mobilenet_v1"
-    boxes: str = "small"
-    loss: str = "focal"
-    width: int = 96
-    epochs: int = 160
-    crops: int = 0
-    batch: int = 16
-    lr: float = 2.5e-3
-    optimizer: str = "adamw"
-    weight_decay: float = 0.05
-    warm_up: float = 0.08
-    average: float = 0.998
-    clip: float = 5.0
-    box_weight: float = 1.0
-    size: int = 128
-    nodules: float = 0.75
-    positive: float = 0.4
-    negative: float = 0.22
-    background: float = 0.12
-    narrow: float = 0.2
-    seed: int = 1
-    threads: int = 0
-    workers: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    check_every: int = 10
-    limit: int = 0
-    start_from: str = ""
-    mine: bool = False
-    name: str = "nodules-ssd-mobilenet_v1"
-    version: str = "1"
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {
-        "boxes": "paper",
-        "loss": "mined",
-        "size": 416,
-        "batch": 64,
-        "positive": 0.5,
-        "negative": 0.5,
-        "lr": 0.004,
-        "optimizer": "rmsprop",
-        "weight_decay": 4e-5,
-        "background": 0.0,
-        "narrow": 0.0,
-    },
-}
-
-
-def network_config(settings: Settings) -> dict[str, Any]:
-    """`ModelCard.config`: the arguments of `models.nets.ssd.SSD`."""
-    paper = settings.boxes == "paper"
-    return {
-        "backbone": settings.backbone,
-        "boxes": list(paper_levels(settings.size) if paper else SMALL),
-        "maps": "extras" if paper else "topdown",
-        "width": settings.width,
-        "classes": ["nodule"],
-        "softmax": settings.loss == "mined",
-    }
+from trainers.nodule_scoring import score_slices, summary
+from trainers.nodule_settings import PRESETS, Settings, classes_of, network_config
 
 
 class NoduleTask(lightning.LightningModule):
     """One network with its running average, losses and schedule."""
 
-    def __init__(self, settings: Settings, steps: int) -> None:
+    def __init__(self, settings: Settings, steps: int, network: Mapping[str, Any] | None = None) -> None:
+        """network: `ModelCard.config`, where it is not the one that the settings alone ask for."""
         super().__init__()
         self.settings, self.steps = settings, steps
-        network = network_config(settings)
+        self.network = network = network_config(settings) if network is None else dict(network)
         self.net = build("ssd", network).to(memory_format=torch.channels_last)
         self.smooth = build("ssd", network).to(memory_format=torch.channels_last).requires_grad_(False).eval()
         self.smooth.load_state_dict(self.net.state_dict())
@@ -178,29 +101,6 @@ class NoduleTask(lightning.LightningModule):
         }
 
 
-def score_slices(slices: Sequence[LabelledSlice], forward: Forward, decoding: Decoding) -> list[froc.Slice]:
-    """Marks on whole slices, for validation while training."""
-    scored = []
-    for item in slices:
-        image = repair_wrapped(item.pixels()).astype(np.float32) / np.float32(255)
-        marks = detect([image].__getitem__, 1, forward, decoding)[0]
-        boxes, nodules, others = (np.asarray(b, float) for b in (marks.boxes, item.boxes, item.others))
-        ignored = np.concatenate([others, np.asarray(item.ignored, float)])
-        scored.append(froc.Slice(boxes, np.asarray(marks.scores, float), nodules, ignored))
-    return scored
-
-
-def summary(scored: Sequence[froc.Slice]) -> dict[str, float]:
-    """The figures shown while training: hits by IoU ≥ 0.5 (top1, ap50) and by the centre in the box (sens…)."""
-    curve = froc.froc(froc.match_slices(scored, rule="centre"))
-    return {
-        "top1": float(precision.top1([s for s in scored if len(s.nodules)]).mean()),
-        "sens1": float(froc.sensitivity_at(curve, [1.0], interpolation="step")[0]),
-        "mean_sens": froc.cpm(curve, interpolation="step"),
-        "ap50": precision.average_precision(precision.rank(scored)),
-    }
-
-
 class Validation(lightning.Callback):
     """Figures on the tune fold every few epochs, and the parts of the loss after each, for the run's log."""
 
@@ -217,8 +117,9 @@ class Validation(lightning.Callback):
         if epoch % self.settings.check_every and epoch != self.settings.epochs:
             return
         forward = TorchForward(pl_module.smooth, pl_module.device)
-        decoding = Decoding.of(network_config(self.settings), {"views": {"volume": "one"}})
-        figures = {k: round(v, 4) for k, v in summary(score_slices(self.slices, forward, decoding)).items()}
+        decoding = Decoding.of(pl_module.network, {"views": {"volume": "one"}})
+        scored = score_slices(self.slices, forward, decoding, neighbours=self.settings.neighbours)
+        figures = {k: round(v, 4) for k, v in summary(scored).items()}
         run_log.write(
             self.out,
             "tune",
@@ -243,9 +144,10 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
     lightning.seed_everything(settings.seed, verbose=False)
     train = read_slices(data, samples.TRAIN)[: settings.limit or None]
     tune = read_slices(data, samples.TUNE)[: settings.limit or None]
+    classes = classes_of(settings, recognise(data).labels if settings.classes == "each" else {})
     with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
-        task = fit(settings, train, tune, out, last)
-        card = choose(export_run(task, settings, out, train), train, tune)
+        task = fit(settings, train, tune, out, last, classes=classes)
+        card = choose(export_run(task.smooth.state_dict(), task.network, settings, out, train), train, tune)
         result["card"] = str(card.folder / f"{card.name}.json")
 
 
@@ -255,21 +157,22 @@ def fit(
     tune: Sequence[LabelledSlice],
     out: Path,
     checkpoint: Path | None,
+    *,
+    classes: Sequence[str] = samples.NODULE,
 ) -> NoduleTask:
     """Train (on) and return the task with its weights."""
-    crop = CropSettings(
-        settings.size,
-        settings.nodules,
-        settings.positive,
-        settings.negative,
-        0.0 if settings.boxes == "paper" else 5.0,
-        settings.background,
-        settings.narrow,
-    )
-    task = NoduleTask(settings, 1)
+    keep = nodule_selection.settled(settings, classes, train, out, resumed=checkpoint is not None)
+    task = NoduleTask(settings, 1, network_config(settings, classes, keep))
     started = _start(task, settings)
     false_alarms = mine(train, started) if started is not None and settings.mine else None
-    crops = Crops(train, levels(network_config(settings)["boxes"]), crop, settings.seed, false_alarms)
+    crops = Crops(
+        train,
+        levels(task.network["boxes"]),
+        crop_settings(settings),
+        settings.seed,
+        false_alarms,
+        by_class=settings.classes == "each",
+    )
     sampler = EpochSampler(len(crops), settings.crops or len(crops), settings.seed)
     loader: DataLoader[Any] = DataLoader(
         crops,
@@ -306,14 +209,31 @@ def fit(
     return task
 
 
+def crop_settings(settings: Settings) -> CropSettings:
+    """What the settings of a run say of its crops."""
+    return CropSettings(
+        size=settings.size,
+        nodules=settings.nodules,
+        positive=settings.positive,
+        negative=settings.negative,
+        least_side=settings.widened,
+        background=settings.background,
+        narrow=settings.narrow,
+        augment=settings.augment,
+        neighbours=settings.neighbours,
+    )
+
+
 def _start(task: NoduleTask, settings: Settings) -> NoduleTask | None:
     """Load the averaged weights of an earlier run into both networks; None where there is none to start from."""
     if not settings.start_from:
         return None
+    state = nodule_selection.state_of(settings.start_from)
+    if "keep" in task.network:
+        state = nodule_selection.carry(state, task.network, task.network["keep"])
     try:
-        state = torch.load(settings.start_from, map_location="cpu", weights_only=True)["state_dict"]
         task.load_state_dict(state)
-    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+    except RuntimeError as error:
         raise config.ConfigError(f"start_from: {settings.start_from} does not fit ({type(error).__name__})") from error
     task.net.load_state_dict(task.smooth.state_dict())
     return task
@@ -324,7 +244,8 @@ def mine(
 ) -> list[list[tuple[float, float]]]:
     """For each slice the (x, y) of the best marks that lie on no nodule: where a network can still learn the most."""
     forward = TorchForward(task.smooth, task.device)
-    scored = score_slices(slices, forward, Decoding.of(network_config(task.settings), {"views": {"volume": "one"}}))
+    decoding = Decoding.of(task.network, {"views": {"volume": "one"}})
+    scored = score_slices(slices, forward, decoding, neighbours=task.settings.neighbours)
     found = []
     for one in scored:
         known = np.concatenate([one.nodules, one.ignored])
@@ -332,64 +253,3 @@ def mine(
         centres = (one.boxes[free, :2] + one.boxes[free, 2:]) / 2
         found.append([(float(x), float(y)) for x, y in centres[:most]])
     return found
-
-
-def export_run(task: NoduleTask, settings: Settings, out: Path, train: Sequence[LabelledSlice]) -> ModelCard:
-    """Write the averaged weights and a card without figures into `out`; `evaluate --update-card` adds them."""
-    card = ModelCard(
-        name=settings.name,
-        version=settings.version,
-        task=Task.NODULES,
-        title=TITLE,
-        network="ssd",
-        config=network_config(settings),
-        inputs={"pixel_mm": luna16_slices.PIXEL_MM, "window": list(luna16_slices.WINDOW), "lung_mask": True},
-        threshold=0.5,
-        weights_sha256="",
-        paper="SSD: Liu et al. 2016, arXiv 1512.02325; lung nodules: Abdullah et al.",
-        calibration={"views": {"volume": "four", "single": "twelve"}, "nms": 0.3, "floor": 0.01, "keep": 50},
-        training={
-            "data": "LUNA16 slices (ct/luna16-slices), folds 3–9 by patient; fold 2 for choices",
-            "slices": len(train),
-            "patients": len({s.patient for s in train}),
-            "licence": "LUNA16 CC BY 4.0, LIDC-IDRI CC BY 3.0",
-            "cite": ["Setio et al. 2017 (LUNA16)", "Armato et al. 2011 (LIDC-IDRI)"],
-            "settings": dataclasses.asdict(settings),
-            "application": __version__,
-        },
-        limits=LIMITS,
-    )
-    state: Mapping[str, Tensor] = task.smooth.state_dict()
-    return export.export(state, card, out)
-
-
-def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[LabelledSlice]) -> ModelCard:
-    """What is fixed after training: the threshold on the tune slices, and the suspicion learned from ratings.
-
-    The threshold is the lowest one with at most one false alarm in eight tune slices, by the exported weights.
-    """
-    forward = TorchForward(build_card(card))
-    scored = score_slices(tune, forward, Decoding.of(card.config, card.calibration, single=True))
-    threshold = card.threshold
-    if scored:
-        curve = froc.froc(froc.match_slices(scored, rule="centre"))
-        threshold = float(np.clip(froc.threshold_at(curve, FALSE_ALARMS), 0.05, 0.95))
-    calibration = dict(card.calibration)
-    learned = suspicion.learn(train, tune, luna16_slices.PIXEL_MM)
-    if learned is not None:
-        calibration["malignancy"] = learned
-    chosen = dataclasses.replace(card, threshold=round(threshold, 3), calibration=calibration)
-    export.write_card(chosen)
-    return chosen
-
-
-FALSE_ALARMS = 0.125
-"""False alarms per tune slice that the default threshold allows."""
-
-LIMITS = (
-    "For research use only; not a medical device.",
-    "Trained on 830 lung-masked slices that each hold a nodule of 3 mm or more; slices without any were not part of "
-    "the training data.",
-    "Looks at single slices; neighbouring slices are only joined afterwards.",
-    "Boxes of LUNA16 are squares whose side is a step function of the diameter: sizes come from the outline instead.",
-)

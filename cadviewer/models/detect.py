@@ -1,6 +1,7 @@
 """From prepared slices to boxes: crop to what is not empty, forward, flips, decode, suppress. NumPy alone.
 
-Prepared slices are float32 in 0…1 (a model card's window), at the card's pixel size, 0 outside the lungs.
+Prepared slices are float32 in 0…1 (a model card's window), at the card's pixel size, 0 outside the lungs: (rows,
+columns), or (channels, rows, columns) with the neighbouring slices for 2.5-D input.
 `ModelCard.config["boxes"]` gives the default boxes; `ModelCard.calibration` what was chosen on the tune fold:
 {"views": {"volume", "single": of `VIEWS`}, "nms": overlap, "floor": least score kept, "keep": most boxes per slice}.
 """
@@ -34,7 +35,9 @@ class View:
     scale: float = 1.0
 
     def show(self, image: Image) -> Image:
-        """The slice as this view shows it; what is 0 stays 0."""
+        """The slice as this view shows it, channel by channel; what is 0 stays 0."""
+        if image.ndim == 3:
+            return np.stack([self.show(channel) for channel in image])
         seen = image
         if self.scale != 1:
             size = (round(image.shape[1] * self.scale), round(image.shape[0] * self.scale))
@@ -139,13 +142,13 @@ def repair_wrapped(image: NDArray[np.uint8], *, largest: int = 80) -> NDArray[np
 
 def occupied(images: Sequence[Image]) -> tuple[int, int, int, int] | None:
     """(y0, x0, y1, x1) of what is above 0 in any of the slices, with a margin; None when all are empty."""
-    seen = np.zeros(images[0].shape, bool)
+    seen = np.zeros(images[0].shape[-2:], bool)
     for image in images:
-        seen |= image > 0
+        seen |= image > 0 if image.ndim == 2 else (image > 0).any(axis=0)
     ys, xs = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if not len(ys):
         return None
-    rows, columns = images[0].shape
+    rows, columns = images[0].shape[-2:]
     return (
         max(int(ys[0]) - MARGIN, 0),
         max(int(xs[0]) - MARGIN, 0),
@@ -180,19 +183,20 @@ def _detect_batch(images: Sequence[Image], forward: Forward, decoding: Decoding)
     if window is None:
         return [NO_MARKS] * len(images)
     y0, x0, y1, x1 = window
-    cut = [image[y0:y1, x0:x1] for image in images]
+    cut = [image[..., y0:y1, x0:x1] for image in images]
     found: list[list[Marks]] = [[] for _ in images]
     for view in decoding.views:
         seen = [view.show(image) for image in cut]
-        rows, columns = (-(-n // MULTIPLE) * MULTIPLE for n in seen[0].shape)
-        batch = np.zeros((len(images), 1, rows, columns), np.float32)
+        rows, columns = (-(-n // MULTIPLE) * MULTIPLE for n in seen[0].shape[-2:])
+        channels = 1 if seen[0].ndim == 2 else len(seen[0])
+        batch = np.zeros((len(images), channels, rows, columns), np.float32)
         for k, image in enumerate(seen):
-            batch[k, 0, : image.shape[0], : image.shape[1]] = image
+            batch[k, :, : image.shape[-2], : image.shape[-1]] = image
         logits, offsets = forward(batch)
         defaults = default_boxes(decoding.levels, rows, columns)
         for k in range(len(images)):
             marks = _decode(logits[k], offsets[k], defaults, decoding)
-            found[k].append(Marks(view.back(marks.boxes, cut[0].shape), marks.scores))
+            found[k].append(Marks(view.back(marks.boxes, (y1 - y0, x1 - x0)), marks.scores))
     shift = np.array([x0, y0, x0, y0], np.float32)
     return [_join(views, decoding, len(decoding.views), shift) for views in found]
 

@@ -60,7 +60,7 @@ def find_nodules(
     ready = prepare(volume, card.inputs, spacing_mm=spacing_mm, window=window)
     joined = volume.series.shape is Shape.VOLUME
     decoding = _decoding(card, threshold, volume.series.shape)
-    marks = detect(ready.slice, len(ready.indices), forward, decoding, progress=progress)
+    marks = detect(ready.input, len(ready.indices), forward, decoding, progress=progress)
     boxes = _source_boxes(ready, marks)
     slice_mm = volume.geometry.slice_spacing if joined else None
     if slice_mm is not None:

@@ -7,7 +7,7 @@ as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,22 @@ from cadviewer.models.scope import OutOfScope, looks_like_bmode
 FIELD_OF_VIEW_MM = 350.0
 """Assumed width of an image whose pixel size nobody knows."""
 
+NEIGHBOUR_MM = 2.5
+"""How far apart the slices of 2.5-D input are: as the thickest slices of LUNA16, so every scan of it has one there."""
+
+
+def neighbours(index: int, slices: int, count: int, apart_mm: float, slice_mm: float | None) -> tuple[int, ...]:
+    """2 · count + 1 slices for 2.5-D input: `count` before slice `index`, itself, `count` after, rising.
+
+    They lie at multiples of `apart_mm`, not of the slice distance: so a channel means the same in a scan of 0.6 mm
+    slices and in one of 2.5 mm, as a pixel does in the plane. The nearest slice is taken, but never the same one twice:
+    in thicker scans the very next ones. Past its end the scan repeats its last slice.
+    slice_mm: distance of the slices; None, or apart_mm 0: the very next ones.
+    """
+    steps = [max(k, round(k * apart_mm / slice_mm)) if slice_mm else k for k in range(1, count + 1)]
+    wanted = [*(index - s for s in reversed(steps)), index, *(index + s for s in steps)]
+    return tuple(min(max(i, 0), slices - 1) for i in wanted)
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -35,6 +51,7 @@ class Prepared:
     pixel_mm: (row, column) pixel size used for resampling, known or assumed; known: whether it is known.
     lungs: None where the slice is used as it is. indices: slices that are searched.
     size: (rows, columns) of a prepared slice; window: HU that become 0 and 1.
+    beside: slice → the slices that are its channels (2.5-D input); None: the slice alone.
     """
 
     hounsfield: NDArray[np.generic]
@@ -45,10 +62,21 @@ class Prepared:
     size: tuple[int, int]
     window: tuple[float, float]
     warnings: tuple[str, ...] = ()
+    beside: Callable[[int], tuple[int, ...]] | None = None
+
+    def input(self, k: int) -> Image:
+        """What the network sees of the k-th of the searched slices: `slice`, or (channels, rows', columns')."""
+        if self.beside is None:
+            return self.slice(k)
+        indices = self.beside(int(self.indices[k]))
+        made = {index: self._make(index) for index in set(indices)}
+        return np.stack([made[index] for index in indices])
 
     def slice(self, k: int) -> Image:
         """The k-th of the searched slices, (rows', columns') in 0…1, 0 outside the lungs."""
-        index = int(self.indices[k])
+        return self._make(int(self.indices[k]))
+
+    def _make(self, index: int) -> Image:
         values = np.asarray(self.hounsfield[index], np.float32)
         if values.shape != self.size:
             values = np.asarray(cv2.resize(values, self.size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
@@ -77,7 +105,9 @@ def prepare(
 ) -> Prepared:
     """Everything up to the network. Raises OutOfScope for what is no axial chest CT.
 
-    inputs: of the model card: pixel_mm, window, lung_mask. spacing_mm, window: of 2-D images, as the user gave them.
+    inputs: of the model card: pixel_mm, window, lung_mask; neighbours and neighbour_mm for 2.5-D input; size (rows,
+    columns) where slices are resized to one size whatever their pixels are. spacing_mm, window: of 2-D images, as the
+    user gave them.
     """
     series = volume.series
     if series.modality not in ("", "CT", "OT", "SC"):
@@ -114,8 +144,24 @@ def prepare(
             raise OutOfScope("no lungs found; the nodule model reads chest CT")
     scale = float(inputs.get("pixel_mm", 1.0))
     size = (max(1, round(values.shape[1] * pixel_mm[0] / scale)), max(1, round(values.shape[2] * pixel_mm[1] / scale)))
+    if "size" in inputs:
+        size = (int(inputs["size"][0]), int(inputs["size"][1]))
     low, high = inputs.get("window", (-1000.0, 400.0))
-    return Prepared(values, pixel_mm, known, lungs, indices, size, (float(low), float(high)), tuple(warnings))
+    hounsfield_window = (float(low), float(high))
+    beside = _beside(volume, inputs)
+    return Prepared(values, pixel_mm, known, lungs, indices, size, hounsfield_window, tuple(warnings), beside)
+
+
+def _beside(volume: Volume, inputs: Mapping[str, Any]) -> Callable[[int], tuple[int, ...]] | None:
+    """The channels that a card asks for. Beside a slice that is not of a volume nothing is known: it is repeated."""
+    count = int(inputs.get("neighbours", 0))
+    if not count:
+        return None
+    if volume.series.shape is not Shape.VOLUME:
+        return lambda index: (index,) * (2 * count + 1)
+    slices, slice_mm = volume.geometry.shape[0], volume.geometry.slice_spacing
+    apart = float(inputs.get("neighbour_mm", NEIGHBOUR_MM))
+    return lambda index: neighbours(index, slices, count, apart, slice_mm)
 
 
 def is_masked(image: NDArray[np.uint8], *, far: float = 0.12) -> bool:

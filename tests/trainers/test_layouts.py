@@ -263,9 +263,13 @@ def test_neighbours_are_stacked_and_a_missing_one_is_the_slice_itself(tmp_path: 
     for name, value in (("before", 10), ("this", 20), ("after", 30)):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((4, 5), value, np.uint8))
     made = samples.sample(tmp_path / "this.png", [], fold="3", patient="p")
-    whole = LabelledSlice(**{**made.__dict__, "previous": tmp_path / "before.png", "next": tmp_path / "after.png"})
+    whole = LabelledSlice(
+        **{**made.__dict__, "previous": (tmp_path / "before.png",), "next": (tmp_path / "after.png",)}
+    )
     assert [int(p[0, 0]) for p in whole.stack()] == [10, 20, 30]
     assert [int(p[0, 0]) for p in made.stack()] == [20, 20, 20]
+    assert [int(p[0, 0]) for p in whole.stack(2)] == [10, 10, 20, 30, 30]
+    assert [int(p[0, 0]) for p in whole.stack(0)] == [20]
     cv2.imwrite(str(tmp_path / "after.png"), np.zeros((5, 5), np.uint8))
     with pytest.raises(ConfigError, match="size of its neighbour"):
         whole.stack()

@@ -187,14 +187,20 @@ def test_slices_without_a_nodule_are_negatives_and_keep_away_from_nodules(luna: 
 
 def test_neighbouring_slices_are_written_and_named(luna: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    import_scans(Luna16Settings(), luna, out, find_lungs=lungs)
-    rows = index(out)
-    for row in rows:
+    import_scans(Luna16Settings(neighbours=2), luna, out, find_lungs=lungs)
+    last = SHAPE[0] - 1
+    for row in index(out):
         place = int(row["slice"])
-        for side, other in (("previous", max(place - 1, 0)), ("next", min(place + 1, SHAPE[0] - 1))):
-            assert row[side].endswith(f"_{other:04d}.png")
-            assert (out / "images" / row[side]).is_file()
-    import_scans(Luna16Settings(neighbours=False), luna, tmp_path / "alone", find_lungs=lungs)
+        # slices of 1.5 mm: the nearest to 2.5 and 5 mm are 2 and 3 slices away
+        for side, wanted in (("previous", (place - 2, place - 3)), ("next", (place + 2, place + 3))):
+            names = row[side].split()
+            assert [int(name[-8:-4]) for name in names] == [min(max(k, 0), last) for k in wanted]
+            assert all((out / "images" / name).is_file() for name in names)
+    import_scans(Luna16Settings(neighbour_mm=0), luna, tmp_path / "next", find_lungs=lungs)
+    for row in index(tmp_path / "next"):
+        assert int(row["previous"][-8:-4]) == max(int(row["slice"]) - 1, 0)
+        assert int(row["next"][-8:-4]) == min(int(row["slice"]) + 1, last)
+    import_scans(Luna16Settings(neighbours=0), luna, tmp_path / "alone", find_lungs=lungs)
     alone = index(tmp_path / "alone")
     assert {r["previous"] for r in alone} == {""}
     assert len(list((tmp_path / "alone" / "images").iterdir())) == len({r["image"] for r in alone})

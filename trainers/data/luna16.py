@@ -9,8 +9,9 @@ has the layout of `luna16-slices`, so `cadviewer-train nodules --data slices` tr
 - `index.csv`: a row per box, and one with role `negative` per slice without any. The columns of `luna16-slices`
   (`cx, cy` are pixel indices: + 0.5 for edge coordinates) and: `width, height` of the box (a circle is no square in
   `paper` mode, and boxes are cut at the image's edge), `slice` and `slices` of the scan, `previous` and `next`: the
-  images of the neighbouring slices (the slice itself at the end of a scan), so that a reader can stack the three for
-  2.5-D input, `slice_mm`, `pixel_mm`, `subset`, and `inside`: which share of the box the lung mask left.
+  images of `neighbours` slices on either side, the nearest first (the last slice again at the end of a scan), so that a
+  reader can stack them for 2.5-D input, `slice_mm`, `neighbour_mm`, `pixel_mm`, `subset`, and `inside`: which share of
+  the box the lung mask left.
 - `role`: `labelled`; `grazed`: a nodule of which this slice only takes the rim; `excluded`: an irrelevant finding
   (when there is an annotations_excluded.csv); `negative`. Only the first is a box to learn; under the second and third
   nothing is to be learned, nor is a mark there a false alarm.
@@ -45,6 +46,7 @@ from cadviewer import atomic
 from cadviewer.imaging import lungs
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Volume
+from cadviewer.models.slices import NEIGHBOUR_MM
 from trainers import config
 from trainers.config import ConfigError
 from trainers.data import luna16_rows as labels
@@ -54,7 +56,7 @@ from trainers.data.luna16_scan import FindLungs, LabelledRow, Lungs, Wanted
 from trainers.data.luna16_tables import Annotation
 
 PROBLEM_COLUMNS = ("series_uid", "annotation_row", "problem")
-VERSION = 1
+VERSION = 2
 """Of what a scan is turned into; another version does not go on with an older run."""
 
 
@@ -64,7 +66,8 @@ class Luna16Settings:
 
     mode: "default" or "paper". split: "patient", "subset", "image" or "" (image in paper mode, else patient).
     pixel_mm: of the images (default mode). window: HU shown as 0…255. masked: lung-masked; None: by mode.
-    neighbours: also write the slices before and after each one.
+    neighbours: how many slices before and after each one are written too; neighbour_mm: how far apart they are (see
+    `models.slices.neighbours`; 0: the very next ones).
     negatives: slices without a finding per scan (default mode), spread over the lungs, none within 5 mm of a nodule.
     least_chord_mm: a nodule that crosses a slice in a smaller circle is not to be learned there.
     tune_share: in an image split, the share of the training images set aside for tuning (0: exactly 80:20).
@@ -77,7 +80,8 @@ class Luna16Settings:
     pixel_mm: float = 1.0
     window: tuple[float, ...] = (-1000.0, 400.0)
     masked: bool | None = None
-    neighbours: bool = True
+    neighbours: int = 1
+    neighbour_mm: float = NEIGHBOUR_MM
     negatives: int = 12
     least_chord_mm: float = 2.0
     tune_share: float = 0.1
@@ -96,6 +100,8 @@ class Luna16Settings:
             raise ConfigError(f"window: needs a low and a higher value in HU, not {self.window}")
         if not (self.pixel_mm > 0 and self.negatives >= 0 and 0 <= self.tune_share < 1):
             raise ConfigError("pixel_mm must be positive, negatives not negative, tune_share in 0…1")
+        if self.neighbours < 0 or not 0 <= self.neighbour_mm < 100:
+            raise ConfigError("neighbours must not be negative, neighbour_mm in 0…100")
 
     @property
     def by(self) -> str:
@@ -112,6 +118,7 @@ class Luna16Settings:
             window=(self.window[0], self.window[1]),
             masked=(not paper) if self.masked is None else self.masked,
             neighbours=self.neighbours,
+            neighbour_mm=self.neighbour_mm,
             negatives=0 if paper else self.negatives,
             least_chord_mm=self.least_chord_mm,
         )
@@ -324,14 +331,14 @@ def _import_one(
         inside = _lungs(volume, find_lungs) if wanted.masked else None
         made = _label(uid, source, geometry, wanted, inside, zlib.crc32(uid.encode()) ^ settings.seed)
         size, name = scan.size_of(geometry, wanted), name_of(uid)
-        for k in sorted({int(k) for row in made for k in (row["previous"], row["slice"], row["next"]) if k}):
+        for k in sorted({int(k) for row in made for s in ("previous", "slice", "next") for k in row[s].split()}):
             mask = None if inside is None else inside.on_slice(k, (size[1], size[0]))
             image = scan.render(volume.pixels[k], size, wanted.window, mask)
             atomic.write_bytes(out / "images" / _image(name, k), cv2.imencode(".png", image)[1].tobytes())
         for row in made:
             row["image"] = _image(name, row["slice"])
             for side in ("previous", "next"):
-                row[side] = _image(name, row[side]) if row[side] else ""
+                row[side] = " ".join(_image(name, k) for k in row[side].split())
     atomic.write_text(out / "scans" / f"{name_of(uid)}.json", json.dumps({"series_uid": uid, "rows": made}) + "\n")
     return made
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from cadviewer.imaging.geometry import Geometry
+from cadviewer.models.slices import neighbours
 from trainers.data import luna16_scan as scan
 from trainers.data.luna16_scan import LabelledRow, Lungs, Section, Wanted
 from trainers.data.luna16_tables import Annotation
@@ -20,7 +21,7 @@ from trainers.data.luna16_tables import Annotation
 COLUMNS = (
     *("image", "series_uid", "patient_id", "role", "annotation_row", "cx", "cy", "box", "diameter_mm", "dz_mm"),
     *("W", "H", "mal_bool", "mal_details", "fold", "width", "height", "slice", "slices", "previous", "next"),
-    *("slice_mm", "pixel_mm", "subset", "inside"),
+    *("slice_mm", "neighbour_mm", "pixel_mm", "subset", "inside"),
 )
 
 MARGIN_MM = 5.0
@@ -73,7 +74,7 @@ def rows_of(
 ) -> list[LabelledRow]:
     """The index rows of one slice; `slice`, `previous` and `next` still as slice numbers."""
     width, height = scan.size_of(geometry, wanted)
-    last = geometry.shape[0] - 1
+    beside = neighbours(k, geometry.shape[0], wanted.neighbours, wanted.neighbour_mm, geometry.slice_spacing)
     row_mm, column_mm = geometry.pixel_spacing or (1.0, 1.0)
     _, rows, columns = geometry.shape
     every = {
@@ -83,9 +84,10 @@ def rows_of(
         "H": str(height),
         "slice": str(k),
         "slices": str(geometry.shape[0]),
-        "previous": str(max(k - 1, 0)) if wanted.neighbours else "",
-        "next": str(min(k + 1, last)) if wanted.neighbours else "",
+        "previous": " ".join(str(i) for i in reversed(beside[: wanted.neighbours])),
+        "next": " ".join(str(i) for i in beside[wanted.neighbours + 1 :]),
         "slice_mm": f"{geometry.slice_spacing:.4f}",
+        "neighbour_mm": f"{wanted.neighbour_mm:g}" if wanted.neighbours else "",
         "pixel_mm": f"{(column_mm * columns / width * row_mm * rows / height) ** 0.5:.4f}",
     }
     if not found:

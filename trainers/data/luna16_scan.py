@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry, Vector
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
+from cadviewer.models.slices import NEIGHBOUR_MM
 from trainers.data.luna16_tables import Annotation
 
 PAPER_SIZE = (430, 418)
@@ -67,7 +68,8 @@ class Wanted:
     pixel_mm: float = 1.0
     window: tuple[float, float] = (-1000.0, 400.0)
     masked: bool = True
-    neighbours: bool = True
+    neighbours: int = 1
+    neighbour_mm: float = NEIGHBOUR_MM
     negatives: int = 12
     least_chord_mm: float = 2.0
 

@@ -78,8 +78,9 @@ def _slice(image: Path, rows: list[dict[str, str]]) -> LabelledSlice:
         others=_boxes(others),
         ratings=tuple(_ratings(r["mal_details"]) for r in own),
         ignored=_boxes(ignored),
-        previous=image.with_name(first["previous"]) if first.get("previous") else None,
-        next=image.with_name(first["next"]) if first.get("next") else None,
+        previous=tuple(image.with_name(name) for name in (first.get("previous") or "").split()),
+        next=tuple(image.with_name(name) for name in (first.get("next") or "").split()),
+        neighbour_mm=float(first["neighbour_mm"]) if first.get("neighbour_mm") else None,
         pixel_mm=float(first.get("pixel_mm") or PIXEL_MM),
     )
 

@@ -43,7 +43,8 @@ class LabelledSlice:
     of the set's `Summary`, empty where there is but one class; diameters: (n,) mm, NaN where unknown.
     others: further nodules that cross this slice; ignored: where nothing is to be learned and no mark is false.
     ratings: LIDC malignancy ratings per own box, where known.
-    previous, next: images of the neighbouring slices, where there are any; pixel_mm: None when unknown.
+    previous, next: images of the neighbouring slices, the nearest first, where there are any; neighbour_mm: how far
+    apart they are (`models.slices.neighbours`), None when unknown; pixel_mm: None when unknown.
     """
 
     image: Path
@@ -56,28 +57,31 @@ class LabelledSlice:
     ratings: tuple[tuple[int, ...], ...] = ()
     ignored: Boxes = field(default_factory=no_boxes)
     classes: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
-    previous: Path | None = None
-    next: Path | None = None
+    previous: tuple[Path, ...] = ()
+    next: tuple[Path, ...] = ()
+    neighbour_mm: float | None = None
     pixel_mm: float | None = None
 
     def pixels(self) -> NDArray[np.uint8]:
         """(rows, columns) as stored. Raises ConfigError naming a file that cannot be read."""
         return read_gray(self.image)
 
-    def stack(self) -> NDArray[np.uint8]:
-        """(3, rows, columns): the slice before, this one, the slice after, for 2.5-D input.
+    def stack(self, count: int = 1) -> NDArray[np.uint8]:
+        """(2 · count + 1, rows, columns): the slices before, this one, the slices after, for 2.5-D input.
 
-        Where a neighbour is unknown this slice stands in for it. Raises ConfigError as `pixels`, and when a neighbour
-        has another size.
+        Where a neighbour is unknown the nearest known slice on that side stands in for it, at last this one. Raises
+        ConfigError as `pixels`, and when a neighbour has another size.
         """
         this = self.pixels()
-        sides = []
-        for path in (self.previous, self.next):
-            side = this if path is None or path == self.image else read_gray(path)
-            if side.shape != this.shape:
-                raise ConfigError(f"{path}: has not the size of its neighbour {self.image.name}")
-            sides.append(side)
-        return np.stack([sides[0], this, sides[1]])
+        sides: list[list[NDArray[np.uint8]]] = []
+        for paths in (self.previous, self.next):
+            side = [this]
+            for path in paths[:count]:
+                side.append(this if path == self.image else read_gray(path))
+                if side[-1].shape != this.shape:
+                    raise ConfigError(f"{path}: has not the size of its neighbour {self.image.name}")
+            sides.append([side[min(k, len(side) - 1)] for k in range(1, count + 1)])
+        return np.stack([*reversed(sides[0]), this, *sides[1]])
 
 
 @dataclass(frozen=True)

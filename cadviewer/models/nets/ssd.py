@@ -4,9 +4,9 @@
 each of K default boxes in each of m × n cells, C class scores and 4 offsets: (C + 4)·K·m·n outputs.
 §2.2 Training is in `trainers.nodules`; default boxes, decoding and suppression are in `cadviewer.models.boxes`.
 
-Two kinds of maps: "extras" as published (backbone maps of strides 16 and 32, then four more halved each time), and
-"topdown" as it ships (strides 4, 8 and 16 joined from coarse to fine as in FPN, arXiv 1612.03144 §3, since a nodule of
-4 px is one cell at stride 4).
+Two kinds of maps: "extras" as published (the backbone's own maps, of strides 16 and 32 there, then four more halved
+each time), and "topdown" as it ships (strides 4, 8 and 16 joined from coarse to fine as in FPN, arXiv 1612.03144 §3,
+since a nodule of 4 px is one cell at stride 4).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cadviewer.models.boxes import Level, levels
+from cadviewer.models.nets.backbones import STRIDES
 from cadviewer.models.nets.backbones import backbone as make_backbone
 
 EXTRAS = (512, 256, 256, 128)
@@ -36,19 +37,39 @@ def conv(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> n
     )
 
 
-class ExtraMaps(nn.Module):
-    """§2.1 "Multi-scale feature maps": 1×1 then 3×3 with stride 2, four times after the backbone's last map."""
+class Kept(nn.Module):
+    """The channels of each map that feature selection left; no weights."""
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], keep: Sequence[Sequence[int]] | None) -> None:
+        """Raises ValueError for channels that the maps do not have."""
         super().__init__()
-        widths = [channels[-1], *EXTRAS]
+        self.channels = tuple(channels) if keep is None else tuple(len(k) for k in keep)
+        self.count = 0 if keep is None else len(keep)
+        for number, (width, indices) in enumerate(zip(channels, keep or [()] * len(channels), strict=True)):
+            if keep is not None and (not indices or min(indices) < 0 or max(indices) >= width):
+                raise ValueError(f"keep: map {number} has channels 0 to {width - 1}, and at least one stays")
+            self.register_buffer(f"index{number}", torch.tensor(list(indices), dtype=torch.long), persistent=False)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """(n, c, …) → (n, kept, …) of each map."""
+        if not self.count:
+            return maps
+        return [m.index_select(1, self.get_buffer(f"index{number}")) for number, m in enumerate(maps)]
+
+
+class ExtraMaps(nn.Module):
+    """§2.1 "Multi-scale feature maps": 1×1 then 3×3 with stride 2, `count` times after the backbone's last map."""
+
+    def __init__(self, channels: Sequence[int], count: int = len(EXTRAS)) -> None:
+        super().__init__()
+        widths = [channels[-1], *EXTRAS[:count]]
         self.steps = nn.ModuleList(
             nn.Sequential(conv(a, b // 2, 1), conv(b // 2, b, 3, 2)) for a, b in pairwise(widths)
         )
-        self.channels = (*channels, *EXTRAS)
+        self.channels = (*channels, *EXTRAS[:count])
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Maps of strides 16, 32 → 16, 32, 64, 128, 256, 512."""
+        """Maps of strides 16, 32 → 16, 32, 64, 128, 256, 512 (as published)."""
         maps = list(maps)
         for step in self.steps:
             maps.append(step(maps[-1]))
@@ -85,6 +106,9 @@ class SSD(nn.Module):
 
     boxes: levels as `models.boxes.levels` reads them, one per map.
     classes: names of what is looked for, without the background; with softmax the background is one more score (C).
+    channels: of the input: a slice, or with neighbouring slices an odd number, the slice itself in the middle.
+    keep: for each map of the backbone the indices of the channels that go on from it (feature selection: Abdullah et
+    al. §2.2.1; `trainers.nodule_selection`), None for all.
     """
 
     def __init__(
@@ -97,16 +121,20 @@ class SSD(nn.Module):
         width: int = 96,
         channels: int = 1,
         softmax: bool = False,
+        keep: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
         self.levels: tuple[Level, ...] = levels(boxes)
         strides = [level.stride for level in self.levels]
         if maps == "topdown":
             self.backbone = make_backbone(backbone, channels, (2, *strides))
-            self.maps: TopDown | ExtraMaps = TopDown(self.backbone.channels, width)
+            self.kept = Kept(self.backbone.channels, keep)
+            self.maps: TopDown | ExtraMaps = TopDown(self.kept.channels, width)
         elif maps == "extras":
-            self.backbone = make_backbone(backbone, channels, strides[:2])
-            self.maps = ExtraMaps(self.backbone.channels)
+            own = [s for s in strides if s <= max(STRIDES)]
+            self.backbone = make_backbone(backbone, channels, own)
+            self.kept = Kept(self.backbone.channels, keep)
+            self.maps = ExtraMaps(self.kept.channels, len(strides) - len(own))
         else:
             raise ValueError(f"maps are 'topdown' or 'extras', not {maps!r}")
         self.scores_per_box = len(classes) + int(softmax)
@@ -127,7 +155,7 @@ class SSD(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, channels, h, w), h and w multiples of 32 → logits (n, A, C) and offsets (n, A, 4), A as in `boxes`."""
-        maps = self.maps(self.backbone(x))
+        maps = self.maps(self.kept(self.backbone(x)))
         logits, offsets = [], []
         for level_map, classify, regress in zip(maps, self.classifiers, self.regressors, strict=True):
             n = level_map.shape[0]

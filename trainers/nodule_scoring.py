@@ -1,0 +1,47 @@
+"""A nodule network on labelled slices while it is trained: what it sees, what it marks, and the figures that are shown.
+
+Reported figures come from `trainers.evaluate_nodules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cadviewer.models.detect import Decoding, detect, repair_wrapped
+from cadviewer.models.runtime import Forward
+from trainers import froc, precision
+from trainers.data.samples import LabelledSlice
+
+
+def prepared(item: LabelledSlice, neighbours: int = 0) -> NDArray[np.float32]:
+    """A labelled slice as the network sees it: (rows, columns) in 0…1, with neighbours (channels, rows, columns)."""
+    pixels = np.stack([repair_wrapped(c) for c in item.stack(neighbours)])
+    return (pixels if neighbours else pixels[0]).astype(np.float32) / np.float32(255)
+
+
+def score_slices(
+    slices: Sequence[LabelledSlice], forward: Forward, decoding: Decoding, *, neighbours: int = 0
+) -> list[froc.Slice]:
+    """Marks on whole slices, for validation while training."""
+    scored = []
+    for item in slices:
+        image = prepared(item, neighbours)
+        marks = detect([image].__getitem__, 1, forward, decoding)[0]
+        boxes, nodules, others = (np.asarray(b, float) for b in (marks.boxes, item.boxes, item.others))
+        ignored = np.concatenate([others, np.asarray(item.ignored, float)])
+        scored.append(froc.Slice(boxes, np.asarray(marks.scores, float), nodules, ignored))
+    return scored
+
+
+def summary(scored: Sequence[froc.Slice]) -> dict[str, float]:
+    """The figures shown while training: hits by IoU ≥ 0.5 (top1, ap50) and by the centre in the box (sens…)."""
+    curve = froc.froc(froc.match_slices(scored, rule="centre"))
+    return {
+        "top1": float(precision.top1([s for s in scored if len(s.nodules)]).mean()),
+        "sens1": float(froc.sensitivity_at(curve, [1.0], interpolation="step")[0]),
+        "mean_sens": froc.cpm(curve, interpolation="step"),
+        "ap50": precision.average_precision(precision.rank(scored)),
+    }
