@@ -40,6 +40,7 @@ SPECS = (
     Spec("open_files", "Open &files…", ("Ctrl+O",), FILE, "open"),
     Spec("open_folder", "Open f&older…", ("Ctrl+Shift+O",), FILE),
     Spec("open_demo", "Open the &demo study", (), FILE),
+    Spec("save", "&Save the reading as JSON…", ("Ctrl+S",), FILE, separated=True),
     Spec("annotate", "&Annotate a folder…", ("Ctrl+B",), FILE, separated=True),
     Spec("quit", "&Quit", ("Ctrl+Q",), FILE, separated=True),
     Spec("fit", "&Fit", ("=",), VIEW, "fit"),

@@ -44,6 +44,7 @@ class Commands:
             "open_files": self.open_files,
             "open_folder": self.open_folder,
             "open_demo": self.open_demo,
+            "save": self.save,
             "annotate": window.tools.open_batch,
             "train": window.tools.open_trainer,
             "quit": window.close,
@@ -96,7 +97,7 @@ class Commands:
         breast = case is not None and case.result is not None and bool(case.result.breast)
         actions.enable(findings, "next_finding", "previous_finding")
         actions.enable(findings or breast, "accept", "reject", "unsure")
-        actions.enable(case is not None and case.result is not None, "copy")
+        actions.enable(case is not None and case.result is not None and not case.concealed, "copy", "save")
         actions.enable(case is not None and case.running, "cancel")
 
     # opening -----------------------------------------------------------------------------------------------------
@@ -274,6 +275,10 @@ class Commands:
         if self._case is not None and self._case.result is not None:
             QApplication.clipboard().setText(words.as_text(self._case))
             self._window.status.say("Findings copied as text")
+
+    def save(self) -> None:
+        if self._case is not None:
+            self._window.saving.ask(self._case, self._window.prefs.now.last_folder)
 
     # helping -----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from cadviewer.gui.loader import Loader
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Opener, Report
 from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.saving import Saving
 from cadviewer.gui.side import SidePanel
 from cadviewer.gui.status import StatusLine
 from cadviewer.gui.studies import Studies
@@ -53,6 +54,7 @@ class MainWindow(QMainWindow):
         self.side, self.status = SidePanel(), StatusLine()
         self.decisions = Decisions(self.cases, self.journal, self.desk, self)
         self.tools = Tools(self, engine, bridge)
+        self.saving = Saving(self)
         self.commands = Commands(self)
         self.actions_ = Actions(self, self.commands.handlers(), dict(prefs.now.shortcuts))
         self._painted = False
@@ -151,6 +153,8 @@ class MainWindow(QMainWindow):
         self.analysis.changed.connect(self._changed)
         self.tools.open_case.connect(lambda path: self.open_paths([path]))
         self.tools.said.connect(self.status.say)
+        self.saving.said.connect(self.status.say)
+        self.saving.failed.connect(lambda text: desk.notices.say(Notice("saving", text)))
         decisions.changed.connect(self._changed)
         decisions.said.connect(self.status.say)
         decisions.failed.connect(lambda text: desk.notices.say(Notice("journal", text)))
@@ -271,6 +275,7 @@ class MainWindow(QMainWindow):
         self.desk.viewport.stop_cine()
         self.tools.shut()
         self.journal.close()
+        self.saving.close()
         self.loader.close()
         self.prefs.close()
         self.desk.show_case(None)

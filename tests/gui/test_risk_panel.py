@@ -250,3 +250,32 @@ def test_a_finding_of_an_earlier_ct_of_the_same_patient_gives_the_doubling_time(
     assert _kept(risk)["prior_date"] == "2023-01-31"
     assert "Volume doubling time" in _says(risk)
     assert "days" in _says(risk)
+
+
+def test_the_saved_reading_has_the_entries_and_every_rule_with_its_source(risk: Desk, tmp_path: Path) -> None:
+    import json
+
+    _set(risk, Setting.SCREENING)
+    for name, value in (("type", "solid"), ("status", "baseline"), ("feature", "none of these")):
+        _choose(risk, name, value)
+    risk.wait_kept(lambda: risk.bot.keyClick(risk.window, Qt.Key.Key_Return))
+    path = tmp_path / "reading.json"
+    with risk.bot.waitSignal(risk.window.saving.said, timeout=10_000):
+        risk.window.saving.save(risk.case, path)
+    content = json.loads(path.read_text(encoding="utf-8"))["reading"]
+    assert content["entries"] == {"setting": "screening"}
+    first = content["findings"][0]
+    assert first["answer"] == "accepted"
+    assert first["entries"]["type"] == "solid"
+    rule = first["assessments"][0]
+    assert (rule["rule"], rule["version"], rule["category"]) == ("Lung-RADS", "v2022", "3")
+    assert rule["source"]
+    assert rule["inputs"]["mean diameter"] == "6.8 mm"
+    assert "Doe" not in path.read_text(encoding="utf-8")
+
+
+def test_a_reading_that_cannot_be_saved_is_told(risk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with risk.bot.waitSignal(risk.window.saving.failed, timeout=10_000):
+        risk.window.saving.save(risk.case, tmp_path / "file" / "reading.json")
+    assert any("not saved" in text for text in risk.window.desk.notices.texts())

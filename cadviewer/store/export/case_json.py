@@ -13,7 +13,8 @@ import cadviewer
 from cadviewer import NOTICE, atomic, paths
 from cadviewer.findings import BreastFinding, Estimate, Nodule, Provenance
 from cadviewer.imaging.series import Series, Volume
-from cadviewer.store.export import Format
+from cadviewer.store.export import Format, reading_json
+from cadviewer.store.reading import Reading
 from cadviewer.store.report import CaseReport, mask_name, one_line, path_text
 
 SCHEMA = 1
@@ -23,10 +24,13 @@ class ExportError(Exception):
     """Something to be written breaks the schema: an error of this program; the message names the place."""
 
 
-def document(report: CaseReport) -> dict[str, Any]:
-    """Everything known of a case as JSON values. Coordinates as in `nodules.csv`, unknown values null."""
+def document(report: CaseReport, reading: Reading | None = None) -> dict[str, Any]:
+    """Everything known of a case as JSON values. Coordinates as in `nodules.csv`, unknown values null.
+
+    reading: what a reader made of it, where somebody has read it.
+    """
     result = report.result
-    return {
+    content = {
         "schema": SCHEMA,
         "notice": NOTICE,
         "application": f"cadviewer {cadviewer.__version__}",
@@ -46,6 +50,7 @@ def document(report: CaseReport) -> dict[str, Any]:
         "breast": [_breast(report, b) for b in result.breast] if result else [],
         "lines": list(result.lines) if result else [],
     }
+    return content if reading is None else {**content, "reading": reading_json.document(reading)}
 
 
 def check(content: dict[str, Any]) -> None:
@@ -70,9 +75,14 @@ def _validator() -> Any:
 
 
 def _write_case(report: CaseReport, volume: Volume | None, folder: Path) -> None:
-    content = document(report)
+    write(folder / f"{report.case}.json", report)
+
+
+def write(path: Path, report: CaseReport, reading: Reading | None = None) -> None:
+    """Write the JSON of a case, whole or not at all. Raises ExportError for what breaks the schema, and OSError."""
+    content = document(report, reading)
     check(content)
-    atomic.write_text(folder / f"{report.case}.json", _text(content))
+    atomic.write_text(path, _text(content))
 
 
 def _text(content: dict[str, Any]) -> str:

@@ -1,0 +1,60 @@
+"""Saving what was read of a case to a file that the user names; written on a thread, whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from cadviewer.findings import Result
+from cadviewer.gui.case import Case
+from cadviewer.imaging.series import Series
+from cadviewer.store.reading import Reading
+from cadviewer.store.report import of_result
+
+log = logging.getLogger(__name__)
+
+
+class Saving(QObject):
+    """Signals: said(text): it is on the disk. failed(text): it is not, and why."""
+
+    said = Signal(str)
+    failed = Signal(str)
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._thread = ThreadPoolExecutor(1, "saving")
+
+    def ask(self, case: Case, folder: str) -> None:
+        """Ask where to, then save. The name proposed is the case's hash: no patient's."""
+        dialog = QFileDialog(self._window, "Save the reading", folder, "JSON (*.json)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("json")
+        dialog.selectFile(f"{case.case_id}.json")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda name: self.save(case, Path(name)))
+        dialog.open()
+
+    def save(self, case: Case, path: Path) -> None:
+        """Write the case's JSON with its reading as they are now."""
+        if case.result is not None:
+            self._thread.submit(self._write, case.series, case.result, case.reading(), path)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+
+    def _write(self, series: Series, result: Result, reading: Reading, path: Path) -> None:
+        from cadviewer.store.export import case_json
+
+        try:
+            case_json.write(path, of_result(series, result, None), reading)
+        except (OSError, case_json.ExportError) as error:
+            log.warning("a reading could not be saved: %s", type(error).__name__)
+            reason = (error.strerror or "disk error") if isinstance(error, OSError) else str(error)
+            self.failed.emit(f"The reading was not saved: {reason}")
+            return
+        self.said.emit("The reading was saved")

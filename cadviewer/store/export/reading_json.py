@@ -1,0 +1,72 @@
+"""What a reader made of a case as JSON values: the part `reading` of the case's JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cadviewer.risk.words import Assessment
+from cadviewer.store.reading import Read, Reading
+from cadviewer.store.session import Entry, Measure
+
+
+def document(reading: Reading) -> dict[str, Any]:
+    """Entries, decisions, drawn findings and measures, and what each rule says with its source and version."""
+    exam = reading.assess_exam()
+    return {
+        "entries": dict(reading.values),
+        "from_file": {name: text for name, text in sorted(reading.form.items()) if name not in reading.values},
+        "findings": [_finding(reading, read) for read in reading.findings],
+        "exam": _assessment(exam) if exam is not None else None,
+        "measures": [_measure(entry, measure) for entry, measure in reading.measures],
+        "key_images": list(reading.key_images),
+    }
+
+
+def _finding(reading: Reading, read: Read) -> dict[str, Any]:
+    nodule, box = read.found.nodule, read.found.nodule.box
+    return {
+        "finding": nodule.number,
+        "origin": read.found.origin.value,
+        "answer": read.answer.value if read.answer is not None else None,
+        "slice": box.slice,
+        "slice_first": nodule.slice_first,
+        "slice_last": nodule.slice_last,
+        **{k: round(float(getattr(box, k)), 6) for k in ("x0", "y0", "x1", "y1")},
+        "centre_mm": None if nodule.centre_mm is None else [_float(v) for v in nodule.centre_mm],
+        "long_mm": _float(nodule.long_mm),
+        "short_mm": _float(nodule.short_mm),
+        "volume_mm3": _float(nodule.volume_mm3),
+        "entries": dict(read.values),
+        "assessments": [_assessment(a) for a in reading.assess(read)],
+    }
+
+
+def _assessment(answer: Assessment) -> dict[str, Any]:
+    return {
+        "rule": answer.rule.name,
+        "version": answer.rule.version,
+        "source": answer.rule.source,
+        "category": answer.category,
+        "management": answer.management,
+        "inputs": dict(answer.used),
+        "missing": list(answer.missing),
+        "notes": list(answer.notes),
+    }
+
+
+def _measure(entry: Entry, measure: Measure) -> dict[str, Any]:
+    return {
+        "kind": measure.kind.value,
+        "time": entry.time,
+        "slice": measure.slice,
+        "points": [[round(float(v), 4) for v in point] for point in measure.points],
+        "patient_mm": [[_float(v) for v in point] for point in measure.patient_mm],
+        "value": _float(measure.value),
+        "unit": measure.unit,
+        "label": measure.label,
+    }
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(float(value), 6)
