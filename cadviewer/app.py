@@ -21,7 +21,6 @@ from cadviewer import paths
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from cadviewer.gui.bridge import EngineLike
     from cadviewer.gui.main_window import MainWindow
 
 log = logging.getLogger("cadviewer")
@@ -71,7 +70,11 @@ def run(args: Opening) -> int:
     from cadviewer.gui.main_window import MainWindow
     from cadviewer.gui.prefs import Prefs
     from cadviewer.inference.engine import Engine
+    from cadviewer.settings import Settings
 
+    prefs = Prefs()
+    if prefs.now.scale != Settings.scale:
+        os.environ.setdefault("QT_SCALE_FACTOR", f"{prefs.now.scale:g}")  # Qt looks at it once, before its application
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication([sys.argv[0]])
     app.setApplicationName("cadviewer")
@@ -79,7 +82,7 @@ def run(args: Opening) -> int:
     app.setDesktopFileName("cadviewer")
     _log_to_file()
     sys.excepthook = _unexpected
-    prefs = Prefs()
+    speak(app, prefs.now.language)
     style.apply(app, prefs.now.theme)
     bridge = Bridge()
     engine = Engine(
@@ -97,6 +100,24 @@ def run(args: Opening) -> int:
     return status.value if not status.message else _say(status.message, status.value)
 
 
+def speak(app: QApplication, language: str) -> str:
+    """Use a language in the window and in what Qt itself says; "" for the system's. Returns the code of the one used.
+
+    Numbers keep the decimal point, whatever the language and the system (see `gui.lang`).
+    """
+    from PySide6.QtCore import QLibraryInfo, QLocale, QTranslator
+
+    from cadviewer.gui import lang
+
+    spoken = lang.use(language or next(iter(QLocale.system().uiLanguages()), lang.ENGLISH))
+    if spoken != lang.ENGLISH:
+        translator = QTranslator(app)
+        if translator.load(f"qtbase_{spoken}", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
+            app.installTranslator(translator)
+    QLocale.setDefault(QLocale.c())
+    return spoken
+
+
 class _Status:
     value = 0
     message = ""
@@ -104,6 +125,8 @@ class _Status:
 
 def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status) -> None:
     from PySide6.QtCore import QSize, QTimer
+
+    from cadviewer.gui.notice import Notice
 
     def done(value: int, message: str) -> None:
         status.value, status.message = value, message
@@ -118,9 +141,9 @@ def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status
     elif size is not None:
         window.resize(size)
     for problem in window.prefs.problems:
-        window.status.say(problem)
+        window.desk.notices.say(Notice("settings", problem))
     # The worker costs seconds of a core: it starts when the window is there.
-    window.first_frame.connect(lambda: QTimer.singleShot(0, lambda: _start_engine(window.engine)))
+    window.first_frame.connect(lambda: QTimer.singleShot(0, lambda: _start_engine(window)))
     window.show()
     if args.paths:
         window.open_paths(args.paths)
@@ -129,15 +152,15 @@ def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status
     _let_signals_in(app)
 
 
-def _start_engine(engine: EngineLike) -> None:
+def _start_engine(window: MainWindow) -> None:
     """Start the worker and have it load the models that a case would use, so that the first one begins at once."""
     from cadviewer.findings import Task
     from cadviewer.models import catalogue
 
-    engine.start()
+    window.engine.start()
     for task in Task:
         with contextlib.suppress(catalogue.CardError):  # the case that needs it will say so
-            engine.warm(catalogue.default(task).name)
+            window.engine.warm(window.analysis.usual(task).model or catalogue.default(task).name)
 
 
 def _has_display() -> bool:

@@ -1,8 +1,8 @@
 """What the user can set, as plain data. Without Qt and without knowing where it is kept.
 
 Only what differs from the defaults is stored (JSON), so that a better default reaches everybody who did not choose.
-Each field of `Settings` carries a label, a help line and its choices or limits: a dialog can be drawn from them. Keys
-of another version of the program are kept as they are.
+Each field of `Settings` carries a label, a help line, its choices or limits and the page of the settings dialog that it
+is on: the dialog is drawn from them. Keys of another version of the program are kept as they are.
 """
 
 from __future__ import annotations
@@ -32,14 +32,22 @@ def _option(
     label: str,
     help_text: str,
     *,
-    choices: tuple[str, ...] = (),
+    choices: Mapping[str, str] | None = None,
     low: float | None = None,
     high: float | None = None,
+    page: str = "",
+    restart: bool = False,
 ) -> Any:
-    """A field of `Settings` with what a dialog needs to draw it."""
-    return field(
-        default=default, metadata={"label": label, "help": help_text, "choices": choices, "low": low, "high": high}
-    )
+    """A field of `Settings` with what a dialog needs to draw it.
+
+    choices: values and their labels. page: of the dialog; "" for what is only remembered. restart: a change has its
+    effect when the program is started again.
+    """
+    about = {"label": label, "help": help_text, "choices": choices or {}, "low": low, "high": high}
+    return field(default=default, metadata=about | {"page": page, "restart": restart})
+
+
+_DRAGS = {"window": "Window/level", "scroll": "Scroll images", "pan": "Pan", "zoom": "Zoom"}
 
 
 @dataclass(frozen=True)
@@ -59,35 +67,106 @@ class Preset:
 class Settings:
     """Everything that is remembered between two starts."""
 
-    theme: str = _option("dark", "Theme", "Colours of the window.", choices=("dark", "light", "system"))
-    language: str = _option("", "Language", "Language of the window; empty for the system's.")
-    device: str = _option("auto", "Device", "Where models run: auto, cpu, cuda or cuda:N.")
-    nodule_model: str = _option("", "Nodule model", "Name of a model card; empty for the default.")
-    breast_model: str = _option("", "Breast model", "Name of a model card; empty for the default.")
-    nodule_threshold: float | None = _option(
-        None, "Nodule threshold", "Findings scored lower are hidden; empty for the model's own.", low=0, high=1
+    theme: str = _option(
+        "dark",
+        "Theme",
+        "Colours of the window; images stay on black.",
+        choices={"dark": "Dark", "light": "Light", "contrast": "High contrast", "system": "As the system"},
+        page="look",
     )
-    analyse_on_open: bool = _option(True, "Analyse on opening", "Run the model as soon as a case is open.")
+    language: str = _option("", "Language", "Language of the window.", page="look", restart=True)
+    scale: float = _option(
+        1.0,
+        "Enlarge everything",
+        "Times the size that the system asks for, where that is too small to read.",
+        low=1,
+        high=3,
+        page="look",
+        restart=True,
+    )
+    annotations: str = _option(
+        "all",
+        "Drawn over an image",
+        "What is drawn at first; a key changes it while reading.",
+        choices={"all": "Everything", "text": "Text without marks", "none": "The image alone"},
+        page="viewing",
+    )
+    interpolate: bool = _option(True, "Smooth zoom", "Interpolate between pixels when zoomed in.", page="viewing")
+    cine_rate: float = _option(10.0, "Cine speed", "Images per second.", low=1, high=60, page="viewing")
+    mouse_left: str = _option(
+        "window",
+        "Left drag at first",
+        "The tool that is active after a start; keys and the tool bar change it.",
+        choices=_DRAGS | {"distance": "Distance"},
+        page="mouse",
+    )
+    mouse_middle: str = _option(
+        "pan", "Middle drag", "What a drag with the middle button does.", choices=_DRAGS, page="mouse"
+    )
+    mouse_right: str = _option(
+        "zoom",
+        "Right drag",
+        "What a drag with the right button does; a click opens the menu.",
+        choices=_DRAGS,
+        page="mouse",
+    )
     vertical_drag: str = _option(
         "down_brighter",
         "Vertical window/level drag",
         "Whether dragging down or up makes the image brighter (IHE: down).",
-        choices=("down_brighter", "up_brighter"),
+        choices={"down_brighter": "Down is brighter", "up_brighter": "Up is brighter"},
+        page="mouse",
+    )
+    wheel_does: str = _option(
+        "scroll",
+        "Mouse wheel",
+        "What the wheel does; with Ctrl it does the other.",
+        choices={"scroll": "Scroll images", "zoom": "Zoom at the cursor"},
+        page="mouse",
     )
     wheel: str = _option(
-        "down_next", "Mouse wheel", "Whether turning down shows the next slice.", choices=("down_next", "up_next")
+        "down_next",
+        "Turning the wheel down",
+        "Whether turning down shows the next slice.",
+        choices={"down_next": "Next image", "up_next": "Previous image"},
+        page="mouse",
     )
-    interpolate: bool = _option(True, "Smooth zoom", "Interpolate between pixels when zoomed in.")
-    annotations: str = _option("all", "Annotations", "What is drawn over an image.", choices=("all", "marks", "none"))
-    cine_rate: float = _option(10.0, "Cine speed", "Images per second.", low=1, high=60)
-    presets: tuple[Preset, ...] = _option((), "Window presets", "Windows of the keys 1 to 9; empty for the usual ones.")
-    shortcuts: tuple[tuple[str, str], ...] = _option((), "Shortcuts", "Pairs of an action's name and its keys.")
+    nodule_model: str = _option("", "Nodule model", "For chest CT, from the next analysis on.", page="models")
+    nodule_threshold: float | None = _option(
+        None,
+        "Nodule threshold",
+        "Findings scored lower are hidden; otherwise the model's own.",
+        low=0,
+        high=1,
+        page="models",
+    )
+    breast_model: str = _option("", "Breast model", "For breast ultrasound, from the next analysis on.", page="models")
+    analyse_on_open: bool = _option(
+        True, "Analyse on opening", "Run the model as soon as a case is open.", page="models"
+    )
+    device: str = _option("auto", "Device", "Where models run.", page="models", restart=True)
+    batch_jobs: int = _option(
+        2,
+        "Files read at a time",
+        "When a folder is annotated: files read while the model runs.",
+        low=1,
+        high=64,
+        page="models",
+    )
+    presets: tuple[Preset, ...] = _option(
+        (), "Window presets", "The first nine have keys; empty for the usual ones.", page="presets"
+    )
+    shortcuts: tuple[tuple[str, str], ...] = _option(
+        (),
+        "Shortcuts",
+        "Pairs of an action's name and one of its keys, instead of its usual ones; no key takes them all away.",
+        page="keys",
+    )
     recent: tuple[str, ...] = _option((), "Recent", "Files and folders opened last, newest first.")
     last_folder: str = _option("", "Last folder", "Where the file dialog opens.")
     window_geometry: str = _option("", "Window place", "Size and place of the window, base64.")
-    window_state: str = _option("", "Window panels", "Panels of the window, base64.")
+    window_state: str = _option("", "Window panels", "Widths of the panels of the window, base64.")
     batch_out: str = _option("", "Batch folder", "Where the last batch wrote its results.")
-    batch_jobs: int = _option(2, "Readers", "Files read ahead while the model runs.", low=1, high=64)
 
     def __post_init__(self) -> None:
         for option in fields(self):
@@ -96,6 +175,14 @@ class Settings:
     def with_recent(self, path: str) -> Settings:
         """The same with a path put first among the recent ones."""
         return replace(self, recent=(path, *(p for p in self.recent if p != path))[:RECENT])
+
+    @property
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """`shortcuts` by the name of the action: its keys, none where it has lost them all."""
+        keys: dict[str, tuple[str, ...]] = {}
+        for name, key in self.shortcuts:
+            keys[name] = (*keys.get(name, ()), key) if key else keys.get(name, ())
+        return keys
 
 
 def _check(option: Field[Any], value: Any) -> None:
@@ -107,9 +194,18 @@ def _check(option: Field[Any], value: Any) -> None:
         raise ValueError(f"{option.name} must lie in {low}…{high}, not {value!r}")
 
 
+def label_of(name: str, value: str) -> str:
+    """What a dialog calls a value of an option with choices. Raises KeyError."""
+    option = Settings.__dataclass_fields__[name]
+    return str(option.metadata["choices"][value])
+
+
 @dataclass(frozen=True)
 class Loaded:
-    """Settings as read. unknown: keys of another version, kept on saving. problems: what the user should be told."""
+    """Settings as read.
+
+    unknown: keys and values of another version, kept on saving. problems: what the user should be told.
+    """
 
     settings: Settings
     unknown: Mapping[str, Any] = field(default_factory=dict)
@@ -129,15 +225,26 @@ class SettingsFile:
         Never raises for what is in the file, nor for a folder that cannot be read: the defaults are then used.
         """
         try:
+            return self._read()
+        except OSError as error:
+            return Loaded(
+                Settings(), problems=(f"The settings cannot be read ({error.strerror or error}); defaults are used.",)
+            )
+
+    def _read(self) -> Loaded:
+        """As `load`, but raises OSError for a file that cannot be read or, damaged, be set aside: it must stay."""
+        try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
             if not isinstance(content, dict):
                 raise ValueError("not an object")
         except FileNotFoundError:
             return Loaded(Settings())
-        except OSError as error:
-            return Loaded(Settings(), problems=(f"The settings cannot be read ({error.strerror}); defaults are used.",))
         except ValueError:
-            return Loaded(Settings(), problems=(self._keep_aside(),))
+            kept = atomic.set_aside(self.path)
+            return Loaded(
+                Settings(),
+                problems=(f"The settings were damaged; they are kept as {kept.name}, and defaults are used.",),
+            )
         return _from_json(content)
 
     def change(self, **changes: Any) -> Settings:
@@ -146,29 +253,22 @@ class SettingsFile:
         Raises SettingsError for a value that is not allowed or a disk that does not take it; TypeError for a field
         that does not exist.
         """
-        return self._update(lambda settings: replace(settings, **changes))
+        return self._update(lambda settings: replace(settings, **changes), frozenset(changes))
 
     def add_recent(self, path: str) -> Settings:
         """Remember a path as opened last. Raises SettingsError."""
         return self._update(lambda settings: settings.with_recent(path))
 
-    def _update(self, change: typing.Callable[[Settings], Settings]) -> Settings:
+    def _update(self, change: typing.Callable[[Settings], Settings], changed: frozenset[str] = frozenset()) -> Settings:
         try:
             with atomic.locked(self._lock):
-                loaded = self.load()
+                loaded = self._read()
                 settings = change(loaded.settings)
-                content = dict(loaded.unknown) | to_json(settings)
+                content = {k: v for k, v in loaded.unknown.items() if k not in changed} | to_json(settings)
                 atomic.write_text(self.path, json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
         except (OSError, ValueError) as error:
             raise SettingsError(f"The settings were not saved: {error}") from error
         return settings
-
-    def _keep_aside(self) -> str:
-        try:
-            kept = atomic.set_aside(self.path)
-        except OSError as error:
-            return f"The settings are damaged and cannot be kept aside ({error.strerror}); defaults are used."
-        return f"The settings were damaged; they are kept as {kept.name}, and defaults are used."
 
 
 def to_json(settings: Settings) -> dict[str, Any]:
@@ -197,6 +297,7 @@ def _from_json(content: Mapping[str, Any]) -> Loaded:
         try:
             settings = replace(settings, **{name: _typed(name, hints[name], value)})
         except (ValueError, TypeError, KeyError):
+            unknown[name] = value  # perhaps of a newer version: it stays in the file until another is chosen
             problems.append(f"The setting {name} has a value that is not allowed; its default is used.")
     return Loaded(settings, unknown, tuple(problems))
 

@@ -5,20 +5,22 @@ The keys are those of the design's table; ★ of it are IHE Basic Image Review's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
+from PySide6.QtWidgets import QAbstractButton, QMenu, QMenuBar, QWidget
 
 from cadviewer.findings import Task
 from cadviewer.gui import style
+from cadviewer.gui.keys import PORTABLE, Keys, resolve, shown
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.series import Window
 
 
 @dataclass(frozen=True)
 class Spec:
-    """name: in settings and handlers. keys: portable key sequences. menu: where it is; "" in none.
+    """name: in settings and handlers. text: in English. keys: portable key sequences. menu: where it is; "" in none.
 
     group: actions of one group exclude each other (the tools). icon: of `resources/icons`.
     """
@@ -32,9 +34,16 @@ class Spec:
     checkable: bool = False
     separated: bool = False
 
+    @property
+    def plain(self) -> str:
+        """The text in the user's language without the signs of a menu."""
+        return tr(self.text).replace("&", "").rstrip("…")
+
 
 FILE, VIEW, TOOLS, ANALYSE, FINDINGS, HELP = "&File", "&View", "&Tools", "&Analyse", "F&indings", "&Help"
 MENUS = (FILE, VIEW, TOOLS, ANALYSE, FINDINGS, HELP)
+PRESETS = "&Window presets"
+"""The menu of presets, inside that of the view."""
 
 SPECS = (
     Spec("open_files", "Open &files…", ("Ctrl+O",), FILE, "open"),
@@ -42,6 +51,7 @@ SPECS = (
     Spec("open_demo", "Open the &demo study", (), FILE),
     Spec("save", "&Save the reading as JSON…", ("Ctrl+S",), FILE, separated=True),
     Spec("annotate", "&Annotate a folder…", ("Ctrl+B",), FILE, separated=True),
+    Spec("settings", "&Settings…", ("Ctrl+,",), FILE, separated=True),
     Spec("quit", "&Quit", ("Ctrl+Q",), FILE, separated=True),
     Spec("fit", "&Fit", ("=",), VIEW, "fit"),
     Spec("invert", "&Invert", ("Shift+I",), VIEW, "invert"),
@@ -81,6 +91,8 @@ SPECS = (
     Spec("about_model", "About the &model", (), HELP),
     Spec("shortcuts", "&Keys and mouse", ("F1",), HELP),
     Spec("about", "&About cadviewer", (), HELP),
+    Spec("preset_0", "Window as in the file", ("0",), PRESETS),
+    *(Spec(f"preset_{number}", f"Window preset {number}", (str(number),), PRESETS) for number in range(1, 10)),
 )
 
 TOOLBAR = (
@@ -104,51 +116,61 @@ TOOLBAR = (
     "copy",
 )
 
-MOUSE = (
-    ("Left drag", "the active tool; ends of lengths can be dragged with any tool"),
-    ("Middle drag", "pan"),
-    ("Right drag · right click", "zoom · menu"),
-    ("Wheel · Ctrl+wheel", "scroll images · zoom at the cursor"),
-    ("Double click", "maximise the image"),
-    ("0 · 1–9", "window of the file · window presets"),
-)
-
 
 class Actions:
     """The table come alive in a window."""
 
     def __init__(
-        self, parent: QWidget, handlers: Mapping[str, Callable[[], object]], changed_keys: Mapping[str, str]
+        self, parent: QWidget, handlers: Mapping[str, Callable[[], object]], changed: Mapping[str, Sequence[str]]
     ) -> None:
-        """handlers: by name, every one of the table. changed_keys: name to keys, comma-separated, instead."""
+        """handlers: by name, every one of the table. changed: name to keys, instead of those of the table."""
         missing = {spec.name for spec in SPECS} - set(handlers)
         if missing:
             raise ValueError(f"actions without a handler: {sorted(missing)}")
         self._actions: dict[str, QAction] = {}
+        self._parent = parent
         groups: dict[str, QActionGroup] = {}
         for spec in SPECS:
-            action = QAction(spec.text, parent)
-            keys = changed_keys[spec.name].split(",") if spec.name in changed_keys else spec.keys
-            action.setShortcuts([QKeySequence(key.strip()) for key in keys if key.strip()])
+            action = QAction(tr(spec.text), parent)
             if spec.icon:
                 action.setIcon(style.icon(spec.icon))
             if spec.group:
                 action.setCheckable(True)
                 groups.setdefault(spec.group, QActionGroup(parent)).addAction(action)
-            plain = spec.text.replace("&", "").rstrip("…")
-            action.setToolTip(f"{plain} ({action.shortcut().toString(NATIVE)})" if spec.keys else plain)
             action.triggered.connect(lambda _=False, name=spec.name: handlers[name]())
             parent.addAction(action)
             self._actions[spec.name] = action
+        self.use_keys(changed)
+
+    def use_keys(self, changed: Mapping[str, Sequence[str]]) -> None:
+        """Give every action its keys, those of the user first, and let the tool tips say them."""
+        self.keys: Keys = resolve(SPECS, changed)
+        for spec in SPECS:
+            action = self._actions[spec.name]
+            action.setShortcuts([QKeySequence(key, PORTABLE) for key in self.keys.of[spec.name]])
+            action.setToolTip(self.with_keys(spec.plain, spec.name))
+        self.tell_buttons()
+
+    def tell_buttons(self) -> None:
+        """Tool tips of the window's buttons that do what an action does (their property "action" names it)."""
+        for button in self._parent.findChildren(QAbstractButton):
+            name = button.property("action")
+            if name in self._actions:
+                button.setToolTip(self.with_keys(button.text() or button.accessibleName(), str(name)))
+
+    def with_keys(self, text: str, name: str) -> str:
+        """ "Accept (Enter)"."""
+        keys = shown(self.keys.of[name][:1])
+        return f"{text} ({keys})" if keys else text
 
     def __getitem__(self, name: str) -> QAction:
         return self._actions[name]
 
     def fill(self, bar: QMenuBar) -> dict[str, QMenu]:
         """Menus of the table in a menu bar, by their titles."""
-        menus = {title: bar.addMenu(title) for title in MENUS}
+        menus = {title: bar.addMenu(tr(title)) for title in MENUS}
         for spec in SPECS:
-            if spec.menu:
+            if spec.menu in menus:
                 if spec.separated:
                     menus[spec.menu].addSeparator()
                 menus[spec.menu].addAction(self._actions[spec.name])
@@ -158,22 +180,22 @@ class Actions:
         for name in names:
             self._actions[name].setEnabled(on)
 
-
-NATIVE = QKeySequence.SequenceFormat.NativeText
-
-
-def add_presets(
-    parent: QWidget, menu: QMenu, presets: tuple[Window, ...], chosen: Callable[[Window | None], None]
-) -> None:
-    """Actions of the keys 0 (the file's own window) to 9."""
-    for number, preset in enumerate((None, *presets[:9])):
-        text = (
-            f"{preset.name}  {preset.width:g} / {preset.centre:g}".replace("-", "−")
-            if preset is not None
-            else "As in the file"
-        )
-        action = QAction(text, parent)
-        action.setShortcut(QKeySequence(str(number)))
-        action.triggered.connect(lambda _=False, preset=preset: chosen(preset))
-        parent.addAction(action)
-        menu.addAction(action)
+    def name_presets(self, menu: QMenu, presets: Sequence[Window], chosen: Callable[[Window], object]) -> None:
+        """Fill the menu of presets; those beyond the ninth have no key."""
+        menu.clear()
+        for old in menu.findChildren(QAction, "beyond"):
+            old.deleteLater()
+        self._actions["preset_0"].setText(tr("As in the file"))
+        menu.addAction(self._actions["preset_0"])
+        for number in range(1, 10):
+            self._actions[f"preset_{number}"].setVisible(number <= len(presets))
+        for number, preset in enumerate(presets, start=1):
+            text = f"{tr(preset.name)}  {preset.width:g} / {preset.centre:g}".replace("-", "−").replace("&", "&&")
+            if number <= 9:
+                action = self._actions[f"preset_{number}"]
+            else:
+                action = QAction(menu)
+                action.setObjectName("beyond")
+                action.triggered.connect(lambda _=False, preset=preset: chosen(preset))
+            action.setText(text)
+            menu.addAction(action)

@@ -9,12 +9,16 @@ from cadviewer.gui import style
 
 
 def answer_button(icon: str, text: str, key: str) -> QToolButton:
-    """A button that stays down while its answer holds; keys are the window's, so it takes no focus."""
+    """A button that stays down while its answer holds; keys are the window's, so it takes no focus.
+
+    icon: also the name of the action that does the same; the window keeps its key in the tool tip (`actions.Actions`).
+    """
     button = QToolButton()
     button.setObjectName("answer")
     button.setIcon(style.icon(icon))
     button.setText(text)
     button.setToolTip(f"{text} ({key})")
+    button.setProperty("action", icon)
     button.setCheckable(True)
     button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -79,6 +79,9 @@ class Commands:
             "copy": self.copy,
             "about_model": self.about_model,
             "shortcuts": self.show_shortcuts,
+            "settings": window.tools.open_settings,
+            "preset_0": lambda: self.use_preset(None),
+            **{f"preset_{number}": partial(self.use_preset_number, number) for number in range(1, 10)},
             "about": self.about,
             **{f"tool_{tool.value}": partial(self.use_tool, tool) for tool in Tool},
         }
@@ -182,6 +185,12 @@ class Commands:
             viewport.set_window(preset)
         else:
             self._window.status.say("Window presets are for CT images")
+
+    def use_preset_number(self, number: int) -> None:
+        """The preset of a number key, as the settings have it."""
+        presets = self._window.prefs.presets
+        if number <= len(presets):
+            self.use_preset(presets[number - 1])
 
     def cycle_marks(self) -> None:
         viewport = self._window.desk.viewport
@@ -290,7 +299,7 @@ class Commands:
     def show_shortcuts(self) -> None:
         from cadviewer.gui import dialogs
 
-        dialogs.shortcuts(self._window, self._window.keys_of()).open()
+        dialogs.shortcuts(self._window, self._window.actions_.keys, self._window.prefs.now).open()
 
     def about(self) -> None:
         from cadviewer.gui import dialogs

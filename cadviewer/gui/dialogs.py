@@ -12,9 +12,12 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayo
 
 import cadviewer
 from cadviewer.gui import words
-from cadviewer.gui.actions import MOUSE, SPECS
+from cadviewer.gui.actions import MENUS, PRESETS, SPECS, VIEW
+from cadviewer.gui.keys import Keys, shown
+from cadviewer.gui.lang import tr
 from cadviewer.gui.opener import Report
 from cadviewer.models.catalogue import ModelCard
+from cadviewer.settings import Settings, label_of
 
 
 class TextDialog(QDialog):
@@ -104,12 +107,33 @@ def not_opened(parent: QWidget | None, report: Report) -> TextDialog:
     return TextDialog(parent, "Files that were not opened", f"<table cellpadding='3'>{rows}</table>")
 
 
-def shortcuts(parent: QWidget | None, keys: Mapping[str, str]) -> TextDialog:
-    """Keys and mouse. keys: by name of the action."""
-    rows = [(k, t) for k, t in MOUSE]
-    rows += [(keys[s.name], s.text.replace("&", "").rstrip("…")) for s in SPECS if keys.get(s.name)]
-    table = "".join(f"<tr><td><b>{escape(k)}</b>&nbsp;&nbsp;&nbsp;</td><td>{escape(t)}</td></tr>" for k, t in rows)
-    return TextDialog(parent, "Keys and mouse", f"<table cellpadding='3'>{table}</table>")
+def shortcuts(parent: QWidget | None, keys: Keys, settings: Settings) -> TextDialog:
+    """Keys and mouse as they are now: those of the user's settings."""
+    groups: list[tuple[str, list[tuple[str, str]]]] = [(tr("Mouse"), mouse(settings))]
+    for menu in (*MENUS[: MENUS.index(VIEW) + 1], PRESETS, *MENUS[MENUS.index(VIEW) + 1 :]):
+        rows = [(shown(keys.of[s.name]), s.plain) for s in SPECS if s.menu == menu and keys.of[s.name]]
+        if rows:
+            groups.append((tr(menu).replace("&", ""), rows))
+    parts = []
+    for title, rows in groups:
+        parts.append(f"<tr><td colspan='2'><h4>{escape(title)}</h4></td></tr>")
+        parts += [f"<tr><td><b>{escape(k)}</b>&nbsp;&nbsp;&nbsp;</td><td>{escape(t)}</td></tr>" for k, t in rows]
+    return TextDialog(parent, tr("Keys and mouse"), f"<table cellpadding='3'>{''.join(parts)}</table>")
+
+
+def mouse(settings: Settings) -> list[tuple[str, str]]:
+    """What the mouse does, as the settings say."""
+    scroll, zoom = (tr(text) for text in ("Scroll images", "Zoom at the cursor"))
+    turned, with_ctrl = (scroll, zoom) if settings.wheel_does == "scroll" else (zoom, scroll)
+    return [
+        (tr("Left drag"), tr("The active tool; what was drawn can be dragged with any tool")),
+        (tr("Middle drag"), tr(label_of("mouse_middle", settings.mouse_middle))),
+        (tr("Right drag"), tr(label_of("mouse_right", settings.mouse_right))),
+        (tr("Right click"), tr("Menu")),
+        (tr("Wheel"), turned),
+        (tr("Ctrl+wheel"), with_ctrl),
+        (tr("Double click"), tr("Maximise the image")),
+    ]
 
 
 def about(parent: QWidget | None) -> TextDialog:

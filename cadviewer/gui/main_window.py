@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitte
 
 from cadviewer.findings import Task
 from cadviewer.gui import style
-from cadviewer.gui.actions import FILE, NATIVE, TOOLBAR, VIEW, Actions, add_presets
+from cadviewer.gui.actions import FILE, PRESETS, TOOLBAR, VIEW, Actions
 from cadviewer.gui.ahead import Ahead
 from cadviewer.gui.analysis import Analysis, Order
 from cadviewer.gui.banner import Banner
@@ -23,7 +23,9 @@ from cadviewer.gui.ct.priors import priors
 from cadviewer.gui.decisions import Decisions
 from cadviewer.gui.desk import Desk
 from cadviewer.gui.image.mouse import Tool
+from cadviewer.gui.image.viewport import Marks, Viewport
 from cadviewer.gui.journal import Journal
+from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import Loader
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Opener, Report
@@ -34,6 +36,7 @@ from cadviewer.gui.status import StatusLine
 from cadviewer.gui.studies import Studies
 from cadviewer.gui.tools import Tools
 from cadviewer.inference.protocol import DeviceReady
+from cadviewer.settings import Settings
 
 
 class MainWindow(QMainWindow):
@@ -53,10 +56,10 @@ class MainWindow(QMainWindow):
         self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
         self.side, self.status = SidePanel(), StatusLine()
         self.decisions = Decisions(self.cases, self.journal, self.desk, self)
-        self.tools = Tools(self, engine, bridge)
+        self.tools = Tools(self, engine, bridge, prefs)
         self.saving = Saving(self)
         self.commands = Commands(self)
-        self.actions_ = Actions(self, self.commands.handlers(), dict(prefs.now.shortcuts))
+        self.actions_ = Actions(self, self.commands.handlers(), prefs.now.keys)
         self._painted = False
         self._arrange()
         self._fill_menus()
@@ -64,21 +67,48 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("cadviewer")
         self.setWindowIcon(style.app_icon())
         self.setAcceptDrops(True)
-        self.commands.use_tool(Tool.WINDOW)
-        self._use_settings()
+        self.actions_.tell_buttons()
+        self.analysis.usual = self._usual
+        self.desk.viewport.marks = Marks[prefs.now.annotations.upper()]
+        self._use_settings(None, prefs.now)
         self.show_case(None)
         self.resize(1366, 768)
         if prefs.now.window_geometry:
             self.restoreGeometry(QByteArray.fromBase64(prefs.now.window_geometry.encode()))
+        if prefs.now.window_state:
+            self.split.restoreState(QByteArray.fromBase64(prefs.now.window_state.encode()))
 
-    def _use_settings(self) -> None:
-        """What the settings say about the viewport."""
-        viewport, settings = self.desk.viewport, self.prefs.now
-        viewport.mouse.down_brighter = settings.vertical_drag == "down_brighter"
-        viewport.mouse.wheel_down_next = settings.wheel == "down_next"
+    def equip(self, viewport: Viewport) -> None:
+        """Have a viewport do what the settings say."""
+        settings, mouse = self.prefs.now, viewport.mouse
+        mouse.down_brighter = settings.vertical_drag == "down_brighter"
+        mouse.wheel_down_next = settings.wheel == "down_next"
+        mouse.wheel_zooms = settings.wheel_does == "zoom"
+        mouse.buttons = {
+            Qt.MouseButton.MiddleButton: Tool(settings.mouse_middle),
+            Qt.MouseButton.RightButton: Tool(settings.mouse_right),
+        }
         viewport.interpolate = settings.interpolate
         viewport.set_cine_rate(settings.cine_rate)
-        self.analysis.usual = self._usual
+        viewport.update()
+
+    def _use_settings(self, before: Settings | None, now: Settings) -> None:
+        """What can be changed while the window is open, at the start and after a change."""
+        self.equip(self.desk.viewport)
+        if before is None or before.mouse_left != now.mouse_left:
+            self.commands.use_tool(Tool(now.mouse_left))
+        if before is None or before.presets != now.presets:
+            self.actions_.name_presets(self.preset_menu, self.prefs.presets, self.commands.use_preset)
+        if before is not None and before.keys != now.keys:
+            self.actions_.use_keys(now.keys)
+        if before is not None and before.theme != now.theme:
+            self.use_theme(now.theme)
+
+    def use_theme(self, theme: str) -> None:
+        """Other colours, at once."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        style.apply(app, theme)
 
     def _usual(self, task: Task) -> Order:
         """The model and the threshold that the settings name for a task."""
@@ -121,8 +151,7 @@ class MainWindow(QMainWindow):
         self.recent_menu = QMenu("&Recent", self)
         self.recent_menu.aboutToShow.connect(self.commands.fill_recent)
         menus[FILE].insertMenu(self.actions_["open_demo"], self.recent_menu)
-        self.preset_menu = menus[VIEW].addMenu("&Window presets")
-        add_presets(self, self.preset_menu, self.prefs.presets, self.commands.use_preset)
+        self.preset_menu = menus[VIEW].addMenu(tr(PRESETS))
         self.model_menu = QMenu("With &model", self)
         self.model_menu.aboutToShow.connect(self.commands.fill_models)
         menus["&Analyse"].insertMenu(self.actions_["threshold"], self.model_menu)
@@ -158,7 +187,8 @@ class MainWindow(QMainWindow):
         decisions.changed.connect(self._changed)
         decisions.said.connect(self.status.say)
         decisions.failed.connect(lambda text: desk.notices.say(Notice("journal", text)))
-        self.prefs.failed.connect(self.status.say)
+        self.prefs.failed.connect(lambda text: desk.notices.say(Notice("settings", text)))
+        self.prefs.changed.connect(self._use_settings)
         self.studies.asked.connect(opener.open_case)
         side = self.side
         side.findings.chosen.connect(decisions.choose)
@@ -266,7 +296,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         geometry = bytes(self.saveGeometry().toBase64().data()).decode()
-        self.prefs.change(window_geometry=geometry)
+        panels = bytes(self.split.saveState().toBase64().data()).decode()
+        self.prefs.change(window_geometry=geometry, window_state=panels)
         super().closeEvent(event)
         QApplication.quit()
 
@@ -279,9 +310,3 @@ class MainWindow(QMainWindow):
         self.loader.close()
         self.prefs.close()
         self.desk.show_case(None)
-
-    def keys_of(self) -> dict[str, str]:
-        """The keys of every action, for the list of keys."""
-        from cadviewer.gui.actions import SPECS
-
-        return {s.name: " · ".join(k.toString(NATIVE) for k in self.actions_[s.name].shortcuts()) for s in SPECS}

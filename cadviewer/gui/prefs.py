@@ -15,8 +15,9 @@ from cadviewer.settings import FILE, Settings, SettingsError, SettingsFile
 
 
 class Prefs(QObject):
-    """Signal: failed(text): the settings could not be saved, or were damaged."""
+    """Signals: changed(before, after): `Settings`; failed(text): they could not be saved."""
 
+    changed = Signal(object, object)
     failed = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -25,17 +26,20 @@ class Prefs(QObject):
         self._thread = ThreadPoolExecutor(1, "settings")
         loaded = self._file.load()
         self.now: Settings = loaded.settings
+        self.at_start = loaded.settings
         self.problems = loaded.problems
 
     @property
     def presets(self) -> tuple[Window, ...]:
-        """Windows of the keys 1 to 9: the user's own, else the usual ones."""
+        """Window presets, the first nine with keys: the user's own, else the usual ones."""
         return tuple(Window(p.centre, p.width, p.name) for p in self.now.presets) or windowing.PRESETS
 
     def change(self, **changes: Any) -> None:
-        """Set fields of `Settings`."""
-        self.now = replace(self.now, **changes)
+        """Set fields of `Settings`. Raises ValueError for a value that is not allowed; nothing is changed then."""
+        before, self.now = self.now, replace(self.now, **changes)
         self._thread.submit(self._save, lambda: self._file.change(**changes))
+        if before != self.now:
+            self.changed.emit(before, self.now)
 
     def add_recent(self, path: str) -> None:
         self.now = self.now.with_recent(path)

@@ -35,6 +35,7 @@ class StatusLine(QFrame):
         self.cancel.setIcon(style.icon("cancel"))
         self.cancel.setToolTip("Cancel (Esc)")
         self.cancel.setAccessibleName("Cancel")
+        self.cancel.setProperty("action", "escape")
         self.cancel.clicked.connect(self.cancel_asked)
         self.device = Elided("Engine not started")
         self.device.setObjectName("dim")

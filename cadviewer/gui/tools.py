@@ -1,4 +1,4 @@
-"""The two dialogs that work beside the reading: annotate a folder, train a model. Made when first asked for."""
+"""The dialogs that stay open beside the reading: annotate a folder, train a model, settings. Made when asked for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QWidget
 
 from cadviewer.gui.bridge import Bridge, EngineLike
+from cadviewer.gui.prefs import Prefs
 
 if TYPE_CHECKING:
     from cadviewer.gui.batch.dialog import BatchDialog
+    from cadviewer.gui.preferences.dialog import SettingsDialog
     from cadviewer.gui.training.dialog import TrainerDialog
 
 
@@ -21,11 +23,12 @@ class Tools(QObject):
     open_case = Signal(Path)
     said = Signal(str)
 
-    def __init__(self, window: QWidget, engine: EngineLike, bridge: Bridge) -> None:
+    def __init__(self, window: QWidget, engine: EngineLike, bridge: Bridge, prefs: Prefs) -> None:
         super().__init__(window)
-        self._window, self._engine, self._bridge = window, engine, bridge
+        self._window, self._engine, self._bridge, self._prefs = window, engine, bridge, prefs
         self.batch: BatchDialog | None = None
         self.trainer: TrainerDialog | None = None
+        self.settings: SettingsDialog | None = None
 
     def open_batch(self) -> None:
         """Show the batch dialog; a run under way goes on in it."""
@@ -33,7 +36,7 @@ class Tools(QObject):
 
         if self.batch is None:
             self.batch = BatchDialog(
-                lambda listener: self._bridge.switchboard.lend(self._engine, listener), self._window
+                lambda listener: self._bridge.switchboard.lend(self._engine, listener), self._window, prefs=self._prefs
             )
             self.batch.open_case.connect(self.open_case)
         _raise(self.batch)
@@ -48,6 +51,20 @@ class Tools(QObject):
                 lambda name: self.said.emit(f"New model “{name}”: choose it under Analyse → With model")
             )
         _raise(self.trainer)
+
+    def open_settings(self) -> None:
+        """Show the settings as they are now; a dialog that is open already keeps what was typed in it."""
+        from cadviewer.gui.preferences.dialog import SettingsDialog
+
+        if self.settings is None:
+            self.settings = SettingsDialog(self._prefs, self._window)
+            self.settings.finished.connect(self._settings_closed)
+        _raise(self.settings)
+
+    def _settings_closed(self) -> None:
+        if self.settings is not None:
+            self.settings.deleteLater()
+            self.settings = None
 
     def shut(self) -> None:
         """The program ends: so does a batch; training goes on."""

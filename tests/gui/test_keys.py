@@ -119,7 +119,7 @@ def test_keys_can_be_changed_by_settings(qtbot: object, desk: Desk) -> None:
     from cadviewer.gui.actions import Actions
 
     handlers = desk.window.commands.handlers()
-    actions = Actions(desk.window, handlers, {"next_finding": "F, Right"})
+    actions = Actions(desk.window, handlers, {"next_finding": ("F", "Right")})
     assert [k.toString() for k in actions["next_finding"].shortcuts()] == ["F", "Right"]
 
 

@@ -93,6 +93,35 @@ def test_a_change_that_is_not_allowed_is_refused_and_leaves_the_file(file: Setti
     assert file.path.read_bytes() == before
 
 
+def test_a_value_of_a_newer_version_stays_in_the_file_until_another_is_chosen(file: SettingsFile) -> None:
+    file.path.parent.mkdir()
+    file.path.write_text('{"theme": "sepia"}')
+    file.change(cine_rate=20)
+    assert json.loads(file.path.read_text()) == {"theme": "sepia", "cine_rate": 20}
+    file.change(theme="dark")
+    assert json.loads(file.path.read_text()) == {"cine_rate": 20}
+
+
+def test_a_file_that_cannot_be_read_is_never_written_over(file: SettingsFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.change(theme="light")
+    read = Path.read_text
+
+    def refuse(path: Path, *args: object, **more: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert "Permission denied" in file.load().problems[0]
+    with pytest.raises(SettingsError, match="Permission denied"):
+        file.change(cine_rate=20)
+    monkeypatch.setattr(Path, "read_text", read)
+    assert json.loads(file.path.read_text()) == {"theme": "light"}
+
+
+def test_keys_are_stored_one_by_one_and_may_be_none(file: SettingsFile) -> None:
+    file.change(shortcuts=(("accept", ","), ("accept", "Ctrl+,"), ("reject", "")))
+    assert file.load().settings.keys == {"accept": (",", "Ctrl+,"), "reject": ()}
+
+
 def test_recent_files_are_unique_newest_first_and_limited(file: SettingsFile) -> None:
     for number in range(RECENT + 5):
         file.add_recent(f"/{number}")

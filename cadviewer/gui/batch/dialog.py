@@ -42,6 +42,7 @@ from cadviewer.batch import (
 from cadviewer.findings import Task
 from cadviewer.gui.batch.cases import CasesModel
 from cadviewer.gui.batch.worker import BatchThread, MakeEngine
+from cadviewer.gui.prefs import Prefs
 from cadviewer.models import catalogue
 from cadviewer.store.export import DEFAULT, FORMATS
 
@@ -58,17 +59,19 @@ class BatchDialog(QDialog):
     open_case = Signal(Path)
     """A case was double-clicked."""
 
-    def __init__(self, make_engine: MakeEngine, parent: QWidget | None = None) -> None:
+    def __init__(self, make_engine: MakeEngine, parent: QWidget | None = None, *, prefs: Prefs | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Annotate a folder")
         self.resize(900, 620)
-        self._make_engine = make_engine
+        self._make_engine, self._prefs = make_engine, prefs
         self._thread: BatchThread | None = None
         self._total: int | None = None
         self._done = 0
         self.cases = CasesModel(self)
         self._build()
         self._fill_models()
+        if prefs is not None:
+            self.target.setText(prefs.now.batch_out)
         self._show()
 
     # --- layout -------------------------------------------------------------------------------------------------------
@@ -174,10 +177,13 @@ class BatchDialog(QDialog):
             model=str(self.model.currentData() or ""),
             formats=tuple(name for name, box in self.formats.items() if box.isChecked()),
             existing=Existing(self.existing.currentData()),
+            jobs=self._prefs.now.batch_jobs if self._prefs is not None else Options.jobs,
         )
 
     def begin(self) -> None:
         """Start the run that the form describes."""
+        if self._prefs is not None:
+            self._prefs.change(batch_out=self.target.text())
         self.cases.clear()
         self._total, self._done = None, 0
         self.status.setText("Looking for images…")

@@ -70,7 +70,10 @@ class _Drag:
 
 
 class Mouse:
-    """The mouse over one viewport: left the active tool, middle pans, right zooms or opens the menu, wheel scrolls."""
+    """The mouse over one viewport: left the active tool, middle pans, right zooms or opens the menu, wheel scrolls.
+
+    buttons: what a drag with the others does; wheel_zooms: the wheel zooms, and scrolls with Ctrl.
+    """
 
     def __init__(self, viewport: Viewport) -> None:
         self._viewport = viewport
@@ -80,6 +83,8 @@ class Mouse:
         self.tool = Tool.WINDOW
         self.down_brighter = True
         self.wheel_down_next = True
+        self.wheel_zooms = False
+        self.buttons = {Qt.MouseButton.MiddleButton: Tool.PAN, Qt.MouseButton.RightButton: Tool.ZOOM}
         self.grips: Grips | None = None
 
     def forget(self) -> None:
@@ -102,10 +107,8 @@ class Mouse:
                 self._grip = self.grips.grip_at(viewport, at)
                 if self._grip is not None:
                     tool = Tool.DISTANCE
-        elif event.button() == Qt.MouseButton.MiddleButton:
-            tool = Tool.PAN
-        elif event.button() == Qt.MouseButton.RightButton:
-            tool = Tool.ZOOM
+        elif event.button() in self.buttons:
+            tool = self.buttons[event.button()]
         else:
             return
         self._drag = _Drag(tool, at, at, viewport.index)
@@ -147,7 +150,7 @@ class Mouse:
         if viewport.view is None or turn == 0:
             return
         viewport.stop_cine()
-        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+        if bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier) != self.wheel_zooms:
             viewport.zoom(1.2 ** (turn / 120), event.position())
             return
         if (turn > 0) != (self._wheel > 0):
