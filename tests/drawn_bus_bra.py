@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-TINY = ["network=tiny", "image_size=64", "limit=8", "batch=4", "threads=1", "views=two", "precision=32-true"]
+TINY = ["size=tiny", "image_size=64", "limit=8", "batch=4", "threads=1", "views=two", "precision=32-true"]
 """Settings that make a run of seconds of it."""
 
 

@@ -1,4 +1,7 @@
-"""`cadviewer-train breast`: Hybrid-MT-ESTAN on BUS-BRA, official patient folds, on Lightning and torchmetrics."""
+"""`cadviewer-train breast`: Hybrid-MT-ESTAN and its rivals on BUS-BRA, official patient folds, on Lightning.
+
+Any network of `models.nets.NETWORKS` that is a `BreastNetwork` is trained, calibrated and exported alike.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
 from cadviewer.findings import Task
-from cadviewer.models import catalogue
+from cadviewer.models import catalogue, nets
 from cadviewer.models.catalogue import ModelCard
-from cadviewer.models.nets.hybrid_mt_estan import HybridMtEstan, build, full_config
+from cadviewer.models.nets.breast_network import BreastNetwork
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_from_card
 from trainers import config as configuration
@@ -37,7 +40,7 @@ VIEWS: Mapping[str, list[dict[str, Any]]] = {
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {
-        "network": "paper",
+        "size": "paper",
         "image_size": 256,
         "pretrained": True,
         "loss": "paper",
@@ -49,22 +52,27 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "average": 0.0,
         "batch": 4,
         "precision": "32-true",
-        "name": "breast-hybrid-mt-estan-paper",
     },
     "quick": {"epochs": 2, "limit": 64, "check_every": 1},
 }
 
 
-def make_network(settings: Settings) -> HybridMtEstan:
+def make_network(settings: Settings) -> BreastNetwork:
     """The network of a run. Raises ConfigError for settings that do not make one."""
-    chosen: dict[str, Any] = {"image_size": settings.image_size, "mt_estan": settings.mt_estan, "swin": settings.swin}
-    chosen["aaa"] = settings.aaa
-    if settings.fuse:
-        chosen["fuse"] = settings.fuse
+    if settings.network not in nets.NETWORKS:
+        raise ConfigError(f"no network is called {settings.network!r}; there are: {', '.join(nets.NETWORKS)}")
+    chosen: dict[str, Any] = {"preset": settings.size, "image_size": settings.image_size}
+    if settings.network == "hybrid_mt_estan":
+        chosen |= {"mt_estan": settings.mt_estan, "swin": settings.swin, "aaa": settings.aaa}
+        chosen |= {k: v for k in ("aaa_place", "aaa_up", "fuse") if (v := getattr(settings, k))}
     try:
-        network = build(settings.network, pretrained=settings.pretrained, **chosen)
+        network = nets.build(settings.network, {**chosen, "pretrained": settings.pretrained})
+    except ImportError as error:
+        raise ConfigError(f"{settings.network} needs {error.name}, which is not installed") from error
     except (ValueError, TypeError) as error:
         raise ConfigError(str(error)) from error
+    if not isinstance(network, BreastNetwork):
+        raise ConfigError(f"{settings.network} is no network for breast ultrasound")
     if settings.init:
         try:
             network.load_state_dict(build_from_card(catalogue.load(Path(settings.init))).state_dict())
@@ -143,7 +151,12 @@ LIMITS = (
 )
 
 
-def ship(settings: Settings, network: HybridMtEstan, data: Path, out: Path, seconds: float) -> ModelCard:
+def card_name(settings: Settings) -> str:
+    """What the card of a run is called."""
+    return settings.name or f"breast-{settings.network}-{settings.size}".replace("_", "-")
+
+
+def ship(settings: Settings, network: BreastNetwork, data: Path, out: Path, seconds: float) -> ModelCard:
     """Export the averaged network into `out`, calibrate what is read back on the tune folds, and write its card."""
     inputs = {
         "size": network.config.image_size,
@@ -151,25 +164,25 @@ def ship(settings: Settings, network: HybridMtEstan, data: Path, out: Path, seco
         "views": VIEWS[settings.views],
         "steps": "gray, zero-padded to a square, resized, less its mean and over its deviation where not black",
     }
-    settings_dict = dataclasses.asdict(settings)
     name = own_set(data)[0]
     card = ModelCard(
-        name=settings.name,
+        name=card_name(settings),
         version=settings.version,
         task=Task.BREAST,
-        title="Hybrid-MT-ESTAN",
-        network="hybrid_mt_estan",
-        config=full_config(network),
+        title=network.title,
+        network=settings.network,
+        config=network.card_config(),
         inputs=inputs,
         threshold=0.5,
         weights_sha256="",
-        paper="arXiv 2308.02101",
-        default=settings.network == "compact",
+        paper=network.source,
+        default=settings.network == "hybrid_mt_estan" and settings.size == "compact",
         training={
             "sets": {name: {"folds": list(settings.train_folds), "tuned on": list(settings.tune_folds)}},
             **(BUS_BRA if name == "BUS-BRA" else {}),
-            "settings": settings_dict,
+            "settings": dataclasses.asdict(settings),
             "seconds": round(seconds),
+            "parameters": sum(p.numel() for p in network.parameters()),
         },
         limits=LIMITS if name == "BUS-BRA" else LIMITS[:1],
     )

@@ -20,7 +20,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Observation:
-    """One tune image: averaged logit, truth, patient, and the mask's mean probability inside and share of the image."""
+    """One tune image: averaged logit, truth, patient, and the mask's mean probability inside and share of the image.
+
+    Without a mask both are 0."""
 
     logit: float
     malignant: bool
@@ -102,6 +104,8 @@ def observe(case: UltrasoundCase, forward: Forward, inputs: Mapping[str, Any]) -
     """What the network says of one case, by the code that `annotate` uses."""
     gray, _ = case.read()
     reading = breast.read(gray, forward, inputs)
+    if reading.mask is None:
+        return Observation(reading.logit, bool(case.malignant), case.patient, 0.0, 0.0)
     mask = breast.lesions(reading.mask) > 0
     confidence = float(reading.mask[mask].mean()) if mask.any() else 0.0
     return Observation(reading.logit, bool(case.malignant), case.patient, confidence, float(mask.mean()))

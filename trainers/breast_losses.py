@@ -29,8 +29,9 @@ def dice(logits: Tensor, target: Tensor, *, smooth: float = 1.0, per_image: bool
 
 
 def paper_loss(mask: Tensor, logit: Tensor, mask_true: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-    """(segmentation, classification) = (dice, 3 · focal(α .5, γ 2))."""
-    return dice(mask, mask_true), 3 * focal(logit, label)
+    """(segmentation, classification) = (dice, 3 · focal(α .5, γ 2)); no segmentation for a mask without channels."""
+    segmentation = dice(mask, mask_true) if mask.shape[1] else mask.new_zeros(())
+    return segmentation, 3 * focal(logit, label)
 
 
 def tuned_loss(
@@ -45,9 +46,12 @@ def tuned_loss(
 ) -> tuple[Tensor, Tensor]:
     """(segmentation, classification) that train from scratch in minutes: BCE + Dice per image; weighted BCE, smoothed.
 
-    positive_weight: of malignant images; smoothing: labels become smoothing/2 and 1 − smoothing/2.
+    positive_weight: of malignant images; smoothing: labels become smoothing/2 and 1 − smoothing/2. A mask without
+    channels, of a network that only classifies, has no segmentation loss.
     """
-    segmentation = F.binary_cross_entropy_with_logits(mask, mask_true) + dice(mask, mask_true, per_image=True)
+    segmentation = mask.new_zeros(())
+    if mask.shape[1]:
+        segmentation = F.binary_cross_entropy_with_logits(mask, mask_true) + dice(mask, mask_true, per_image=True)
     soft = label * (1 - smoothing) + smoothing / 2
     weight = 1 + (positive_weight - 1) * label
     classification = F.binary_cross_entropy_with_logits(logit, soft, weight=weight)

@@ -1,4 +1,4 @@
-"""One optimisation of Hybrid-MT-ESTAN on Lightning: images in memory, schedule, averaged weights, figures per epoch."""
+"""One optimisation of a breast network on Lightning: images in memory, schedule, averaged weights, figures per epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from torchmetrics.classification import BinaryAUROC, BinaryRecall, BinarySpecificity
 
 from cadviewer.models.breast import normalise, pad_to_square, resize
-from cadviewer.models.nets.hybrid_mt_estan import HybridMtEstan
+from cadviewer.models.nets.breast_network import BreastNetwork
 from trainers import run_log
 from trainers.breast_losses import paper_loss, tuned_loss
 from trainers.data.augment_ultrasound import Strength, augment, without_lesion
@@ -32,7 +32,8 @@ CACHE = 256  # side at which images wait in memory; augmentation cuts the networ
 class Settings:
     """What a run is made of.
 
-    network: preset of the network; mt_estan, swin, aaa, fuse: the ablation's switches, as in its `Config`.
+    network: key of `models.nets.NETWORKS`; size: its preset ("compact", "paper").
+    mt_estan, swin, aaa, aaa_place, aaa_up, fuse: Hybrid-MT-ESTAN's switches, as in its `Config`; "" for the preset's.
     loss: "tuned" or "paper". augmentation: "strong" or "paper".
     normals: share of training images shown without their lesion, as normal (benign) tissue with an empty mask; not
         measured yet, and such cuts have another shape than whole images, which a network may learn instead.
@@ -41,13 +42,17 @@ class Settings:
     limit: use only so many training images, 0 for all (for tests).
     views: what the exported card shows to the network: "one", "two" (mirrored) or "four" (and smaller).
     init: a card whose weights training starts from; "" for none.
+    name: of the card; "" for one made of network and size.
     """
 
-    network: str = "compact"
+    network: str = "hybrid_mt_estan"
+    size: str = "compact"
     image_size: int = 192
     mt_estan: bool = True
     swin: bool = True
     aaa: str = "cat"
+    aaa_place: str = ""
+    aaa_up: str = ""
     fuse: str = ""
     pretrained: bool = False
     loss: str = "tuned"
@@ -73,7 +78,7 @@ class Settings:
     limit: int = 0
     views: str = "four"
     init: str = ""
-    name: str = "breast-hybrid-mt-estan-compact"
+    name: str = ""
     version: str = "1"
 
 
@@ -136,7 +141,7 @@ class Average(WeightAveraging):
 class Training(lightning.LightningModule):
     """One optimisation of one network."""
 
-    def __init__(self, settings: Settings, network: HybridMtEstan) -> None:
+    def __init__(self, settings: Settings, network: BreastNetwork) -> None:
         super().__init__()
         self.settings, self.network = settings, network
         self.auc, self.recall, self.specificity = BinaryAUROC(), BinaryRecall(), BinarySpecificity()
@@ -206,16 +211,17 @@ class Training(lightning.LightningModule):
         probability = torch.sigmoid(logit.float())
         for metric in (self.auc, self.recall, self.specificity):
             metric.update(probability, label.int())
-        found, true = (mask > 0).flatten(1), mask_true.flatten(1) > 0.5
-        self.dices.append(2 * (found & true).sum(1) / (found.sum(1) + true.sum(1)).clamp_min(1))
+        if mask.shape[1]:
+            found, true = (mask > 0).flatten(1), mask_true.flatten(1) > 0.5
+            self.dices.append(2 * (found & true).sum(1) / (found.sum(1) + true.sum(1)).clamp_min(1))
 
     def on_validation_epoch_end(self) -> None:
-        dices = torch.cat(self.dices)
         figures = {
             "auc": float(self.auc.compute()),
             "balanced_accuracy": float(self.recall.compute() + self.specificity.compute()) / 2,
-            "dice": float(dices.mean()),
         }
+        if self.dices:
+            figures["dice"] = float(torch.cat(self.dices).mean())
         for metric in (self.auc, self.recall, self.specificity):
             metric.reset()
         self.dices.clear()

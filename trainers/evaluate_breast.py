@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Row:
-    """What was said of one image, beside the truth. Empty masks give dice = iou = nan when there is no lesion."""
+    """What was said of one image, beside the truth. dice = iou = nan where there is no lesion or no mask is made."""
 
     set: str
     name: str
@@ -102,6 +102,8 @@ def measure(name: str, case: UltrasoundCase, forward: Forward, card: ModelCard) 
     found = breast.assess(volume_of(case, gray), forward, card).findings[0]
     mask = found.mask > 0 if found.mask is not None else np.zeros(gray.shape, bool)
     true = truth > 0
+    # A refused image has no mask but counts as missed; a network that only classifies is not measured by masks.
+    unmeasured = case.normal or (found.mask is None and found.call is not Call.OUT_OF_SCOPE)
     both, either = int((mask & true).sum()), int((mask | true).sum())
     p = found.probability
     return Row(
@@ -118,8 +120,8 @@ def measure(name: str, case: UltrasoundCase, forward: Forward, card: ModelCard) 
         high=p.high if p else 0.0,
         raw=uncalibrated(p.value, card) if p else 0.0,
         call=found.call.value,
-        dice=math.nan if case.normal else 2 * both / (int(mask.sum()) + int(true.sum())),
-        iou=math.nan if case.normal else both / either,
+        dice=math.nan if unmeasured else 2 * both / (int(mask.sum()) + int(true.sum())),
+        iou=math.nan if unmeasured else both / either,
         true_px=int(true.sum()),
         lesion_px=found.lesion_px or 0,
         long_mm=found.long_mm,
@@ -160,12 +162,17 @@ def summarise(rows: Sequence[Row], card: ModelCard, rounds: int = 1000) -> dict[
     figures: dict[str, Any] = {"images": len(with_lesion), "patients": len({r.patient for r in with_lesion})}
     patients = [r.patient for r in with_lesion]
     for name, figure in _figures(with_lesion, card).items():
-        figures[name] = list(statistics.bootstrap(figure, patients, rounds=rounds))
+        if name not in OF_MASKS or all(math.isfinite(r.dice) for r in with_lesion):
+            figures[name] = list(statistics.bootstrap(figure, patients, rounds=rounds))
     normals = [r for r in rows if r.normal]
     if normals:
         figures["normals"] = len(normals)
         figures["normals_no_lesion"] = float(np.mean([r.call == Call.NO_LESION for r in normals]))
     return figures
+
+
+OF_MASKS = ("dice", "dice_median", "dice_below_half", "iou")
+"""Figures that a network without a mask does not have."""
 
 
 def _figures(rows: Sequence[Row], card: ModelCard) -> dict[str, Callable[[NDArray[np.intp]], float]]:
@@ -235,7 +242,14 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
         writer = csv.DictWriter(stream, [f.name for f in dataclasses.fields(Row)])
         writer.writeheader()
         for row in rows:
-            writer.writerow({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in dataclasses.asdict(row).items()})
+            writer.writerow({k: _cell(v) for k, v in dataclasses.asdict(row).items()})
+
+
+def _cell(value: Any) -> Any:
+    """Empty, and not a number, where a value is unknown."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.5f}"
+    return value
 
 
 def write_subgroups(rows: Sequence[Row], card: ModelCard, path: Path) -> None:
@@ -254,6 +268,8 @@ def write_subgroups(rows: Sequence[Row], card: ModelCard, path: Path) -> None:
         for (name, group), part in sorted(groups.items()):
             if len(part) >= 10:
                 for figure in ("auc", "balanced_accuracy", "dice"):
+                    if figure in OF_MASKS and any(math.isnan(r.dice) for r in part):
+                        continue
                     figures = statistics.bootstrap(_figures(part, card)[figure], [r.patient for r in part], rounds=300)
                     writer.writerow([name, group, len(part), figure, *(f"{v:.4f}" for v in figures)])
 
@@ -268,6 +284,6 @@ def table(figures: Mapping[str, Mapping[str, Any]]) -> str:
     names = ("auc", "balanced_accuracy", "dice", "ece")
     lines = ["| set | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for name, group in figures.items():
-        cells = [statistics.text((group[n][0], group[n][1], group[n][2])) for n in names]
+        cells = [statistics.text((group[n][0], group[n][1], group[n][2])) if n in group else "" for n in names]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -56,10 +56,11 @@ class View:
 class Reading:
     """What the network says of one image before any call.
 
-    mask: (rows, columns) probability of lesion. logit: mean over views. spread: their standard deviation.
+    mask: (rows, columns) probability of lesion, None from a network that only classifies. logit: mean over views.
+    spread: their standard deviation.
     """
 
-    mask: Map
+    mask: Map | None
     logit: float
     spread: float
 
@@ -152,6 +153,9 @@ def _finding(
 ) -> BreastFinding:
     calibration = card.calibration
     estimate = calibrated(reading.logit, reading.spread, calibration)
+    if reading.mask is None:
+        call, reason = decide(estimate.value, card)
+        return BreastFinding(frame=frame, size=size, call=call, probability=estimate, reason=reason)
     part = lesions(reading.mask, float(calibration.get("mask_threshold", 0.5)))
     mask = np.zeros(size, np.uint8)
     x, y = corner
@@ -260,17 +264,21 @@ def read(gray: Gray, forward: Forward, inputs: Mapping[str, Any]) -> Reading:
     batch = np.ascontiguousarray(np.repeat(batch[:, None], channels, 1), np.float32)
     masks: list[Map] = []
     logits: list[NDArray[np.float32]] = []
-    while len(masks) < len(batch):
-        some = batch[len(masks) : len(masks) + max(1, forward.batch_size)]
-        mask, logit = forward(some)[:2]
-        masks.extend(mask.reshape(len(some), size, size))
+    seen = 0
+    while seen < len(batch):
+        some = batch[seen : seen + max(1, forward.batch_size)]
+        mask, logit = forward(some)[:2]  # (n, 1, size, size), or (n, 0, size, size) without a mask; (n,)
+        masks.extend(mask[:, 0] if mask.size else [])
         logits.append(logit.reshape(len(some)))
+        seen += len(some)
+    values = np.concatenate(logits).astype(float)
+    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    if not masks:
+        return Reading(None, float(values.mean()), spread)
     mean = _merge(masks, shown)
     side = square.shape[0]
     large = np.asarray(cv2.resize(mean, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
-    values = np.concatenate(logits).astype(float)
     rows, columns = gray.shape
-    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     return Reading(large[top : top + rows, left : left + columns], float(values.mean()), spread)
 
 

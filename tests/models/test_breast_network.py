@@ -134,7 +134,7 @@ def test_attention_keeps_odd_sizes() -> None:
 
 def test_a_network_is_built_again_from_what_its_card_keeps() -> None:
     network = h.build("tiny")
-    again = h.build(**h.full_config(network))
+    again = h.build(**network.card_config())
     assert again.config == network.config
     again.load_state_dict(network.state_dict())
 

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
 NETWORKS: dict[str, str] = {
     "hybrid_mt_estan": "cadviewer.models.nets.hybrid_mt_estan:build",
+    "mobilenet": "cadviewer.models.nets.rivals.classifiers:mobilenet",
+    "densenet121": "cadviewer.models.nets.rivals.classifiers:densenet121",
+    "vit": "cadviewer.models.nets.rivals.classifiers:vit",
+    "swin": "cadviewer.models.nets.rivals.classifiers:swin",
+    "sha_mtl": "cadviewer.models.nets.rivals.sha_mtl:build",
+    "emt_net": "cadviewer.models.nets.rivals.emt_net:build",
+    "chowdary": "cadviewer.models.nets.rivals.chowdary:build",
+    "vgga_vit": "cadviewer.models.nets.rivals.vgga_vit:build",
+    "residual_unet": "cadviewer.models.nets.rivals.residual_unet:build",
+    "library_unet": "cadviewer.models.nets.rivals.library_unet:build",
     "ssd": "cadviewer.models.nets.ssd:build",
 }
 """Key of `ModelCard.network` → "module:factory"; factory(**card.config) gives a module whose forward gives a tuple."""

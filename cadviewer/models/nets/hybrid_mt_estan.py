@@ -13,9 +13,10 @@ What the paper leaves open, and what is done here:
   `convX_block1_1_bn` are tapped where a v1.5 ResNet first has that resolution.
 - *Fuse kernel* of the ESTAN blocks: the script's 5, 5, 3, 1, 1 (`fuse="script"`); 1×1, as the caption of Fig. 2 says,
   is `fuse="caption"`.
-- *Place of AAA*: once per Swin stage, on what goes into the next patch merging. *Cat or add* of its two poolings: the
-  text's concatenation (`aaa="cat"`); the equation's sum is `aaa="add"`. Its "up-sampling layer": a 2×2 transposed
-  convolution, as in the decoder. No activation between (9,1) and (1,9).
+- *Place of AAA*: once per Swin stage, on what goes into the next patch merging; after every two blocks of a stage is
+  `aaa_place="pair"`. *Cat or add* of its two poolings: the text's concatenation (`aaa="cat"`); the equation's sum is
+  `aaa="add"`. Its "up-sampling layer": a 2×2 transposed convolution, as in the decoder; `aaa_up="bilinear"` has few
+  weights (see `aaa.py`). No activation between (9,1) and (1,9).
 - *Fusion of both encoders*: the attended last Swin stage is concatenated to the ResNet's last maps at the bottleneck,
   and pooled into the classifier beside the bottleneck's output.
 - *Window of SwinV2*: 8. *Classifier widths*: 512, 128, 1 as in the script. *Input*: zero-padded to a square, 256 px.
@@ -28,12 +29,10 @@ sees the decoder's features pooled under the predicted mask and around it (`lesi
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import timm
 import torch
 from timm.models.resnet import BasicBlock, ResNet
 from timm.models.swin_transformer_v2 import SwinTransformerV2
@@ -41,16 +40,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cadviewer.models.nets.aaa import AnatomyAwareAttention
+from cadviewer.models.nets.breast_network import BreastNetwork, NetworkConfig, configure, timm_model
 from cadviewer.models.nets.estan import EstanStream, convolution
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(NetworkConfig):
     """Everything that makes a Hybrid-MT-ESTAN; the values of `paper` are the defaults.
 
     mt_estan, swin, aaa: the ablation's switches; aaa is "cat", "add" or "none".
+    aaa_place: "stage" or "pair" (after every two blocks of a stage); aaa_up: "transposed" or "bilinear".
     fuse: "script" or "caption" (1×1). norm: "paper" (where the script has it) or "every".
     resnet: "resnet50", or "basic" with `resnet_channels` and `resnet_layers` and a deep stem of `resnet_stem` channels.
     swin_name: a timm model, or "" for one of `swin_dim`, `swin_depths`, `swin_heads`, `swin_window`.
@@ -64,6 +63,8 @@ class Config:
     mt_estan: bool = True
     swin: bool = True
     aaa: str = "cat"
+    aaa_place: str = "stage"
+    aaa_up: str = "transposed"
     fuse: str = "script"
     norm: str = "paper"
     resnet: str = "resnet50"
@@ -86,7 +87,13 @@ class Config:
     def __post_init__(self) -> None:
         if not (self.mt_estan or self.swin):
             raise ValueError("at least one of mt_estan and swin is needed")
-        for name, allowed in (("aaa", ("cat", "add", "none")), ("fuse", ("script", "caption"))):
+        allowed_values = {
+            "aaa": ("cat", "add", "none"),
+            "aaa_place": ("stage", "pair"),
+            "aaa_up": ("transposed", "bilinear"),
+            "fuse": ("script", "caption"),
+        }
+        for name, allowed in allowed_values.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         if self.image_size % (32 * self.unshuffle):
@@ -156,7 +163,7 @@ class ResNetEncoder(nn.Module):
                 channels=config.resnet_channels,
             )
         else:
-            net = _timm(config.resnet, pretrained, num_classes=0, in_chans=channels_in)
+            net = timm_model(config.resnet, pretrained=pretrained, num_classes=0, in_chans=channels_in)
         self.net = net
         stem = net.bn1.num_features
         self._tap, after = ("bn1", "act1") if config.resnet == "basic" else ("bn2", "act2")
@@ -206,7 +213,9 @@ class SwinEncoder(nn.Module):
         size = config.image_size // config.unshuffle
         net: Any
         if config.swin_name:
-            net = _timm(config.swin_name, pretrained, num_classes=0, in_chans=channels_in, img_size=size)
+            net = timm_model(
+                config.swin_name, pretrained=pretrained, num_classes=0, in_chans=channels_in, img_size=size
+            )
         else:
             net = SwinTransformerV2(
                 img_size=size,
@@ -219,19 +228,34 @@ class SwinEncoder(nn.Module):
             )
         self.patch_embed, self.stages = net.patch_embed, net.layers
         self.channels = [info["num_chs"] for info in net.feature_info]
+        self.each = 2 if config.aaa_place == "pair" else 0
+        places = [c for c, stage in zip(self.channels, self.stages, strict=True) for _ in self._cuts(stage)]
         self.aaa = nn.ModuleList(
-            nn.Identity() if config.aaa == "none" else AnatomyAwareAttention(c, combine=config.aaa)
-            for c in self.channels
+            nn.Identity()
+            if config.aaa == "none"
+            else AnatomyAwareAttention(c, combine=config.aaa, up=config.aaa_up)
+            for c in places
         )
+
+    def _cuts(self, stage: Any) -> list[list[nn.Module]]:
+        """The blocks of a stage, cut where attention follows: all of them, or two by two."""
+        blocks = list(stage.blocks)
+        each = self.each or len(blocks)
+        return [blocks[k : k + each] for k in range(0, len(blocks), each)]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = []
+        attentions = iter(self.aaa)
         tokens = self.patch_embed(x)  # (N, H/4, W/4, C), channels last as timm has them
-        for stage, attention in zip(self.stages, self.aaa, strict=True):
-            tokens = stage(tokens)
-            attended = attention(tokens.permute(0, 3, 1, 2))
+        stage: Any
+        for stage in self.stages:
+            tokens = stage.downsample(tokens)
+            for blocks in self._cuts(stage):
+                for block in blocks:
+                    tokens = block(tokens)
+                attended = next(attentions)(tokens.permute(0, 3, 1, 2))
+                tokens = attended.permute(0, 2, 3, 1)
             maps.append(attended)
-            tokens = attended.permute(0, 2, 3, 1)
         return maps
 
 
@@ -292,15 +316,18 @@ class Classifier(nn.Module):
         return out
 
 
-class HybridMtEstan(nn.Module):
+class HybridMtEstan(BreastNetwork):
     """The whole network. Takes (N, in_channels, S, S); gives mask logits (N, 1, S, S) and class logits (N,).
 
     A positive class logit means malignant. Shapes in the comments: `paper` on 256².
     """
 
+    title: ClassVar[str] = "Hybrid-MT-ESTAN"
+    source: ClassVar[str] = "arXiv 2308.02101"
+
     def __init__(self, config: Config, *, pretrained: bool = False) -> None:
         super().__init__()
-        self.config = config
+        self.config: Config = config
         channels = config.in_channels * config.unshuffle**2
         every = config.norm == "every"
         maps: dict[str, int] = {}
@@ -376,7 +403,8 @@ class HybridMtEstan(nn.Module):
         if self.config.lesion_pool:
             features += lesion_features(mask, up6, d1, d2)
         if self.config.unshuffle > 1:
-            mask = F.interpolate(mask, scale_factor=self.config.unshuffle, mode="bilinear", align_corners=False)
+            # In float32: several times quicker to differentiate on CPUs than in bfloat16, and finer.
+            mask = F.interpolate(mask.float(), scale_factor=self.config.unshuffle, mode="bilinear", align_corners=False)
         return mask, self.classifier(torch.cat(features, 1))
 
 
@@ -393,28 +421,9 @@ def lesion_features(mask: Tensor, up6: Tensor, d1: Tensor, d2: Tensor) -> list[T
     return [(m * w).sum((2, 3)) / (w.sum((2, 3)) + 1e-2 * w.shape[-1]) for m, w in pairs]
 
 
-def _timm(name: str, pretrained: bool, **arguments: Any) -> Any:
-    """A timm model with its ImageNet weights where they can be had; else from scratch, and the log says so."""
-    if pretrained:
-        try:
-            return timm.create_model(name, pretrained=True, **arguments)
-        except Exception as error:  # noqa: BLE001 - hub clients raise many kinds; training can go on without
-            log.warning("no ImageNet weights for %s (%s): training it from scratch", name, type(error).__name__)
-    return timm.create_model(name, pretrained=False, **arguments)
-
-
 def build(preset: str = "compact", *, pretrained: bool = False, **settings: Any) -> HybridMtEstan:
     """A Hybrid-MT-ESTAN of a preset ("paper", "compact"), with any field of `Config` given otherwise.
 
     JSON lists are taken as tuples. Raises ValueError for an unknown preset, TypeError for an unknown field.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"no preset is called {preset!r}; there are: {', '.join(PRESETS)}")
-    merged: dict[str, Any] = {**PRESETS[preset], **settings}
-    merged = {k: tuple(v) if isinstance(v, list) else v for k, v in merged.items()}
-    return HybridMtEstan(Config(**merged), pretrained=pretrained)
-
-
-def full_config(network: HybridMtEstan) -> dict[str, Any]:
-    """What a model card keeps to build this very network again, independent of later changes to the presets."""
-    return {"preset": "paper", **asdict(network.config)}
+    return HybridMtEstan(configure(Config, PRESETS, preset, settings), pretrained=pretrained)

@@ -49,6 +49,8 @@ def build(card: ModelCard) -> nn.Module:
         network = nets.build(card.network, card.config)
         state = safetensors.torch.load(content)
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    except ImportError as error:
+        raise CardError(f"{card.name}: its network needs {error.name}, which is not installed") from error
     except (SafetensorError, ValueError, TypeError, RuntimeError) as error:
         raise CardError(f"{card.weights.name}: does not fit the network {card.network} of its card") from error
     return network.eval()

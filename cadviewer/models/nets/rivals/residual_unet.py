@@ -1,0 +1,81 @@
+"""A plain residual U-Net with a class head pooled under its mask: the baseline that Hybrid-MT-ESTAN has to beat.
+
+U-Net (arXiv 1505.04597) with residual blocks (arXiv 1512.03385); the head is ours: the means of the bottleneck over the
+whole image and of three levels under the predicted mask go through one hidden layer. About 3.4 M parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from cadviewer.models.nets.breast_network import BreastNetwork, NetworkConfig, configure
+from cadviewer.models.nets.rivals.parts import Dense, Residual, fold_in, full_size, twice, under
+
+
+@dataclass(frozen=True)
+class Config(NetworkConfig):
+    """widths: of the levels, finest first; unshuffle: see `Hybrid-MT-ESTAN`'s."""
+
+    image_size: int = 256
+    in_channels: int = 1
+    widths: tuple[int, ...] = (24, 48, 96, 160, 224, 320)
+    hidden: int = 128
+    dropout: float = 0.3
+    unshuffle: int = 1
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "compact": {"image_size": 192, "widths": (24, 48, 96, 160, 256), "unshuffle": 2},
+    "tiny": {"image_size": 64, "widths": (4, 8, 8, 8, 8), "hidden": 8, "unshuffle": 2},
+}
+"""`paper` works on whole resolution with one level more."""
+
+
+class ResidualUnet(BreastNetwork):
+    """See `BreastNetwork`."""
+
+    title: ClassVar[str] = "Residual U-Net"
+    source: ClassVar[str] = "arXiv 1505.04597"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config: Config = config
+        channels = config.in_channels * config.unshuffle**2
+        self.encode = nn.ModuleList()
+        for k, width in enumerate(config.widths):
+            self.encode.append(Residual(channels, width, stride=1 if k == 0 else 2))
+            channels = width
+        self.decode = nn.ModuleList()
+        for width in reversed(config.widths[:-1]):
+            self.decode.append(Residual(channels + width, width))
+            channels = width
+        self.segment = nn.Conv2d(channels, 1, 1)
+        last = config.widths[-1]
+        self.classify = Dense(
+            2 * last + config.widths[-2] + config.widths[-3], (config.hidden,), config.dropout
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        x = fold_in(image, self.config.unshuffle)
+        skips: list[Tensor] = []
+        for encode in self.encode:
+            x = encode(x)
+            skips.append(x)
+        deepest = skips.pop()
+        decoded: list[Tensor] = []
+        for decode, skip in zip(self.decode, reversed(skips), strict=True):
+            x = decode(torch.cat([twice(x), skip], 1))
+            decoded.append(x)
+        mask = self.segment(x)
+        seen = [deepest.mean((2, 3)), under(mask, deepest), under(mask, decoded[0]), under(mask, decoded[1])]
+        return full_size(mask, self.config.unshuffle), self.classify(torch.cat(seen, 1))
+
+
+def build(preset: str = "compact", *, pretrained: bool = False, **settings: Any) -> ResidualUnet:
+    """A network of a preset; there are no pretrained weights, and `pretrained` changes nothing."""
+    return ResidualUnet(configure(Config, PRESETS, preset, settings))
