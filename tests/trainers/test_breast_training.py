@@ -37,7 +37,7 @@ def test_a_run_trains_resumes_exports_and_is_measured(drawn: Path, tmp_path: Pat
         breast.run(None, drawn, out, [*TINY, "epochs=1"], False)
     breast.run(None, drawn, out, [*TINY, "epochs=2"], True)
     assert [line["step"] for line in lines(out, "tune")] == [2, 4]  # the second part went on where the first ended
-    card = catalogue.load(out / "breast-hybrid-mt-estan-compact.json")
+    card = catalogue.load(out / "breast-hybrid-mt-estan-tiny.json")
     assert card.training["sets"]["BUS-BRA"] == {"folds": [1, 2, 3], "tuned on": [4]}
     assert card.calibration["tune_images"] == 8
     assert card.weights.stat().st_size < 25_000_000

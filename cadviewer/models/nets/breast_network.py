@@ -53,8 +53,9 @@ def configure(kind: type[C], presets: Mapping[str, Mapping[str, Any]], preset: s
     """
     if preset not in presets:
         raise ValueError(f"no preset is called {preset!r}; there are: {', '.join(presets)}")
-    merged = {**presets[preset], **settings}
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in merged.items()})
+    merged: dict[str, Any] = {**presets[preset], **settings}
+    merged = {k: tuple(v) if isinstance(v, list) else v for k, v in merged.items()}
+    return kind(**merged)
 
 
 def no_mask(image: Tensor) -> Tensor:

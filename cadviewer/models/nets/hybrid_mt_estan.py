@@ -231,9 +231,7 @@ class SwinEncoder(nn.Module):
         self.each = 2 if config.aaa_place == "pair" else 0
         places = [c for c, stage in zip(self.channels, self.stages, strict=True) for _ in self._cuts(stage)]
         self.aaa = nn.ModuleList(
-            nn.Identity()
-            if config.aaa == "none"
-            else AnatomyAwareAttention(c, combine=config.aaa, up=config.aaa_up)
+            nn.Identity() if config.aaa == "none" else AnatomyAwareAttention(c, combine=config.aaa, up=config.aaa_up)
             for c in places
         )
 

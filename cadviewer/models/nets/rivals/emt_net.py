@@ -29,7 +29,7 @@ class Config(NetworkConfig):
     image_size: int = 256
     in_channels: int = 3
     backbone: str = "mobilenetv2_100"
-    decoder: tuple[int, ...] = (96, 64, 32, 16)
+    decoder: tuple[int, ...] = (256, 128, 64, 32)
     dropout: float = 0.3
 
 

@@ -1,8 +1,8 @@
 """A strong segmentation baseline from a library: U-Net with a residual encoder and attention, and a class head.
 
-segmentation-models-pytorch (MIT), an optional extra (`pip install "cadviewer[rivals]"`). Chosen over MONAI (Apache-2.0),
-the other well-kept one, since its 2-D networks take any encoder of timm with its ImageNet weights, have a class head of
-their own, and add one small package to what is installed anyway; MONAI is made for volumes.
+segmentation-models-pytorch (MIT), an optional extra (`pip install "cadviewer[rivals]"`). Chosen over MONAI
+(Apache-2.0), the other well-kept one, since its 2-D networks take any encoder of timm with its ImageNet weights, have a
+class head of their own, and add one small package to what is installed anyway; MONAI is made for volumes.
 
 `paper`: U-Net with a ResNet34 encoder; `compact`: with ResNet10-T. Both with scSE attention (arXiv 1803.02579) in the
 decoder; the class head is the library's: pooled encoder features, dropout, one dense layer.

@@ -51,7 +51,9 @@ def fold_in(image: Tensor, factor: int) -> Tensor:
 
 def full_size(mask: Tensor, factor: int) -> Tensor:
     """Mask logits at the input's resolution again, float32."""
-    return F.interpolate(mask.float(), scale_factor=factor, mode="bilinear", align_corners=False) if factor > 1 else mask
+    return (
+        F.interpolate(mask.float(), scale_factor=factor, mode="bilinear", align_corners=False) if factor > 1 else mask
+    )
 
 
 def under(mask: Tensor, features: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class Config(NetworkConfig):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
-    "compact": {"image_size": 192, "widths": (24, 48, 96, 160, 256), "unshuffle": 2},
+    "compact": {"image_size": 192, "widths": (24, 48, 96, 160, 272), "unshuffle": 2},
     "tiny": {"image_size": 64, "widths": (4, 8, 8, 8, 8), "hidden": 8, "unshuffle": 2},
 }
 """`paper` works on whole resolution with one level more."""
@@ -56,9 +56,7 @@ class ResidualUnet(BreastNetwork):
             channels = width
         self.segment = nn.Conv2d(channels, 1, 1)
         last = config.widths[-1]
-        self.classify = Dense(
-            2 * last + config.widths[-2] + config.widths[-3], (config.hidden,), config.dropout
-        )
+        self.classify = Dense(2 * last + config.widths[-2] + config.widths[-3], (config.hidden,), config.dropout)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         x = fold_in(image, self.config.unshuffle)

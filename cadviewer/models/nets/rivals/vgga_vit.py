@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from timm.layers import SqueezeExcite
+from timm.layers.squeeze_excite import SEModule
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
@@ -66,7 +66,8 @@ class VggaVitLike(BreastNetwork):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config: Config = config
-        channels, layers = config.in_channels, []
+        channels = config.in_channels
+        layers: list[nn.Module] = []
         for width, count in zip(config.widths, config.convolutions, strict=True):
             for _ in range(count):
                 layers.append(conv(channels, width))
@@ -74,7 +75,7 @@ class VggaVitLike(BreastNetwork):
             layers.append(nn.MaxPool2d(2))
         self.vgg = nn.Sequential(*layers)
         self.extract = conv(channels, config.dim, 1)
-        self.attend = SqueezeExcite(config.dim)
+        self.attend = SEModule(config.dim)
         tokens = (config.image_size // 2 ** len(config.widths)) ** 2
         self.first = nn.Parameter(torch.zeros(1, 1, config.dim))
         self.place = nn.Parameter(0.02 * torch.randn(1, tokens + 1, config.dim))
