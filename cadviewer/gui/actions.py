@@ -40,10 +40,12 @@ class Spec:
         return tr(self.text).replace("&", "").rstrip("…")
 
 
-FILE, VIEW, TOOLS, ANALYSE, FINDINGS, HELP = "&File", "&View", "&Tools", "&Analyse", "F&indings", "&Help"
-MENUS = (FILE, VIEW, TOOLS, ANALYSE, FINDINGS, HELP)
+FILE, VIEW, IMAGE, TOOLS, ANALYSE, FINDINGS, HELP = (
+    *("&File", "&View", "I&mage", "&Tools", "&Analyse", "F&indings", "&Help"),
+)
+MENUS = (FILE, VIEW, IMAGE, TOOLS, ANALYSE, FINDINGS, HELP)
 PRESETS = "&Window presets"
-"""The menu of presets, inside that of the view."""
+"""The menu of presets, inside that of the image."""
 
 SPECS = (
     Spec("open_files", "Open &files…", ("Ctrl+O",), FILE, "open"),
@@ -51,12 +53,33 @@ SPECS = (
     Spec("open_demo", "Open the &demo study", (), FILE),
     Spec("save", "&Save the reading as JSON…", ("Ctrl+S",), FILE, separated=True),
     Spec("annotate", "&Annotate a folder…", ("Ctrl+B",), FILE, separated=True),
+    Spec("tags", "&DICOM tags…", ("Ctrl+I",), FILE, separated=True),
     Spec("settings", "&Settings…", ("Ctrl+,",), FILE, separated=True),
     Spec("quit", "&Quit", ("Ctrl+Q",), FILE, separated=True),
-    Spec("fit", "&Fit", ("=",), VIEW, "fit"),
-    Spec("invert", "&Invert", ("Shift+I",), VIEW, "invert"),
-    Spec("marks", "Show or &hide marks", ("I", "Space"), VIEW, "marks"),
+    Spec("layout_one", "&One view", ("Ctrl+1",), VIEW, "layout_one", "layout"),
+    Spec("layout_one_two", "One and t&wo planes", ("Ctrl+2",), VIEW, "layout_one_two", "layout"),
+    Spec("layout_four", "&Four views", ("Ctrl+3",), VIEW, "layout_four", "layout"),
+    Spec("layout_pair", "&Two series side by side", ("Ctrl+4",), VIEW, "layout_pair", "layout"),
+    Spec("plane_acquired", "As ac&quired", ("F5",), VIEW, separated=True),
+    Spec("plane_axial", "A&xial", ("F6",), VIEW),
+    Spec("plane_coronal", "Co&ronal", ("F7",), VIEW),
+    Spec("plane_sagittal", "Sa&gittal", ("F8",), VIEW),
+    Spec("crosshair", "Cross&hair in all views", ("H",), VIEW, "crosshair", separated=True),
+    Spec("link", "&Link two series here, or part them", ("L",), VIEW),
+    Spec("fit", "&Fit", ("=",), IMAGE, "fit"),
+    Spec("invert", "&Invert", ("Shift+I",), IMAGE, "invert"),
+    Spec("turn_right", "Turn to the &right", ("R",), IMAGE, separated=True),
+    Spec("turn_left", "Turn to the &left", ("Shift+R",), IMAGE),
+    Spec("flip_sideways", "&Mirror left and right", ("F",), IMAGE),
+    Spec("flip_upside_down", "&Upside down", ("Shift+F",), IMAGE),
+    Spec("smooth", "&Smooth pixels, or show them", ("B",), IMAGE),
+    Spec("slab", "Thick sla&b: MIP, MinIP, average, off", ("P",), IMAGE, "slab", separated=True),
+    Spec("slab_thicker", "Thic&ker slab", ("+",), IMAGE),
+    Spec("slab_thinner", "Thi&nner slab", ("-",), IMAGE),
+    Spec("marks", "Show or &hide marks", ("I", "Space"), VIEW, "marks", separated=True),
     Spec("cine", "&Cine", ("C",), VIEW, "cine"),
+    Spec("cine_faster", "Faster cine", ("]",), VIEW),
+    Spec("cine_slower", "Slower cine", ("[",), VIEW),
     Spec("previous_slice", "Previous image", ("Up",), VIEW, separated=True),
     Spec("next_slice", "Next image", ("Down",), VIEW),
     Spec("previous_ten", "Ten images back", ("Shift+Up",), VIEW),
@@ -104,6 +127,13 @@ TOOLBAR = (
     "tool_zoom",
     "tool_distance",
     "",
+    "layout_one",
+    "layout_one_two",
+    "layout_four",
+    "layout_pair",
+    "",
+    "crosshair",
+    "slab",
     "fit",
     "invert",
     "marks",

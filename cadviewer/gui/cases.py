@@ -21,6 +21,7 @@ class Cases:
         self._jobs: dict[int, str] = {}  # request -> case whose pixels it reads
         self._keep_bytes = keep_bytes
         self.current: Case | None = None
+        self.beside: Case | None = None  # on screen too
 
     def __iter__(self) -> Iterator[Case]:
         return iter(self._cases.values())
@@ -69,6 +70,8 @@ class Cases:
     def use(self, case: Case) -> None:
         """A case comes on screen: what was used longest ago makes room if there is too much."""
         self.current = case
+        if self.beside is case:
+            self.beside = None
         if case.case_id in self._shared:
             self._shared[case.case_id] = self._shared.pop(case.case_id)
         self.trim()
@@ -87,7 +90,7 @@ class Cases:
         for case_id in list(self._shared):
             if total <= self._keep_bytes:
                 return
-            if case_id in self._jobs.values() or (self.current is not None and case_id == self.current.case_id):
+            if case_id in self._jobs.values() or case_id in (c.case_id for c in (self.current, self.beside) if c):
                 continue
             total -= self._bytes(case_id)
             self._cases[case_id].stack = None

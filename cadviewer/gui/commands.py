@@ -14,11 +14,9 @@ from cadviewer.findings import Task
 from cadviewer.gui import words
 from cadviewer.gui.analysis import Order
 from cadviewer.gui.case import Case
-from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.loader import small
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Report
-from cadviewer.imaging.series import Window
 from cadviewer.models import catalogue
 from cadviewer.store.session import Answer
 
@@ -39,7 +37,7 @@ class Commands:
     def handlers(self) -> dict[str, Callable[[], object]]:
         """By name of the action."""
         window = self._window
-        viewport, decisions = window.desk.viewport, window.decisions
+        decisions = window.decisions
         return {
             "open_files": self.open_files,
             "open_folder": self.open_folder,
@@ -48,16 +46,6 @@ class Commands:
             "annotate": window.tools.open_batch,
             "train": window.tools.open_trainer,
             "quit": window.close,
-            "fit": viewport.fit,
-            "invert": viewport.invert,
-            "marks": self.cycle_marks,
-            "cine": viewport.toggle_cine,
-            "previous_slice": lambda: viewport.step(-1),
-            "next_slice": lambda: viewport.step(1),
-            "previous_ten": lambda: viewport.step(-10),
-            "next_ten": lambda: viewport.step(10),
-            "first_slice": lambda: viewport.go_to(0),
-            "last_slice": lambda: viewport.go_to(1 << 30),
             "previous_series": lambda: self.step_series(-1),
             "next_series": lambda: self.step_series(1),
             "maximise": self.maximise,
@@ -80,10 +68,7 @@ class Commands:
             "about_model": self.about_model,
             "shortcuts": self.show_shortcuts,
             "settings": window.tools.open_settings,
-            "preset_0": lambda: self.use_preset(None),
-            **{f"preset_{number}": partial(self.use_preset_number, number) for number in range(1, 10)},
             "about": self.about,
-            **{f"tool_{tool.value}": partial(self.use_tool, tool) for tool in Tool},
         }
 
     def refresh(self, case: Case | None) -> None:
@@ -91,11 +76,9 @@ class Commands:
         actions = self._window.actions_
         shown = case is not None and case.stack is not None
         loaded = shown and case is not None and case.stack is not None and case.stack.complete
-        series = shown and case is not None and len(case.stack or ()) > 1
         actions.enable(bool(loaded), "analyse", "threshold", *(f"analyse_{t.value}" for t in Task))
         actions.enable(bool(loaded and case is not None and case.task is not None), "analyse", "threshold")
-        actions.enable(bool(shown), "fit", "invert", "marks", "delete", "undo", "redo")
-        actions.enable(bool(series), "cine")
+        actions.enable(bool(shown), "delete", "undo", "redo")
         findings = case is not None and bool(case.findings())
         breast = case is not None and case.result is not None and bool(case.result.breast)
         actions.enable(findings, "next_finding", "previous_finding")
@@ -170,33 +153,6 @@ class Commands:
 
     # looking -----------------------------------------------------------------------------------------------------
 
-    def use_tool(self, tool: Tool) -> None:
-        self._window.desk.viewport.mouse.set_tool(tool)
-        self._window.actions_[f"tool_{tool.value}"].setChecked(True)
-
-    def use_preset(self, preset: Window | None) -> None:
-        """A window of the number keys; they are in Hounsfield units, so other images keep theirs."""
-        viewport, case = self._window.desk.viewport, self._case
-        if case is None or viewport.file_window is None:
-            return
-        if preset is None:
-            viewport.set_window(viewport.file_window)
-        elif case.series.hounsfield:
-            viewport.set_window(preset)
-        else:
-            self._window.status.say("Window presets are for CT images")
-
-    def use_preset_number(self, number: int) -> None:
-        """The preset of a number key, as the settings have it."""
-        presets = self._window.prefs.presets
-        if number <= len(presets):
-            self.use_preset(presets[number - 1])
-
-    def cycle_marks(self) -> None:
-        viewport = self._window.desk.viewport
-        viewport.cycle_marks()
-        self._window.status.say(f"Shown: {viewport.marks.value}")
-
     def maximise(self) -> None:
         """The image alone, or with its sides again."""
         window = self._window
@@ -207,9 +163,7 @@ class Commands:
     def escape(self) -> None:
         """Cancel what runs; when nothing does, reset the view."""
         if not self.cancel():
-            viewport = self._window.desk.viewport
-            viewport.stop_cine()
-            viewport.reset()
+            self._window.looking.reset()
 
     def context_menu(self) -> QMenu:
         """The menu of a right click on the image."""
@@ -220,8 +174,13 @@ class Commands:
             menu.addAction(actions[name])
         menu.addSeparator()
         menu.addMenu(self._window.preset_menu)
-        for name in ("fit", "invert", "marks", "cine"):
+        for name in ("fit", "invert", "marks", "cine", "slab"):
             menu.addAction(actions[name])
+        menu.addMenu(self._window.slab_menu)
+        menu.addSeparator()
+        for name in ("plane_acquired", "plane_axial", "plane_coronal", "plane_sagittal"):
+            menu.addAction(actions[name])
+        menu.addMenu(self._window.compare_menu)
         menu.addSeparator()
         for name in ("accept", "reject", "unsure", "copy", "delete"):
             menu.addAction(actions[name])

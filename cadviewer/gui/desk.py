@@ -1,19 +1,23 @@
-"""The middle of the window: notices, the viewport, the strip of images. It shows a case; it decides nothing."""
+"""The middle of the window: notices and the views of a case. It shows a case; it decides nothing."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
+from cadviewer.findings import Nodule
 from cadviewer.gui.breast.mask import MaskOutline
 from cadviewer.gui.case import Case
-from cadviewer.gui.ct.boxes import LOOKS, Boxes
-from cadviewer.gui.image.lettering import CornerText, OrientationLetters, ScaleBar
+from cadviewer.gui.ct.boxes import LOOKS, planes_of
+from cadviewer.gui.image.lettering import CornerText
 from cadviewer.gui.image.rulers import Rulers
+from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.strip import Stretch, Strip
-from cadviewer.gui.image.viewport import Viewport
+from cadviewer.gui.image.viewport import Layer, Viewport
 from cadviewer.gui.notice import Notice, Notices
+from cadviewer.gui.views.grid import Grid
+from cadviewer.gui.views.pane import Pane
 from cadviewer.imaging.series import Shape
 from cadviewer.imaging.windowing import default_window
 from cadviewer.store.session import Answer
@@ -39,19 +43,14 @@ class Desk(QWidget):
         super().__init__(parent)
         self.case: Case | None = None
         self.notices = Notices()
-        self.viewport = Viewport()
-        self.strip = Strip()
-        self.boxes = Boxes()
+        self.grid = Grid()
         self.outline = MaskOutline()
         self.rulers = Rulers(self)
-        self.corners = CornerText()
-        self.viewport.layers = [self.outline, self.boxes, self.rulers, ScaleBar(), self.corners, OrientationLetters()]
-        self.viewport.mouse.grips = self.rulers
-        self.viewport.index_changed.connect(self._moved)
-        self.viewport.hovered.connect(lambda: self.viewport.update(self.corners.probe_rect))
-        self.viewport.clicked.connect(self._clicked)
+        self.grid.own_layers = self._layers
+        self.grid.scrolled.connect(self.index_changed)
+        self.grid.clicked.connect(self._clicked)
+        self.grid.layout_changed.connect(self.refresh)
         self.rulers.changed.connect(self.length_drawn)
-        self.strip.asked.connect(self.viewport.go_to)
         self.welcome = _Welcome(
             "<p style='font-size:20px'>Drop a study here</p>"
             "<p>or open a file (Ctrl+O) or a folder (Ctrl+Shift+O)</p>"
@@ -62,30 +61,46 @@ class Desk(QWidget):
         self._arrange()
 
     def _arrange(self) -> None:
-        frame = QFrame()
-        row = QHBoxLayout(frame)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(0)
-        row.addWidget(self.viewport, 1)
-        row.addWidget(self.strip)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.welcome)
-        self.pages.addWidget(frame)
+        self.pages.addWidget(self.grid)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.notices)
         column.addWidget(self.pages, 1)
-        self.strip.hide()
+
+    @property
+    def viewport(self) -> Viewport:
+        """The first view: findings are shown in it, and lengths."""
+        return self.grid.panes[0].viewport
+
+    @property
+    def active(self) -> Viewport:
+        """The view that keys act on."""
+        return self.grid.active.viewport
+
+    @property
+    def strip(self) -> Strip:
+        """Beside the first view."""
+        return self.grid.panes[0].strip
+
+    @property
+    def corners(self) -> CornerText:
+        """Over the first view."""
+        return self.grid.panes[0].corners
+
+    def _layers(self, pane: Pane) -> list[Layer]:
+        pane.viewport.mouse.grips = self.rulers
+        return [self.outline, pane.boxes, self.rulers]
 
     def show_case(self, case: Case | None) -> None:
         """Put another case on screen, where the reader left it."""
         self._leave()
-        self.case = self.boxes.case = self.outline.case = case
-        self.notices.hush("volume", "input", "task", "lungs")
+        self.case = self.outline.case = case
+        self.notices.hush("volume", "input", "task", "lungs", "planes")
         if case is None or case.stack is None:
-            self.viewport.show_stack(None)
-            self.strip.show_stack(None)
+            self.grid.show_case(None)
             self.pages.setCurrentIndex(0)
             return
         self.pages.setCurrentIndex(1)
@@ -93,11 +108,9 @@ class Desk(QWidget):
         self.rulers.show(case.lengths)
         first = len(case.stack) // 2 if case.index is None else case.index
         window = default_window(case.series, case.stack.frame(first))
-        self.viewport.show_stack(case.stack, window, first)
+        self.grid.show_case(case, window, first)
         if case.view is not None:
             self.viewport.restore(case.view, case.index or 0)
-        self.strip.show_stack(case.stack)
-        self.strip.show_index(self.viewport.index)
         self._say_what_is_wrong(case)
         self.refresh()
 
@@ -118,27 +131,18 @@ class Desk(QWidget):
             self._say_what_is_wrong(self.case)
 
     def pixels_arrived(self) -> None:
-        self.viewport.pixels_arrived()
-        self.strip.update()
+        self.grid.pixels_arrived()
 
     def refresh(self) -> None:
         """The findings or the decisions of the case are others."""
         if self.case is None:
             return
-        self.strip.show_findings(
-            [
-                Stretch(
-                    n.slice_first,
-                    n.slice_last,
-                    n.box.slice,
-                    LOOKS[self.case.answer(n)][0],
-                    selected=n.number == self.case.selected,
-                    hollow=self.case.answer(n) is Answer.REJECTED,
-                )
-                for n in reversed(self.case.findings())
-            ]
-        )
-        self.viewport.update()
+        findings = list(reversed(self.case.findings()))
+        for pane in self.grid.shown:
+            stack = pane.viewport.stack
+            if pane.own and stack is not None and pane.case is self.case:
+                pane.strip.show_findings([s for n in findings if (s := stretch(self.case, n, stack)) is not None])
+            pane.viewport.update()
 
     def show_kept(self) -> None:
         """The journal has something new."""
@@ -149,17 +153,28 @@ class Desk(QWidget):
     def go_to_finding(self, number: int) -> None:
         """Show the best image of a finding, with it in sight."""
         nodule = self.case.finding(number) if self.case is not None else None
-        if nodule is not None:
-            self.viewport.stop_cine()
-            self.viewport.go_to(nodule.box.slice)
-            self.viewport.centre_on(*nodule.box.centre)
-            self.viewport.update()
+        if self.case is None or nodule is None:
+            return
+        geometry, main = self.case.series.geometry, self.viewport
+        self.active.stop_cine()
+        if main.stack is self.case.stack:
+            main.go_to(nodule.box.slice)
+            main.centre_on(*nodule.box.centre)
+            main.update()
+        if geometry.placed:
+            x, y = nodule.box.centre
+            self.grid.show_point(geometry.to_patient((nodule.box.slice, y - 0.5, x - 0.5)), centre=True)
 
-    def _moved(self, index: int) -> None:
-        self.strip.show_index(index)
-        self.index_changed.emit(index)
-
-    def _clicked(self, at: QPointF) -> None:
-        number = self.boxes.at(self.viewport, at)
+    def _clicked(self, pane: Pane, at: QPointF) -> None:
+        number = pane.boxes.at(pane.viewport, at) if pane.own else None
         if number is not None:
             self.finding_clicked.emit(number)
+
+
+def stretch(case: Case, nodule: Nodule, stack: Stack) -> Stretch | None:
+    """Where a finding lies beside the planes of a stack; None where that cannot be told."""
+    reach = planes_of(nodule, stack)
+    if reach is None:
+        return None
+    answer = case.answer(nodule)
+    return Stretch(*reach, LOOKS[answer][0], selected=nodule.number == case.selected, hollow=answer is Answer.REJECTED)

@@ -132,7 +132,8 @@ def mouse(settings: Settings) -> list[tuple[str, str]]:
         (tr("Right click"), tr("Menu")),
         (tr("Wheel"), turned),
         (tr("Ctrl+wheel"), with_ctrl),
-        (tr("Double click"), tr("Maximise the image")),
+        (tr("Shift and move"), tr("The crosshair: the same point in all views")),
+        (tr("Double click"), tr("Maximise the image, one of several views first")),
     ]
 
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitte
 
 from cadviewer.findings import Task
 from cadviewer.gui import style
-from cadviewer.gui.actions import FILE, PRESETS, TOOLBAR, VIEW, Actions
+from cadviewer.gui.actions import FILE, IMAGE, PRESETS, TOOLBAR, VIEW, Actions
 from cadviewer.gui.ahead import Ahead
 from cadviewer.gui.analysis import Analysis, Order
 from cadviewer.gui.banner import Banner
@@ -19,6 +19,7 @@ from cadviewer.gui.bridge import Bridge, EngineLike
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
 from cadviewer.gui.commands import Commands
+from cadviewer.gui.compare import Compare
 from cadviewer.gui.ct.priors import priors
 from cadviewer.gui.decisions import Decisions
 from cadviewer.gui.desk import Desk
@@ -27,6 +28,7 @@ from cadviewer.gui.image.viewport import Marks, Viewport
 from cadviewer.gui.journal import Journal
 from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import Loader
+from cadviewer.gui.looking import Looking
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Opener, Report
 from cadviewer.gui.prefs import Prefs
@@ -58,8 +60,9 @@ class MainWindow(QMainWindow):
         self.decisions = Decisions(self.cases, self.journal, self.desk, self)
         self.tools = Tools(self, engine, bridge, prefs)
         self.saving = Saving(self)
-        self.commands = Commands(self)
-        self.actions_ = Actions(self, self.commands.handlers(), prefs.now.keys)
+        self.compare = Compare(self.cases, self.loader, self)
+        self.commands, self.looking = Commands(self), Looking(self)
+        self.actions_ = Actions(self, self.commands.handlers() | self.looking.handlers(), prefs.now.keys)
         self._painted = False
         self._arrange()
         self._fill_menus()
@@ -69,6 +72,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.actions_.tell_buttons()
         self.analysis.usual = self._usual
+        self.desk.grid.equip = self.equip
         self.desk.viewport.marks = Marks[prefs.now.annotations.upper()]
         self._use_settings(None, prefs.now)
         self.show_case(None)
@@ -81,6 +85,7 @@ class MainWindow(QMainWindow):
     def equip(self, viewport: Viewport) -> None:
         """Have a viewport do what the settings say."""
         settings, mouse = self.prefs.now, viewport.mouse
+        mouse.set_tool(self.looking.tool)
         mouse.down_brighter = settings.vertical_drag == "down_brighter"
         mouse.wheel_down_next = settings.wheel == "down_next"
         mouse.wheel_zooms = settings.wheel_does == "zoom"
@@ -94,11 +99,12 @@ class MainWindow(QMainWindow):
 
     def _use_settings(self, before: Settings | None, now: Settings) -> None:
         """What can be changed while the window is open, at the start and after a change."""
-        self.equip(self.desk.viewport)
+        for pane in self.desk.grid.panes:
+            self.equip(pane.viewport)
         if before is None or before.mouse_left != now.mouse_left:
-            self.commands.use_tool(Tool(now.mouse_left))
+            self.looking.use_tool(Tool(now.mouse_left))
         if before is None or before.presets != now.presets:
-            self.actions_.name_presets(self.preset_menu, self.prefs.presets, self.commands.use_preset)
+            self.actions_.name_presets(self.preset_menu, self.prefs.presets, self.looking.use_preset)
         if before is not None and before.keys != now.keys:
             self.actions_.use_keys(now.keys)
         if before is not None and before.theme != now.theme:
@@ -151,7 +157,17 @@ class MainWindow(QMainWindow):
         self.recent_menu = QMenu("&Recent", self)
         self.recent_menu.aboutToShow.connect(self.commands.fill_recent)
         menus[FILE].insertMenu(self.actions_["open_demo"], self.recent_menu)
-        self.preset_menu = menus[VIEW].addMenu(tr(PRESETS))
+        self.preset_menu = QMenu(tr(PRESETS), self)
+        menus[IMAGE].insertMenu(self.actions_["turn_right"], self.preset_menu)
+        self.file_windows = QMenu(tr("Windows of the &file"), self)
+        self.file_windows.aboutToShow.connect(self.looking.fill_file_windows)
+        menus[IMAGE].insertMenu(self.actions_["turn_right"], self.file_windows)
+        self.slab_menu = QMenu(tr("Slab &thickness"), self)
+        self.slab_menu.aboutToShow.connect(self.looking.fill_slabs)
+        menus[IMAGE].addMenu(self.slab_menu)
+        self.compare_menu = QMenu(tr("&Compare with"), self)
+        self.compare_menu.aboutToShow.connect(self.looking.fill_compare)
+        menus[VIEW].insertMenu(self.actions_["plane_acquired"], self.compare_menu)
         self.model_menu = QMenu("With &model", self)
         self.model_menu.aboutToShow.connect(self.commands.fill_models)
         menus["&Analyse"].insertMenu(self.actions_["threshold"], self.model_menu)
@@ -198,8 +214,12 @@ class MainWindow(QMainWindow):
         side.risk.entered.connect(decisions.enter)
         desk.finding_clicked.connect(decisions.select)
         desk.index_changed.connect(self._moved)
-        desk.viewport.maximise_asked.connect(self.commands.maximise)
-        desk.viewport.menu_asked.connect(self._popup)
+        desk.rulers.refused.connect(self.status.say)
+        desk.grid.maximise_asked.connect(self.commands.maximise)
+        desk.grid.menu_asked.connect(self._popup)
+        desk.grid.layout_changed.connect(lambda: self.looking.refresh(self.cases.current))
+        self.compare.ready.connect(self.looking.show_beside)
+        self.compare.said.connect(self.status.say)
         desk.welcome.clicked.connect(self.commands.open_files)
         self.status.cancel_asked.connect(self.commands.cancel)
         bridge.device_ready.connect(self._device_ready)
@@ -229,6 +249,7 @@ class MainWindow(QMainWindow):
         self.status.show_case(case)
         self.side.show_case(case, priors=priors(case, self.cases) if case is not None else ())
         self.commands.refresh(case)
+        self.looking.refresh(case)
 
     def _loaded(self, case: Case) -> None:
         self.desk.say_again()
@@ -247,6 +268,7 @@ class MainWindow(QMainWindow):
         self.side.show_case(case, self.desk.viewport.index, priors(case, self.cases))
         self.status.show_case(case)
         self.commands.refresh(case)
+        self.looking.refresh(case)
         self.commands.ask_task(case)
 
     def _moved(self, index: int) -> None:
@@ -303,7 +325,7 @@ class MainWindow(QMainWindow):
 
     def shut(self) -> None:
         """End the threads: the journal writes what it has first."""
-        self.desk.viewport.stop_cine()
+        self.looking.stop()
         self.tools.shut()
         self.journal.close()
         self.saving.close()

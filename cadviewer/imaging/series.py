@@ -37,11 +37,16 @@ class Patient:
 
 @dataclass(frozen=True)
 class Window:
-    """A display window (DICOM PS3.3 C.11.2): values from centre − width/2 to centre + width/2 span black to white."""
+    """A display window (DICOM PS3.3 C.11.2): values from centre − width/2 to centre + width/2 span black to white.
+
+    curve: the gray (0–255) of evenly spaced values of that span, from a VOI LUT (PS3.3 C.11.2.1.1); empty for a
+        straight line.
+    """
 
     centre: float
     width: float
     name: str = ""
+    curve: bytes = b""
 
     @property
     def low(self) -> float:

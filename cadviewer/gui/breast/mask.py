@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPen, QTransform
+from PySide6.QtGui import QPainter, QPainterPath, QPen
 
 from cadviewer.findings import BreastFinding
 from cadviewer.gui import style
@@ -35,9 +35,7 @@ class MaskOutline:
             for (x0, y0), (x1, y1) in outline(finding.mask).tolist():
                 self._path.moveTo(x0, y0)
                 self._path.lineTo(x1, y1)
-        assert viewport.view is not None
-        (sx, sy), corner = viewport.view.scale, viewport.to_screen(0, 0)
-        path = QTransform(sx, 0, 0, sy, corner.x(), corner.y()).map(self._path)
+        path = viewport.transform().map(self._path)
         for colour, width in ((HALO, 3.8), (style.MASK, 1.9)):
             painter.strokePath(path, QPen(colour, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
 

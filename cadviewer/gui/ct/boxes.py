@@ -1,7 +1,13 @@
-"""The boxes of findings on a slice. Colour, line and sign each say what the reader decided; none of them alone."""
+"""The boxes of findings on a slice, and around them on other planes.
+
+Colour, line and sign each say what the reader decided; none of them alone.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 
@@ -9,7 +15,9 @@ from cadviewer.findings import Box, Nodule
 from cadviewer.gui import style, words
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.lettering import HALO, draw_text, overlay_font
+from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Kind, Marks, Viewport
+from cadviewer.imaging.planes import Plane, Planes
 from cadviewer.store.session import Answer
 
 LOOKS: dict[Answer | None, tuple[QColor, Qt.PenStyle]] = {
@@ -29,19 +37,30 @@ class Boxes:
         self.case: Case | None = None
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
-        if self.case is None or viewport.stack is not self.case.stack:
-            return
-        for nodule, box in reversed(self.case.boxes_on(viewport.index)):  # the highest score on top
+        for nodule, box in reversed(self._seen(viewport)):  # the highest score on top
             self._paint_one(painter, viewport, nodule, box)
+
+    def _seen(self, viewport: Viewport) -> list[tuple[Nodule, Box]]:
+        """The findings that the plane on screen meets, each with its box there."""
+        stack = viewport.stack
+        if self.case is None or stack is None or self.case.stack is None or stack.pixels is not self.case.stack.pixels:
+            return []
+        if stack.plane is Plane.ACQUIRED:
+            return self.case.boxes_on(viewport.index)
+        return [
+            (nodule, box)
+            for nodule in self.case.findings()
+            if (box := _around(nodule, stack.planes, viewport.index)) is not None
+        ]
 
     def at(self, viewport: Viewport, point: QPointF) -> int | None:
         """Number of the finding whose box is under a screen point; the smallest of several."""
-        if self.case is None or viewport.view is None or viewport.marks is not Marks.ALL:
+        if viewport.view is None or viewport.marks is not Marks.ALL:
             return None
         x, y = viewport.to_image(point)
         hits = [
             ((b.x1 - b.x0) * (b.y1 - b.y0), n.number)
-            for n, b in self.case.boxes_on(viewport.index)
+            for n, b in self._seen(viewport)
             if b.x0 <= x <= b.x1 and b.y0 <= y <= b.y1
         ]
         return min(hits)[1] if hits else None
@@ -51,7 +70,7 @@ class Boxes:
         answer = self.case.answer(nodule)
         selected = nodule.number == self.case.selected
         colour, line = LOOKS[answer]
-        rect = QRectF(viewport.to_screen(box.x0, box.y0), viewport.to_screen(box.x1, box.y1))
+        rect = QRectF(viewport.to_screen(box.x0, box.y0), viewport.to_screen(box.x1, box.y1)).normalized()
         rect.adjust(-2, -2, 2, 2)  # beside the finding, not on it
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(HALO, 4.2 if selected else 3.2))
@@ -78,3 +97,38 @@ class Boxes:
             for x, dx in ((r.left(), arm), (r.right(), -arm)):
                 for y, dy in ((r.top(), arm), (r.bottom(), -arm)):
                     painter.drawPolyline([QPointF(x + dx, y), QPointF(x, y), QPointF(x, y + dy)])
+
+
+def planes_of(nodule: Nodule, stack: Stack) -> tuple[int, int, int] | None:
+    """(first, last, best) plane of a stack that a finding reaches; None where that cannot be told."""
+    if stack.plane is Plane.ACQUIRED:
+        return nodule.slice_first, nodule.slice_last, nodule.box.slice
+    (first, _, _), (last, _, _) = _extent(nodule.boxes, stack.planes)
+    x, y = nodule.box.centre
+    middle = stack.geometry.to_index(stack.series.geometry.to_patient((nodule.box.slice, y - 0.5, x - 0.5)))
+    return round(first), round(last), round(float(middle[0]))
+
+
+def _around(nodule: Nodule, planes: Planes, index: int) -> Box | None:
+    """The box around a finding on another plane, None where the plane passes it by."""
+    (first, top, left), (last, bottom, right) = _extent(nodule.boxes, planes)
+    if not first - 0.5 <= index <= last + 0.5:
+        return None
+    return Box(index, left + 0.5, top + 0.5, right + 0.5, bottom + 0.5, nodule.score)
+
+
+@lru_cache(maxsize=512)
+def _extent(boxes: tuple[Box, ...], planes: Planes) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Lowest and highest (plane, row, column) index of everything within the boxes of a finding."""
+    corners = np.array(
+        [
+            (box.slice + dz, y - 0.5, x - 0.5)
+            for box in boxes
+            for dz in (-0.5, 0.5)
+            for y in (box.y0, box.y1)
+            for x in (box.x0, box.x1)
+        ]
+    )
+    at = planes.geometry.to_index(planes.source.to_patient(corners))
+    low, high = at.min(axis=0).tolist(), at.max(axis=0).tolist()
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
 
 from cadviewer.gui.image import orientation
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Kind, Viewport
+from cadviewer.imaging.planes import TILT, Plane, Slab, tilt
 
 TEXT = QColor(222, 228, 235)
 HALO = QColor(0, 0, 0, 210)
 RIM = QColor(0, 0, 0, 150)
 _AROUND = ((-1, -1), (1, -1), (-1, 1), (1, 1), (0, 1.4))
 MARGIN = 12
+NARROW = 360
+"""Screen units below which a view has no room for every line."""
 
 
 def draw_text(painter: QPainter, at: QPointF, text: str, colour: QColor = TEXT) -> None:
@@ -37,8 +44,39 @@ def overlay_font(viewport: Viewport, factor: float = 1.0, bold: bool = False) ->
     return font
 
 
+def title_lines(stack: Stack, slab: Slab | None = None) -> list[str]:
+    """What series this is, and which plane: "Axial", "Coronal · MIP 10 mm", "Oblique (axial 23°)"; no plane where the
+    orientation is unknown."""
+    series = stack.series
+    number = f"{series.series_number}  " if series.series_number is not None else ""
+    return [line for line in (f"{number}{series.description}".strip(), plane_line(stack, slab)) if line]
+
+
+def plane_line(stack: Stack, slab: Slab | None = None) -> str:
+    """Name of the planes on screen and the slab made of them."""
+    name = _acquired_name(stack) if stack.plane is Plane.ACQUIRED else stack.plane.value.capitalize()
+    slab_name = f"{slab.projection.value} {slab.mm:g} mm" if slab is not None and stack.takes_slabs() else ""
+    return " · ".join(part for part in (name, slab_name) if part)
+
+
+def _acquired_name(stack: Stack) -> str:
+    nearest = tilt(stack.series.geometry)
+    if nearest is None or stack.colour:
+        return ""
+    plane, degrees = nearest
+    if degrees > TILT:
+        return f"Oblique ({plane.value} {degrees:.0f}°)"
+    return plane.value.capitalize() + (f" {degrees:.1f}°" if degrees >= 0.5 else "")
+
+
 def place_lines(stack: Stack, index: int) -> list[str]:
     """Image number of all, place along the slice axis and thickness: what the file says, nothing else."""
+    if stack.plane is not Plane.ACQUIRED:
+        lines = [f"Plane {index + 1} / {len(stack)}"]
+        axis = orientation.slice_axis(stack.geometry)
+        if axis is not None and stack.geometry.placed:
+            lines.append(_place(axis, stack.geometry.to_patient((index, 0, 0)).tolist()))
+        return lines
     info = stack.series.slices[index] if index < len(stack.series.slices) else None
     name = "Frame" if _frames(stack) else "Image"
     first = f"{name} {index + 1} / {len(stack)}"
@@ -50,21 +88,27 @@ def place_lines(stack: Stack, index: int) -> list[str]:
     if axis is not None and position is None and stack.series.geometry.placed:
         position = tuple(stack.series.geometry.to_patient((index, 0, 0)))
     if axis is not None and position is not None:
-        lines.append(f"{axis[1]} {position[axis[0]]:.1f} mm".replace("-", "−"))
+        lines.append(_place(axis, position))
     if info is not None and info.thickness_mm:
         lines.append(f"slice {info.thickness_mm:g} mm")
     return lines
+
+
+def _place(axis: tuple[int, str], point: Sequence[float]) -> str:
+    return f"{axis[1]} {point[axis[0]]:.1f} mm".replace("-", "−")
 
 
 def _frames(stack: Stack) -> bool:
     return len(stack.series.files) == 1 and len(stack) > 1 and stack.series.modality in {"US", "IVUS", "XA", "RF"}
 
 
-def probe_line(stack: Stack, index: int, at: tuple[float, float] | None) -> str:
+def probe_line(
+    stack: Stack, index: int, at: tuple[float, float] | None, frame: NDArray[np.generic] | None = None
+) -> str:
     """The value under the cursor: "HU −734", "value 12", "RGB 10 20 30"; "" outside the image."""
     if at is None:
         return ""
-    value = stack.value(index, *at)
+    value = stack.value(index, *at, frame)
     if value is None:
         return ""
     numbers = " ".join(f"{v:.0f}" if v == round(v) else f"{v:.2f}" for v in value).replace("-", "−")
@@ -87,6 +131,7 @@ class CornerText:
 
     def __init__(self) -> None:
         self._probe = QRect()
+        self.head: tuple[str, ...] = ()  # lines above the others: of which of two examinations this is
 
     @property
     def probe_rect(self) -> QRect:
@@ -100,21 +145,30 @@ class CornerText:
         painter.setFont(overlay_font(viewport))
         width, height = viewport.area()
         series = stack.series
-        number = f"{series.series_number}  " if series.series_number is not None else ""
-        self._column(painter, [f"{number}{series.description}".strip()], width, height, left=True, top=True)
-        self._column(painter, place_lines(stack, viewport.index), width, height, left=False, top=True)
+        narrow = width < NARROW
+        lines = [*self.head, *title_lines(stack, view.slab)]
+        if narrow:  # only what differs from the view beside it
+            lines = [*self.head, plane_line(stack, view.slab)]
+        self._column(painter, lines, width, height, left=True, top=True)
+        lines = place_lines(stack, viewport.index)[: 2 if narrow else None]
+        self._column(painter, lines, width, height, left=False, top=True)
         window = f"W {view.window.width:.0f}  L {view.window.centre:.0f}".replace("-", "−")
         if view.inverted != series.inverted:
             window += "  inverted"
-        lines = [window, f"{view.scale[0] * viewport.devicePixelRatioF() * 100:.0f} %"]
+        zoom = f"{min(view.scale) * viewport.devicePixelRatioF() * 100:.0f} %"
+        lines = [f"cine {viewport.cine_rate:g}/s"] if viewport.playing else []
+        lines += [] if narrow else [window]
+        lines.append(zoom if viewport.interpolate else f"{zoom}  pixels")
         self._column(painter, lines, width, height, left=False, top=False)
-        probe = probe_line(stack, viewport.index, viewport.cursor_at)
+        frame = viewport.frame_on_screen()
+        probe = probe_line(stack, viewport.index, viewport.cursor_at, frame)
+        probe = probe.split("   ")[0] if narrow else probe
         metrics = QFontMetricsF(painter.font())
         self._probe = QRect(
             0, int(height - MARGIN - 1.5 * metrics.height()), int(width * 0.45), int(3 * metrics.height())
         )
         self._column(painter, [probe], width, height, left=True, top=False)
-        if stack.frame(viewport.index) is None:
+        if frame is None:
             painter.drawText(QRectF(0, 0, width, height), Qt.AlignmentFlag.AlignCenter, "")
             draw_text(painter, QPointF(width / 2 - metrics.horizontalAdvance("Loading…") / 2, height / 2), "Loading…")
 
@@ -137,7 +191,8 @@ class OrientationLetters:
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         assert viewport.stack is not None
-        edges = orientation.edges(viewport.stack.series.geometry)
+        assert viewport.view is not None
+        edges = orientation.edges(viewport.stack.geometry, viewport.view.turns, viewport.view.mirrored)
         if edges is None:
             return
         painter.setFont(overlay_font(viewport, 1.25, bold=True))
@@ -166,7 +221,7 @@ class ScaleBar:
         if stack.pixel_mm is None:
             return
         width, height = viewport.area()
-        bar = scale_bar(view.scale[0] / stack.pixel_mm[1], width)
+        bar = scale_bar(view.scale[0] / stack.pixel_mm[1], width)  # as many screen units a mm along x as along y
         if bar is None:
             return
         length, label = bar

@@ -125,6 +125,8 @@ class Mouse:
             drag.moved = True
             self._apply(drag, at)
             drag.last = at
+        elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            viewport.pointed.emit(*viewport.cursor_at)
         elif self.grips is not None:
             over = self.grips.grip_at(viewport, at) is not None
             viewport.setCursor(QCursor(Qt.CursorShape.SizeAllCursor if over else _CURSORS[self.tool]))

@@ -7,6 +7,7 @@ carries up to three, the strongest first.
 from __future__ import annotations
 
 from cadviewer.imaging.geometry import Geometry, Vector
+from cadviewer.imaging.planes import turn_matrix
 
 _POSITIVE, _NEGATIVE = "LPH", "RAF"  # of the LPS axes
 _OPPOSITE = str.maketrans(_POSITIVE + _NEGATIVE, _NEGATIVE + _POSITIVE)
@@ -23,18 +24,26 @@ def letters(vector: Vector) -> str:
     return "".join(letter for _, letter in parts)
 
 
-def edges(geometry: Geometry) -> dict[str, str] | None:
-    """Letters for "left", "right", "top" and "bottom" of a slice; None when the orientation is unknown."""
+def edges(geometry: Geometry, turns: int = 0, mirrored: bool = False) -> dict[str, str] | None:
+    """Letters for "left", "right", "top" and "bottom" of a slice; None when the orientation is unknown.
+
+    turns, mirrored: how the slice is turned on the screen, see `gui.image.view.View`.
+    """
     if geometry.direction is None:
         return None
     _, rows, columns = geometry.direction
-    right, bottom = letters(columns), letters(rows)
+    (a, b), (c, d) = turn_matrix(turns, mirrored)
+    right, bottom = letters(_sum(a, columns, b, rows)), letters(_sum(c, columns, d, rows))
     return {
         "left": right.translate(_OPPOSITE),
         "right": right,
         "top": bottom.translate(_OPPOSITE),
         "bottom": bottom,
     }
+
+
+def _sum(a: float, u: Vector, b: float, v: Vector) -> Vector:
+    return a * u[0] + b * v[0], a * u[1] + b * v[1], a * u[2] + b * v[2]
 
 
 def slice_axis(geometry: Geometry) -> tuple[int, str] | None:

@@ -17,6 +17,7 @@ from cadviewer.gui.image.lettering import HALO, draw_text, overlay_font
 from cadviewer.gui.image.mouse import Grip
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Kind, Viewport
+from cadviewer.imaging.planes import Plane
 
 COLOUR = QColor(255, 233, 130)
 REACH = 9
@@ -60,9 +61,11 @@ class Rulers(QObject):
     """The lengths of the stack on screen: a layer that paints them and grips to draw and move them.
 
     Signals: changed(before, after): the user drew (before is None) or moved one; it is not kept until `show` has it.
+    refused(text): there is no length to be drawn here.
     """
 
     changed = Signal(object, object)
+    refused = Signal(str)
     kind = Kind.MARK
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -110,6 +113,9 @@ class Rulers(QObject):
         stack = viewport.stack
         if stack is None or not (0 <= x <= stack.columns and 0 <= y <= stack.rows):
             return None
+        if stack.plane is not Plane.ACQUIRED:
+            self.refused.emit("Lengths are measured on the acquired images (F5)")
+            return None
         ruler = Length(uuid.uuid4().hex[:12], viewport.index, x, y, x, y)
         return _Drag(self, ruler, 1, viewport, new=True)
 
@@ -127,7 +133,7 @@ class Rulers(QObject):
 
     def _hit(self, viewport: Viewport, at: QPointF) -> tuple[Length, int | None] | None:
         """The length under a screen point and which of its ends, None for its line."""
-        if viewport.view is None or viewport.marks is not type(viewport.marks).ALL:
+        if viewport.view is None or viewport.marks is not type(viewport.marks).ALL or not _acquired(viewport):
             return None
         for ruler in reversed(self.rulers):
             if ruler.slice == viewport.index:
@@ -142,6 +148,8 @@ class Rulers(QObject):
     # painting ----------------------------------------------------------------------------------------------------
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        if not _acquired(viewport):
+            return
         shown = {r.key: r for r in self.rulers} | self._drafts
         for ruler in shown.values():
             if ruler.slice == viewport.index:
@@ -166,6 +174,11 @@ class Rulers(QObject):
         x = min(end.x() + 10, viewport.width() - metrics.horizontalAdvance(text) - 6)
         y = min(max(end.y() + metrics.ascent() / 2, metrics.height()), viewport.height() - 6.0)
         draw_text(painter, QPointF(x, y), text, COLOUR)
+
+
+def _acquired(viewport: Viewport) -> bool:
+    """Whether the images on screen are the slices that lengths are kept on."""
+    return viewport.stack is not None and viewport.stack.plane is Plane.ACQUIRED
 
 
 def _place(ruler: Length) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""The images of one series as the viewport needs them: pixels that may still be arriving. No Qt."""
+"""The images of one series as the viewport needs them: pixels that may still be arriving, cut in any plane. No Qt."""
 
 from __future__ import annotations
 
@@ -8,35 +8,58 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.imaging.geometry import Geometry
+from cadviewer.imaging.planes import Plane, Planes, Slab, acquired, through
 from cadviewer.imaging.series import Series
+
+AIR = -1024.0
+"""HU that is shown where a resampled plane leaves the volume, as it is where the scanner has padded."""
 
 
 @dataclass
 class Stack:
-    """Pixels of a series, some of them not read yet.
+    """Pixels of a series, some of them not read yet, seen as its own slices or as other planes through them.
 
     pixels: (slice, row, column) or (frame, row, column, 3), shared with the reader that fills it.
     loaded: (slices,) bool, True where the pixels of a slice are in place.
+    plane: which planes are its images. An *index*, rows and columns below are those of the planes.
     """
 
     series: Series
     pixels: NDArray[np.generic]
     loaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    plane: Plane = Plane.ACQUIRED
 
     def __post_init__(self) -> None:
         if not len(self.loaded):
             self.loaded = np.ones(len(self.pixels), bool)
 
+    def through(self, plane: Plane) -> Stack:
+        """Other planes through the same pixels. The series must have a place in the patient (`planes.why_not`)."""
+        return self if plane is self.plane else Stack(self.series, self.pixels, self.loaded, plane)
+
+    @property
+    def planes(self) -> Planes:
+        """How the planes lie in the pixels."""
+        if self.plane is Plane.ACQUIRED:
+            return acquired(self.series.geometry)
+        return through(self.series.geometry, self.plane)
+
+    @property
+    def geometry(self) -> Geometry:
+        """Of the planes, (plane, row, column)."""
+        return self.series.geometry if self.plane is Plane.ACQUIRED else self.planes.geometry
+
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.pixels) if self.plane is Plane.ACQUIRED else self.geometry.shape[0]
 
     @property
     def rows(self) -> int:
-        return int(self.pixels.shape[1])
+        return int(self.pixels.shape[1]) if self.plane is Plane.ACQUIRED else self.geometry.shape[1]
 
     @property
     def columns(self) -> int:
-        return int(self.pixels.shape[2])
+        return int(self.pixels.shape[2]) if self.plane is Plane.ACQUIRED else self.geometry.shape[2]
 
     @property
     def colour(self) -> bool:
@@ -46,21 +69,41 @@ class Stack:
     @property
     def pixel_mm(self) -> tuple[float, float] | None:
         """mm between (rows, columns), None when unknown."""
-        return self.series.geometry.pixel_spacing
+        return self.geometry.pixel_spacing
 
     @property
     def complete(self) -> bool:
         return bool(self.loaded.all())
 
-    def frame(self, index: int) -> NDArray[np.generic] | None:
-        """(row, column[, 3]) pixels of a slice, None while they are not there."""
-        return self.pixels[index] if 0 <= index < len(self) and self.loaded[index] else None
+    def takes_slabs(self) -> bool:
+        """Whether a slab in mm can be made: the planes are a known distance apart."""
+        return self.geometry.slice_spacing is not None and not self.colour and len(self) > 1
 
-    def value(self, index: int, x: float, y: float) -> tuple[float, ...] | None:
-        """The pixel under the edge-coordinate point (x, y): one value or three; None outside or not read yet."""
+    def frame(self, index: int, slab: Slab | None = None) -> NDArray[np.generic] | None:
+        """(row, column[, 3]) pixels of a plane or of the slab around it, None while they are not there."""
+        if not 0 <= index < len(self):
+            return None
+        if self.plane is Plane.ACQUIRED and (slab is None or not self.takes_slabs()):
+            return self.pixels[index] if self.loaded[index] else None
+        planes = self.planes
+        needed = self.loaded if self.plane is not Plane.ACQUIRED else self.loaded[_span(planes.planes_of(index, slab))]
+        if not needed.all():
+            return None
+        outside = AIR if self.series.hounsfield else 0.0
+        return planes.image(self.pixels, index, slab, outside)
+
+    def value(
+        self, index: int, x: float, y: float, frame: NDArray[np.generic] | None = None
+    ) -> tuple[float, ...] | None:
+        """The pixel under the edge-coordinate point (x, y): one value or three; None outside or not read yet.
+
+        frame: the image on screen, where there is one already (a slab takes a while to make).
+        """
         column, row = math.floor(x), math.floor(y)
-        frame = self.frame(index)
-        if frame is None or not (0 <= row < self.rows and 0 <= column < self.columns):
+        if not (0 <= row < self.rows and 0 <= column < self.columns):
+            return None
+        frame = self.frame(index) if frame is None else frame
+        if frame is None or not (self.plane is Plane.ACQUIRED or self.planes.inside(index, row, column)):
             return None
         return tuple(float(v) for v in np.atleast_1d(frame[row, column]))
 
@@ -68,3 +111,7 @@ class Stack:
         """Length between two edge-coordinate points and its unit: "mm", or "px" where the spacing is unknown."""
         row_mm, column_mm = self.pixel_mm or (1.0, 1.0)
         return math.hypot((x1 - x0) * column_mm, (y1 - y0) * row_mm), "mm" if self.pixel_mm else "px"
+
+
+def _span(planes: range) -> slice:
+    return slice(planes.start, planes.stop)

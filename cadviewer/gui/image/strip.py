@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from cadviewer.gui import style
 from cadviewer.gui.image.stack import Stack
+from cadviewer.imaging.planes import Plane
 
 WIDTH = 26
 END = 8
@@ -94,7 +95,9 @@ class Strip(QWidget):
         painter.setBrush(style.colour("faint"))
         step = (self.height() - 2 * END) / len(self._stack)
         start: int | None = None
-        for k, loaded in enumerate([*self._stack.loaded.tolist(), False]):
+        own = self._stack.plane is Plane.ACQUIRED
+        loaded_ones = self._stack.loaded.tolist() if own else [self._stack.complete] * len(self._stack)
+        for k, loaded in enumerate([*loaded_ones, False]):
             if loaded and start is None:
                 start = k
             elif not loaded and start is not None:

@@ -1,4 +1,4 @@
-"""The widget that shows one image of a stack and everything drawn on it.
+"""The widget that shows one image of a stack, in whichever plane, and everything drawn on it.
 
 It knows the stack, the view and a list of layers; what the layers mean (boxes, masks, lengths) it does not know. Mouse
 input goes through `mouse.Mouse`, keys through the window's actions.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
+from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
@@ -29,10 +30,12 @@ from cadviewer.gui.image import render
 from cadviewer.gui.image.mouse import Mouse
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
+from cadviewer.imaging.planes import Slab, upright
 from cadviewer.imaging.series import Window
 
 BACKGROUND = QColor(0, 0, 0)
 CINE_PER_SECOND = 10.0
+CINE_LIMITS = (1.0, 60.0)
 
 
 class Marks(Enum):
@@ -73,7 +76,8 @@ class Viewport(QWidget):
 
     Signals: index_changed(slice), view_changed(), hovered(): another value lies under the cursor,
     marks_changed(Marks), maximise_asked(), menu_asked(global QPoint), clicked(QPointF): on nothing
-    that takes hold, shown(): the first image of a stack is painted.
+    that takes hold, shown(): the first image of a stack is painted, pointed(x, y): the crosshair is wanted
+    on that image point, used(): the reader turned to this viewport.
     """
 
     index_changed = Signal(int)
@@ -84,6 +88,8 @@ class Viewport(QWidget):
     menu_asked = Signal(QPoint)
     clicked = Signal(QPointF)
     shown = Signal()
+    pointed = Signal(float, float)
+    used = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -93,12 +99,17 @@ class Viewport(QWidget):
         self.marks = Marks.ALL
         self.layers: list[Layer] = []
         self.cursor_at: tuple[float, float] | None = None  # image point under the mouse
+        self.cross: tuple[float, float] | None = None  # image point of the crosshair
         self.file_window: Window | None = None
+        self.home: View | None = None  # what a reset goes back to
         self.mouse = Mouse(self)
         self.interpolate = True
+        self._frame: NDArray[Any] | None = None
+        self._frame_of: tuple[int, Slab | None] | None = None
         self._image: QImage | None = None
-        self._image_of: tuple[int, Window, bool] | None = None
+        self._image_of: tuple[int, Slab | None, Window, bool] | None = None
         self._told_shown = False
+        self._rate = CINE_PER_SECOND
         self._cine = QTimer(self, interval=round(1000 / CINE_PER_SECOND))
         self._cine.timeout.connect(self._cine_step)
         self.setMouseTracking(True)
@@ -110,19 +121,24 @@ class Viewport(QWidget):
 
     # what is shown -----------------------------------------------------------------------------------------------
 
-    def show_stack(self, stack: Stack | None, window: Window | None = None, index: int | None = None) -> None:
-        """Show another stack from scratch, in `window` and fitted; None empties the viewport."""
+    def show_stack(
+        self, stack: Stack | None, window: Window | None = None, index: int | None = None, slab: Slab | None = None
+    ) -> None:
+        """Show another stack from scratch, in `window`, upright and fitted; None empties the viewport."""
         self.stop_cine()
-        self.stack, self._image, self._image_of, self._told_shown = stack, None, None, False
-        self.cursor_at = None
+        self.stack, self._told_shown = stack, False
+        self._frame = self._frame_of = self._image = self._image_of = None
+        self.cursor_at = self.cross = None
         self.mouse.forget()
         if stack is None or window is None:
-            self.stack = self.view = self.file_window = None
+            self.stack = self.view = self.file_window = self.home = None
             self.index = 0
         else:
             row, column = stack.pixel_mm or (1.0, 1.0)
+            turns, mirrored = upright(stack.geometry)
             self.file_window = window
-            self.view = View(stack.rows, stack.columns, row, column, window, stack.series.inverted).fit(*self.area())
+            view = View(stack.rows, stack.columns, row, column, window, stack.series.inverted, slab=slab)
+            self.home = self.view = replace(view, turns=turns, mirrored=mirrored).fit(*self.area())
             self.index = min(max(len(stack) // 2 if index is None else index, 0), len(stack) - 1)
             self.index_changed.emit(self.index)
         self.view_changed.emit()
@@ -170,11 +186,38 @@ class Viewport(QWidget):
         if self.view is not None:
             self.set_view(self.view.fit(*self.area()))
 
+    def turn(self, quarters: int) -> None:
+        """Turn the image clockwise by quarter turns."""
+        if self.view is not None:
+            view = self.view.turned(quarters)
+            self.set_view(view.fit(*self.area()) if view.fitted else view)
+
+    def flip(self, *, sideways: bool) -> None:
+        """Change over left and right as seen, else top and bottom."""
+        if self.view is not None:
+            self.set_view(self.view.flipped(sideways=sideways))
+
+    def set_slab(self, slab: Slab | None) -> bool:
+        """Show a thick slab, or single planes again; False where slabs cannot be made."""
+        if self.view is None or self.stack is None or not self.stack.takes_slabs():
+            return False
+        self.set_view(replace(self.view, slab=slab))
+        return True
+
+    def set_interpolation(self, on: bool) -> None:
+        self.interpolate = on
+        self.update()
+
+    def point_at(self, cross: tuple[float, float] | None) -> None:
+        """Put the crosshair on an image point, or take it away."""
+        if cross != self.cross:
+            self.cross = cross
+            self.update()
+
     def reset(self) -> None:
-        """Fit, the file's window, as inverted as the file says."""
-        if self.view is not None and self.stack is not None and self.file_window is not None:
-            view = replace(self.view, window=self.file_window, inverted=self.stack.series.inverted)
-            self.set_view(view.fit(*self.area()))
+        """Fitted, upright, single planes or the slab it began with, the file's window, as inverted as the file says."""
+        if self.home is not None:
+            self.set_view(self.home.fit(*self.area()))
 
     def zoom(self, factor: float, at: QPointF | None = None) -> None:
         """Larger by `factor` around a screen point, the middle if none is given."""
@@ -195,8 +238,11 @@ class Viewport(QWidget):
     def cycle_marks(self) -> None:
         """Everything, text without marks, the image alone, and round again."""
         order = list(Marks)
-        self.marks = order[(order.index(self.marks) + 1) % len(order)]
-        self.marks_changed.emit(self.marks)
+        self.set_marks(order[(order.index(self.marks) + 1) % len(order)])
+
+    def set_marks(self, marks: Marks) -> None:
+        self.marks = marks
+        self.marks_changed.emit(marks)
         self.update()
 
     # cine --------------------------------------------------------------------------------------------------------
@@ -211,8 +257,15 @@ class Viewport(QWidget):
         elif self.stack is not None and len(self.stack) > 1:
             self._cine.start()
 
+    @property
+    def cine_rate(self) -> float:
+        """Images per second."""
+        return self._rate
+
     def set_cine_rate(self, images_per_second: float) -> None:
-        self._cine.setInterval(round(1000 / images_per_second))
+        self._rate = min(max(images_per_second, CINE_LIMITS[0]), CINE_LIMITS[1])
+        self._cine.setInterval(round(1000 / self._rate))
+        self.update()
 
     def stop_cine(self) -> None:
         self._cine.stop()
@@ -241,7 +294,14 @@ class Viewport(QWidget):
         """Where the image lies on the screen."""
         if self.view is None:
             return QRectF()
-        return QRectF(self.to_screen(0, 0), self.to_screen(self.view.columns, self.view.rows))
+        return QRectF(self.to_screen(0, 0), self.to_screen(self.view.columns, self.view.rows)).normalized()
+
+    def transform(self) -> QTransform:
+        """From image points to screen points. Only while something is shown."""
+        assert self.view is not None
+        m11, m12, m21, m22 = self.view.matrix
+        corner = self.to_screen(0, 0)
+        return QTransform(m11, m21, m12, m22, corner.x(), corner.y())  # Qt multiplies rows from the left
 
     def sizeHint(self) -> QSize:
         return QSize(800, 800)
@@ -270,22 +330,30 @@ class Viewport(QWidget):
     def _paint_image(self, painter: QPainter, image: QImage) -> None:
         assert self.view is not None
         sx, sy = self.view.scale
-        corner = self.to_screen(0, 0)
         painter.save()
-        painter.setTransform(QTransform(sx, 0, 0, sy, corner.x(), corner.y()), True)
+        painter.setTransform(self.transform(), True)
         # Shrunk images are always smoothed, or fine lines would vanish. Beyond some 8 screen pixels per image pixel the
-        # reader wants to see the pixels themselves.
-        smooth = max(sx, sy) < 8 and (self.interpolate or max(sx, sy) < 1)
+        # reader wants to see the pixels themselves; pixels of a coronal view of thick slices are tall long before that.
+        smooth = min(sx, sy) < 8 and (self.interpolate or max(sx, sy) < 1)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         painter.drawImage(0, 0, image)
         painter.restore()
 
+    def frame_on_screen(self) -> NDArray[Any] | None:
+        """The values of the image on screen, None while they are not there."""
+        if self.stack is None or self.view is None:
+            return None
+        key = (self.index, self.view.slab)
+        if self._frame_of != key:
+            self._frame = self.stack.frame(*key)
+            self._frame_of = key if self._frame is not None else None
+        return self._frame
+
     def _current_image(self) -> QImage | None:
         assert self.view is not None
-        assert self.stack is not None
-        key = (self.index, self.view.window, self.view.inverted)
+        key = (self.index, self.view.slab, self.view.window, self.view.inverted)
         if self._image_of != key:
-            frame = self.stack.frame(self.index)
+            frame = self.frame_on_screen()
             if frame is None:
                 self._image, self._image_of = None, None
             else:
@@ -301,6 +369,7 @@ class Viewport(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.used.emit()
         self.mouse.press(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -314,6 +383,7 @@ class Viewport(QWidget):
             self.maximise_asked.emit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
+        self.used.emit()
         self.mouse.wheel(event)
         event.accept()
 

@@ -1,0 +1,302 @@
+"""How the images are looked at: layouts and planes, windows, slabs, turning, cine. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cadviewer.gui.case import Case
+from cadviewer.gui.image.mouse import Tool
+from cadviewer.gui.image.viewport import Viewport
+from cadviewer.gui.notice import Notice
+from cadviewer.gui.views.layout import MIP, Layout
+from cadviewer.imaging.planes import ANATOMICAL, Plane, Projection, Slab, why_not
+from cadviewer.imaging.series import Window
+
+if TYPE_CHECKING:
+    from cadviewer.gui.main_window import MainWindow
+
+THICKNESSES = (3.0, 5.0, 8.0, 10.0, 15.0, 20.0, 30.0, 50.0)
+"""mm of slabs."""
+CINE_STEP = 1.25
+LAYOUTS = {
+    "layout_one": Layout.ONE,
+    "layout_one_two": Layout.ONE_TWO,
+    "layout_four": Layout.FOUR,
+    "layout_pair": Layout.PAIR,
+}
+PLANES = {f"plane_{plane.name.lower()}": plane for plane in Plane}
+
+
+class Looking:
+    """Handlers of the actions that change what is seen and nothing else. Most act on the active view."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+        self.tool = Tool.WINDOW
+
+    @property
+    def _view(self) -> Viewport:
+        return self._window.desk.active
+
+    @property
+    def _case(self) -> Case | None:
+        return self._window.cases.current
+
+    def handlers(self) -> dict[str, Callable[[], object]]:
+        """By name of the action."""
+        return {
+            "fit": lambda: self._view.fit(),
+            "invert": lambda: self._view.invert(),
+            "turn_right": lambda: self._view.turn(1),
+            "turn_left": lambda: self._view.turn(-1),
+            "flip_sideways": lambda: self._view.flip(sideways=True),
+            "flip_upside_down": lambda: self._view.flip(sideways=False),
+            "smooth": self.toggle_smooth,
+            "slab": self.cycle_slab,
+            "slab_thicker": partial(self.step_slab, 1),
+            "slab_thinner": partial(self.step_slab, -1),
+            "marks": self.cycle_marks,
+            "cine": lambda: self._view.toggle_cine(),
+            "cine_faster": lambda: self.pace_cine(CINE_STEP),
+            "cine_slower": lambda: self.pace_cine(1 / CINE_STEP),
+            "previous_slice": lambda: self._view.step(-1),
+            "next_slice": lambda: self._view.step(1),
+            "previous_ten": lambda: self._view.step(-10),
+            "next_ten": lambda: self._view.step(10),
+            "first_slice": lambda: self._view.go_to(0),
+            "last_slice": lambda: self._view.go_to(1 << 30),
+            "preset_0": partial(self.use_preset, None),
+            **{f"preset_{number}": partial(self.use_preset_number, number) for number in range(1, 10)},
+            "crosshair": self.toggle_crosshair,
+            "link": self.toggle_link,
+            "tags": self.show_tags,
+            **{name: partial(self.use_layout, layout) for name, layout in LAYOUTS.items()},
+            **{name: partial(self.use_plane, plane) for name, plane in PLANES.items()},
+            **{f"tool_{tool.value}": partial(self.use_tool, tool) for tool in Tool},
+        }
+
+    def refresh(self, case: Case | None) -> None:
+        """Only what can be done now can be chosen."""
+        actions, view = self._window.actions_, self._view
+        shown = case is not None and case.stack is not None
+        several = len(view.stack or ()) > 1
+        actions.enable(shown, "fit", "invert", "marks", "smooth", "tags", "turn_right", "turn_left")
+        actions.enable(shown, "flip_sideways", "flip_upside_down", *LAYOUTS, *PLANES)
+        actions.enable(shown and several, "cine", "cine_faster", "cine_slower")
+        actions.enable(shown and len(self._window.desk.grid.shown) > 1, "crosshair")
+        actions.enable(self._window.desk.grid.layout_now is Layout.PAIR, "link")
+        now = self._window.desk.grid.layout_now
+        for name, layout in LAYOUTS.items():
+            actions[name].setChecked(layout is now)
+
+    def stop(self) -> None:
+        """The window closes."""
+        for pane in self._window.desk.grid.panes:
+            pane.viewport.stop_cine()
+
+    def reset(self) -> None:
+        """The active view as it was opened; what moves stands still."""
+        self.stop()
+        self._view.reset()
+
+    # layouts and planes ------------------------------------------------------------------------------------------
+
+    def use_layout(self, layout: Layout) -> None:
+        """Another layout, or why there is none."""
+        if layout is Layout.PAIR:
+            self._compare()
+            return
+        grid = self._window.desk.grid
+        if layout.planes and self._no_planes():
+            self.refresh(self._case)
+            return
+        grid.set_layout(layout)
+
+    def use_plane(self, plane: Plane) -> None:
+        """Other planes in the active view."""
+        if plane is Plane.ACQUIRED or not self._no_planes():
+            self._window.desk.grid.set_plane(plane)
+            self._window.desk.refresh()
+            self.refresh(self._case)
+
+    def _no_planes(self) -> bool:
+        """Say why the open case has no other planes, if so."""
+        reason = why_not(self._case.series) if self._case is not None else "nothing is open"
+        if reason:
+            names = ", ".join(plane.value for plane in ANATOMICAL[:-1])
+            text = f"No {names} and {ANATOMICAL[-1].value} views of this series: {reason}."
+            self._window.desk.notices.say(Notice("planes", text))
+        return bool(reason)
+
+    def toggle_crosshair(self) -> None:
+        grid = self._window.desk.grid
+        grid.set_crosshair(not grid.crosshair)
+
+    # a second series ---------------------------------------------------------------------------------------------
+
+    def _compare(self) -> None:
+        """The likeliest other examination beside the open one."""
+        grid = self._window.desk.grid
+        other = grid.beside or self._window.compare.likeliest()
+        if other is None:
+            self._window.status.say("There is no other series to compare with: open the other examination too")
+            self.refresh(self._case)
+        else:
+            self._window.compare.want(other)
+
+    def fill_compare(self) -> None:
+        from cadviewer.gui.studies import content, study_title, title
+
+        menu = self._window.compare_menu
+        menu.clear()
+        for case in self._window.compare.candidates():
+            text = f"{study_title(case.series)} · {title(case.series)} · {content(case.series)}".replace("&", "&&")
+            menu.addAction(text).triggered.connect(lambda _=False, case=case: self._window.compare.want(case))
+        if menu.isEmpty():
+            menu.addAction("No other series is open").setEnabled(False)
+
+    def show_beside(self, case: Case) -> None:
+        """The second series has been read."""
+        window = self._window
+        window.cases.beside = case
+        window.desk.grid.show_beside(case)
+        first = self._case
+        if first is not None and not same_patient(first, case):
+            text = "These two series may be of different patients: their names or numbers differ."
+            window.desk.notices.say(Notice("patients", text))
+        else:
+            window.desk.notices.hush("patients")
+
+    def toggle_link(self) -> None:
+        self._window.status.say(self._window.desk.grid.toggle_link())
+
+    def show_tags(self) -> None:
+        """Every element of the header of the image on screen."""
+        from cadviewer.gui.tags import TagBrowser
+
+        pane = self._window.desk.grid.active
+        if pane.case is None:
+            return
+        index = pane.viewport.index if pane.viewport.stack is pane.case.stack else len(pane.case.series.slices) // 2
+        browser = TagBrowser(pane.case.series, index, self._window)
+        if pane.viewport.stack is pane.case.stack:
+            pane.viewport.index_changed.connect(browser.show_image)
+        browser.show()
+
+    # tools and windows -------------------------------------------------------------------------------------------
+
+    def use_tool(self, tool: Tool) -> None:
+        self.tool = tool
+        for pane in self._window.desk.grid.panes:
+            pane.viewport.mouse.set_tool(tool)
+        self._window.actions_[f"tool_{tool.value}"].setChecked(True)
+
+    def use_preset(self, preset: Window | None) -> None:
+        """A window of the number keys; they are in Hounsfield units, so other images keep theirs. None: of the file."""
+        view, case = self._view, self._window.desk.grid.active.case
+        if case is None or view.file_window is None or view.view is None:
+            return
+        if preset is None:
+            windows = case.series.windows or (view.file_window,)
+            now = windows.index(view.view.window) if view.view.window in windows else -1
+            self._use_window(windows[(now + 1) % len(windows)])
+        elif case.series.hounsfield:
+            view.set_window(preset)
+        else:
+            self._window.status.say("Window presets are for CT images")
+
+    def use_preset_number(self, number: int) -> None:
+        """The preset of a number key, as the settings have it."""
+        presets = self._window.prefs.presets
+        if number <= len(presets):
+            self.use_preset(presets[number - 1])
+
+    def fill_file_windows(self) -> None:
+        menu, case = self._window.file_windows, self._window.desk.grid.active.case
+        menu.clear()
+        for window in case.series.windows if case is not None else ():
+            kind = "table " if window.curve else ""
+            text = f"{kind}{window.name}  {window.width:g} / {window.centre:g}".strip().replace("-", "−")
+            menu.addAction(text.replace("&", "&&")).triggered.connect(partial(self._use_window, window))
+        if menu.isEmpty():
+            menu.addAction("The file names none").setEnabled(False)
+
+    def _use_window(self, window: Window, _: bool = False) -> None:
+        self._view.set_window(window)
+        if window.name:
+            self._window.status.say(f"Window of the file: {window.name}")
+
+    def toggle_smooth(self) -> None:
+        """Interpolate between pixels or show them as they are, in all views and from now on."""
+        on = not self._view.interpolate
+        for pane in self._window.desk.grid.panes:
+            pane.viewport.set_interpolation(on)
+        self._window.prefs.change(interpolate=on)
+        self._window.status.say("Pixels are smoothed" if on else "Pixels are shown as they are")
+
+    def cycle_marks(self) -> None:
+        view = self._view
+        view.cycle_marks()
+        self._window.desk.grid.set_marks(view.marks)
+        self._window.status.say(f"Shown: {view.marks.value}")
+
+    # slabs -------------------------------------------------------------------------------------------------------
+
+    def cycle_slab(self) -> None:
+        """No slab, then one of each projection."""
+        view = self._view.view
+        order: list[Projection | None] = [None, *Projection]
+        if view is not None:
+            projection = order[(order.index(view.slab.projection if view.slab else None) + 1) % len(order)]
+            mm = view.slab.mm if view.slab is not None else MIP.mm
+            self._use_slab(Slab(projection, mm) if projection is not None else None)
+
+    def step_slab(self, by: int) -> None:
+        """The next thickness; thinner than the thinnest is a single plane."""
+        view = self._view.view
+        if view is None:
+            return
+        slab = view.slab
+        if slab is None:
+            self._use_slab(Slab(Projection.MIP, THICKNESSES[0])) if by > 0 else None
+            return
+        if by > 0:
+            self._use_slab(replace(slab, mm=next((mm for mm in THICKNESSES if mm > slab.mm), THICKNESSES[-1])))
+        else:
+            thinner = [mm for mm in THICKNESSES if mm < slab.mm]
+            self._use_slab(replace(slab, mm=thinner[-1]) if thinner else None)
+
+    def fill_slabs(self) -> None:
+        menu, view = self._window.slab_menu, self._view.view
+        menu.clear()
+        slab = view.slab if view is not None else None
+        for mm in THICKNESSES:
+            action = menu.addAction(f"{mm:g} mm")
+            action.setCheckable(True)
+            action.setChecked(slab is not None and slab.mm == mm)
+            action.triggered.connect(partial(self._use_slab, Slab(slab.projection if slab else Projection.MIP, mm)))
+
+    def _use_slab(self, slab: Slab | None, _: bool = False) -> None:
+        if not self._view.set_slab(slab):
+            self._window.status.say("No thick slab: the distance between these images is unknown")
+
+    # cine --------------------------------------------------------------------------------------------------------
+
+    def pace_cine(self, factor: float) -> None:
+        """Faster or slower, from now on."""
+        self._view.set_cine_rate(round(self._view.cine_rate * factor, 1))
+        rate = self._view.cine_rate
+        for pane in self._window.desk.grid.panes:
+            pane.viewport.set_cine_rate(rate)
+        self._window.prefs.change(cine_rate=rate)
+        self._window.status.say(f"Cine: {rate:g} images per second")
+
+
+def same_patient(first: Case, second: Case) -> bool:
+    """Whether nothing says that two cases are of different patients."""
+    a, b = first.series.patient, second.series.patient
+    pairs = ((a.patient_id, b.patient_id), (a.name, b.name), (a.birth_date, b.birth_date))
+    return all(x == y for x, y in pairs if x and y)
