@@ -35,11 +35,11 @@ class Pane(QFrame):
         self.viewport.hovered.connect(lambda: self.viewport.update(self.corners.probe_rect))
         self.strip.asked.connect(self.viewport.go_to)
         self.strip.asked.connect(lambda index: self.viewport.used.emit())
-        row = QHBoxLayout(self)
-        row.setSpacing(0)
+        self._row = QHBoxLayout(self)
+        self._row.setSpacing(0)
+        self._row.addWidget(self.viewport, 1)
+        self._row.addWidget(self.strip)
         self.set_framed(False)
-        row.addWidget(self.viewport, 1)
-        row.addWidget(self.strip)
         self.strip.hide()
 
     def show_stack(
@@ -76,7 +76,7 @@ class Pane(QFrame):
     def set_framed(self, framed: bool) -> None:
         """Whether there is room for the frame that tells the active one of several."""
         side = 1 if framed else 0
-        self.layout().setContentsMargins(side, side, side, side)
+        self._row.setContentsMargins(side, side, side, side)
 
     def set_active(self, active: bool) -> None:
         """Whether keys act on this one."""
