@@ -281,8 +281,8 @@ def test_lengths_are_measured_on_acquired_images_and_elsewhere_the_reader_is_tol
     [
         (KEY.Key_Right, CTRL, 1, False, "P", "R"),
         (KEY.Key_Left, CTRL, 3, False, "A", "L"),
-        (KEY.Key_F, NONE, 0, True, "L", "A"),
-        (KEY.Key_F, SHIFT, 2, True, "R", "P"),
+        (KEY.Key_V, NONE, 0, True, "L", "A"),
+        (KEY.Key_V, SHIFT, 2, True, "R", "P"),
     ],
 )
 def test_turning_and_mirroring_carry_the_letters_along(
@@ -308,7 +308,7 @@ def test_a_turned_image_is_painted_as_turned(ct: Desk) -> None:
     ct.viewport.go_to(3)  # the ball is around (24, 20) of 64 × 48
     grid(ct).set_marks(Marks.NONE)
     assert gray_at(ct.viewport, 24.5, 20.5) == TISSUE
-    for key, modifiers in ((KEY.Key_Right, CTRL), (KEY.Key_F, NONE), (KEY.Key_F, SHIFT)):
+    for key, modifiers in ((KEY.Key_Right, CTRL), (KEY.Key_V, NONE), (KEY.Key_V, SHIFT)):
         press(ct, key, modifiers)
         assert gray_at(ct.viewport, 24.5, 20.5) == TISSUE
         assert gray_at(ct.viewport, 40.5, 27.5) < 200
