@@ -91,6 +91,13 @@ class Settings:
         choices={"all": "Everything", "text": "Text without marks", "none": "The image alone"},
         page="viewing",
     )
+    reading: str = _option(
+        "concurrent",
+        "Findings of the model",
+        "For cases opened from now on: shown at once, or only when you say that your own first read is done.",
+        choices={"concurrent": "Shown while reading", "second": "Hidden until the first read is done"},
+        page="viewing",
+    )
     interpolate: bool = _option(True, "Smooth zoom", "Interpolate between pixels when zoomed in.", page="viewing")
     cine_rate: float = _option(10.0, "Cine speed", "Images per second.", low=1, high=60, page="viewing")
     mouse_left: str = _option(

@@ -108,6 +108,7 @@ SPECS = (
     Spec("reject", "&Reject", ("X",), FINDINGS, "reject"),
     Spec("unsure", "&Unsure", ("U",), FINDINGS, "unsure"),
     Spec("risk", "&Risk: guideline, Brock, growth", ("R",), FINDINGS, separated=True),
+    Spec("reveal", "&First read done: show the model's findings", ("Ctrl+Return",), FINDINGS),
     Spec("undo", "Und&o", ("Ctrl+Z",), FINDINGS, "undo", separated=True),
     Spec("redo", "R&edo", ("Ctrl+Y", "Ctrl+Shift+Z"), FINDINGS, "redo"),
     Spec("copy", "&Copy findings as text", ("Ctrl+C",), FINDINGS, "copy", separated=True),

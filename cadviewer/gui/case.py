@@ -15,8 +15,8 @@ from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
-from cadviewer.store.reading import Found, Origin, Reading, answer_of, read, shown
-from cadviewer.store.session import Answer, Entered, Entry, FindingRef, answer_at
+from cadviewer.store.reading import Found, Origin, Reading, answer_of, read, shown, values_of
+from cadviewer.store.session import Answer, Entered, Entry, FindingRef, answer_at, filled_in
 
 
 class Status(StrEnum):
@@ -208,7 +208,7 @@ class Case:
     @property
     def concealed(self) -> bool:
         """Whether nothing that the model found may be shown yet."""
-        return self.second_read and not self.first_read_done
+        return self.second_read and self.task is not Task.BREAST and not self.first_read_done
 
     def findings(self) -> list[Nodule]:
         """What is at or above the cut, by falling score; what the reader drew is always there, at the end.
@@ -261,10 +261,15 @@ class Case:
         found = self._found_by(nodule.number)
         return answer_of(found, self.kept.answers) if found is not None else answer_at(self.kept.answers, nodule)
 
+    def values(self, nodule: Nodule) -> dict[str, str]:
+        """The fields of a form that the reader filled in for a finding."""
+        found = self._found_by(nodule.number)
+        return values_of(found, filled_in(self.kept.entries)) if found is not None else {}
+
     def reading(self) -> Reading:
         """What the reader made of the case so far, for the rules and for export."""
         counted = [n for n in self._model_nodules() if n.score >= self.cut - 1e-9 or self.answer(n) is not None]
-        return read(self.kept.entries, counted, self.result, self.series)
+        return read(self.kept.entries, [] if self.concealed else counted, self.result, self.series)
 
     def _model_nodules(self) -> list[Nodule]:
         return [*self.result.nodules, *self.result.candidates] if self.result is not None else []

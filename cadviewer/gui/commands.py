@@ -62,6 +62,7 @@ class Commands:
             "reject": lambda: decisions.answer(Answer.REJECTED),
             "unsure": lambda: decisions.answer(Answer.UNSURE),
             "risk": window.side.toggle_risk,
+            "reveal": decisions.reveal,
             "undo": decisions.undo,
             "redo": decisions.redo,
             "copy": self.copy,
@@ -85,6 +86,7 @@ class Commands:
         actions.enable(findings or breast, "accept", "reject", "unsure")
         actions.enable(case is not None and case.result is not None and not case.concealed, "copy", "save")
         actions.enable(case is not None and case.running, "cancel")
+        actions.enable(case is not None and case.concealed and case.task is Task.NODULES, "reveal")
 
     # opening -----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import Task
-from cadviewer.gui.case import Case, Kept
+from cadviewer.gui.case import FIRST_READ, Case, Kept, Only, Order
 from cadviewer.gui.cases import Cases
 from cadviewer.gui.desk import Desk
 from cadviewer.gui.image.length import Length
@@ -87,6 +87,23 @@ class Decisions(QObject):
             self.said.emit("Choose a finding first (N)")
             return
         self._journal.record(case.series, Decision(place, None if given is answer else answer))
+
+    def sort(self, order: Order) -> None:
+        """Sort the list of findings."""
+        if self._case is not None:
+            self._case.order = order
+            self.changed.emit(self._case)
+
+    def show_only(self, only: Only) -> None:
+        """Filter the list of findings."""
+        if self._case is not None:
+            self._case.only = only
+            self.changed.emit(self._case)
+
+    def reveal(self) -> None:
+        """The first read is done: what the model found may be seen. Kept with its time."""
+        if self._case is not None and self._case.concealed:
+            self.enter(0, {FIRST_READ: "done"})
 
     def enter(self, number: int, values: Mapping[str, str | None]) -> None:
         """Fill in fields of a form: of the finding `number`, or of the case for 0; None empties a field."""

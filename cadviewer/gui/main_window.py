@@ -212,6 +212,10 @@ class MainWindow(QMainWindow):
         side.findings.answered.connect(decisions.answer)
         side.breast.answered.connect(decisions.answer)
         side.risk.entered.connect(decisions.enter)
+        side.findings.entered.connect(decisions.enter)
+        side.findings.sorted_by.connect(decisions.sort)
+        side.findings.filtered_to.connect(decisions.show_only)
+        side.findings.reveal_asked.connect(decisions.reveal)
         desk.finding_clicked.connect(decisions.select)
         desk.index_changed.connect(self._moved)
         desk.rulers.refused.connect(self.status.say)
@@ -228,6 +232,7 @@ class MainWindow(QMainWindow):
         self.status.show_device(event.device, event.why)
 
     def _added(self, case: Case) -> None:
+        case.second_read = self.prefs.now.reading == "second"
         self.studies.refresh(self.cases.current)
         self.loader.make_thumbnail(case.series)
 

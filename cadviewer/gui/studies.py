@@ -47,6 +47,8 @@ def content(series: Series) -> str:
 
 def short_state(case: Case) -> tuple[str, str]:
     """A sign and a few words for the state of a case."""
+    if case.concealed and case.status in (Status.FINDINGS, Status.NOTHING):
+        return "●", "analysed, hidden"
     match case.status:
         case Status.RUNNING:
             percent = f" {100 * case.done // case.total} %" if case.total else "…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cadviewer.findings import BreastFinding, Call, Estimate, Nodule, Result
 from cadviewer.gui.case import Case, Status
+from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer
 
 RESEARCH = "For research use only — not for diagnosis"
@@ -39,6 +40,22 @@ def estimate(value: Estimate) -> str:
     return f"{value.value * 100:.0f} % (95 % interval {value.low * 100:.0f}–{value.high * 100:.0f} %)"
 
 
+def score(nodule: Nodule, origin: Origin) -> str:
+    """ "score 0.92", or "added by the reader"."""
+    return "added by the reader" if origin is Origin.READER else f"score {nodule.score:.2f}"
+
+
+def measures(nodule: Nodule) -> str:
+    """ "22.4 × 18.0 mm · 4210 mm³ · suspicion 81 % (…)": what is known of a finding, "" when nothing is."""
+    parts = [size(nodule.long_mm, nodule.short_mm)]
+    if nodule.volume_mm3 is not None:
+        parts.append(f"{nodule.volume_mm3:.0f} mm³")
+    if nodule.malignancy is not None:
+        low, high = nodule.malignancy.low * 100, nodule.malignancy.high * 100
+        parts.append(f"suspicion {nodule.malignancy.value * 100:.0f} % ({low:.0f}–{high:.0f})")
+    return " · ".join(part for part in parts if part)
+
+
 def place(nodule: Nodule) -> str:
     """ "L 103.1  P 20.4  H −190.2 mm": LPS with the letters of the directions, "" when unknown."""
     if nodule.centre_mm is None:
@@ -50,6 +67,8 @@ def place(nodule: Nodule) -> str:
 def state(case: Case) -> tuple[str, str]:
     """Headline and explanation of the state a case is in."""
     status = case.status
+    if case.concealed and status in (Status.FINDINGS, Status.NOTHING):
+        return "Analysed: hidden until the first read is done", ""
     if status is Status.FINDINGS and case.result is not None and not case.result.breast:
         count = len(case.findings())
         if case.result.lines:
@@ -89,10 +108,15 @@ def _nodule_lines(case: Case) -> list[str]:
         return [f"No finding at or above a score of {case.cut:.2f}."]
     lines = [f"{len(shown)} finding{'s' if len(shown) != 1 else ''} at or above a score of {case.cut:.2f}:"]
     for nodule in shown:
-        parts = [f"{nodule.number}. score {nodule.score:.2f}", size(nodule.long_mm, nodule.short_mm), slices(nodule)]
+        parts = [
+            f"{nodule.number}. {score(nodule, case.origin(nodule.number))}",
+            size(nodule.long_mm, nodule.short_mm),
+            slices(nodule),
+        ]
         if nodule.malignancy is not None:
             parts.append(f"malignancy suspicion {estimate(nodule.malignancy)}")
-        parts += [place(nodule), ANSWERS[case.answer(nodule)]]
+        values = case.values(nodule)
+        parts += [values.get("type", ""), place(nodule), ANSWERS[case.answer(nodule)], values.get("note", "")]
         lines.append(", ".join(part for part in parts if part))
     return lines
 

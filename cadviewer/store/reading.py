@@ -15,7 +15,7 @@ import numpy as np
 from cadviewer.findings import Box, Nodule, Result
 from cadviewer.imaging.series import Series
 from cadviewer.risk import form
-from cadviewer.risk.words import Assessment
+from cadviewer.risk.words import Assessment, NoduleType
 from cadviewer.store.session import (
     Answer,
     Drawn,
@@ -32,6 +32,16 @@ from cadviewer.store.session import (
 
 READER = "reader"
 """Stands for the model in references to findings that the reader drew."""
+
+
+_TYPES = {
+    "solid": NoduleType.SOLID,
+    "part-solid": NoduleType.PART_SOLID,
+    "mixed": NoduleType.PART_SOLID,
+    "non-solid": NoduleType.NON_SOLID,
+    "ground-glass": NoduleType.NON_SOLID,
+}
+"""What models call the types."""
 
 
 class Origin(StrEnum):
@@ -144,9 +154,11 @@ def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | 
 
 
 def answer_of(found: Found, answers: dict[FindingRef, Answer]) -> Answer | None:
-    """The last answer on a finding, also where its box was changed since."""
+    """The last answer on a finding, also where its box was changed since; what the reader drew is accepted by that."""
     answer = answer_at(answers, found.nodule)
-    return answer if answer is not None or found.origin is Origin.MODEL else answers.get(found.place)
+    if answer is None and found.origin is not Origin.MODEL:
+        answer = answers.get(found.place)
+    return Answer.ACCEPTED if answer is None and found.origin is Origin.READER else answer
 
 
 def values_of(found: Found, values: Mapping[tuple[FindingRef | None, str], str]) -> dict[str, str]:
@@ -161,6 +173,12 @@ def values_of(found: Found, values: Mapping[tuple[FindingRef | None, str], str])
 def facts(nodule: Nodule) -> form.Facts:
     """What was measured of a finding, for the rules."""
     return form.Facts(nodule.long_mm, nodule.short_mm, nodule.volume_mm3, nodule.type)
+
+
+def proposed_type(nodule: Nodule) -> str | None:
+    """The type that a model proposes in the words of the form, None where it proposes none that the form has."""
+    guess = (nodule.type or "").strip().lower().replace("_", "-").replace(" ", "-")
+    return _TYPES[guess].value if guess in _TYPES else None
 
 
 def facts_of(series: Series) -> form.CaseFacts:

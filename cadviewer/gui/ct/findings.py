@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
+
 from PySide6.QtCore import (
     QAbstractListModel,
     QModelIndex,
@@ -19,6 +22,8 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QListView,
+    QPushButton,
+    QSizePolicy,
     QSlider,
     QStyle,
     QStyledItemDelegate,
@@ -30,12 +35,16 @@ from PySide6.QtWidgets import (
 from cadviewer.findings import Nodule
 from cadviewer.gui import style, words
 from cadviewer.gui.buttons import answer_button
-from cadviewer.gui.case import Case
+from cadviewer.gui.case import Case, Only, Order
 from cadviewer.gui.ct.boxes import LOOKS
+from cadviewer.gui.fields import Choice, Editor
+from cadviewer.risk.form import FINDING_FIELDS
+from cadviewer.store.reading import Origin, proposed_type
 from cadviewer.store.session import Answer
 
 NODULE = Qt.ItemDataRole.UserRole
 ANSWER = Qt.ItemDataRole.UserRole + 1
+ORIGIN = Qt.ItemDataRole.UserRole + 2
 STEPS = 1000
 
 
@@ -44,10 +53,10 @@ class FindingsModel(QAbstractListModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: list[tuple[Nodule, Answer | None]] = []
+        self._rows: list[tuple[Nodule, Answer | None, Origin]] = []
 
-    def show(self, rows: list[tuple[Nodule, Answer | None]]) -> None:
-        if [n.number for n, _ in rows] == [n.number for n, _ in self._rows] and rows:
+    def show(self, rows: list[tuple[Nodule, Answer | None, Origin]]) -> None:
+        if [n.number for n, _, _ in rows] == [n.number for n, _, _ in self._rows] and rows:
             self._rows = rows
             self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
             return
@@ -56,7 +65,7 @@ class FindingsModel(QAbstractListModel):
         self.endResetModel()
 
     def row_of(self, number: int | None) -> int:
-        return next((k for k, (n, _) in enumerate(self._rows) if n.number == number), -1)
+        return next((k for k, (n, _, _) in enumerate(self._rows) if n.number == number), -1)
 
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         return 0 if parent.isValid() else len(self._rows)
@@ -64,14 +73,16 @@ class FindingsModel(QAbstractListModel):
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
-        nodule, answer = self._rows[index.row()]
+        nodule, answer, origin = self._rows[index.row()]
         if role == NODULE:
             return nodule
         if role == ANSWER:
             return answer
+        if role == ORIGIN:
+            return origin
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             parts = [
-                f"Finding {nodule.number}, score {nodule.score:.2f}",
+                f"Finding {nodule.number}, {words.score(nodule, origin)}",
                 words.size(nodule.long_mm),
                 words.slices(nodule),
             ]
@@ -103,7 +114,7 @@ class _Row(QStyledItemDelegate):
             painter.setBrush(style.colour("accent_dark" if selected else "raised"))
             painter.drawRoundedRect(rect, 6, 6)
         self._badge(painter, rect, nodule.number, colour, line)
-        self._text(painter, option, rect, nodule, answer, colour)
+        self._text(painter, option, rect, nodule, answer, index.data(ORIGIN), colour)
         painter.restore()
 
     @staticmethod
@@ -122,6 +133,7 @@ class _Row(QStyledItemDelegate):
         rect: QRect,
         nodule: Nodule,
         answer: Answer | None,
+        origin: Origin,
         colour: QColor,
     ) -> None:
         height = option.fontMetrics.height()
@@ -131,17 +143,18 @@ class _Row(QStyledItemDelegate):
         bold.setBold(True)
         painter.setFont(bold)
         painter.setPen(style.colour("text"))
-        score = f"{nodule.score:.2f}"
-        advance = painter.fontMetrics().horizontalAdvance("0.00")
+        own = origin is Origin.READER
+        score = "added" if own else f"{nodule.score:.2f}"
+        advance = painter.fontMetrics().horizontalAdvance(score if own else "0.00")
         painter.drawText(QRect(left, first, advance + 4, height), Qt.AlignmentFlag.AlignLeft, score)
-        bar = QRectF(left + advance + 10, first + height / 2 - 2, 64, 4)
+        bar = QRectF(left + advance + 10, first + height / 2 - 2, 0 if own else 64, 4)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(style.colour("line"))
-        painter.drawRoundedRect(bar, 2, 2)
-        painter.setBrush(style.colour("accent"))
-        painter.drawRoundedRect(
-            QRectF(bar.topLeft(), QPointF(bar.left() + bar.width() * nodule.score, bar.bottom())), 2, 2
-        )
+        if not own:
+            painter.setBrush(style.colour("line"))
+            painter.drawRoundedRect(bar, 2, 2)
+            painter.setBrush(style.colour("accent"))
+            end = QPointF(bar.left() + bar.width() * nodule.score, bar.bottom())
+            painter.drawRoundedRect(QRectF(bar.topLeft(), end), 2, 2)
         painter.setPen(style.colour("text"))
         painter.drawText(
             QRect(round(bar.right()) + 8, first, right - round(bar.right()) - 8, height),
@@ -150,7 +163,8 @@ class _Row(QStyledItemDelegate):
         )
         painter.setFont(option.font)
         painter.setPen(style.colour("dim"))
-        painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignLeft, words.slices(nodule))
+        where = words.slices(nodule) + (", changed" if origin is Origin.EDITED else "")
+        painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignLeft, where)
         painter.setPen(colour if answer is not None else style.colour("dim"))
         text = f"{words.SIGNS[answer]} {words.ANSWERS[answer]}".strip()
         painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignRight, text)
@@ -159,12 +173,17 @@ class _Row(QStyledItemDelegate):
 class FindingsPanel(QWidget):
     """The right side for a CT.
 
-    Signals: chosen(number): jump there; cut_moved(score): show findings from there on; answered(Answer | None).
+    Signals: chosen(number): jump there; cut_moved(score): show findings from there on; answered(Answer | None);
+    sorted_by(Order); filtered_to(Only); entered(number, {field: text or None}); reveal_asked(): the first read is done.
     """
 
     chosen = Signal(int)
     cut_moved = Signal(float)
     answered = Signal(object)
+    sorted_by = Signal(object)
+    filtered_to = Signal(object)
+    entered = Signal(int, object)
+    reveal_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -186,6 +205,14 @@ class FindingsPanel(QWidget):
         self.slider.setAccessibleName("Lowest score shown")
         self.slider.setToolTip("Findings scored lower are hidden. Further left shows more, also false ones.")
         self.slider.valueChanged.connect(self._slid)
+        self.order = _combo("Sort the list", Order)
+        self.order.activated.connect(lambda row: self.sorted_by.emit(list(Order)[row]))
+        self.only = _combo("Show of the list", Only)
+        self.only.activated.connect(lambda row: self.filtered_to.emit(list(Only)[row]))
+        self.about = Details()
+        self.about.entered.connect(self.entered)
+        self.first_read = FirstRead()
+        self.first_read.button.clicked.connect(self.reveal_asked)
         self.cut = QLabel()
         self.count = QLabel()
         self.count.setObjectName("dim")
@@ -200,16 +227,28 @@ class FindingsPanel(QWidget):
 
     def _arrange(self) -> None:
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
+        column.setContentsMargins(0, 6, 0, 0)
+        column.setSpacing(6)
+        self.above = QWidget()
+        inside = QVBoxLayout(self.above)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(6)
         head = QHBoxLayout()
         head.addWidget(QLabel("Score at least"))
         head.addWidget(self.cut)
         head.addStretch()
         head.addWidget(self.count)
-        column.addLayout(head)
-        column.addWidget(self.slider)
+        inside.addLayout(head)
+        inside.addWidget(self.slider)
+        column.addWidget(self.first_read)
+        column.addWidget(self.above)
+        choices = QHBoxLayout()
+        choices.setSpacing(4)
+        choices.addWidget(self.order)
+        choices.addWidget(self.only)
+        column.addLayout(choices)
         column.addWidget(self.list, 1)
+        column.addWidget(self.about)
         row = QHBoxLayout()
         row.setSpacing(4)
         for button in self.buttons.values():
@@ -219,8 +258,10 @@ class FindingsPanel(QWidget):
     def show_case(self, case: Case) -> None:
         """Show the findings of a case as they are now."""
         analysed = case.result is not None
-        shown = case.findings()
-        self.model.show([(n, case.answer(n)) for n in shown])
+        shown, listed = case.findings(), case.listed()
+        self.first_read.setVisible(case.concealed)
+        self.above.setVisible(not case.concealed)
+        self.model.show([(n, case.answer(n), case.origin(n.number)) for n in listed])
         row = self.model.row_of(case.selected)
         if row >= 0:
             self.list.setCurrentIndex(self.model.index(row))
@@ -236,12 +277,85 @@ class FindingsPanel(QWidget):
         self.slider.setEnabled(analysed)
         self.slider.blockSignals(False)
         self.cut.setText(f"{case.cut:.2f}" if analysed else "–")
-        hidden = len(every) - len(shown)
-        self.count.setText(f"{hidden} below" if hidden else "")
+        below, filtered = len(every) - len(shown), len(shown) - len(listed)
+        parts = [f"{below} below" if below else "", f"{filtered} not listed" if filtered else ""]
+        self.count.setText(", ".join(p for p in parts if p))
+        self.order.setCurrentIndex(list(Order).index(case.order))
+        self.only.setCurrentIndex(list(Only).index(case.only))
+        nodule = next((n for n in shown if n.number == case.selected), None)
+        self.about.show_finding(nodule, case.values(nodule) if nodule is not None else {})
         for answer, button in self.buttons.items():
-            button.setEnabled(row >= 0)
-            nodule = case.finding(case.selected)
-            button.setChecked(row >= 0 and nodule is not None and case.answer(nodule) is answer)
+            button.setEnabled(nodule is not None)
+            button.setChecked(nodule is not None and case.answer(nodule) is answer)
 
     def _slid(self, value: int) -> None:
         self.cut_moved.emit(value / STEPS)
+
+
+class Details(QWidget):
+    """What was measured of the selected finding, and what the reader says of it: type and note.
+
+    Signal: entered(number, {field: text or None}).
+    """
+
+    entered = Signal(int, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._number = 0
+        self.measures = QLabel()
+        self.measures.setWordWrap(True)
+        self.measures.setObjectName("dim")
+        self.editors = {name: Editor(FINDING_FIELDS[name]) for name in ("type", "note")}
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        column.addWidget(self.measures)
+        for name, editor in self.editors.items():
+            label = QLabel(FINDING_FIELDS[name].label)
+            label.setObjectName("dim")
+            label.setFixedWidth(40)
+            row = QHBoxLayout()
+            row.addWidget(label)
+            row.addWidget(editor, 1)
+            column.addLayout(row)
+            editor.entered.connect(lambda field, text: self.entered.emit(self._number, {field: text}))
+
+    def show_finding(self, nodule: Nodule | None, values: Mapping[str, str]) -> None:
+        """Show a finding with the fields that the reader entered; None hides it all."""
+        self.setVisible(nodule is not None)
+        self._number = nodule.number if nodule is not None else 0
+        if nodule is None:
+            return
+        self.measures.setText(words.measures(nodule))
+        self.measures.setVisible(bool(self.measures.text()))
+        for name, editor in self.editors.items():
+            known = "Add a note" if name == "note" else ""
+            editor.show_value(values.get(name), known, proposed_type(nodule) if name == "type" else None)
+
+
+class FirstRead(QWidget):
+    """What stands in the place of the model's findings until the reader has read the case alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        text = QLabel("First read: what the model found is hidden. Add what you see (E), then:")
+        text.setWordWrap(True)
+        self.button = QPushButton("First read done")
+        self.button.setToolTip("Show what the model found (Ctrl+Return). The time is kept.")
+        self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(text)
+        column.addWidget(self.button)
+
+
+def _combo(name: str, kind: type[StrEnum]) -> Choice:
+    box = Choice()
+    box.setAccessibleName(name)
+    box.setToolTip(name)
+    box.addItems([member.value for member in kind])
+    box.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(3)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return box

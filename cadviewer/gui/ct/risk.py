@@ -30,8 +30,8 @@ from cadviewer.gui.ct.priors import Prior
 from cadviewer.gui.fields import Choice, Editor
 from cadviewer.risk import form
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS, Field, Setting
-from cadviewer.risk.words import Assessment, NoduleType
-from cadviewer.store.reading import Read, Reading, facts
+from cadviewer.risk.words import Assessment
+from cadviewer.store.reading import Read, Reading, proposed_type
 
 _EARLIER = ("prior_date", "prior_long_mm", "prior_short_mm", "prior_volume_mm3")
 _PATIENT = (
@@ -46,14 +46,6 @@ _PATIENT = (
     "scan_date",
 )
 _EXAM = ("exam", "other_findings")
-_TYPES = {
-    "solid": NoduleType.SOLID,
-    "part-solid": NoduleType.PART_SOLID,
-    "mixed": NoduleType.PART_SOLID,
-    "non-solid": NoduleType.NON_SOLID,
-    "ground-glass": NoduleType.NON_SOLID,
-}
-"""What models call the types."""
 
 
 class Group(QWidget):
@@ -200,7 +192,7 @@ class RiskPanel(QWidget):
         self.about_exam.ask(of_case)
         known = _known(reading, read)
         values = {**reading.values, **own}
-        proposed = _proposal(read)
+        proposed = proposed_type(read.found.nodule) if read is not None else None
         for group in (self.finding, self.earlier, self.patient, self.about_exam):
             for name, editor in group.editors.items():
                 editor.show_value(values.get(name), known.get(name, ""), proposed if name == "type" else None)
@@ -299,12 +291,3 @@ def _known(reading: Reading, read: Read | None) -> Mapping[str, str]:
             if name not in read.values and name in read.form:
                 known[name] = f"{float(read.form[name]):.{0 if name == 'volume_mm3' else 1}f} (measured)"
     return known
-
-
-def _proposal(read: Read | None) -> str | None:
-    """The type that the model proposes, in the words of the form."""
-    guess = facts(read.found.nodule).proposed_type if read is not None else None
-    if guess is None:
-        return None
-    plain = _TYPES.get(guess.strip().lower().replace("_", "-").replace(" ", "-"))
-    return plain.value if plain is not None else None
