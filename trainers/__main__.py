@@ -51,6 +51,12 @@ def parser() -> argparse.ArgumentParser:
     )
     measure.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
     measure.add_argument("--update-card", action="store_true", help="write the figures into the model card")
+    several = commands.add_parser("compare", help="measure several models alike, and lay their figures side by side")
+    several.add_argument("models", nargs="+", metavar="MODEL", help="folder of a run, path of a card, or a name")
+    several.add_argument("--data", type=Path, default=None, help="folder of the data sets")
+    several.add_argument("--out", type=Path, required=True, help="where compare.md, .csv and .json are written")
+    several.add_argument("--split", choices=("test", "tune"), default="test", help="as for evaluate")
+    several.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]; speed is measured on all there are")
     return top
 
 
@@ -66,6 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             answer = inspection.inspect(arguments.task, data)
             print(inspection.as_json(answer) if arguments.json else inspection.text(answer))
+        elif arguments.command == "compare":
+            from trainers import compare
+
+            place = arguments.out
+            compare.compare(arguments.models, data, place, split=arguments.split, device=arguments.device)
+            print((place / "compare.md").read_text(encoding="utf-8"))
         elif arguments.command == "evaluate":
             _evaluate(arguments, data)
         else:

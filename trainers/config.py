@@ -7,7 +7,7 @@ import json
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +18,13 @@ class ConfigError(Exception):
     """A setting that does not exist or does not have the right type; the message names it."""
 
 
+Preset = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Values, or a function that gives them for what was set by hand (a preset that differs from backbone to backbone)."""
+
+
 def merge(
     kind: type[S],
-    presets: Mapping[str, Mapping[str, Any]],
+    presets: Mapping[str, Preset],
     *,
     file: Path | None = None,
     assignments: Sequence[str] = (),
@@ -38,7 +42,10 @@ def merge(
         raise ConfigError(f"no preset is called {chosen!r}; there are: default, {', '.join(presets)}")
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}
-    for source in (presets.get(chosen, {}), from_file, from_line):
+    preset = presets.get(chosen, {})
+    if callable(preset):
+        preset = preset({**from_file, **from_line})
+    for source in (preset, from_file, from_line):
         for key, value in source.items():
             if key not in hints:
                 raise ConfigError(f"no setting is called {key!r}; there are: {', '.join(sorted(hints))}")

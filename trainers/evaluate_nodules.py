@@ -8,7 +8,9 @@ There are no slices without a nodule, so false alarms per slice are those beside
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.detect import Decoding
 from cadviewer.models.nets import runtime
 from cadviewer.models.nodules import find_nodules
 from cadviewer.models.runtime import Forward
@@ -26,6 +29,7 @@ from trainers import evaluate_scans, froc, plots, precision, statistics, suspici
 from trainers.config import ConfigError
 from trainers.data import luna16_slices, read_slices, samples
 from trainers.data.samples import LabelledSlice
+from trainers.nodule_scoring import score_slices
 
 LOWEST = 0.002
 """Score down to which marks are asked for, so that curves reach 8 false alarms per slice."""
@@ -35,7 +39,7 @@ SMALL_PX = 5.0
 def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> dict[str, dict[str, Any]]:
     """Measure `card` on fold 1 ("test") or fold 2 ("tune").
 
-    A folder of labelled slices gives marks.csv, slices.csv, froc.csv, table3.csv and plots; one of whole scans with
+    A folder of labelled slices gives marks.csv, slices.csv, froc.csv, table3.csv, table3.json, plots; one of scans with
     annotations.csv gives what `evaluate_scans` writes.
     Returns {set: {figure: (value, low, high)}}; intervals are bootstraps over patients.
     """
@@ -52,6 +56,8 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
         raise ConfigError(f"{data}: no slices of fold {', '.join(folds)}")
     forward = runtime.TorchForward(runtime.build(card), device)
     scored = [search(item, forward, card) for item in items]
+    if any(_with_neighbours(item, card) for item in items):
+        where += ", with their neighbours"
     _write_marks(items, scored, out)
     _write_curve(scored, out / "froc.csv")
     _write_table(card, scored, out / "table3.csv")
@@ -70,7 +76,17 @@ def search_scan(volume: Volume, forward: Forward, card: ModelCard) -> tuple[froc
 
 
 def search(item: LabelledSlice, forward: Forward, card: ModelCard) -> froc.Slice:
-    """The marks of one labelled slice beside its truth; none where the model refuses it (a slice without lung)."""
+    """The marks of one labelled slice beside its truth; none where the model refuses it (a slice without lung).
+
+    A slice that comes with its neighbours is shown to a model of 2.5-D input with them, as `find_nodules` does with a
+    slice of a volume; findings are not joined. Raises ConfigError when such slices have another pixel size.
+    """
+    if _with_neighbours(item, card):
+        wanted, given = float(card.inputs.get("pixel_mm", 1.0)), item.pixel_mm or luna16_slices.PIXEL_MM
+        if "size" not in card.inputs and abs(given / wanted - 1) > 0.01:
+            raise ConfigError(f"{item.image.name}: {given:g} mm per pixel, but the model looks at {wanted:g} mm")
+        decoding = replace(Decoding.of(card.config, card.calibration, single=True), floor=LOWEST)
+        return score_slices([item], forward, decoding, card.inputs)[0]
     series = next(s for s in files.scan([item.image]) if isinstance(s, Series))
     spacing = item.pixel_mm or luna16_slices.PIXEL_MM
     try:
@@ -85,6 +101,10 @@ def search(item: LabelledSlice, forward: Forward, card: ModelCard) -> froc.Slice
         np.asarray(item.boxes, float),
         np.concatenate([item.others, item.ignored]).astype(float),
     )
+
+
+def _with_neighbours(item: LabelledSlice, card: ModelCard) -> bool:
+    return bool(card.inputs.get("neighbours")) and bool(item.previous or item.next)
 
 
 def figures(
@@ -205,7 +225,9 @@ def _write_curve(scored: Sequence[froc.Slice], path: Path) -> None:
 
 
 def _write_table(card: ModelCard, scored: Sequence[froc.Slice], path: Path) -> None:
+    rows = precision.table3(str(card.config.get("backbone", "")), scored, card.threshold)
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, precision.TABLE_COLUMNS)
         writer.writeheader()
-        writer.writerows(precision.table3(str(card.config.get("backbone", "")), scored, card.threshold))
+        writer.writerows(rows)
+    path.with_suffix(".json").write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.detect import Decoding
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_card
-from cadviewer.models.slices import NEIGHBOUR_MM
+from cadviewer.models.slices import NEIGHBOUR_MM, is_masked
 from trainers import config, export, froc, suspicion
 from trainers.data import luna16_slices
 from trainers.data.samples import LabelledSlice
@@ -63,19 +63,40 @@ def export_run(
     return export.export(state, card, out)
 
 
+def sizes_of(settings: Settings) -> dict[str, Any]:
+    """What of `ModelCard.inputs` follows from the settings alone: the channels, and the size of whole slices."""
+    made: dict[str, Any] = {}
+    if settings.neighbours:
+        made["neighbours"] = settings.neighbours
+    if settings.input_size is not None:
+        made["size"] = list(settings.input_size)
+    return made
+
+
 def inputs_of(settings: Settings, train: Sequence[LabelledSlice]) -> dict[str, Any]:
-    """`ModelCard.inputs`: how a slice is prepared, as the training slices were."""
+    """`ModelCard.inputs`: how a slice is prepared, as the training slices were.
+
+    Raises ConfigError for slices whose neighbours do not lie at one distance.
+    """
+    pixels = {round(s.pixel_mm, 3) for s in train if s.pixel_mm is not None}
     made: dict[str, Any] = {
-        "pixel_mm": luna16_slices.PIXEL_MM,
+        "pixel_mm": pixels.pop() if len(pixels) == 1 else luna16_slices.PIXEL_MM,
         "window": list(luna16_slices.WINDOW),
-        "lung_mask": True,
+        "lung_mask": _masked(train),
+        **sizes_of(settings),
     }
     if settings.neighbours:
-        known = {s.neighbour_mm for s in train if s.neighbour_mm is not None}
-        if len(known) > 1:
-            raise config.ConfigError(f"neighbours lie at different distances in one set: {sorted(known)} mm")
-        made |= {"neighbours": settings.neighbours, "neighbour_mm": known.pop() if known else NEIGHBOUR_MM}
+        apart = {s.neighbour_mm for s in train if s.neighbour_mm is not None}
+        if len(apart) > 1:
+            raise config.ConfigError(f"neighbours lie at different distances in one set: {sorted(apart)} mm")
+        made["neighbour_mm"] = apart.pop() if apart else NEIGHBOUR_MM
     return made
+
+
+def _masked(train: Sequence[LabelledSlice]) -> bool:
+    """Whether the slices that were learned from are lung-masked, most of those looked at: then a scan has to be."""
+    looked = train[:: max(1, len(train) // 25)]
+    return sum(is_masked(s.pixels(), far=1.0) for s in looked) * 2 >= len(looked)
 
 
 def limits_of(network: Mapping[str, Any], train: Sequence[LabelledSlice]) -> tuple[str, ...]:
@@ -113,13 +134,14 @@ def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[Label
     """
     forward = TorchForward(build_card(card))
     decoding = Decoding.of(card.config, card.calibration, single=True)
-    scored = score_slices(tune, forward, decoding, neighbours=int(card.inputs.get("neighbours", 0)))
+    scored = score_slices(tune, forward, decoding, card.inputs)
     threshold = card.threshold
-    if scored:
+    if any(len(s.boxes) for s in tune):  # else there is nothing to choose by
         curve = froc.froc(froc.match_slices(scored, rule="centre"))
         threshold = float(np.clip(froc.threshold_at(curve, FALSE_ALARMS), 0.05, 0.95))
     calibration = dict(card.calibration)
-    learned = suspicion.learn(train, tune, luna16_slices.PIXEL_MM)
+    # Where every slice is resized to one size, a pixel has no size to measure by.
+    learned = None if "size" in card.inputs else suspicion.learn(train, tune, float(card.inputs["pixel_mm"]))
     if learned is not None:
         calibration["malignancy"] = learned
     chosen = dataclasses.replace(card, threshold=round(threshold, 3), calibration=calibration)

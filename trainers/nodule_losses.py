@@ -41,8 +41,16 @@ def mined(logits: Tensor, labels: Tensor, *, ratio: int = 3, least: int = 30) ->
     return (entropy * (positives | hard)).sum() / positives.sum().clamp(min=1)
 
 
-def box_loss(offsets: Tensor, labels: Tensor, targets: Tensor, defaults: Tensor) -> Tensor:
-    """Of the positives: 1 − DIoU (arXiv 1911.08287 eq. 7) and half the smooth-L1 of the offsets (1512.02325 eq. 2)."""
+SCALES = (10.0, 10.0, 5.0, 5.0)
+"""By which the TF object detection box coder multiplies the offsets before its loss."""
+
+
+def box_loss(offsets: Tensor, labels: Tensor, targets: Tensor, defaults: Tensor, *, kind: str = "diou") -> Tensor:
+    """Of the positives, by `kind`.
+
+    "diou": 1 − DIoU (arXiv 1911.08287 eq. 7) and half the smooth-L1 of the offsets; "smooth_l1": the smooth-L1 of the
+    scaled offsets alone (1512.02325 eq. 2).
+    """
     image, row = torch.nonzero(labels > 0, as_tuple=True)
     if not len(image):
         return offsets.sum() * 0.0
@@ -52,6 +60,9 @@ def box_loss(offsets: Tensor, labels: Tensor, targets: Tensor, defaults: Tensor)
     wanted = torch.cat(
         [(truth[:, :2] + truth[:, 2:] - base[:, :2] - base[:, 2:]) / 2 / size, (true_size / size).log()], 1
     )
+    if kind == "smooth_l1":
+        scales = torch.tensor(SCALES, device=given.device)
+        return functional.smooth_l1_loss(given * scales, wanted * scales, reduction="none").sum(1).mean()
     centre = (base[:, :2] + base[:, 2:]) / 2 + given[:, :2] * size
     half = size * given[:, 2:].clamp(-4, 4).exp() / 2
     low, high = centre - half, centre + half

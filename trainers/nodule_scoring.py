@@ -5,8 +5,10 @@ Reported figures come from `trainers.evaluate_nodules`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,21 +18,31 @@ from trainers import froc, precision
 from trainers.data.samples import LabelledSlice
 
 
-def prepared(item: LabelledSlice, neighbours: int = 0) -> NDArray[np.float32]:
-    """A labelled slice as the network sees it: (rows, columns) in 0…1, with neighbours (channels, rows, columns)."""
-    pixels = np.stack([repair_wrapped(c) for c in item.stack(neighbours)])
-    return (pixels if neighbours else pixels[0]).astype(np.float32) / np.float32(255)
+def prepared(item: LabelledSlice, inputs: Mapping[str, Any]) -> NDArray[np.float32]:
+    """A labelled slice as the network sees it: (rows, columns) in 0…1, with neighbours (channels, rows, columns).
+
+    inputs: of the model card; its neighbours and size (rows, columns) are used. The pixel size is the slice's own.
+    """
+    count = int(inputs.get("neighbours", 0))
+    pixels = [repair_wrapped(c).astype(np.float32) / np.float32(255) for c in item.stack(count)]
+    if "size" in inputs:
+        rows, columns = inputs["size"]
+        pixels = [np.asarray(cv2.resize(c, (columns, rows), interpolation=cv2.INTER_LINEAR)) for c in pixels]
+    return np.stack(pixels) if count else pixels[0]
 
 
 def score_slices(
-    slices: Sequence[LabelledSlice], forward: Forward, decoding: Decoding, *, neighbours: int = 0
+    slices: Sequence[LabelledSlice], forward: Forward, decoding: Decoding, inputs: Mapping[str, Any]
 ) -> list[froc.Slice]:
-    """Marks on whole slices, for validation while training."""
+    """Marks on whole slices, in their own pixels. inputs: as for `prepared`."""
     scored = []
     for item in slices:
-        image = prepared(item, neighbours)
+        image = prepared(item, inputs)
         marks = detect([image].__getitem__, 1, forward, decoding)[0]
         boxes, nodules, others = (np.asarray(b, float) for b in (marks.boxes, item.boxes, item.others))
+        if "size" in inputs:
+            rows, columns = item.pixels().shape
+            boxes = boxes * (np.array([columns, rows] * 2) / np.array([image.shape[-1], image.shape[-2]] * 2))
         ignored = np.concatenate([others, np.asarray(item.ignored, float)])
         scored.append(froc.Slice(boxes, np.asarray(marks.scores, float), nodules, ignored))
     return scored

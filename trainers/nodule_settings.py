@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cadviewer.models.boxes import SMALL, paper_levels
 from cadviewer.models.detect import VIEWS
-from trainers.config import ConfigError
+from trainers.config import ConfigError, Preset
 from trainers.data import samples
 
 PAPER_SIDE = 418
@@ -19,30 +20,39 @@ PAPER_SIDE = 418
 class Settings:
     """Settings of a run (`--set key=value`).
 
-    boxes: "small" (fits nodules of 3–30 mm) or "paper" (TF object detection defaults for 430 × 418); maps: "topdown"
-    or "extras" (see `models.nets.ssd`), "" for what goes with the boxes; loss: "focal" or "mined" (softmax with hard
-    negatives 3:1); least_side: px to which small boxes are widened for matching, none: 5 with small boxes, else 0.
-    classes: "one" (every label is a nodule) or "each" (the classes of the data set, scored apart).
-    neighbours: how many slices on either side are further channels (2.5-D input; a slice without any repeats itself).
-    crops: per epoch, 0 for one per slice; augment: "full", "flips" (alone) or "none"; average: of the weights, 0 for
-    none; views: how often a slice is looked at afterwards (`models.detect.VIEWS`), "" for four in volumes and twelve
-    on single slices; check_every: epochs between validations.
-    start_from: checkpoint of an earlier run to start from; mine: cut crops where that run saw nodules that are none;
-    select, select_keep: see `trainers.nodule_selection`.
+    Network. boxes: "small" (fits nodules of 3–30 mm) or "paper" (TF object detection defaults for 430 × 418); maps:
+    "topdown" or "extras" (see `models.nets.ssd`), "" for what goes with the boxes; classes: "one" (every label is a
+    nodule) or "each" (the classes of the data set, scored apart); neighbours: how many slices on either side are
+    further channels (2.5-D input; a slice without any repeats itself).
+    Loss. loss: "focal" or "mined" (softmax with hard negatives 3:1, at least least_negatives per image); box_loss:
+    "diou" (with half the smooth-L1) or "smooth_l1" (alone, as published); least_side: px to which small boxes are
+    widened for matching, none: 5 with small boxes, else 0.
+    Crops. crops: per epoch, 0 for one per slice; nodules: share that holds one; augment: "full", "flips" (alone) or
+    "none"; whole: "430x418" resizes whole slices to that width and height instead of cutting crops.
+    Course. iterations: train for so many steps, whatever `epochs` says, 0 for `epochs`; schedule: of the learning rate,
+    "cosine" or "constant"; average: of the weights, 0 for none; check_every: epochs between validations.
+    After another run. start_from: its checkpoint; mine: cut crops where that run saw nodules that are none; select,
+    select_keep: see `trainers.nodule_selection`.
+    Afterwards. views: how often a slice is looked at (`models.detect.VIEWS`), "" for four in volumes and twelve on
+    single slices.
     """
 
     backbone: str = "mobilenet_v1"
     boxes: str = "small"
     maps: str = ""
     loss: str = "focal"
+    least_negatives: int = 30
+    box_loss: str = "diou"
     classes: str = "one"
     neighbours: int = 0
     width: int = 96
     epochs: int = 160
+    iterations: int = 0
     crops: int = 0
     batch: int = 16
     lr: float = 2.5e-3
     optimizer: str = "adamw"
+    schedule: str = "cosine"
     weight_decay: float = 0.05
     warm_up: float = 0.08
     average: float = 0.998
@@ -54,6 +64,7 @@ class Settings:
     negative: float = 0.22
     least_side: float | None = None
     augment: str = "full"
+    whole: str = ""
     background: float = 0.12
     narrow: float = 0.2
     seed: int = 1
@@ -77,6 +88,8 @@ class Settings:
             "maps": ("", "topdown", "extras"),
             "loss": ("focal", "mined"),
             "classes": ("one", "each"),
+            "box_loss": ("diou", "smooth_l1"),
+            "schedule": ("cosine", "constant"),
             "augment": ("full", "flips", "none"),
             "select": ("", "anova", "mutual_info"),
             "views": ("", *VIEWS),
@@ -87,6 +100,8 @@ class Settings:
                 raise ConfigError(f"{key}: {getattr(self, key)!r} is none of {names}")
         if self.boxes == "paper" and self.maps == "topdown":
             raise ConfigError("maps: topdown joins strides 4, 8 and 16, which the paper's boxes do not have")
+        if self.whole and not re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", self.whole):
+            raise ConfigError(f"whole: a width and a height like 430x418, not {self.whole!r}")
         if not 0 <= self.neighbours <= 8:
             raise ConfigError(f"neighbours: 0 to 8 slices on either side, not {self.neighbours}")
         if not 0 < self.select_keep <= 1:
@@ -95,26 +110,62 @@ class Settings:
             raise ConfigError("select: scores the channels of a trained network; name its checkpoint with start_from")
 
     @property
+    def input_size(self) -> tuple[int, int] | None:
+        """`whole` as (rows, columns)."""
+        if not self.whole:
+            return None
+        width, _, height = self.whole.partition("x")
+        return int(height), int(width)
+
+    @property
     def widened(self) -> float:
         """`least_side`, settled."""
         return (0.0 if self.boxes == "paper" else 5.0) if self.least_side is None else self.least_side
 
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {
-        "boxes": "paper",
-        "loss": "mined",
-        "size": 416,
-        "batch": 64,
-        "positive": 0.5,
-        "negative": 0.5,
-        "lr": 0.004,
-        "optimizer": "rmsprop",
-        "weight_decay": 4e-5,
-        "background": 0.0,
-        "narrow": 0.0,
-    },
+PAPER_TABLE: dict[str, tuple[float, int]] = {
+    "mobilenet_v1": (0.004, 112_600),
+    "mobilenet_v2": (0.004, 109_900),
+    "inception_v2": (0.004, 61_400),
+    "resnet50": (0.04, 16_500),
+    "resnet101": (0.04, 12_400),
 }
+"""Table 2 of Abdullah et al.: backbone → learning rate and iterations at batches of 64. The rates of MobileNetV1 and
+InceptionV2 could not be read in the printed table: they are those of the TF object detection configurations that the
+others agree with."""
+
+PAPER: dict[str, Any] = {
+    "boxes": "paper",
+    "whole": f"430x{PAPER_SIDE}",
+    "loss": "mined",
+    "least_negatives": 3,
+    "box_loss": "smooth_l1",
+    "batch": 64,
+    "positive": 0.5,
+    "negative": 0.5,
+    "augment": "flips",
+    "average": 0.0,
+    "views": "one",
+}
+
+
+def paper_preset(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The published settings for the backbone in `given`; an unknown one is named later.
+
+    Stated in the paper: input of 430 × 418, matching at IoU 0.5, batches of 64, and per backbone the learning rate and
+    the iterations. It names the TF object detection API, so the rest is taken from its configurations: RMSProp at a
+    constant rate for the SSDs (`ssd_mobilenet_v1_coco` and its like), momentum with a cosine for the ResNets
+    (`ssd_resnet50_v1_fpn`), mirrored images. Those also crop at random, which is left out.
+    """
+    backbone = str(given.get("backbone", Settings.backbone))
+    rate, iterations = PAPER_TABLE.get(backbone, PAPER_TABLE["mobilenet_v1"])
+    own: dict[str, Any] = {"optimizer": "rmsprop", "schedule": "constant", "weight_decay": 4e-5, "warm_up": 0.0}
+    if backbone.startswith("resnet"):
+        own = {"optimizer": "sgd", "schedule": "cosine", "weight_decay": 4e-4, "warm_up": 0.08}
+    return {**PAPER, **own, "lr": rate, "iterations": iterations}
+
+
+PRESETS: dict[str, Preset] = {"paper": paper_preset}
 
 
 def network_config(

@@ -28,7 +28,7 @@ from cadviewer.models.nets.runtime import TorchForward
 from trainers import config, froc, nodule_selection, run_log
 from trainers.data import read_slices, recognise, samples
 from trainers.data.samples import LabelledSlice
-from trainers.nodule_card import choose, export_run
+from trainers.nodule_card import choose, export_run, sizes_of
 from trainers.nodule_crops import Crops, CropSettings, EpochSampler
 from trainers.nodule_losses import box_loss, focal, mined
 from trainers.nodule_scoring import score_slices, summary
@@ -47,15 +47,17 @@ class NoduleTask(lightning.LightningModule):
         self.smooth = build("ssd", network).to(memory_format=torch.channels_last).requires_grad_(False).eval()
         self.smooth.load_state_dict(self.net.state_dict())
         made = levels(network["boxes"])
-        self.register_buffer("defaults", torch.from_numpy(default_boxes(made, settings.size, settings.size)), False)
+        rows, columns = crop_settings(settings).shape
+        self.register_buffer("defaults", torch.from_numpy(default_boxes(made, rows, columns)), False)
         self.sums: dict[str, float] = {}
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], index: int) -> Tensor:
         """Loss of one batch of crops."""
         images, labels, targets = batch
         logits, offsets = self.net(images.to(memory_format=torch.channels_last))
-        classes = focal(logits, labels) if self.settings.loss == "focal" else mined(logits, labels)
-        boxes = box_loss(offsets, labels, targets, self.get_buffer("defaults"))
+        s = self.settings
+        classes = focal(logits, labels) if s.loss == "focal" else mined(logits, labels, least=s.least_negatives)
+        boxes = box_loss(offsets, labels, targets, self.get_buffer("defaults"), kind=s.box_loss)
         loss = classes + self.settings.box_weight * boxes
         for key, value in (("classes", classes), ("boxes", boxes)):
             self.sums[key] = self.sums.get(key, 0.0) + float(value.detach())
@@ -73,7 +75,7 @@ class NoduleTask(lightning.LightningModule):
                 value.copy_(ours[key])
 
     def configure_optimizers(self) -> Any:
-        """AdamW (no decay of norms and biases) or RMSProp; linear warm-up, then a cosine to 1 %."""
+        """AdamW, RMSProp or momentum (no decay of norms and biases); linear warm-up, then a cosine to 1 %, or not."""
         s = self.settings
         decayed = [p for p in self.net.parameters() if p.ndim > 1]
         plain = [p for p in self.net.parameters() if p.ndim <= 1]
@@ -92,6 +94,8 @@ class NoduleTask(lightning.LightningModule):
         def factor(step: int) -> float:
             if step < warm:
                 return (step + 1) / warm
+            if s.schedule == "constant":
+                return 1.0
             done = min(1.0, (step - warm) / max(1, self.steps - warm))
             return 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
 
@@ -114,18 +118,20 @@ class Validation(lightning.Callback):
         epoch = trainer.current_epoch + 1
         steps = pl_module.sums.pop("steps", 1.0)
         parts = {f"loss_{k}": round(pl_module.sums.pop(k, 0.0) / steps, 5) for k in ("classes", "boxes")}
-        if epoch % self.settings.check_every and epoch != self.settings.epochs:
+        if epoch % self.settings.check_every and trainer.global_step < pl_module.steps:
             return
-        forward = TorchForward(pl_module.smooth, pl_module.device)
-        decoding = Decoding.of(pl_module.network, {"views": {"volume": "one"}})
-        scored = score_slices(self.slices, forward, decoding, neighbours=self.settings.neighbours)
-        figures = {k: round(v, 4) for k, v in summary(scored).items()}
+        figures: dict[str, float] = {}
+        if any(len(s.boxes) for s in self.slices):
+            forward = TorchForward(pl_module.smooth, pl_module.device)
+            decoding = Decoding.of(pl_module.network, {"views": {"volume": "one"}})
+            scored = score_slices(self.slices, forward, decoding, sizes_of(self.settings))
+            figures = {k: round(v, 4) for k, v in summary(scored).items()}
         run_log.write(
             self.out,
             "tune",
             epoch=epoch,
             step=trainer.global_step,
-            progress=round(epoch / self.settings.epochs, 4),
+            progress=round(min(1.0, trainer.global_step / pl_module.steps), 4),
             seconds=round(time.monotonic() - self.started, 1),
             **parts,
             **figures,
@@ -181,13 +187,14 @@ def fit(
         num_workers=settings.workers,
         drop_last=len(sampler) > settings.batch,
     )
-    task.steps = settings.epochs * len(loader)
+    task.steps = settings.iterations or settings.epochs * len(loader)
     cuda = torch.cuda.is_available() and settings.device != "cpu"
     precision = settings.precision
     if precision == "auto":
         precision = "bf16-mixed" if cuda or torch.backends.cpu.get_cpu_capability() == "AVX512" else "32-true"
     trainer = lightning.Trainer(
-        max_epochs=settings.epochs,
+        max_epochs=-1 if settings.iterations else settings.epochs,
+        max_steps=settings.iterations or -1,
         accelerator="cuda" if cuda else "cpu",
         devices=1,
         precision=precision,  # type: ignore[arg-type]
@@ -220,6 +227,7 @@ def crop_settings(settings: Settings) -> CropSettings:
         background=settings.background,
         narrow=settings.narrow,
         augment=settings.augment,
+        whole=settings.input_size,
         neighbours=settings.neighbours,
     )
 
@@ -245,7 +253,7 @@ def mine(
     """For each slice the (x, y) of the best marks that lie on no nodule: where a network can still learn the most."""
     forward = TorchForward(task.smooth, task.device)
     decoding = Decoding.of(task.network, {"views": {"volume": "one"}})
-    scored = score_slices(slices, forward, decoding, neighbours=task.settings.neighbours)
+    scored = score_slices(slices, forward, decoding, sizes_of(task.settings))
     found = []
     for one in scored:
         known = np.concatenate([one.nodules, one.ignored])

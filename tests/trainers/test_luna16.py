@@ -497,3 +497,13 @@ def test_what_was_imported_is_read_as_luna16_slices(luna: Path, tmp_path: Path) 
     centre, diameter = (one.boxes[0, :2] + one.boxes[0, 2:]) / 2, one.diameters[0]
     assert diameter in (12.0, 9.0, 5.0)
     assert one.pixels()[int(centre[1]), int(centre[0])] > 150
+
+
+def test_a_box_outside_its_image_in_an_index_is_named(luna: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    import_scans(Luna16Settings(split="subset", negatives=0), luna, out, find_lungs=lungs)
+    rows = index(out)
+    rows[0]["cx"] = "500"
+    (out / "index.csv").write_text(luna16_rows.table(luna16_rows.COLUMNS, rows))
+    with pytest.raises(ConfigError, match=f"a box of {rows[0]['image']} lies outside the image"):
+        layouts.read_slices(out, ("0", "1"))

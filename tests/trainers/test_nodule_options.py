@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -15,11 +16,11 @@ from cadviewer.models import catalogue
 from cadviewer.models.boxes import SMALL, Boxes, default_boxes, levels
 from cadviewer.models.detect import Decoding, detect
 from cadviewer.models.nets import build, runtime
-from trainers import nodule_losses, nodule_selection, nodules
+from trainers import config, evaluate_nodules, nodule_losses, nodule_selection, nodules
 from trainers.config import ConfigError
 from trainers.data import read_slices, samples
 from trainers.nodule_crops import Crops, CropSettings, assign, cut, lungs_of_masked
-from trainers.nodule_settings import Settings, network_config
+from trainers.nodule_settings import PRESETS, Settings, network_config
 
 FAST = ["epochs=2", "batch=4", "size=64", "width=16", "threads=1", "check_every=2", "precision=32-true", "warm_up=0.3"]
 BRIGHT, GREY = 230, 120
@@ -285,3 +286,116 @@ def test_a_selected_run_is_narrower_says_why_and_is_built_from_its_card(
 def test_channels_that_a_backbone_does_not_have_are_refused() -> None:
     with pytest.raises(ValueError, match="channels 0 to 63"):
         build("ssd", network_config(Settings(width=16), keep=[[64], [0], [0], [0]]))
+
+
+# The published settings
+
+
+@pytest.mark.parametrize(
+    ("backbone", "rate", "iterations", "optimizer"),
+    [
+        ("mobilenet_v1", 0.004, 112_600, "rmsprop"),
+        ("mobilenet_v2", 0.004, 109_900, "rmsprop"),
+        ("inception_v2", 0.004, 61_400, "rmsprop"),
+        ("resnet50", 0.04, 16_500, "sgd"),
+        ("resnet101", 0.04, 12_400, "sgd"),
+    ],
+)
+def test_the_paper_preset_is_the_published_table(backbone: str, rate: float, iterations: int, optimizer: str) -> None:
+    made = config.merge(Settings, PRESETS, assignments=["preset=paper", f"backbone={backbone}"])
+    assert (made.lr, made.iterations, made.optimizer) == (rate, iterations, optimizer)
+    assert (made.batch, made.input_size, made.positive, made.negative) == (64, (418, 430), 0.5, 0.5)
+    assert (made.boxes, made.loss, made.box_loss, made.widened) == ("paper", "mined", "smooth_l1", 0.0)
+    network = network_config(made)
+    assert network["maps"] == "extras"
+    smallest = min(min(shape) for shape in network["boxes"][0]["shapes"])
+    assert smallest == pytest.approx(0.1 * 418)
+
+
+def test_a_setting_of_ones_own_wins_over_the_paper_preset(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('preset = "paper"\nbackbone = "resnet50"\nlr = 0.01\n')
+    made = config.merge(Settings, PRESETS, file=tmp_path / "run.toml", assignments=["iterations=7"])
+    assert (made.lr, made.iterations, made.optimizer) == (0.01, 7, "sgd")
+
+
+def test_whole_slices_are_resized_to_the_input_and_their_boxes_with_them() -> None:
+    pixels = np.full((140, 120), 30, np.uint8)
+    pixels[60:80, 30:45] = 240
+    boxes = np.array([[30, 60, 45, 80]], np.float32)
+    sides = set()
+    for seed in range(8):
+        settings = CropSettings(augment="flips", whole=(418, 430))
+        image, moved = cut(pixels, np.ones_like(pixels), boxes, settings, np.random.default_rng(seed))
+        assert image.shape == (418, 430)
+        ys, xs = np.nonzero(image > 135 / 255)
+        assert tuple(moved[0]) == pytest.approx((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), abs=1.5)
+        sides.add(bool(moved[0, 0] > 215))
+    assert sides == {True, False}
+
+
+def test_the_smooth_l1_loss_alone_is_that_of_the_scaled_offsets() -> None:
+    defaults = torch.tensor([[0.0, 0, 10, 10]])
+    moved = defaults[None] + torch.tensor([5.0, 0, 5, 0])  # an offset of 0.5, ten times: 5 − 0.5
+    loss = nodule_losses.box_loss(torch.zeros(1, 1, 4), torch.tensor([[1]]), moved, defaults, kind="smooth_l1")
+    assert loss.item() == pytest.approx(4.5)
+
+
+def test_the_paper_preset_runs_for_its_iterations_and_its_model_is_measured(yolo: Path, tmp_path: Path) -> None:
+    choice = ["preset=paper", "backbone=mobilenet_v2", "whole=160x128", "batch=4", "iterations=3", "threads=1"]
+    nodules.run(None, yolo, tmp_path, [*choice, "check_every=1", "precision=32-true"], False)
+    card = catalogue.load(tmp_path / "nodules-ssd-mobilenet_v1.json")
+    assert (card.config["maps"], card.config["softmax"], card.inputs["size"]) == ("extras", True, [128, 160])
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    last = [line for line in lines if line["kind"] == "tune"][-1]
+    assert (last["step"], last["progress"]) == (3, 1.0)
+    item = read_slices(yolo, samples.TEST)[0]
+    shown: list[tuple[int, ...]] = []
+
+    class Spy(runtime.TorchForward):
+        def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
+            shown.append(batch.shape)
+            return super().__call__(batch)
+
+    found = evaluate_nodules.search(item, Spy(runtime.build(card), "cpu"), card)
+    assert {shape[1:] for shape in shown} <= {(1, r, c) for r in (96, 128) for c in (128, 160)}
+    assert (found.boxes[:, 2] <= 140).all()
+
+
+def test_a_resumed_run_with_every_option_ends_where_an_unbroken_one_does(
+    started: Path, yolo: Path, tmp_path: Path
+) -> None:
+    choice = [
+        *FAST,
+        *("select=anova", "mine=true", "neighbours=0", "augment=flips", "box_loss=smooth_l1", "crops=8"),
+        f"start_from={started / 'last.ckpt'}",
+    ]
+    nodules.run(None, yolo, tmp_path / "whole", choice, False)
+    stopped = nodules.Validation.on_train_epoch_end
+
+    def stop_in_the_second(self: nodules.Validation, trainer: object, module: object) -> None:
+        stopped(self, trainer, module)  # type: ignore[arg-type]
+        if trainer.current_epoch == 1:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nodules.Validation, "on_train_epoch_end", stop_in_the_second)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            nodules.run(None, yolo, tmp_path / "cut", choice, False)
+    nodules.run(None, yolo, tmp_path / "cut", choice, True)
+    whole, cutoff = (torch.load(tmp_path / n / "last.ckpt", weights_only=False) for n in ("whole", "cut"))
+    assert whole["global_step"] == cutoff["global_step"]
+    for key, value in whole["state_dict"].items():
+        torch.testing.assert_close(cutoff["state_dict"][key], value, atol=1e-5, rtol=1e-4)
+    records = [(tmp_path / n / "selection.json").read_text() for n in ("whole", "cut")]
+    assert records[0] == records[1]
+
+
+def test_a_set_without_slices_to_tune_on_is_trained_and_keeps_the_threshold_it_has(yolo: Path, tmp_path: Path) -> None:
+    shutil.copytree(yolo, tmp_path / "set")
+    for kind in ("images", "labels"):
+        shutil.rmtree(tmp_path / "set" / kind / "val")
+    nodules.run(None, tmp_path / "set", tmp_path / "run", [*FAST, "epochs=1"], False)
+    assert catalogue.load(tmp_path / "run" / "nodules-ssd-mobilenet_v1.json").threshold == 0.5
+    last = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()][-2]
+    assert last["kind"] == "tune"
+    assert "top1" not in last

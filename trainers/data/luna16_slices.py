@@ -73,7 +73,7 @@ def _slice(image: Path, rows: list[dict[str, str]]) -> LabelledSlice:
         patient=first["patient_id"],
         series_uid=first["series_uid"],
         fold=first["fold"],
-        boxes=_boxes(own),
+        boxes=_inside(_boxes(own), first),
         diameters=np.array([float(r["diameter_mm"]) for r in own], np.float32),
         others=_boxes(others),
         ratings=tuple(_ratings(r["mal_details"]) for r in own),
@@ -92,6 +92,14 @@ def _boxes(rows: list[dict[str, str]]) -> Boxes:
     if not (np.isfinite(centre).all() and np.isfinite(half).all()) or (half <= 0).any():
         raise ValueError("a box without a size")
     return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def _inside(boxes: Boxes, row: dict[str, str]) -> Boxes:
+    """The boxes, none of which lies outside the image. Raises ValueError naming the image of one that does."""
+    size = [float(row.get(side) or np.inf) for side in ("W", "H")]
+    if (boxes[:, 2:] <= 0).any() or (boxes[:, :2] >= size).any():
+        raise ValueError(f"a box of {row['image']} lies outside the image")
+    return boxes
 
 
 def _ratings(text: str) -> tuple[int, ...]:

@@ -1,0 +1,329 @@
+"""`cadviewer-train compare`: several models of one task beside each other, measured alike, as Markdown, CSV and JSON.
+
+Each model is measured by `trainers.evaluate`, or its figures are taken over from a `figures.json` of the same weights,
+name and split that lies in its folder or in that of an earlier comparison. Size, speed and the course of training are
+looked up beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import statistics as middle
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cadviewer import atomic
+from cadviewer.findings import Task
+from cadviewer.models import catalogue
+from cadviewer.models.catalogue import CardError, ModelCard
+from cadviewer.models.detect import MULTIPLE
+from cadviewer.models.nets import runtime
+from trainers import evaluate, run_log, statistics
+from trainers.config import ConfigError
+
+MAIN: dict[Task, tuple[tuple[str, str], ...]] = {
+    Task.NODULES: (
+        ("top-1 hit rate, IoU ≥ 0.5", "top-1"),
+        ("AP, IoU ≥ 0.5", "AP@.5"),
+        ("AP, IoU ≥ 0.1", "AP@.1"),
+        ("sensitivity at 1 per slice, centre in box", "sensitivity at 1"),
+        ("mean sensitivity at 1/8…8 per slice, centre in box", "mean sensitivity"),
+        ("mean sensitivity at 1/8…8 per scan", "CPM"),
+    ),
+    Task.BREAST: (
+        ("auc", "AUC"),
+        ("balanced_accuracy", "balanced accuracy"),
+        ("sensitivity", "sensitivity"),
+        ("specificity", "specificity"),
+        ("dice", "Dice"),
+        ("ece", "ECE"),
+    ),
+}
+"""Task → (name of a figure as `evaluate` writes it, heading); those that a set has are shown."""
+
+SLICE = (256, 320)
+"""Rows and columns by which a nodule network is timed: the lungs of an adult at 1 mm per pixel."""
+
+FIGURES = "figures.json"
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a model was trained, as far as its log says; None where nothing does.
+
+    epochs: begun; steps; seconds: of training, all parts of a resumed run together; images: seen, each time anew;
+    start: the run whose weights it began with, "" for none.
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    images: int | None = None
+    start: str = ""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One model: parameters; bytes on disk (half precision); milliseconds per image by device; figures by set."""
+
+    name: str
+    task: Task
+    weights_sha256: str
+    parameters: int
+    bytes: int
+    milliseconds: Mapping[str, float]
+    course: Course
+    figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def compare(
+    names: Sequence[str],
+    data: Path,
+    out: Path,
+    *,
+    split: str = "test",
+    device: str = "auto",
+    rounds: int = 15,
+    on_model: Callable[[str], None] = lambda name: None,
+) -> list[Compared]:
+    """Measure every model and write compare.md, compare.csv and compare.json into `out`.
+
+    names: folders of runs, paths of cards, names of installed models. rounds: of the timing loop, 0 for none.
+    on_model: called with each model's name before it is measured.
+    Raises ConfigError for what is no model, models of several tasks, and two of one name.
+    """
+    found = [find(name) for name in names]
+    if len({card.task for card, _ in found}) > 1:
+        raise ConfigError("models of several tasks cannot be compared")
+    twice = {c.name for c, _ in found if sum(c.name == o.name for o, _ in found) > 1}
+    if twice:
+        raise ConfigError(f"two models are called {', '.join(sorted(twice))}; give them names of their own")
+    rows = []
+    for card, run in found:
+        on_model(card.name)
+        figures = known(card, split, [out / card.name, *([run] if run else []), card.folder])
+        if figures is None:
+            figures = evaluate.evaluate(card, data, out / card.name, split=split, device=device)
+        network = runtime.build(card)
+        rows.append(
+            Compared(
+                name=card.name,
+                task=card.task,
+                weights_sha256=card.weights_sha256,
+                parameters=sum(p.numel() for p in network.parameters()),
+                bytes=card.weights.stat().st_size,
+                milliseconds=speed(network, card, rounds) if rounds else {},
+                course=course_of(card, run),
+                figures={name: dict(group) for name, group in figures.items()},
+            )
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    about = {"split": split, "threads": torch.get_num_threads(), "input": described(found[0][0]), **_load()}
+    content = {**about, "models": [_plain(row) for row in rows]}
+    atomic.write_text(out / "compare.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    atomic.write_text(out / "compare.csv", as_csv(rows))
+    atomic.write_text(out / "compare.md", as_markdown(rows, about))
+    return rows
+
+
+def find(name: str) -> tuple[ModelCard, Path | None]:
+    """The card by the folder of a run, the path of a card or the name of an installed model; and the run's folder.
+
+    Raises ConfigError when there is no such model.
+    """
+    place = Path(name)
+    if not place.is_dir():
+        try:
+            card = evaluate.find_card(name)
+        except CardError as error:
+            raise ConfigError(str(error)) from error
+        return card, card.folder if (card.folder / run_log.LOG).is_file() else None
+    paths = [path for path in sorted(place.glob("*.json")) if path.with_suffix(".safetensors").is_file()]
+    if len(paths) != 1:
+        raise ConfigError(f"{place}: holds {len(paths) or 'no'} models; name the card of one")
+    try:
+        return catalogue.load(paths[0]), place
+    except CardError as error:
+        raise ConfigError(str(error)) from error
+
+
+def known(card: ModelCard, split: str, folders: Sequence[Path]) -> Mapping[str, Any] | None:
+    """Figures that an earlier evaluation of these very weights on this split left in one of these folders."""
+    for folder in folders:
+        for path in sorted([*folder.glob(FIGURES), *folder.glob(f"*/{FIGURES}")]):
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+                same = (content["model"], content["weights_sha256"], content["split"])
+                # The same weights may be decoded in another way under another name.
+                if same == (card.name, card.weights_sha256, split):
+                    figures: Mapping[str, Any] = content["figures"]
+                    return figures
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # not one of ours
+    return None
+
+
+def speed(network: torch.nn.Module, card: ModelCard, rounds: int) -> dict[str, float]:
+    """Median milliseconds of the network alone for one image in one view, by device; figures of a busy machine lie."""
+    devices = ["cpu", *(["cuda"] if runtime.choose_device("cuda")[0].type == "cuda" else [])]
+    image = np.random.default_rng(0).random((1, *input_shape(card)), np.float32)
+    found = {}
+    for device in devices:
+        forward = runtime.TorchForward(network, device, batch_size=1)
+        times = []
+        for k in range(rounds + 3):
+            begin = time.perf_counter()
+            forward(image)
+            if k >= 3:
+                times.append((time.perf_counter() - begin) * 1000)
+        found[device] = round(middle.median(times), 2)
+    return found
+
+
+def input_shape(card: ModelCard) -> tuple[int, int, int]:
+    """(channels, rows, columns) of what a network is timed by."""
+    if card.task is Task.BREAST:
+        size = int(card.inputs.get("size", 256))
+        return int(card.inputs.get("channels", 1)), size, size
+    rows, columns = (-(-int(n) // MULTIPLE) * MULTIPLE for n in card.inputs.get("size", SLICE))
+    return int(card.config.get("channels", 1)), rows, columns
+
+
+def described(card: ModelCard) -> str:
+    """What a millisecond is per, in words."""
+    _, rows, columns = input_shape(card)
+    what = "image" if card.task is Task.BREAST else "slice"
+    return f"the network alone, one {what} of {columns} × {rows} px in one view"
+
+
+def course_of(card: ModelCard, run: Path | None) -> Course:
+    """How long a model was trained, from its run's log, else from its card."""
+    settings = dict(card.training.get("settings", {}))
+    start = Path(str(settings.get("start_from", ""))).parent.name if settings.get("start_from") else ""
+    lines = list(_lines(run)) if run else []
+    steps = [line for line in lines if line["kind"] in ("step", "tune")]
+    if not steps:
+        seconds = card.training.get("seconds")
+        return Course(seconds=float(seconds) if seconds is not None else None, start=start)
+    total, part = 0.0, 0.0
+    for line in lines:
+        if line["kind"] == "begin":
+            total, part = total + part, 0.0
+        part = max(part, float(line.get("seconds", 0.0)))
+    tunes = [line for line in lines if line["kind"] == "tune"]
+    # A step names the epoch it lies in, counted from 0; a look at the tune fold one that is over (from 1 for nodules).
+    epochs = max(int(line["epoch"]) + (line["kind"] == "step") for line in [*steps, *tunes])
+    count = max(int(line["step"]) for line in steps)
+    batch = settings.get("batch")
+    return Course(epochs, count, round(total + part, 1), count * int(batch) if batch else None, start)
+
+
+def _lines(run: Path) -> Iterator[dict[str, Any]]:
+    try:
+        text = (run / run_log.LOG).read_text(encoding="utf-8")
+    except OSError:
+        return
+    for line in text.splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue  # the end of a killed run
+        if isinstance(found, dict) and "kind" in found:
+            yield found
+
+
+def _load() -> dict[str, float]:
+    """How busy the machine was, where the system says it."""
+    try:
+        return {"load": round(os.getloadavg()[0], 2)}
+    except (AttributeError, OSError):
+        return {}
+
+
+def _plain(row: Compared) -> dict[str, Any]:
+    return {
+        **{k: v for k, v in vars(row).items() if k not in ("course", "task")},
+        "task": row.task.value,
+        "course": vars(row.course),
+    }
+
+
+def _shown(row: Compared, group: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
+    """The main figures of a set by heading."""
+    return {head: tuple(group[name]) for name, head in MAIN[row.task] if isinstance(group.get(name), list | tuple)}
+
+
+def as_csv(rows: Sequence[Compared]) -> str:
+    """A row per model and set; every figure with the ends of its interval; unknown is empty."""
+    devices = sorted({device for row in rows for device in row.milliseconds})
+    heads = [h for _, h in MAIN[rows[0].task] if any(h in _shown(r, g) for r in rows for g in r.figures.values())]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        [
+            *("model", "set", "parameters", "bytes"),
+            *(f"ms_{device}" for device in devices),
+            *("epochs", "steps", "seconds", "images", "start"),
+            *(f"{head}{end}" for head in heads for end in ("", " low", " high")),
+        ]
+    )
+    for row in rows:
+        c = row.course
+        for name, group in row.figures.items():
+            shown = _shown(row, group)
+            times = [row.milliseconds.get(device) for device in devices]
+            about = [row.name, name, row.parameters, row.bytes, *times, c.epochs, c.steps, c.seconds, c.images, c.start]
+            writer.writerow([*about, *(_cell(shown, head, end) for head in heads for end in range(3))])
+    return stream.getvalue()
+
+
+def _cell(shown: Mapping[str, tuple[float, float, float]], head: str, end: int) -> str:
+    return f"{shown[head][end]:.4f}" if head in shown else ""
+
+
+def as_markdown(rows: Sequence[Compared], about: Mapping[str, Any]) -> str:
+    """A table of what the models are, and one of the figures per set, best value of each column in bold."""
+    devices = sorted({device for row in rows for device in row.milliseconds})
+    times = "".join(f"ms, {device} | " for device in devices)
+    lines = [
+        f"| model | parameters | size | {times}epochs | images seen | trained | from |",
+        "|---|" + "---|" * (6 + len(devices)),
+    ]
+    for row in rows:
+        c = row.course
+        times = "".join(f"{row.milliseconds[d]:.1f} | " if d in row.milliseconds else " | " for d in devices)
+        minutes = f"{c.seconds / 60:.0f} min" if c.seconds is not None else ""
+        seen = f"{c.images:,}" if c.images is not None else ""
+        lines.append(
+            f"| {row.name} | {row.parameters / 1e6:.2f} M | {row.bytes / 1e6:.1f} MB | {times}"
+            f"{c.epochs if c.epochs is not None else ''} | {seen} | {minutes} | {c.start} |"
+        )
+    if devices:
+        load = f", load {about['load']}" if "load" in about else ""
+        lines += ["", f"Milliseconds: {about['input']}, median, {about['threads']} CPU threads{load}."]
+    for name in dict.fromkeys(name for row in rows for name in row.figures):
+        held = [(row, _shown(row, row.figures[name])) for row in rows if name in row.figures]
+        heads = [h for _, h in MAIN[rows[0].task] if any(h in shown for _, shown in held)]
+        lines += ["", f"**{name}**", "", "| model | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+        least = {h: h == "ECE" for h in heads}
+        best = {h: (min if least[h] else max)(s[h][0] for _, s in held if h in s) for h in heads}
+        for row, shown in held:
+            cells = [_bold(shown[h], best[h]) if h in shown else "" for h in heads]
+            lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    lines += ["", "Brackets: 95 % intervals by bootstrap over patients."]
+    return "\n".join(lines) + "\n"
+
+
+def _bold(figure: tuple[float, float, float], best: float) -> str:
+    text = statistics.text(figure)
+    value, _, rest = text.partition(" ")
+    return f"**{value}** {rest}" if figure[0] == best else text
