@@ -163,8 +163,18 @@ class BreastFinding:
 
 
 @dataclass(frozen=True)
+class UsedCompanion:
+    """A further model that had a part in a result. role: what it did ("outline")."""
+
+    role: str
+    model: str
+    model_version: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
 class Provenance:
-    """Where a result came from (design, property 6)."""
+    """Where a result came from (design, property 6). companions: the further models that had a part in it."""
 
     application: str
     model: str
@@ -175,6 +185,7 @@ class Provenance:
     preprocessing: str
     series_uid: str = ""
     sop_uids: tuple[str, ...] = ()
+    companions: tuple[UsedCompanion, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,19 @@ from cadviewer.findings import Task
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
 
-EVALUATORS: dict[Task, str] = {
+EVALUATORS: dict[str, str] = {
     Task.NODULES: "trainers.evaluate_nodules:evaluate",
+    f"{Task.NODULES}-outline": "trainers.evaluate_outline:evaluate",
     Task.BREAST: "trainers.evaluate_breast:evaluate",
 }
-"""Task → function(card, data folder, out folder, *, split, device) → {set: {figure: [value, low, high]}}."""
+"""Task, or task-role of a companion → function(card, data folder, out folder, *, split, device) → {set: {figure:
+[value, low, high]}}."""
 
 
 def find_card(name: str) -> ModelCard:
     """A card by the name of an installed model or by the path of its JSON file."""
     path = Path(name)
-    return catalogue.load(path) if path.suffix == ".json" else catalogue.card(name)
+    return catalogue.load(path) if path.suffix == ".json" else catalogue.card(name, role=None)
 
 
 def evaluate(card: ModelCard, data: Path, out: Path, *, split: str = "test", device: str = "auto") -> Mapping[str, Any]:
@@ -31,7 +33,7 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str = "test", dev
 
     split: "test" (the reserved fold and external sets) or "tune" (the fold for choices).
     """
-    module, _, function = EVALUATORS[card.task].partition(":")
+    module, _, function = EVALUATORS["-".join(filter(None, (card.task, card.role)))].partition(":")
     out.mkdir(parents=True, exist_ok=True)
     figures: Mapping[str, Any] = getattr(importlib.import_module(module), function)(
         card, data, out, split=split, device=device

@@ -41,10 +41,16 @@ class Cards:
     def names(self, task: Task | None) -> dict[str, str]:
         """What is used for the task, or for each, with the weights' hash."""
         return {
-            f"{t.value} model": f"{c.name} {c.version} {c.weights_sha256[:12]}"
+            f"{t.value} model": " + ".join(f"{m.name} {m.version} {m.weights_sha256[:12]}" for m in _with_companions(c))
             for t, c in self._cards.items()
             if task in (None, t)
         }
+
+
+def _with_companions(card: ModelCard) -> list[ModelCard]:
+    """The card and those of its companions that are installed: they have a part in the results."""
+    every = {c.name: c for c in catalogue.cards(role=None)}
+    return [card, *(every[name] for _, name in sorted(card.companions.items()) if name in every)]
 
 
 def lasting(inputs: Sequence[Path], options: Options, cards: Cards) -> dict[str, Any]:

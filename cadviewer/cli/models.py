@@ -10,7 +10,7 @@ from cadviewer import NOTICE
 from cadviewer.cli import DONE, USAGE, ModelsArgs
 from cadviewer.models import catalogue
 
-_HEAD = ("name", "version", "task", "paper", "network", "threshold", "licence", "weights_sha256")
+_HEAD = ("name", "version", "task", "role", "companions", "paper", "network", "threshold", "licence", "weights_sha256")
 _PARTS = ("limits", "measured", "training", "inputs", "calibration", "config")
 
 
@@ -31,6 +31,11 @@ def run(args: ModelsArgs) -> int:
     for card in cards:
         mark = "  [default]" if card.name in used else ""
         print(f"{card.name:{width}}  {card.task.value:7}  {card.version:8}  {card.title}{mark}")
+    companions = [card for card in catalogue.cards(role=None) if card.role]
+    if companions:
+        print("\nWork with others, never by themselves (`models show NAME`):")
+        for card in companions:
+            print(f"  {card.name}  {card.version}  {card.role} of {card.task.value}: {card.title}")
     if not cards:
         print("No models are installed; train them with `cadviewer-train`.", file=sys.stderr)
     return DONE
@@ -38,12 +43,12 @@ def run(args: ModelsArgs) -> int:
 
 def card_lines(name: str) -> Iterator[str]:
     """A whole card for reading. Raises CardError when there is none of that name."""
-    card = catalogue.card(name)
+    card = catalogue.card(name, role=None)
     content = json.loads(card.to_json())
     yield card.title
     yield NOTICE
     yield ""
-    yield from (f"{key}: {content[key]}" for key in _HEAD if content[key] != "")
+    yield from (f"{key}: {content[key]}" for key in _HEAD if content[key] not in ("", {}))
     yield f"weights: {card.weights}"
     for key in _PARTS:
         if content[key]:

@@ -255,7 +255,7 @@ class Commands:
     def about_model(self) -> None:
         from cadviewer.gui import dialogs
 
-        dialogs.model_cards(self._window, catalogue.cards(), catalogue.problems()).open()
+        dialogs.model_cards(self._window, catalogue.cards(role=None), catalogue.problems()).open()
 
     def show_shortcuts(self) -> None:
         from cadviewer.gui import dialogs

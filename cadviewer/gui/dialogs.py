@@ -50,6 +50,8 @@ def _card(card: ModelCard) -> str:
     rows = [
         ("Name", f"{card.name} {card.version}{' (default)' if card.default else ''}"),
         ("Task", card.task.value),
+        ("Role", f"{card.role} (works with another model, never by itself)" if card.role else ""),
+        ("Works with", ", ".join(card.companions.values())),
         ("Paper", card.paper),
         ("Network", card.network),
         ("Threshold", f"{card.threshold:.3f}"),

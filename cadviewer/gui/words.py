@@ -163,7 +163,8 @@ def breast_count(finding: BreastFinding) -> str:
 def provenance(result: Result) -> str:
     """One line: application, model, weights, threshold, device."""
     p = result.provenance
+    others = "".join(f"{c.role} by {c.model} {c.model_version} ({c.weights_sha256[:12]}), " for c in p.companions)
     return (
-        f"{p.application}, model {p.model} {p.model_version} (weights {p.weights_sha256[:12]}), "
+        f"{p.application}, model {p.model} {p.model_version} (weights {p.weights_sha256[:12]}), {others}"
         f"threshold {p.threshold:.2f}, on {p.device}"
     )

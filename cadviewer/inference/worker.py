@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 
 from cadviewer import __version__
-from cadviewer.findings import Provenance, Result, Task
+from cadviewer.findings import Provenance, Result, Task, UsedCompanion
 from cadviewer.imaging.series import InputError, Volume
 from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
@@ -25,10 +25,11 @@ from cadviewer.inference.shared import attach
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.nets.runtime import TorchForward, build, choose_device
+from cadviewer.models.runtime import Companion, Companions
 from cadviewer.models.scope import OutOfScope
 from cadviewer.models.tasks import Demand, module_of
 
-KEPT_NETWORKS = 3
+KEPT_NETWORKS = 4
 """Networks that stay in memory, the latest used ones."""
 
 
@@ -59,6 +60,7 @@ class TorchHandler:
         card = catalogue.card(model)
         module_of(card.task)  # with SciPy and OpenCV
         self._forward(card)
+        self._companions(card)
 
     def run(self, job: Job, report: Reporter) -> Result:
         """See `serve.Handler`."""
@@ -68,10 +70,14 @@ class TorchHandler:
             if card.task != job.task:
                 raise JobError(f"the model {card.name} is for {card.task.value}, not for {job.task.value}")
             with attach(job.pixels) as pixels:
+                companions, missing = self._companions(card)
                 forward = self._forward(card)
                 began = report.seconds()
                 demand = Demand(job.threshold, job.spacing_mm, job.window)
-                found = module_of(job.task).analyse(Volume(job.series, pixels), forward, card, demand, report.step)
+                with_them = {"companions": companions} if companions else {}
+                found = module_of(job.task).analyse(
+                    Volume(job.series, pixels), forward, card, demand, report.step, **with_them
+                )
                 seconds = report.seconds() - began
         except OutOfScope as error:
             raise JobError(str(error), out_of_scope=True) from error
@@ -85,12 +91,12 @@ class TorchHandler:
         return Result(
             case_id=job.case_id,
             task=job.task,
-            provenance=_provenance(job, card, forward),
+            provenance=_provenance(job, card, forward, companions),
             nodules=found.nodules,
             candidates=found.candidates,
             breast=found.breast,
             lines=found.lines,
-            warnings=found.warnings,
+            warnings=(*missing, *found.warnings),
             seconds_infer=seconds,
         )
 
@@ -100,12 +106,31 @@ class TorchHandler:
         forward = self._networks.get(key)
         if forward is None:
             precision = card.inputs.get("precision", "auto")
-            forward = TorchForward(build(card), self._device, precision=precision, note=self._note, between=self._check)
+            forward = TorchForward(
+                build(card),
+                self._device,
+                batch_size=card.inputs.get("batch"),
+                precision=precision,
+                note=self._note,
+                between=self._check,
+            )
             self._networks[key] = forward
             while len(self._networks) > KEPT_NETWORKS:
                 self._networks.popitem(last=False)
         self._networks.move_to_end(key)
         return forward
+
+    def _companions(self, card: ModelCard) -> tuple[Companions, tuple[str, ...]]:
+        """The companions of a card that can be used, and one line about each that cannot."""
+        built: dict[str, Companion] = {}
+        missing = []
+        for role, name in sorted(card.companions.items()):
+            try:
+                companion = catalogue.card(name, role=role)
+                built[role] = Companion(companion, self._forward(companion))
+            except CardError as error:
+                missing.append(f"The {role} model {name} that {card.name} works with is not used: {error}")
+        return built, tuple(missing)
 
     def _note(self, text: str) -> None:
         if self._reports:
@@ -125,7 +150,7 @@ class TorchHandler:
                 return
 
 
-def _provenance(job: Job, card: ModelCard, forward: TorchForward) -> Provenance:
+def _provenance(job: Job, card: ModelCard, forward: TorchForward, companions: Companions) -> Provenance:
     number = "bfloat16" if forward.bfloat16 else "float32"
     preparation = dict(card.inputs)
     if job.spacing_mm is not None:
@@ -142,4 +167,7 @@ def _provenance(job: Job, card: ModelCard, forward: TorchForward) -> Provenance:
         preprocessing=json.dumps(preparation, sort_keys=True, ensure_ascii=False, default=str),
         series_uid=job.series.series_uid,
         sop_uids=tuple(dict.fromkeys(s.sop_uid for s in job.series.slices if s.sop_uid)),
+        companions=tuple(
+            UsedCompanion(role, c.card.name, c.card.version, c.card.weights_sha256) for role, c in companions.items()
+        ),
     )

@@ -36,6 +36,8 @@ class ModelCard:
     training: data sets with folds, licences and citations, settings, seconds.
     measured: figures with their 95 % intervals as `evaluate` wrote them: {set: {figure: [value, low, high]}}.
     limits: sentences for the reader.
+    role: what the model does for another one ("outline"); "" for a model that answers for its task by itself.
+    companions: models that this one works with, {role: name of the card}; it also works where they are missing.
     """
 
     name: str
@@ -54,6 +56,8 @@ class ModelCard:
     measured: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
+    role: str = ""
+    companions: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
     folder: Path = field(default=Path(), compare=False)
 
@@ -82,8 +86,11 @@ def load(path: Path) -> ModelCard:
         raise CardError(f"{path.name}: not a readable model card ({error})") from error
 
 
-def cards(task: Task | None = None) -> list[ModelCard]:
-    """All readable cards with weights beside them, by name; the user's own hide shipped ones of the same name."""
+def cards(task: Task | None = None, *, role: str | None = "") -> list[ModelCard]:
+    """All readable cards with weights beside them, by name; the user's own hide shipped ones of the same name.
+
+    role: of the models wanted: "" those that answer for a task by themselves, None every one.
+    """
     found: dict[str, ModelCard] = {}
     for folder in paths.weights_folders():
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
@@ -92,7 +99,8 @@ def cards(task: Task | None = None) -> list[ModelCard]:
                     found[path.stem] = load(path)
                 except CardError:
                     continue  # `problems` reports it
-    return sorted((c for c in found.values() if task is None or c.task == task), key=lambda c: c.name)
+    chosen = (c for c in found.values() if task in (None, c.task) and role in (None, c.role))
+    return sorted(chosen, key=lambda c: c.name)
 
 
 def problems() -> list[str]:
@@ -109,12 +117,16 @@ def problems() -> list[str]:
     return lines
 
 
-def card(name: str) -> ModelCard:
-    """The card of that name. Raises CardError listing what there is."""
-    for candidate in cards():
-        if candidate.name == name:
+def card(name: str, *, role: str | None = "") -> ModelCard:
+    """The card of that name and role (None: of any). Raises CardError listing what there is."""
+    for candidate in cards(role=None):
+        if candidate.name == name and role in (None, candidate.role):
             return candidate
-    raise CardError(f"no model is called {name!r}; there are: {', '.join(c.name for c in cards()) or 'none'}")
+        if candidate.name == name:
+            serves = f"is a companion of others (their {candidate.role})" if candidate.role else f"is no {role} model"
+            raise CardError(f"{name} {serves}")
+    known = ", ".join(c.name for c in cards(role=role)) or "none"
+    raise CardError(f"no model is called {name!r}; there are: {known}")
 
 
 def default(task: Task) -> ModelCard:

@@ -1,6 +1,7 @@
 """What a task's module offers to the worker: one function from pixels to findings. No torch.
 
-A module named in `findings.Task` has `analyse(volume, forward, card, demand, progress) -> Found`.
+A module named in `findings.Task` has `analyse(volume, forward, card, demand, progress) -> Found`; one whose cards name
+companions (`ModelCard.companions`) takes them by the keyword `companions` as well.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol, cast
 from cadviewer.findings import BreastFinding, Nodule, Task
 from cadviewer.imaging.series import Volume
 from cadviewer.models.catalogue import ModelCard
-from cadviewer.models.runtime import Forward, Progress
+from cadviewer.models.runtime import Companions, Forward, Progress
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,19 @@ class Found:
 class TaskModule(Protocol):
     """What a module named in `findings.Task` has."""
 
-    def analyse(self, volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:
-        """Findings of one case. Raises OutOfScope, InputError or ValueError with one line."""
+    def analyse(
+        self,
+        volume: Volume,
+        forward: Forward,
+        card: ModelCard,
+        demand: Demand,
+        progress: Progress,
+        **companions: Companions,
+    ) -> Found:
+        """Findings of one case. Raises OutOfScope, InputError or ValueError with one line.
+
+        companions: by this keyword, and only where the card names companions that can be used.
+        """
         ...
 
 

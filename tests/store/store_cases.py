@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cadviewer.findings import Box, BreastFinding, Call, Estimate, Nodule, Provenance, Result, Task
+from cadviewer.findings import Box, BreastFinding, Call, Estimate, Nodule, Provenance, Result, Task, UsedCompanion
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Rejected, Series, Shape, SliceInfo, State, Volume
 from cadviewer.store import report as reports
@@ -16,7 +16,8 @@ SHA = "ab" * 32
 
 
 def provenance(model: str = "ssd") -> Provenance:
-    return Provenance("cadviewer 0.1.0", model, "1.0", SHA, 0.3, "cpu", "1.0 mm, lung masked")
+    companions = (UsedCompanion("outline", "outliner", "2", SHA),) if model == "ssd" else ()
+    return Provenance("cadviewer 0.1.0", model, "1.0", SHA, 0.3, "cpu", "1.0 mm, lung masked", companions=companions)
 
 
 def ct(source: Path = Path('scans/A, "B"'), count: int = 4, uid: str = "1.2.3") -> Series:

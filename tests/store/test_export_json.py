@@ -53,6 +53,7 @@ def test_the_result_says_where_it_came_from() -> None:
         "preprocessing": "1.0 mm, lung masked",
         "series_uid": "1.2.3",
         "sop_uids": ["1.2.3.0", "1.2.3.1", "1.2.3.2", "1.2.3.3"],
+        "companions": [{"role": "outline", "model": "outliner", "model_version": "2", "weights_sha256": SHA}],
     }
     assert "research use only" in document["notice"]
 

@@ -132,6 +132,7 @@ def _series(series: Series) -> dict[str, Any]:
 def _provenance(provenance: Provenance, series: Series | None) -> dict[str, Any]:
     content = asdict(provenance)
     content["sop_uids"] = list(provenance.sop_uids)
+    content["companions"] = [asdict(c) for c in provenance.companions]
     if series is not None and not provenance.sop_uids:
         content["series_uid"] = series.series_uid
         content["sop_uids"] = list(dict.fromkeys(s.sop_uid for s in series.slices if s.sop_uid))
