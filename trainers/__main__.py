@@ -14,6 +14,7 @@ from trainers.config import ConfigError
 
 TRAINERS: dict[str, tuple[str, str]] = {
     "nodules": ("trainers.nodules:run", "SSD for pulmonary nodules on axial CT slices"),
+    "outline": ("trainers.outline:run", "outlines of nodules within the boxes of the SSD (its companion)"),
     "breast": ("trainers.breast:run", "Hybrid-MT-ESTAN for breast ultrasound"),
     "luna16": ("trainers.data.luna16:run", "LUNA16 scans and annotations → labelled slices for nodules (an import)"),
 }

@@ -59,6 +59,7 @@ def export_run(
             "application": __version__,
         },
         limits=limits_of(network, train),
+        companions={"outline": "nodules-outline"},
     )
     return export.export(state, card, out)
 

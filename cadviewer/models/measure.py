@@ -23,12 +23,16 @@ FINE = 4
 @dataclass(frozen=True)
 class Measured:
     """long_mm, short_mm: on the slice with the largest area; volume_mm3: None on a single slice; outline: (n, 2) of
-    (x, y) edge coordinates on the slice of the best box, None when nothing is left there."""
+    (x, y) edge coordinates on the slice of the best box, None when nothing is left there.
+    widest: the slice with the largest area; widest_outline: (n, 2) on it. by_network: by `models.outlining`."""
 
     long_mm: float
     short_mm: float
     volume_mm3: float | None
     outline: NDArray[np.float32] | None
+    widest: int
+    widest_outline: NDArray[np.float32]
+    by_network: bool = False
 
 
 def measure(
@@ -57,12 +61,14 @@ def measure(
     if mask is None:
         return None
     areas = mask.sum(axis=(1, 2))
-    widest = _outline(mask[int(areas.argmax())], (x0, y0))
+    largest = int(areas.argmax())
+    widest = _outline(mask[largest], (x0, y0))
     if widest is None:
         return None
     long_mm, short_mm = axes(widest * np.array([pixel_mm[1], pixel_mm[0]], np.float32))
     volume = float(mask.sum()) * float(np.prod(spacing)) if slice_mm else None
-    return Measured(long_mm, short_mm, volume, _outline(mask[best.slice - first], (x0, y0)))
+    outline = _outline(mask[best.slice - first], (x0, y0))
+    return Measured(long_mm, short_mm, volume, outline, first + largest, widest)
 
 
 def centre(boxes: tuple[Box, ...]) -> tuple[float, float, float]:

@@ -13,11 +13,13 @@ import numpy as np
 from cadviewer.findings import Box, Estimate, Nodule
 from cadviewer.imaging.geometry import Vector, edge_to_index
 from cadviewer.imaging.series import Shape, Volume
+from cadviewer.models import nodule_type
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.detect import Decoding, Marks, detect
 from cadviewer.models.linking import Rules, link
 from cadviewer.models.measure import Measured, centre, measure
-from cadviewer.models.runtime import Forward, Progress, no_progress
+from cadviewer.models.outlining import outline_findings
+from cadviewer.models.runtime import ALONE, Companions, Forward, Progress, no_progress
 from cadviewer.models.slices import Prepared, prepare
 from cadviewer.models.suspicion import LONGEST_MM, features, suspicion
 from cadviewer.models.tasks import Demand, Found
@@ -26,6 +28,8 @@ THICK_MM = 3.0
 MOST_CANDIDATES = 400
 MEASURED = 80
 """Findings that are measured; the rest is only there for a low setting of the slider."""
+OUTLINED, OUTLINED_MOST = 12, 40
+"""Findings that the outline network outlines at least, and at most, as far as they are above the threshold."""
 VOLUME_FLOOR = 0.03
 LEAST_SIDE = 0.01
 
@@ -49,12 +53,15 @@ def find_nodules(
     spacing_mm: float | None = None,
     window: tuple[float, float] = (-1000, 400),
     progress: Progress = no_progress,
+    companions: Companions = ALONE,
 ) -> NoduleAnalysis:
     """Search a chest CT.
 
     volume: a VOLUME gives findings over several slices; a STACK or an IMAGE is searched slice by slice.
     threshold: cut of scores, None for the card's. spacing_mm: mm per pixel of an image whose file does not say.
     window: HU that the 8-bit values of an image span. progress: called after each batch; what it raises ends the run.
+    companions: with an "outline" network it outlines and measures the best findings; the others, and those in which it
+    sees nothing, are outlined by a threshold (`models.measure`).
     Raises OutOfScope for what is no axial chest CT, ValueError for a spacing or window that makes no sense.
     """
     ready = prepare(volume, card.inputs, spacing_mm=spacing_mm, window=window)
@@ -69,9 +76,12 @@ def find_nodules(
     else:
         findings = [(b,) for b in sorted(boxes, key=lambda b: (-b.score, b.slice, b.x0, b.y0))]
     cut = card.threshold if threshold is None else threshold
+    above = _above(findings, cut)
+    findings = findings[: max(MOST_CANDIDATES, above)]
+    measures = _measures(findings, above, volume, ready, slice_mm, companions)
     made = [
-        _nodule(number, found, volume, ready, slice_mm, card)
-        for number, found in enumerate(findings[: max(MOST_CANDIDATES, _above(findings, cut))], start=1)
+        _nodule(number, found, measured, volume, ready, card, companions)
+        for number, (found, measured) in enumerate(zip(findings, measures, strict=True), start=1)
     ]
     return NoduleAnalysis(
         tuple(n for n in made if n.score >= cut),
@@ -80,7 +90,14 @@ def find_nodules(
     )
 
 
-def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:
+def analyse(
+    volume: Volume,
+    forward: Forward,
+    card: ModelCard,
+    demand: Demand,
+    progress: Progress,
+    companions: Companions = ALONE,
+) -> Found:
     """See `models.tasks.TaskModule`."""
     found = find_nodules(
         volume,
@@ -90,6 +107,7 @@ def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, p
         spacing_mm=demand.spacing_mm,
         window=demand.window,
         progress=progress,
+        companions=companions,
     )
     return Found(nodules=found.nodules, candidates=found.candidates, warnings=found.warnings)
 
@@ -115,12 +133,38 @@ def _source_boxes(ready: Prepared, marks: Sequence[Marks]) -> list[Box]:
     return boxes
 
 
+def _measures(
+    findings: Sequence[tuple[Box, ...]],
+    above: int,
+    volume: Volume,
+    ready: Prepared,
+    slice_mm: float | None,
+    companions: Companions,
+) -> list[Measured | None]:
+    """Outline and measures of each finding, by falling score; `above`: how many are above the threshold."""
+    if volume.series.shape is Shape.STACK:
+        return [None] * len(findings)
+    measures: list[Measured | None] = []
+    if "outline" in companions:
+        best = findings[: min(max(OUTLINED, above), OUTLINED_MOST)]
+        measures = outline_findings(ready.hounsfield, best, ready.pixel_mm, slice_mm, companions["outline"])
+    for k, boxes in enumerate(findings):
+        if k >= len(measures):
+            measures.append(None)
+        if measures[k] is None and k < MEASURED:
+            measures[k] = measure(ready.hounsfield, boxes, ready.pixel_mm, slice_mm)
+    return measures
+
+
 def _nodule(
-    number: int, boxes: tuple[Box, ...], volume: Volume, ready: Prepared, slice_mm: float | None, card: ModelCard
+    number: int,
+    boxes: tuple[Box, ...],
+    measured: Measured | None,
+    volume: Volume,
+    ready: Prepared,
+    card: ModelCard,
+    companions: Companions,
 ) -> Nodule:
-    measured: Measured | None = None
-    if number <= MEASURED and volume.series.shape is not Shape.STACK:
-        measured = measure(ready.hounsfield, boxes, ready.pixel_mm, slice_mm)
     in_mm = measured if ready.known else None
     return Nodule(
         number=number,
@@ -130,6 +174,7 @@ def _nodule(
         short_mm=in_mm.short_mm if in_mm else None,
         volume_mm3=in_mm.volume_mm3 if in_mm else None,
         malignancy=_suspicion(boxes, ready, in_mm, card),
+        type=_type(ready, in_mm, card, companions),
         outline=measured.outline if measured else None,
     )
 
@@ -144,6 +189,20 @@ def _suspicion(boxes: tuple[Box, ...], ready: Prepared, measured: Measured | Non
     image = ready.slice(int(np.searchsorted(ready.indices, widest.slice)))
     described = features(image, ready.to_prepared(widest), float(card.inputs.get("pixel_mm", 1.0)))
     return None if described is None else suspicion(described, model)
+
+
+def _type(ready: Prepared, measured: Measured | None, card: ModelCard, companions: Companions) -> str | None:
+    """What readers would call it, by the values within the network's outline on the slice where it is largest."""
+    model = companions["outline"].card.calibration.get("type") if "outline" in companions else None
+    if model is None or measured is None or not measured.by_network:
+        return None
+    k = int(np.searchsorted(ready.indices, measured.widest))
+    if k >= len(ready.indices) or ready.indices[k] != measured.widest:
+        return None
+    rows, columns = ready.hounsfield.shape[1:]
+    polygon = measured.widest_outline * np.array([ready.size[1] / columns, ready.size[0] / rows], np.float32)
+    described = nodule_type.features(ready.slice(k), polygon, float(card.inputs.get("pixel_mm", 1.0)))
+    return None if described is None else nodule_type.kind(described, model)
 
 
 def _centre(boxes: tuple[Box, ...], volume: Volume) -> Vector | None:

@@ -24,6 +24,7 @@ NETWORKS: dict[str, str] = {
     "vgga_vit": "cadviewer.models.nets.rivals.vgga_vit:build",
     "residual_unet": "cadviewer.models.nets.rivals.residual_unet:build",
     "library_unet": "cadviewer.models.nets.rivals.library_unet:build",
+    "outline": "cadviewer.models.nets.outline:build",
     "ssd": "cadviewer.models.nets.ssd:build",
 }
 """Key of `ModelCard.network` → "module:factory"; factory(**card.config) gives a module whose forward gives a tuple."""

@@ -1,0 +1,268 @@
+"""`cadviewer-train outline`: trains the network that outlines the nodule in a box, and exports it with its card.
+
+What is learned is the share of readers who count a pixel in, not one vote: half of it is the boundary of the
+consensus (at least half of the readers), its area is the readers' mean area, and where readers disagree the network is
+not pushed to a side. Loss: cross-entropy with that share plus the Dice loss of Milletari et al. (arXiv 1606.04797).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from cadviewer import __version__
+from cadviewer.findings import Task
+from cadviewer.models import outline
+from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.nets import build
+from cadviewer.models.nets.runtime import TorchForward
+from cadviewer.models.nets.runtime import build as build_card
+from cadviewer.models.runtime import Companion
+from trainers import config, export, nodule_types, outline_figures, run_log
+from trainers.data import lidc_crops, lidc_ratings, samples
+from trainers.data.lidc_crops import OutlinedCrop
+from trainers.data.luna16_slices import WINDOW
+from trainers.nodule_crops import EpochSampler
+from trainers.outline_patches import Patches, PatchSettings
+
+TITLE = "Outline of the nodule in a box on axial chest CT"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run (`--set key=value`). dice: weight of the Dice loss; average: of the running average."""
+
+    epochs: int = 22
+    patches: int = 0
+    batch: int = 32
+    lr: float = 3e-3
+    weight_decay: float = 0.02
+    warm_up: float = 0.05
+    average: float = 0.99
+    dice: float = 0.5
+    clip: float = 5.0
+    widths: tuple[int, ...] = (16, 32, 64, 112)
+    seed: int = 1
+    threads: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    check_every: int = 5
+    limit: int = 0
+    name: str = "nodules-outline"
+    version: str = "1"
+
+
+PRESETS: dict[str, dict[str, Any]] = {}
+
+
+def loss_of(logits: Tensor, share: Tensor, weight: float) -> Tensor:
+    """Cross-entropy with the readers' share plus `weight` × Dice loss, for (n, 1, s, s)."""
+    raw = logits.float()
+    entropy = functional.binary_cross_entropy_with_logits(raw, share)
+    chance = torch.sigmoid(raw)
+    shared = 2 * (chance * share).sum((1, 2, 3)) + 4.0  # the 4: a patch without a nodule is not all or nothing
+    dice = shared / (chance.sum((1, 2, 3)) + share.sum((1, 2, 3)) + 4.0)
+    return 4 * entropy + weight * (1 - dice).mean()
+
+
+class OutlineTask(lightning.LightningModule):
+    """One network with its running average and schedule."""
+
+    def __init__(self, settings: Settings, steps: int) -> None:
+        super().__init__()
+        self.settings, self.steps = settings, steps
+        self.net, self.smooth = (
+            build("outline", {"widths": settings.widths}).to(memory_format=torch.channels_last) for _ in range(2)
+        )
+        self.smooth.requires_grad_(False).eval().load_state_dict(self.net.state_dict())
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """Loss of one batch of patches."""
+        planes, share = batch
+        (logits,) = self.net(planes.to(memory_format=torch.channels_last))
+        return loss_of(logits, share, self.settings.dice)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the running average; it follows faster at the start."""
+        decay = min(self.settings.average, (1 + self.global_step) / (10 + self.global_step))
+        ours = self.net.state_dict()
+        for key, value in self.smooth.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(ours[key].to(value.dtype), 1 - decay)
+            else:
+                value.copy_(ours[key])
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; linear warm-up, then a cosine to 1 %."""
+        s = self.settings
+        made = torch.optim.AdamW(self.net.parameters(), lr=s.lr, weight_decay=s.weight_decay)
+        warm = max(1, int(self.steps * s.warm_up))
+
+        def factor(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            done = min(1.0, (step - warm) / max(1, self.steps - warm))
+            return 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(made, factor)
+        return {"optimizer": made, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Validation(lightning.Callback):
+    """Dice on the tune fold every few epochs, for the run's log."""
+
+    def __init__(self, crops: Sequence[OutlinedCrop], settings: Settings, out: Path) -> None:
+        self.crops, self.settings, self.out = crops, settings, out
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the figures when it is time."""
+        assert isinstance(pl_module, OutlineTask)
+        epoch = trainer.current_epoch + 1
+        if not self.crops or (epoch % self.settings.check_every and epoch != self.settings.epochs):
+            return
+        forward = TorchForward(pl_module.smooth, pl_module.device, batch_size=32)
+        run_log.write(
+            self.out,
+            "tune",
+            epoch=epoch,
+            step=trainer.global_step,
+            progress=round(epoch / self.settings.epochs, 4),
+            seconds=round(time.monotonic() - self.started, 1),
+            **{k: round(v, 4) for k, v in outline_figures.quick(self.crops, forward).items()},
+        )
+
+
+def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
+    """Train, resume, export into `out`. Raises ConfigError for settings and data that cannot be used."""
+    settings = config.merge(Settings, PRESETS, file=file, assignments=assignments)
+    out.mkdir(parents=True, exist_ok=True)
+    last = config.checkpoint(out, resume=resume)
+    config.save(settings, out / "settings.json")
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+        cv2.setNumThreads(settings.threads)
+    lightning.seed_everything(settings.seed, verbose=False)
+    train = lidc_crops.read(data, samples.TRAIN)[: settings.limit or None]
+    tune = lidc_crops.read(data, samples.TUNE)[: settings.limit or None]
+    if not train:
+        raise config.ConfigError(f"{data}: no crops of folds {', '.join(samples.TRAIN)}")
+    with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
+        task = fit(settings, train, tune, out, last)
+        card = choose(export_run(task, settings, out, train), tune, data)
+        result["card"] = str(card.folder / f"{card.name}.json")
+
+
+def fit(
+    settings: Settings,
+    train: Sequence[OutlinedCrop],
+    tune: Sequence[OutlinedCrop],
+    out: Path,
+    checkpoint: Path | None,
+) -> OutlineTask:
+    """Train (on) and return the task with its weights."""
+    patches = Patches(train, PatchSettings(), settings.seed)
+    sampler = EpochSampler(len(patches), settings.patches or len(patches), settings.seed)
+    loader: DataLoader[Any] = DataLoader(
+        patches, batch_size=settings.batch, sampler=sampler, drop_last=len(sampler) > settings.batch
+    )
+    task = OutlineTask(settings, settings.epochs * len(loader))
+    cuda = torch.cuda.is_available() and settings.device != "cpu"
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if cuda or torch.backends.cpu.get_cpu_capability() == "AVX512" else "32-true"
+    trainer = lightning.Trainer(
+        max_epochs=settings.epochs,
+        accelerator="cuda" if cuda else "cpu",
+        devices=1,
+        precision=precision,  # type: ignore[arg-type]
+        gradient_clip_val=settings.clip,
+        logger=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=out,
+        deterministic=True,
+        callbacks=[
+            Validation(tune, settings, out),
+            run_log.RunLog(out),
+            ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
+            TQDMProgressBar(refresh_rate=20),
+        ],
+    )
+    # Tensors and plain values: nothing is unpickled, in a run from elsewhere neither.
+    trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=True)
+    return task
+
+
+def export_run(task: OutlineTask, settings: Settings, out: Path, train: Sequence[OutlinedCrop]) -> ModelCard:
+    """Write the averaged weights and a card without figures into `out`; `evaluate --update-card` adds them."""
+    card = ModelCard(
+        name=settings.name,
+        version=settings.version,
+        task=Task.NODULES,
+        title=TITLE,
+        network="outline",
+        config={"widths": list(settings.widths)},
+        inputs={
+            "window": list(WINDOW),
+            "side": outline.SIDE,
+            "context": outline.CONTEXT,
+            "least_px": outline.LEAST_PX,
+            "views": {"volume": "one", "single": "eight"},
+            "batch": 16,
+        },
+        threshold=0.5,
+        weights_sha256="",
+        role="outline",
+        paper="U-Net: Ronneberger et al. 2015, arXiv 1505.04597 (made small)",
+        training={
+            "data": "LIDC-IDRI crops with outlines (ct/lidc-crops128), folds 3–9 by patient; fold 2 for choices",
+            "target": "share of the readers (3 or 4) who count a pixel in",
+            "crops": len(train),
+            "patients": len({c.patient for c in train}),
+            "licence": "LIDC-IDRI CC BY 3.0",
+            "cite": ["Armato et al. 2011 (LIDC-IDRI)"],
+            "settings": dataclasses.asdict(settings),
+            "application": __version__,
+        },
+        limits=LIMITS,
+    )
+    return export.export(task.smooth.state_dict(), card, out)
+
+
+def choose(card: ModelCard, tune: Sequence[OutlinedCrop], data: Path) -> ModelCard:
+    """What is fixed after training: the probability of the boundary, by Dice on the tune crops, and the nodule type.
+
+    The type (`models.nodule_type`) stands on this network's outlines, so it is part of its card; it is learned where
+    `data` holds slices with texture ratings, from all folds but the test fold.
+    """
+    forward = TorchForward(build_card(card), batch_size=32)
+    chosen = dataclasses.replace(card, threshold=outline_figures.best_level(tune, forward)) if tune else card
+    if lidc_ratings.holds(data):
+        rated = lidc_ratings.read(data, (*samples.TRAIN, *samples.TUNE))
+        learned = nodule_types.learn(*nodule_types.table(rated, Companion(chosen, forward)))
+        if learned is not None:
+            chosen = dataclasses.replace(chosen, calibration={**chosen.calibration, "type": learned})
+    export.write_card(chosen)
+    return chosen
+
+
+LIMITS = (
+    "For research use only; not a medical device.",
+    "Outlines what readers of LIDC-IDRI outlined: nodules of 3 mm and more that at least three of four marked.",
+    "Trained on min–max scaled crops whose Hounsfield units are estimated; looks at single slices.",
+    "Needs a box: where there is no nodule it may outline a vessel or nothing.",
+)
