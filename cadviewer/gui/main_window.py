@@ -115,6 +115,10 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         style.apply(app, theme)
+        self.desk.notices.say_again()
+        self.tools.use_theme()
+        if self.cases.current is not None:
+            self._changed(self.cases.current)
 
     def _usual(self, task: Task) -> Order:
         """The model and the threshold that the settings name for a task."""

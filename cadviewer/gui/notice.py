@@ -80,6 +80,11 @@ class Notices(QWidget):
                 entry[1].deleteLater()
         self.setVisible(bool(self._bars))
 
+    def say_again(self) -> None:
+        """Show the same in other colours."""
+        for notice in [notice for notice, _ in self._bars.values()]:
+            self.say(notice)
+
     def texts(self) -> Sequence[str]:
         """What is being said."""
         return [notice.text for notice, _ in self._bars.values()]

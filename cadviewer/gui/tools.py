@@ -66,6 +66,11 @@ class Tools(QObject):
             self.settings.deleteLater()
             self.settings = None
 
+    def use_theme(self) -> None:
+        """The colours are others; what follows them by itself is not told."""
+        if self.trainer is not None:
+            self.trainer.chart.use_theme()
+
     def shut(self) -> None:
         """The program ends: so does a batch; training goes on."""
         if self.batch is not None:

@@ -103,7 +103,8 @@ class _Row(QStyledItemDelegate):
     ) -> None:
         nodule: Nodule = index.data(NODULE)
         answer: Answer | None = index.data(ANSWER)
-        colour, line = LOOKS[answer]
+        overlay, line = LOOKS[answer]
+        colour = style.on_panel(overlay, 5.5)  # enough for the selected row too
         rect: QRect = option.rect.adjusted(2, 2, -2, -2)
         state: QStyle.StateFlag = option.state
         painter.save()

@@ -108,8 +108,9 @@ class Strip(QWidget):
         top, bottom = self.y_of(stretch.first - 0.5), self.y_of(stretch.last + 0.5)
         if bottom - top < 4:
             top, bottom = (top + bottom) / 2 - 2, (top + bottom) / 2 + 2
-        painter.setPen(QPen(stretch.colour, 1.2))
-        painter.setBrush(Qt.BrushStyle.NoBrush if stretch.hollow else stretch.colour)
+        colour = style.on_panel(stretch.colour, 3.0)
+        painter.setPen(QPen(colour, 1.2))
+        painter.setBrush(Qt.BrushStyle.NoBrush if stretch.hollow else colour)
         painter.drawRoundedRect(QRectF(12, top, 5, bottom - top), 1.5, 1.5)
         if stretch.selected:
             y = self.y_of(stretch.best)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pyqtgraph as pg
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from cadviewer.gui import style
+from cadviewer.gui.lang import tr
 from cadviewer.gui.training.run import RunState
 
 LINES = (("#56b4e9", "o", "●"), ("#f0a63a", "s", "■"), ("#3fc8a0", "t", "▼"), ("#cc79a7", "d", "◆"))
@@ -17,19 +19,34 @@ class Chart(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._loss = self._plot("Loss")
-        self._figures = self._plot("On the tune fold")
+        self._loss, self._figures = self._plot(), self._plot()
         self._figures.setXLink(self._loss)
-        self._loss_line = self._loss.plot(pen=pg.mkPen("#56b4e9", width=2))
+        self._loss_line = self._loss.plot()
         self._lines: dict[str, pg.PlotDataItem] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._loss)
         layout.addWidget(self._figures)
+        self._state = RunState()
+        self.use_theme()
 
-    def _plot(self, title: str) -> pg.PlotWidget:
-        plot = pg.PlotWidget(background=style.colour("panel"))
-        plot.setTitle(title, color=style.colour("dim").name(), size="10pt")
+    def use_theme(self) -> None:
+        """Draw everything in the colours of the theme."""
+        for plot in (self._loss, self._figures):
+            plot.setBackground(style.colour("panel"))
+            for side in ("left", "bottom"):
+                plot.getAxis(side).setPen(style.colour("faint"))
+                plot.getAxis(side).setTextPen(style.colour("dim"))
+        self._loss.setTitle(tr("Loss"), color=style.colour("dim").name(), size="10pt")
+        self._loss_line.setPen(pg.mkPen(_shade("#56b4e9"), width=2))
+        for line, (colour, _, _) in zip(self._lines.values(), LINES, strict=False):
+            line.setPen(pg.mkPen(_shade(colour), width=2))
+            line.setSymbolBrush(_shade(colour))
+        self.show_run(self._state)
+
+    @staticmethod
+    def _plot() -> pg.PlotWidget:
+        plot = pg.PlotWidget()
         plot.showGrid(x=True, y=True, alpha=0.15)
         plot.setMouseEnabled(x=False, y=False)
         plot.hideButtons()
@@ -45,6 +62,7 @@ class Chart(QWidget):
 
     def show_run(self, state: RunState) -> None:
         """Draw what the run has said so far."""
+        self._state = state
         self._loss_line.setData([s for s, _ in state.losses], [v for _, v in state.losses])
         names = figure_names(state)
         self._figures.setTitle(_legend(state, names), color=style.colour("dim").name(), size="10pt")
@@ -54,27 +72,31 @@ class Chart(QWidget):
             if name not in self._lines:
                 colour, sign, _ = LINES[len(self._lines) % len(LINES)]
                 self._lines[name] = self._figures.plot(
-                    pen=pg.mkPen(colour, width=2),
+                    pen=pg.mkPen(_shade(colour), width=2),
                     symbol=sign,
                     symbolSize=7,
-                    symbolBrush=colour,
+                    symbolBrush=_shade(colour),
                     symbolPen=None,
                 )
             points = [(t["step"], t[name]) for t in state.tune if name in t and "step" in t]
             self._lines[name].setData([p[0] for p in points], [p[1] for p in points])
 
 
+def _shade(colour: str) -> QColor:
+    """A line's colour, seen on the panel of every theme."""
+    return style.on_panel(QColor(colour), 3.0)
+
+
 def _legend(state: RunState, names: list[str]) -> str:
     """Sign, name and last value of each figure; a legend inside the plot would hide the curves of a small window."""
     if not names:
-        return "On the tune fold"
+        return tr("On the tune fold")
     parts = []
     for (colour, _, sign), name in zip(LINES, names, strict=False):
         last = next(t[name] for t in reversed(state.tune) if name in t)
-        parts.append(
-            f'<span style="color:{colour}">{sign}</span> {name.removeprefix("tune_").replace("_", " ")} {last:.3f}'
-        )
-    return "On the tune fold: " + " &nbsp; ".join(parts)
+        title = name.removeprefix("tune_").replace("_", " ")
+        parts.append(f'<span style="color:{_shade(colour).name()}">{sign}</span> {title} {last:.3f}')
+    return tr("On the tune fold") + ": " + " &nbsp; ".join(parts)
 
 
 def figure_names(state: RunState) -> list[str]:
