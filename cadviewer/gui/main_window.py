@@ -99,8 +99,9 @@ class MainWindow(QMainWindow):
 
     def _use_settings(self, before: Settings | None, now: Settings) -> None:
         """What can be changed while the window is open, at the start and after a change."""
-        for pane in self.desk.grid.panes:
-            self.equip(pane.viewport)
+        if before is None or _of_viewports(before) != _of_viewports(now):  # what was switched by keys meanwhile stays
+            for pane in self.desk.grid.panes:
+                self.equip(pane.viewport)
         if before is None or before.mouse_left != now.mouse_left:
             self.looking.use_tool(Tool(now.mouse_left))
         if before is None or before.presets != now.presets:
@@ -341,3 +342,8 @@ class MainWindow(QMainWindow):
         self.loader.close()
         self.prefs.close()
         self.desk.show_case(None)
+
+
+def _of_viewports(s: Settings) -> tuple[object, ...]:
+    """The settings that `MainWindow.equip` uses."""
+    return s.vertical_drag, s.wheel, s.wheel_does, s.mouse_middle, s.mouse_right, s.interpolate, s.cine_rate

@@ -230,6 +230,12 @@ def test_buttons_and_the_wheel_do_what_was_chosen(read_ct: Desk, dialog: Setting
     assert viewport.view.zoom > zoom
 
 
+def test_what_was_switched_by_a_key_stays_when_another_setting_changes(read_ct: Desk) -> None:
+    read_ct.viewport.set_cine_rate(25)
+    read_ct.window.prefs.change(last_folder="/somewhere")
+    assert read_ct.viewport.cine_rate == 25
+
+
 def test_an_edited_preset_is_under_its_key_at_once(
     read_ct: Desk, dialog: SettingsDialog, restarted: Callable[[], Desk]
 ) -> None:
