@@ -34,7 +34,7 @@ class Settings:
     After another run. start_from: its checkpoint; mine: cut crops where that run saw nodules that are none; select,
     select_keep: see `trainers.nodule_selection`.
     Afterwards. views: how often a slice is looked at (`models.detect.VIEWS`), "" for four in volumes and twelve on
-    single slices.
+    single slices; name: of the model, "" for one by its backbone.
     """
 
     backbone: str = "mobilenet_v1"
@@ -79,10 +79,12 @@ class Settings:
     select: str = ""
     select_keep: float = 0.5
     views: str = ""
-    name: str = "nodules-ssd-mobilenet_v1"
+    name: str = ""
     version: str = "1"
 
     def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", f"nodules-ssd-{self.backbone}")
         known = {
             "boxes": ("small", "paper"),
             "maps": ("", "topdown", "extras"),

@@ -225,10 +225,14 @@ def draw_examples(
         own = [e for e in examples if e.kind == kind]
         rows += [own[i : i + columns] for i in range(0, len(own), columns)]
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-    figure = Figure(figsize=(1.9 * columns, 2.15 * len(rows) + 0.4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(1.9 * columns, 2.15 * len(rows) + 0.6), dpi=110, layout="constrained")
     if title:
         figure.suptitle(title, fontsize=11)
+    truth = Line2D([], [], color=TRUTH, linewidth=1.4, label="truth")
+    marks = Line2D([], [], color=MARK, linewidth=1.2, linestyle=(0, (3, 2)), label="mark and its score")
+    figure.legend(handles=[truth, marks], loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, row in zip(grid, rows, strict=True):
         for axes, example in zip(line, row, strict=False):
@@ -245,6 +249,7 @@ def _best(scores: Floats, hits: NDArray[np.bool_]) -> float:
 
 def _draw_example(axes: Axes, example: Example, side: int) -> None:
     from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
 
     rows, columns = example.image.shape
     x0, y0, x1, y1 = example.box
@@ -259,7 +264,17 @@ def _draw_example(axes: Axes, example: Example, side: int) -> None:
         axes.add_patch(
             Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=MARK, linewidth=1.2, linestyle=(0, (3, 2)))
         )
-        axes.text(x1, y0, f"{score:.2f}", color=MARK, fontsize=7, va="bottom", clip_on=True)
+        above = y0 > top + 0.1 * side  # else the score would be cut off
+        axes.text(
+            x1,
+            y0 if above else y1,
+            f"{score:.2f}",
+            color=MARK,
+            fontsize=7,
+            va="bottom" if above else "top",
+            clip_on=True,
+            path_effects=[withStroke(linewidth=1.5, foreground="black")],  # readable on bright tissue too
+        )
     axes.set_facecolor("black")  # beyond the image's edge
     axes.set_xticks([])
     axes.set_yticks([])

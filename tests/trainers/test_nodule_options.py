@@ -343,7 +343,7 @@ def test_the_smooth_l1_loss_alone_is_that_of_the_scaled_offsets() -> None:
 def test_the_paper_preset_runs_for_its_iterations_and_its_model_is_measured(yolo: Path, tmp_path: Path) -> None:
     choice = ["preset=paper", "backbone=mobilenet_v2", "whole=160x128", "batch=4", "iterations=3", "threads=1"]
     nodules.run(None, yolo, tmp_path, [*choice, "check_every=1", "precision=32-true"], False)
-    card = catalogue.load(tmp_path / "nodules-ssd-mobilenet_v1.json")
+    card = catalogue.load(tmp_path / "nodules-ssd-mobilenet_v2.json")
     assert (card.config["maps"], card.config["softmax"], card.inputs["size"]) == ("extras", True, [128, 160])
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     last = [line for line in lines if line["kind"] == "tune"][-1]
