@@ -163,7 +163,9 @@ def figures(
         *(f"called {kind}, right" for kind in KINDS),
     )
     values = statistics.bootstrap_many(all_of, patients, rounds=rounds)
-    made: dict[str, Any] = {f"{NAME}, {name}": value for name, value in zip(names, values, strict=True)}
+    made: dict[str, Any] = {  # what has no value (of a kind that was never called) is left out
+        f"{NAME}, {name}": value for name, value in zip(names, values, strict=True) if np.isfinite(value).all()
+    }
     for kind, row in zip(KINDS, confusion(kinds, found), strict=True):
         said = ", ".join(f"{n} {a}" for n, a in zip(row, (*KINDS, "not determined"), strict=True))
         made[f"{NAME}, {kind} were called"] = said

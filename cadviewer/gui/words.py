@@ -46,14 +46,20 @@ def score(nodule: Nodule, origin: Origin) -> str:
 
 
 def measures(nodule: Nodule) -> str:
-    """ "22.4 × 18.0 mm · 4210 mm³ · suspicion 81 % (…)": what is known of a finding, "" when nothing is."""
+    """ "22.4 × 18.0 mm · 4210 mm³ · solid? · suspicion 81 % (…)": what is known of a finding, "" when nothing is."""
     parts = [size(nodule.long_mm, nodule.short_mm)]
     if nodule.volume_mm3 is not None:
         parts.append(f"{nodule.volume_mm3:.0f} mm³")
+    parts.append(likely_type(nodule))
     if nodule.malignancy is not None:
         low, high = nodule.malignancy.low * 100, nodule.malignancy.high * 100
         parts.append(f"suspicion {nodule.malignancy.value * 100:.0f} % ({low:.0f}–{high:.0f})")
     return " · ".join(part for part in parts if part)
+
+
+def likely_type(nodule: Nodule) -> str:
+    """ "solid?": the model's opinion, which a reader may correct; "" where it has none."""
+    return f"{nodule.type}?" if nodule.type else ""
 
 
 def place(nodule: Nodule) -> str:
@@ -116,7 +122,7 @@ def _nodule_lines(case: Case) -> list[str]:
         if nodule.malignancy is not None:
             parts.append(f"malignancy suspicion {estimate(nodule.malignancy)}")
         values = case.values(nodule)
-        parts += [values.get("type", ""), place(nodule), ANSWERS[case.answer(nodule)], values.get("note", "")]
+        parts += [values.get("type", likely_type(nodule)), place(nodule), ANSWERS[case.answer(nodule)], values.get("note", "")]
         lines.append(", ".join(part for part in parts if part))
     return lines
 
