@@ -122,7 +122,8 @@ def _nodule_lines(case: Case) -> list[str]:
         if nodule.malignancy is not None:
             parts.append(f"malignancy suspicion {estimate(nodule.malignancy)}")
         values = case.values(nodule)
-        parts += [values.get("type", likely_type(nodule)), place(nodule), ANSWERS[case.answer(nodule)], values.get("note", "")]
+        kind = values.get("type", likely_type(nodule))
+        parts += [kind, place(nodule), ANSWERS[case.answer(nodule)], values.get("note", "")]
         lines.append(", ".join(part for part in parts if part))
     return lines
 
