@@ -46,6 +46,10 @@ FILE, VIEW, IMAGE, TOOLS, ANALYSE, FINDINGS, HELP = (
 MENUS = (FILE, VIEW, IMAGE, TOOLS, ANALYSE, FINDINGS, HELP)
 PRESETS = "&Window presets"
 """The menu of presets, inside that of the image."""
+STEPS = "B&y keys"
+"""The menu of what the mouse does without it, inside that of the image."""
+GROUPS = (FILE, VIEW, IMAGE, PRESETS, STEPS, TOOLS, ANALYSE, FINDINGS, HELP)
+"""Every value of `Spec.menu`, in the order of the lists of keys."""
 
 SPECS = (
     Spec("open_files", "Open &files…", ("Ctrl+O",), FILE, "open"),
@@ -53,8 +57,8 @@ SPECS = (
     Spec("open_demo", "Open the &demo study", (), FILE),
     Spec("save", "&Save the reading as JSON…", ("Ctrl+S",), FILE, separated=True),
     Spec("annotate", "&Annotate a folder…", ("Ctrl+B",), FILE, separated=True),
-    Spec("tags", "&DICOM tags…", ("Ctrl+I",), FILE, separated=True),
-    Spec("settings", "&Settings…", ("Ctrl+,",), FILE, separated=True),
+    Spec("tags", "DICOM &tags…", ("Ctrl+I",), FILE, separated=True),
+    Spec("settings", "S&ettings…", ("Ctrl+,",), FILE, separated=True),
     Spec("quit", "&Quit", ("Ctrl+Q",), FILE, separated=True),
     Spec("layout_one", "&One view", ("Ctrl+1",), VIEW, "layout_one", "layout"),
     Spec("layout_one_two", "One and t&wo planes", ("Ctrl+2",), VIEW, "layout_one_two", "layout"),
@@ -66,18 +70,18 @@ SPECS = (
     Spec("plane_sagittal", "Sa&gittal", ("F8",), VIEW),
     Spec("crosshair", "Cross&hair in all views", ("H",), VIEW, "crosshair", separated=True),
     Spec("link", "&Link two series here, or part them", ("L",), VIEW),
-    Spec("fit", "&Fit", ("=",), IMAGE, "fit"),
+    Spec("fit", "Fi&t", ("=",), IMAGE, "fit"),
     Spec("invert", "&Invert", ("Shift+I",), IMAGE, "invert"),
     Spec("turn_right", "Turn to the &right", ("Ctrl+Right",), IMAGE, separated=True),
     Spec("turn_left", "Turn to the &left", ("Ctrl+Left",), IMAGE),
     Spec("flip_sideways", "&Mirror left and right", ("V",), IMAGE),
     Spec("flip_upside_down", "&Upside down", ("Shift+V",), IMAGE),
     Spec("smooth", "&Smooth pixels, or show them", ("B",), IMAGE),
-    Spec("slab", "Thick sla&b: MIP, MinIP, average, off", ("P",), IMAGE, "slab", separated=True),
-    Spec("slab_thicker", "Thic&ker slab", ("+",), IMAGE),
+    Spec("slab", "Thic&k slab: MIP, MinIP, average, off", ("P",), IMAGE, "slab", separated=True),
+    Spec("slab_thicker", "Thicker sla&b", ("+",), IMAGE),
     Spec("slab_thinner", "Thi&nner slab", ("-",), IMAGE),
-    Spec("marks", "Show or &hide marks", ("I", "Space"), VIEW, "marks", separated=True),
-    Spec("cine", "&Cine", ("C",), VIEW, "cine"),
+    Spec("marks", "Show or hide mar&ks", ("I", "Space"), VIEW, "marks", separated=True),
+    Spec("cine", "C&ine", ("C",), VIEW, "cine"),
     Spec("cine_faster", "Faster cine", ("]",), VIEW),
     Spec("cine_slower", "Slower cine", ("[",), VIEW),
     Spec("previous_slice", "Previous image", ("Up",), VIEW, separated=True),
@@ -98,7 +102,7 @@ SPECS = (
     Spec("delete", "Delete the selected length", ("Backspace", "Del"), TOOLS, separated=True),
     Spec("analyse", "&Analyse again", ("Ctrl+R",), ANALYSE, "run"),
     *(Spec(f"analyse_{task.value}", f"As {task.image}: {task.heading}", (), ANALYSE) for task in Task),
-    Spec("threshold", "With another &threshold…", (), ANALYSE),
+    Spec("threshold", "With another thres&hold…", (), ANALYSE),
     Spec("train", "&Train a model…", ("Ctrl+T",), ANALYSE, separated=True),
     Spec("cancel", "&Cancel", (), ANALYSE, "cancel", separated=True),
     Spec("restart", "&Restart the engine", (), ANALYSE),
@@ -107,7 +111,7 @@ SPECS = (
     Spec("accept", "&Accept", ("Return", "Enter"), FINDINGS, "accept", separated=True),
     Spec("reject", "&Reject", ("X",), FINDINGS, "reject"),
     Spec("unsure", "&Unsure", ("U",), FINDINGS, "unsure"),
-    Spec("risk", "&Risk: guideline, Brock, growth", ("R",), FINDINGS, separated=True),
+    Spec("risk", "Ris&k: guideline, Brock, growth", ("R",), FINDINGS, separated=True),
     Spec("reveal", "&First read done: show the model's findings", ("Ctrl+Return",), FINDINGS),
     Spec("undo", "Und&o", ("Ctrl+Z",), FINDINGS, "undo", separated=True),
     Spec("redo", "R&edo", ("Ctrl+Y", "Ctrl+Shift+Z"), FINDINGS, "redo"),
@@ -115,6 +119,17 @@ SPECS = (
     Spec("about_model", "About the &model", (), HELP),
     Spec("shortcuts", "&Keys and mouse", ("F1",), HELP),
     Spec("about", "&About cadviewer", (), HELP),
+    Spec("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), STEPS),
+    Spec("zoom_out", "Zoom &out", ("Ctrl+-",), STEPS),
+    Spec("pan_left", "Look further &left", ("Alt+Left",), STEPS, separated=True),
+    Spec("pan_right", "Look further &right", ("Alt+Right",), STEPS),
+    Spec("pan_up", "Look further &up", ("Alt+Up",), STEPS),
+    Spec("pan_down", "Look further &down", ("Alt+Down",), STEPS),
+    Spec("brighter", "&Brighter", ("Ctrl+Up",), STEPS, separated=True),
+    Spec("darker", "Dar&ker", ("Ctrl+Down",), STEPS),
+    Spec("more_contrast", "&More contrast", ("Ctrl+Shift+Up",), STEPS),
+    Spec("less_contrast", "L&ess contrast", ("Ctrl+Shift+Down",), STEPS),
+    Spec("next_view", "Go to the ne&xt view", ("Ctrl+Tab",), STEPS, separated=True),
     Spec("preset_0", "Window as in the file", ("0",), PRESETS),
     *(Spec(f"preset_{number}", f"Window preset {number}", (str(number),), PRESETS) for number in range(1, 10)),
 )
@@ -200,6 +215,7 @@ class Actions:
     def fill(self, bar: QMenuBar) -> dict[str, QMenu]:
         """Menus of the table in a menu bar, by their titles."""
         menus = {title: bar.addMenu(tr(title)) for title in MENUS}
+        menus[STEPS] = QMenu(tr(STEPS), bar)
         for spec in SPECS:
             if spec.menu in menus:
                 if spec.separated:

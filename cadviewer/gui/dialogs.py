@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayo
 
 import cadviewer
 from cadviewer.gui import words
-from cadviewer.gui.actions import IMAGE, MENUS, PRESETS, SPECS
+from cadviewer.gui.actions import GROUPS, SPECS
 from cadviewer.gui.keys import Keys, shown
 from cadviewer.gui.lang import tr
 from cadviewer.gui.opener import Report
@@ -30,6 +30,7 @@ class TextDialog(QDialog):
         self.text = QTextBrowser()
         self.text.setOpenExternalLinks(True)
         self.text.setHtml(html)
+        self.text.setAccessibleName(title)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
@@ -112,7 +113,7 @@ def not_opened(parent: QWidget | None, report: Report) -> TextDialog:
 def shortcuts(parent: QWidget | None, keys: Keys, settings: Settings) -> TextDialog:
     """Keys and mouse as they are now: those of the user's settings."""
     groups: list[tuple[str, list[tuple[str, str]]]] = [(tr("Mouse"), mouse(settings))]
-    for menu in (*MENUS[: MENUS.index(IMAGE) + 1], PRESETS, *MENUS[MENUS.index(IMAGE) + 1 :]):
+    for menu in GROUPS:
         rows = [(shown(keys.of[s.name]), s.plain) for s in SPECS if s.menu == menu and keys.of[s.name]]
         if rows:
             groups.append((tr(menu).replace("&", ""), rows))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cadviewer.gui import stepping
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.viewport import Viewport
@@ -84,7 +85,7 @@ class Looking:
         shown = case is not None and case.stack is not None
         several = len(view.stack or ()) > 1
         actions.enable(shown, "fit", "invert", "marks", "smooth", "tags", "turn_right", "turn_left")
-        actions.enable(shown, "flip_sideways", "flip_upside_down", *LAYOUTS, *PLANES)
+        actions.enable(shown, "flip_sideways", "flip_upside_down", *LAYOUTS, *PLANES, *stepping.NAMES)
         actions.enable(shown and several, "cine", "cine_faster", "cine_slower")
         actions.enable(shown and len(self._window.desk.grid.shown) > 1, "crosshair")
         actions.enable(self._window.desk.grid.layout_now is Layout.PAIR, "link")

@@ -10,8 +10,8 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitter, QToolBar, QVBoxLayout, QWidget
 
 from cadviewer.findings import Task
-from cadviewer.gui import style
-from cadviewer.gui.actions import FILE, IMAGE, PRESETS, TOOLBAR, VIEW, Actions
+from cadviewer.gui import stepping, style
+from cadviewer.gui.actions import ANALYSE, FILE, IMAGE, PRESETS, STEPS, TOOLBAR, VIEW, Actions
 from cadviewer.gui.ahead import Ahead
 from cadviewer.gui.analysis import Analysis, Order
 from cadviewer.gui.banner import Banner
@@ -62,7 +62,8 @@ class MainWindow(QMainWindow):
         self.saving = Saving(self)
         self.compare = Compare(self.cases, self.loader, self)
         self.commands, self.looking = Commands(self), Looking(self)
-        self.actions_ = Actions(self, self.commands.handlers() | self.looking.handlers(), prefs.now.keys)
+        handlers = self.commands.handlers() | self.looking.handlers() | stepping.handlers(self.desk.grid)
+        self.actions_ = Actions(self, handlers, prefs.now.keys)
         self._painted = False
         self._arrange()
         self._fill_menus()
@@ -167,15 +168,16 @@ class MainWindow(QMainWindow):
         self.file_windows = QMenu(tr("Windows of the &file"), self)
         self.file_windows.aboutToShow.connect(self.looking.fill_file_windows)
         menus[IMAGE].insertMenu(self.actions_["turn_right"], self.file_windows)
-        self.slab_menu = QMenu(tr("Slab &thickness"), self)
+        self.slab_menu = QMenu(tr("Slab thi&ckness"), self)
         self.slab_menu.aboutToShow.connect(self.looking.fill_slabs)
         menus[IMAGE].addMenu(self.slab_menu)
+        menus[IMAGE].addMenu(menus[STEPS])
         self.compare_menu = QMenu(tr("&Compare with"), self)
         self.compare_menu.aboutToShow.connect(self.looking.fill_compare)
         menus[VIEW].insertMenu(self.actions_["plane_acquired"], self.compare_menu)
         self.model_menu = QMenu("With &model", self)
         self.model_menu.aboutToShow.connect(self.commands.fill_models)
-        menus["&Analyse"].insertMenu(self.actions_["threshold"], self.model_menu)
+        menus[ANALYSE].insertMenu(self.actions_["threshold"], self.model_menu)
         bar = QToolBar("Tools")
         bar.setMovable(False)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)

@@ -79,7 +79,7 @@ MASK = QColor("#56b4e9")
 
 _colours = DARK
 _theme = "dark"
-_following: list[bool] = []  # whether changes of the system's colours are listened to
+_following: list[bool] = []  # whether the style is there and changes of the system's colours are listened to
 _drawn: dict[int, tuple[str, str]] = {}
 """Name and tint of the icons by their cache key, so that those in use can be drawn again in other colours."""
 
@@ -123,13 +123,13 @@ def apply(app: QApplication, theme: str = "dark") -> None:
     if theme == "system":
         hints.unsetColorScheme()
         _colours = LIGHT if hints.colorScheme() == Qt.ColorScheme.Light else DARK
-        if not _following:
-            hints.colorSchemeChanged.connect(_system_changed)
-            _following.append(True)
     else:
         _colours = THEMES[theme]
         hints.setColorScheme(Qt.ColorScheme.Light if theme == "light" else Qt.ColorScheme.Dark)
-    app.setStyle("Fusion")
+    if not _following:  # once: widgets hold on to the style they were drawn with
+        app.setStyle("Fusion")
+        hints.colorSchemeChanged.connect(_system_changed)
+        _following.append(True)
     app.setPalette(_palette())
     sheet = (paths.resources() / "style" / "window.qss").read_text(encoding="utf-8")
     app.setStyleSheet(Template(sheet).substitute(_colours))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import (
     QAbstractTableModel,
     QModelIndex,
+    QObject,
     QPersistentModelIndex,
     QSortFilterProxyModel,
     Qt,
@@ -101,10 +102,17 @@ class _Found(QSortFilterProxyModel):
         return self._kept is None or row in self._kept
 
 
-class TagBrowser(QDialog):
-    """Elements of one image; follows the image on screen. Signal: read(number, rows, problem), from the thread."""
+class _Answers(QObject):
+    """Speaks for the thread. Signal: read(number, rows, problem).
+
+    Not the dialog itself: that may be destroyed while the thread is just emitting.
+    """
 
     read = Signal(int, object, str)
+
+
+class TagBrowser(QDialog):
+    """Elements of one image; follows the image on screen."""
 
     def __init__(self, series: Series, index: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -112,6 +120,7 @@ class TagBrowser(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._series, self._index, self._asked = series, index, 0
         self._thread = ThreadPoolExecutor(1, "tags")
+        self._answers = _Answers()
         self._of: Path | None = None
         self.table = TagTable()
         self.found = _Found(self.table)
@@ -139,7 +148,7 @@ class TagBrowser(QDialog):
         QShortcut(QKeySequence.StandardKey.Find, self, self.search.setFocus)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._ask)
-        self.read.connect(self._show)
+        self._answers.read.connect(self._show)
         row = QHBoxLayout()
         row.addWidget(self.search, 1)
         row.addWidget(self.head)
@@ -182,10 +191,7 @@ class TagBrowser(QDialog):
             rows, problem = [], error.strerror or type(error).__name__
         except Exception as error:  # noqa: BLE001 - whatever a damaged header does to the library, the window lives on
             rows, problem = [], f"the header cannot be read ({type(error).__name__})"
-        try:
-            self.read.emit(number, rows, problem)
-        except RuntimeError:
-            return  # the dialog is gone
+        self._answers.read.emit(number, rows, problem)
 
     def _show(self, number: int, rows: list[TagRow], problem: str) -> None:
         if number != self._asked:

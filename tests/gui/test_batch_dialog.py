@@ -88,7 +88,7 @@ def test_a_folder_is_annotated_and_a_double_click_opens_a_case(
     assert {r["source"]: r["findings"] for r in rows(out / "cases.csv")}[str(folder / "ct0")] == "2"
     assert dialog.overall.value() == dialog.overall.maximum() == len(dialog.cases.rows)
     place = [row.source.name for row in dialog.cases.rows].index("ct1")
-    dialog.table.doubleClicked.emit(dialog.cases.index(place, 0))
+    dialog.table.activated.emit(dialog.cases.index(place, 0))
     qtbot.waitUntil(lambda: window.cases.current is not None, timeout=10000)
     assert window.cases.current.series.source == folder / "ct1"
 

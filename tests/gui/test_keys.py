@@ -116,11 +116,8 @@ def test_escape_cancels_first_and_then_resets_the_view(ct: Desk) -> None:
 
 
 def test_keys_can_be_changed_by_settings(qtbot: object, desk: Desk) -> None:
-    from cadviewer.gui.actions import Actions
-
-    handlers = desk.window.commands.handlers() | desk.window.looking.handlers()
-    actions = Actions(desk.window, handlers, {"next_finding": ("F", "Right")})
-    assert [k.toString() for k in actions["next_finding"].shortcuts()] == ["F", "Right"]
+    desk.window.prefs.change(shortcuts=(("next_finding", "F"), ("next_finding", "Right")))
+    assert [k.toString() for k in desk.window.actions_["next_finding"].shortcuts()] == ["F", "Right"]
 
 
 def test_no_two_actions_share_a_key(desk: Desk) -> None:

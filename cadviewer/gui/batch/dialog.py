@@ -103,6 +103,7 @@ class BatchDialog(QDialog):
         form.addRow("Results of an earlier run", self.existing)
         self.table = QTableView()
         self.table.setModel(self.cases)
+        self.table.setAccessibleName("Cases")
         self.table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QTableView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
@@ -112,7 +113,8 @@ class BatchDialog(QDialog):
         header.setStretchLastSection(True)
         for column, width in enumerate((220, 80, 110, 80)):
             header.resizeSection(column, width)
-        self.table.doubleClicked.connect(self._open)
+        self.table.setTabKeyNavigation(False)  # the Tab key leads on to the buttons
+        self.table.activated.connect(self._open)  # a double click, or Enter
         self.overall, self.case_progress = QProgressBar(textVisible=False), QProgressBar(textVisible=False)
         self.count = QLabel()
         bars = QGridLayout()

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cadviewer.gui.actions import MENUS, PRESETS, SPECS, Spec
+from cadviewer.gui.actions import GROUPS, MENUS, SPECS, Spec
 from cadviewer.gui.keys import PORTABLE, Keys, normal, overrides, resolve, shown
 from cadviewer.gui.lang import tr
 from cadviewer.gui.preferences.page import Page
@@ -95,7 +95,7 @@ class KeysPage(Page):
         self.say.setMinimumHeight(2 * self.fontMetrics().lineSpacing() + 4)
 
     def _fill(self) -> None:
-        for menu in (*MENUS, PRESETS):
+        for menu in GROUPS:
             specs = [spec for spec in SPECS if spec.menu == menu]
             if not specs:
                 continue
