@@ -34,14 +34,15 @@ class Settings:
 
     network: key of `models.nets.NETWORKS`; size: its preset ("compact", "paper").
     mt_estan, swin, aaa, aaa_place, aaa_up, fuse: Hybrid-MT-ESTAN's switches, as in its `Config`; "" for the preset's.
-    loss: "tuned" or "paper". augmentation: "strong" or "paper".
+    loss: "tuned" or "paper". augmentation: "strong", "paper" or "domain" (stronger, for other hospitals).
     normals: share of training images shown without their lesion, as normal (benign) tissue with an empty mask; not
         measured yet, and such cuts have another shape than whole images, which a network may learn instead.
     minutes: wall-clock budget, 0 for none: the schedule then follows whichever of time and epochs is further on.
     train_folds, tune_folds: official folds of BUS-BRA; fold 5 is left to `evaluate`.
     limit: use only so many training images, 0 for all (for tests).
     views: what the exported card shows to the network: "one", "two" (mirrored) or "four" (and smaller).
-    init: a card whose weights training starts from; "" for none.
+    init: cards whose weights, averaged, training starts from; none for fresh ones. Cards of several runs from one start
+        with `epochs=0` are joined that way (Wortsman et al. 2022, "Model soups", arXiv 2203.05482).
     name: of the card; "" for one made of network and size.
     """
 
@@ -77,7 +78,7 @@ class Settings:
     tune_folds: tuple[int, ...] = (4,)
     limit: int = 0
     views: str = "four"
-    init: str = ""
+    init: tuple[str, ...] = ()
     name: str = ""
     version: str = "1"
 

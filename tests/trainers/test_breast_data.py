@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trainers import inspection
-from trainers.data import breast_sets, breast_tcia, bus_bra, busi, generic_ultrasound
+from trainers.data import breast_sets, breast_tcia, bus_bra, busi, domain_ultrasound, generic_ultrasound
 from trainers.data.augment_ultrasound import LOOKS, Strength, augment, erase, paint_marks, without_lesion
 from trainers.data.ultrasound import DataError, to_gray
 
@@ -187,3 +187,37 @@ def test_tissue_beside_a_lesion_stands_in_for_a_normal_breast() -> None:
         assert np.mean(tissue > 0) >= 0.3
     everywhere = np.ones_like(mask)
     assert without_lesion(image, everywhere, np.random.default_rng(0)) is None
+
+
+@pytest.mark.parametrize("change", domain_ultrasound.LOOKS, ids=lambda f: f.__name__)
+def test_changes_of_other_hospitals_keep_size_type_and_original(change) -> None:  # type: ignore[no-untyped-def]
+    image, _ = disc()
+    image[:, :8] = 0
+    before = image.copy()
+    changed = [change(image, np.random.default_rng(s)) for s in range(5)]
+    assert all(c.shape == image.shape and c.dtype == np.uint8 for c in changed)
+    assert any((c != image).any() for c in changed)
+    assert np.array_equal(image, before)
+
+
+def test_another_field_of_view_keeps_the_lesion_and_moves_its_mask_along() -> None:
+    image, mask = disc()
+    shares = []
+    for seed in range(30):
+        seen, where = domain_ultrasound.framing(image, mask, np.random.default_rng(seed))
+        assert seen.shape == where.shape == image.shape
+        overlap = (seen > 120) & (where > 0)
+        assert 2 * overlap.sum() / ((seen > 120).sum() + where.sum()) > 0.93
+        shares.append(where.mean() / mask.mean())
+    assert min(shares) >= 0.69  # a sector may cut a little of it
+    assert max(shares) > 1.5  # a cut shows it larger
+
+
+def test_stronger_augmentation_is_repeatable_and_does_not_change_what_the_default_draws() -> None:
+    image, mask = disc()
+    far = Strength.other_hospitals()
+    one, two = (augment(image, mask, 64, far, np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(one[0], two[0])
+    drawn = np.random.default_rng(5)
+    augment(image, mask, 64, Strength(looks=0, marks=0, erase=0), drawn)
+    assert drawn.random() == np.random.default_rng(5).random(15)[14]

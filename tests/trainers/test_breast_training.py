@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from pathlib import Path
@@ -104,3 +105,40 @@ def test_sensitivity_at_a_fixed_specificity() -> None:
     score = np.array([0.1, 0.2, 0.3, 0.4, 0.9, 0.95, 0.35, 0.05])
     label = np.array([False, False, False, False, True, True, True, True])
     assert evaluate_breast.at_fixed(score, label, 0.75) == pytest.approx(0.5)
+
+
+def test_cards_of_several_runs_are_averaged_without_training(drawn: Path, tmp_path: Path) -> None:
+    cards = []
+    for seed in (1, 2):
+        out = tmp_path / f"run{seed}"
+        breast.run(None, drawn, out, [*TINY, "epochs=1", f"seed={seed}"], False)
+        cards.append(out / "breast-hybrid-mt-estan-tiny.json")
+    joined = tmp_path / "joined"
+    breast.run(None, drawn, joined, [*TINY, "epochs=0", f"init={cards[0]},{cards[1]}"], False)
+    one, two, mean = (
+        build(catalogue.load(c)).state_dict() for c in (*cards, joined / "breast-hybrid-mt-estan-tiny.json")
+    )
+    name = "segment.weight"
+    assert not np.allclose(one[name], two[name])
+    assert np.allclose(mean[name], (one[name] + two[name]) / 2, atol=1e-3)
+
+
+def test_a_classifier_is_trained_calibrated_and_measured_without_a_mask(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    breast.run(None, drawn, out, [*TINY, "network=mobilenet", "epochs=1"], False)
+    assert "dice" not in lines(out, "tune")[-1]
+    assert lines(out, "tune")[-1]["loss_segmentation"] == 0
+    card = catalogue.load(out / "breast-mobilenet-tiny.json")
+    assert card.title == "MobileNet"
+    assert card.training["parameters"] > 3e6
+    figures = evaluate_breast.evaluate(card, drawn, tmp_path, split="test", device="cpu")
+    assert "auc" in figures["BUS-BRA fold 5"]
+    assert "dice" not in figures["BUS-BRA fold 5"]
+    with (tmp_path / "images.csv").open(newline="") as stream:
+        assert {row["dice"] for row in csv.DictReader(stream)} == {""}
+
+
+@pytest.mark.parametrize(("key", "value"), [("network", "resnet"), ("network", "ssd"), ("augmentation", "weak")])
+def test_a_choice_that_does_not_exist_is_named(drawn: Path, tmp_path: Path, key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=value):
+        breast.run(None, drawn, tmp_path, [*TINY, f"{key}={value}"], False)

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from trainers.data import domain_ultrasound
+
 Gray = NDArray[np.uint8]
 
 
@@ -20,6 +22,7 @@ class Strength:
 
     rotate: degrees either way; shift: share of the side; zoom, aspect: largest factor either way.
     looks, marks, erase: probability of each change of gray values, of painted calipers and text, of blank patches.
+    domain, framing: probability of each of the stronger changes of `domain_ultrasound`, and of another field of view.
     """
 
     rotate: float = 18
@@ -29,20 +32,38 @@ class Strength:
     looks: float = 0.4
     marks: float = 0.3
     erase: float = 0.25
+    domain: float = 0.0
+    framing: float = 0.0
 
     @classmethod
     def paper(cls) -> Strength:
         return cls(rotate=20, shift=0.2, zoom=1, aspect=1, looks=0, marks=0, erase=0)
+
+    @classmethod
+    def other_hospitals(cls) -> Strength:
+        """Further than the default in everything, for images of hospitals that are not in the training set."""
+        return cls(zoom=1.5, aspect=1.35, looks=0.4, marks=0.35, erase=0.3, domain=0.25, framing=0.3)
 
 
 def augment(
     image: Gray, mask: Gray, size: int, strength: Strength, generator: np.random.Generator
 ) -> tuple[Gray, Gray]:
     """A changed copy of a square image and its mask (0 or 1), both (size, size)."""
-    image, mask = _warp(image, mask, size, strength, generator)
+    if strength.framing and generator.random() < strength.framing:
+        image, mask = domain_ultrasound.framing(image, mask, generator)
+    enough = 0.3 * int(mask.sum()) * (size / image.shape[0]) ** 2
+    for left in reversed(range(3 if strength.framing else 1)):
+        moved = _warp(image, mask, size, strength, generator)
+        if not left or moved[1].sum() >= enough:  # a lesion that is mostly out of sight does not have its label
+            break
+    image, mask = moved
     for change in LOOKS:
         if generator.random() < strength.looks:
             image = change(image, generator)
+    if strength.domain:  # no number is drawn without it, so that older runs are repeated as they were
+        for change in domain_ultrasound.LOOKS:
+            if generator.random() < strength.domain:
+                image = change(image, generator)
     if generator.random() < strength.erase:
         image = erase(image, generator)
     if generator.random() < strength.marks:
