@@ -39,7 +39,8 @@ def shadow(image: Gray, g: np.random.Generator) -> Gray:
     across = np.exp(-(((np.arange(columns) - middle) / width) ** 2))
     along = np.clip((np.arange(rows) - top) / (0.15 * rows), 0, 1)
     strength = g.uniform(-0.7, 0.35)
-    return np.clip(image * (1 + strength * along[:, None] * across[None]), 0, 255).astype(np.uint8)
+    changed = image * (1 + strength * along[:, None] * across[None])
+    return np.asarray(np.clip(changed, 0, 255), np.uint8)
 
 
 def haze(image: Gray, g: np.random.Generator) -> Gray:
@@ -57,7 +58,7 @@ def coarse_speckle(image: Gray, g: np.random.Generator) -> Gray:
     high, wide = g.uniform(1, 3), g.uniform(2, 5)
     noise = g.standard_normal((int(rows / high) + 1, int(columns / wide) + 1), np.float32)
     grains = cv2.resize(noise, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return np.clip(image * np.exp(g.uniform(0.1, 0.35) * grains), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image * np.exp(g.uniform(0.1, 0.35) * grains), 0, 255), np.uint8)
 
 
 LOOKS = (tone, sharpen, shadow, haze, coarse_speckle)
