@@ -14,7 +14,7 @@ import os
 import statistics as middle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.detect import MULTIPLE
 from cadviewer.models.nets import runtime
-from trainers import evaluate, run_log, statistics
+from trainers import evaluate, paired, run_log, statistics
 from trainers.config import ConfigError
+from trainers.data import read_slices, samples
+from trainers.statistics import Figure
 
 MAIN: dict[Task, tuple[tuple[str, str], ...]] = {
     Task.NODULES: (
@@ -53,7 +55,7 @@ MAIN: dict[Task, tuple[tuple[str, str], ...]] = {
 SLICE = (256, 320)
 """Rows and columns by which a nodule network is timed: the lungs of an adult at 1 mm per pixel."""
 
-FIGURES = "figures.json"
+FIGURES, MARKS = "figures.json", "marks.csv"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Course:
 
 @dataclass(frozen=True)
 class Compared:
-    """One model: parameters; bytes on disk (half precision); milliseconds per image by device; figures by set."""
+    """One model: parameters; bytes on disk (half precision); milliseconds per image by device; figures by set;
+    difference: to the first model on the same slices, where marks of both are known."""
 
     name: str
     task: Task
@@ -83,6 +86,7 @@ class Compared:
     milliseconds: Mapping[str, float]
     course: Course
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    difference: Mapping[str, Figure] = field(default_factory=dict)
 
 
 def compare(
@@ -107,12 +111,16 @@ def compare(
     twice = {c.name for c, _ in found if sum(c.name == o.name for o, _ in found) > 1}
     if twice:
         raise ConfigError(f"two models are called {', '.join(sorted(twice))}; give them names of their own")
-    rows = []
+    rows, marks = [], []
     for card, run in found:
         on_model(card.name)
-        figures = known(card, split, [out / card.name, *([run] if run else []), card.folder])
-        if figures is None:
-            figures = evaluate.evaluate(card, data, out / card.name, split=split, device=device)
+        earlier = known(card, split, [out / card.name, *([run] if run else []), card.folder])
+        if earlier is None:
+            place = out / card.name
+            figures = evaluate.evaluate(card, data, place, split=split, device=device)
+        else:
+            figures, place = earlier
+        marks.append(place / MARKS)
         network = runtime.build(card)
         rows.append(
             Compared(
@@ -126,6 +134,7 @@ def compare(
                 figures={name: dict(group) for name, group in figures.items()},
             )
         )
+    rows = beside_the_first(rows, marks, data, split)
     out.mkdir(parents=True, exist_ok=True)
     about = {"split": split, "threads": torch.get_num_threads(), "input": described(found[0][0]), **_load()}
     content = {**about, "models": [_plain(row) for row in rows]}
@@ -156,8 +165,25 @@ def find(name: str) -> tuple[ModelCard, Path | None]:
         raise ConfigError(str(error)) from error
 
 
-def known(card: ModelCard, split: str, folders: Sequence[Path]) -> Mapping[str, Any] | None:
-    """Figures that an earlier evaluation of these very weights on this split left in one of these folders."""
+def beside_the_first(rows: Sequence[Compared], marks: Sequence[Path], data: Path, split: str) -> list[Compared]:
+    """The models with their differences to the first, where all left their marks on these labelled slices."""
+    if len(rows) < 2 or rows[0].task is not Task.NODULES or not all(path.is_file() for path in marks):
+        return list(rows)
+    items = read_slices(data, samples.TEST if split == "test" else samples.TUNE)
+    patients = [item.patient for item in items]
+    known_names = {item.image.name for item in items}
+    if not all(paired.images(path) <= known_names for path in marks):
+        return list(rows)  # figures taken over from other slices
+    scored = [paired.read_marks(path, items) for path in marks]
+    others = [
+        replace(row, difference=paired.differences(scored[0], one, patients))
+        for row, one in zip(rows[1:], scored[1:], strict=True)
+    ]
+    return [rows[0], *others]
+
+
+def known(card: ModelCard, split: str, folders: Sequence[Path]) -> tuple[Mapping[str, Any], Path] | None:
+    """Figures that an evaluation of these very weights on this split left in one of these folders, and in which."""
     for folder in folders:
         for path in sorted([*folder.glob(FIGURES), *folder.glob(f"*/{FIGURES}")]):
             try:
@@ -166,7 +192,7 @@ def known(card: ModelCard, split: str, folders: Sequence[Path]) -> Mapping[str, 
                 # The same weights may be decoded in another way under another name.
                 if same == (card.name, card.weights_sha256, split):
                     figures: Mapping[str, Any] = content["figures"]
-                    return figures
+                    return figures, path.parent
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # not one of ours
     return None
@@ -319,8 +345,22 @@ def as_markdown(rows: Sequence[Compared], about: Mapping[str, Any]) -> str:
         for row, shown in held:
             cells = [_bold(shown[h], best[h]) if h in shown else "" for h in heads]
             lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    lines += _differences(rows)
     lines += ["", "Brackets: 95 % intervals by bootstrap over patients."]
     return "\n".join(lines) + "\n"
+
+
+def _differences(rows: Sequence[Compared]) -> list[str]:
+    """The table of differences to the first model; nothing when there are none."""
+    if not any(row.difference for row in rows):
+        return []
+    heads = list(paired.NAMES)
+    lines = ["", f"**less {rows[0].name}, on the same patients**", ""]
+    lines += ["| model | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+    for row in rows[1:]:
+        cells = [f"{v:+.3f} [{low:+.3f}…{high:+.3f}]" for v, low, high in (row.difference[h] for h in heads)]
+        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def _bold(figure: tuple[float, float, float], best: float) -> str:

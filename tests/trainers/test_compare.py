@@ -14,9 +14,10 @@ import torch
 from cadviewer.findings import Task
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import build
-from trainers import compare, evaluate, export
+from trainers import compare, evaluate, export, paired
 from trainers.__main__ import main
 from trainers.config import ConfigError
+from trainers.froc import Slice
 from trainers.nodule_settings import Settings, network_config
 
 
@@ -109,6 +110,30 @@ def test_figures_of_the_same_weights_and_split_are_taken_over_and_others_are_mea
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "evaluate", lambda *a, **k: figures)
         assert compare.compare([str(tmp_path / "run")], data, tmp_path / "last", rounds=0)[0].figures == figures
+
+
+def test_differences_are_those_of_the_same_patients(data: Path, tmp_path: Path) -> None:
+    made(tmp_path / "a", "one")
+    made(tmp_path / "b", "two", seed=1, width=24)
+    rows = compare.compare([str(tmp_path / n) for n in "ab"], data, tmp_path / "out", rounds=0)
+    assert rows[0].difference == {}
+    figures = [next(iter(row.figures.values())) for row in rows]
+    for name, head in compare.MAIN[Task.NODULES][:5]:
+        value, low, high = rows[1].difference[head]
+        assert value == pytest.approx(figures[1][name][0] - figures[0][name][0], abs=1e-3)
+        assert low <= value <= high
+    assert "less one, on the same patients" in (tmp_path / "out" / "compare.md").read_text()
+
+
+def test_a_difference_seen_on_every_patient_has_a_narrow_interval() -> None:
+    """One model hits on all odd slices, the other on those and one more of every patient."""
+    nodule = np.array([[10.0, 10, 20, 20]])
+    hit, miss = nodule.copy(), nodule + 40
+    first = [Slice(hit if k % 3 == 0 else miss, np.array([0.9]), nodule) for k in range(60)]
+    other = [Slice(hit if k % 3 < 2 else miss, np.array([0.9]), nodule) for k in range(60)]
+    found = paired.differences(first, other, [k // 3 for k in range(60)], rounds=50)
+    assert found["top-1"] == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    assert paired.differences(first, first, [0] * 60, rounds=5)["AP@.5"] == (0.0, 0.0, 0.0)
 
 
 def test_the_best_of_a_column_is_bold(tmp_path: Path) -> None:
