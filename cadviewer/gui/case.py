@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cadviewer.findings import Box, Call, Nodule, Result, Task
-from cadviewer.gui.image.length import Length
+from cadviewer.gui.image.shapes import Drawing
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
 from cadviewer.store.reading import Found, Origin, Reading, answer_of, read, shown, values_of
-from cadviewer.store.session import Answer, Entered, Entry, FindingRef, answer_at, filled_in
+from cadviewer.store.session import Answer, Entered, Entry, FindingRef, KeyImage, answer_at, filled_in
 
 
 class Status(StrEnum):
@@ -64,13 +64,13 @@ _ANSWERS = {
 
 @dataclass(frozen=True)
 class Kept:
-    """What the journal of a case holds: the last answer on each finding, and the lengths that count.
+    """What the journal of a case holds: the last answer on each finding, and the shapes that count.
 
     entries: all records that count, which the others are made from.
     """
 
     answers: dict[FindingRef, Answer] = field(default_factory=dict)
-    lengths: tuple[Length, ...] = ()
+    shapes: tuple[Drawing, ...] = ()
     entries: tuple[Entry, ...] = ()
 
 
@@ -118,9 +118,9 @@ class Case:
         return self.series.case_id
 
     @property
-    def lengths(self) -> tuple[Length, ...]:
-        """The lengths that the journal holds."""
-        return self.kept.lengths
+    def shapes(self) -> tuple[Drawing, ...]:
+        """What the reader drew and the journal holds."""
+        return self.kept.shapes
 
     # analysis ----------------------------------------------------------------------------------------------------
 
@@ -250,6 +250,16 @@ class Case:
         """Who found a finding; the model where there is no such one."""
         found = self._found_by(number)
         return found.origin if found is not None else Origin.MODEL
+
+    def number_for_new(self) -> int:
+        """The number that the next finding of the reader's gets."""
+        return max((f.nodule.number for f in self.found()), default=0) + 1
+
+    @property
+    def key_images(self) -> frozenset[int]:
+        """Slices that the reader marked."""
+        marked = {e.mark.slice: e.mark.marked for e in self.kept.entries if isinstance(e.mark, KeyImage)}
+        return frozenset(k for k, on in marked.items() if on)
 
     def drawn_by(self, number: int) -> str:
         """The journal's record that drew a finding or changed its box, "" where there is none."""

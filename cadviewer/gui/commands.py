@@ -14,6 +14,8 @@ from cadviewer.findings import Task
 from cadviewer.gui import words
 from cadviewer.gui.analysis import Order
 from cadviewer.gui.case import Case
+from cadviewer.gui.image.mouse import SHAPES
+from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import small
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Report
@@ -50,7 +52,9 @@ class Commands:
             "next_series": lambda: self.step_series(1),
             "maximise": self.maximise,
             "escape": self.escape,
-            "delete": decisions.delete,
+            "delete": window.marking.delete,
+            "edit_text": window.marking.edit_text,
+            "key_image": window.marking.toggle_key_image,
             "analyse": lambda: self.analyse(None),
             **{f"analyse_{task.value}": partial(self.analyse, task) for task in Task},
             "threshold": self.ask_threshold,
@@ -164,7 +168,7 @@ class Commands:
 
     def escape(self) -> None:
         """Cancel what runs; when nothing does, reset the view."""
-        if not self.cancel():
+        if not self._window.desk.cancel() and not self.cancel():
             self._window.looking.reset()
 
     def context_menu(self) -> QMenu:
@@ -172,8 +176,11 @@ class Commands:
         actions = self._window.actions_
         menu = QMenu(self._window)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for name in ("tool_window", "tool_scroll", "tool_pan", "tool_zoom", "tool_distance"):
+        for name in ("tool_window", "tool_scroll", "tool_pan", "tool_zoom", "tool_finding"):
             menu.addAction(actions[name])
+        measure = menu.addMenu(tr("Measure and point"))
+        for tool in SHAPES:
+            measure.addAction(actions[f"tool_{tool.value}"])
         menu.addSeparator()
         menu.addMenu(self._window.preset_menu)
         for name in ("fit", "invert", "marks", "cine", "slab"):

@@ -1,4 +1,4 @@
-"""What the reader does with findings and lengths: choose, answer, measure, undo. Kept by the journal, then shown."""
+"""What the reader does with findings: choose, answer, enter, undo. Kept by the journal, then shown."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from cadviewer.findings import Task
 from cadviewer.gui.case import FIRST_READ, Case, Kept, Only, Order
 from cadviewer.gui.cases import Cases
 from cadviewer.gui.desk import Desk
-from cadviewer.gui.image.length import Length
-from cadviewer.gui.journal import Journal, measure
-from cadviewer.store.session import Answer, Decision, Deleted, Entered
+from cadviewer.gui.journal import Journal
+from cadviewer.store.session import Answer, Decision, Entered
 
 
 class Decisions(QObject):
@@ -31,7 +30,6 @@ class Decisions(QObject):
         journal.kept.connect(self._kept)
         journal.failed.connect(self._not_kept)
         journal.told.connect(self._told)
-        desk.length_drawn.connect(self._drawn)
 
     @property
     def _case(self) -> Case | None:
@@ -113,28 +111,6 @@ class Decisions(QObject):
             return
         self._journal.record(case.series, *(Entered(name, text, place) for name, text in values.items()))
 
-    # lengths -----------------------------------------------------------------------------------------------------
-
-    def _drawn(self, before: Length | None, after: Length) -> None:
-        case = self._case
-        if case is None or case.stack is None:
-            return
-        mark = measure(after, *case.stack.distance(after.x0, after.y0, after.x1, after.y1))
-        if before is None:
-            self._journal.record(case.series, mark)
-        else:
-            self._journal.replace(case.series, before.key, mark)
-
-    def delete(self) -> None:
-        """Delete the selected length."""
-        length = self._desk.rulers.selected_ruler()
-        if self._case is None:
-            return
-        if length is None:
-            self.said.emit("No length is selected")
-            return
-        self._journal.record(self._case.series, Deleted(length.key))
-
     # undo --------------------------------------------------------------------------------------------------------
 
     def undo(self) -> None:
@@ -158,8 +134,7 @@ class Decisions(QObject):
 
     def _not_kept(self, case_id: str, reason: str) -> None:
         if self._case is not None and self._case.case_id == case_id:
-            self._desk.rulers.drop_drafts()
-            self._desk.show_kept()
+            self._desk.drop_drafts()
         self.failed.emit(reason)
 
     def _told(self, case_id: str, text: str) -> None:

@@ -10,17 +10,22 @@ from cadviewer.findings import Nodule
 from cadviewer.gui.breast.mask import MaskOutline
 from cadviewer.gui.case import Case
 from cadviewer.gui.ct.boxes import LOOKS, planes_of
+from cadviewer.gui.ct.editing import BoxEditing
+from cadviewer.gui.image.drawings import Drawings
+from cadviewer.gui.image.grips import AllGrips
 from cadviewer.gui.image.lettering import CornerText
-from cadviewer.gui.image.rulers import Rulers
+from cadviewer.gui.image.shapes import Drawing, on_plane, seen
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.strip import Stretch, Strip
 from cadviewer.gui.image.viewport import Layer, Viewport
+from cadviewer.gui.image.writing import TextLine
+from cadviewer.gui.keymark import KeyMark
 from cadviewer.gui.notice import Notice, Notices
 from cadviewer.gui.views.grid import Grid
 from cadviewer.gui.views.pane import Pane
 from cadviewer.imaging.series import Shape
 from cadviewer.imaging.windowing import default_window
-from cadviewer.store.session import Answer
+from cadviewer.store.session import Answer, MeasureKind
 
 
 class _Welcome(QLabel):
@@ -33,10 +38,9 @@ class _Welcome(QLabel):
 
 
 class Desk(QWidget):
-    """Signals: finding_clicked(number); length_drawn(before | None, after); index_changed(slice)."""
+    """Signals: finding_clicked(number); index_changed(slice). What is drawn is told by `drawings` and `editing`."""
 
     finding_clicked = Signal(int)
-    length_drawn = Signal(object, object)
     index_changed = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -45,12 +49,16 @@ class Desk(QWidget):
         self.notices = Notices()
         self.grid = Grid()
         self.outline = MaskOutline()
-        self.rulers = Rulers(self)
+        self.drawings = Drawings(self)
+        self.editing = BoxEditing(self)
+        self.key_mark = KeyMark()
+        self.drawings.repaint.connect(self._repaint)
+        self.editing.repaint.connect(self._repaint)
+        self.drawings.wanted_text.connect(self._write)
         self.grid.own_layers = self._layers
         self.grid.scrolled.connect(self.index_changed)
         self.grid.clicked.connect(self._clicked)
         self.grid.layout_changed.connect(self.refresh)
-        self.rulers.changed.connect(self.length_drawn)
         self.welcome = _Welcome(
             "<p style='font-size:20px'>Drop a study here</p>"
             "<p>or open a file (Ctrl+O) or a folder (Ctrl+Shift+O)</p>"
@@ -91,21 +99,23 @@ class Desk(QWidget):
         return self.grid.panes[0].corners
 
     def _layers(self, pane: Pane) -> list[Layer]:
-        pane.viewport.mouse.grips = self.rulers
-        return [self.outline, pane.boxes, self.rulers]
+        pane.viewport.mouse.grips = AllGrips(self.drawings, self.editing)
+        return [self.outline, pane.boxes, self.editing, self.drawings, self.key_mark]
 
     def show_case(self, case: Case | None) -> None:
         """Put another case on screen, where the reader left it."""
         self._leave()
-        self.case = self.outline.case = case
+        self.case = self.outline.case = self.editing.case = self.key_mark.case = case
+        self.drawings.pixels = case.stack.pixels if case is not None and case.stack is not None else None
+        self.editing.drop_draft()
         self.notices.hush("volume", "input", "task", "lungs", "planes")
         if case is None or case.stack is None:
             self.grid.show_case(None)
             self.pages.setCurrentIndex(0)
             return
         self.pages.setCurrentIndex(1)
-        self.rulers.drop_drafts()
-        self.rulers.show(case.lengths)
+        self.drawings.drop_drafts()
+        self.drawings.show(case.shapes)
         first = len(case.stack) // 2 if case.index is None else case.index
         window = default_window(case.series, case.stack.frame(first))
         self.grid.show_case(case, window, first)
@@ -147,8 +157,46 @@ class Desk(QWidget):
     def show_kept(self) -> None:
         """The journal has something new."""
         if self.case is not None:
-            self.rulers.show(self.case.lengths)
+            self.drawings.show(self.case.shapes)
             self.refresh()
+
+    def drop_drafts(self) -> None:
+        """What was drawn and is not kept is not going to be."""
+        self.drawings.drop_drafts()
+        self.editing.drop_draft()
+        self.show_kept()
+
+    def cancel(self) -> bool:
+        """Give up what is being drawn in a view; False when nothing is."""
+        cancelled = [pane.viewport.mouse.cancel() for pane in self.grid.panes]
+        return any(cancelled)
+
+    def _repaint(self) -> None:
+        for pane in self.grid.shown:
+            pane.viewport.update()
+
+    def _write(self, viewport: Viewport, shape: Drawing, new: bool) -> None:
+        """Have the text of an arrow or a text typed where it will be."""
+        assert viewport.stack is not None
+        _, at = seen(viewport.stack, shape.points[-1])
+        TextLine(
+            viewport,
+            viewport.to_screen(*at),
+            shape.text,
+            lambda text: self.drawings.written(viewport, shape, text, new),
+        )
+
+    def write_again(self) -> bool:
+        """Change the text of the selected arrow or text; False when none is selected."""
+        shape = self.drawings.selected_shape()
+        if shape is None or shape.kind not in (MeasureKind.ARROW, MeasureKind.TEXT):
+            return False
+        for pane in self.grid.shown:
+            viewport = pane.viewport
+            if pane.own and viewport.stack is not None and on_plane(shape, viewport.stack, viewport.index) is not None:
+                self._write(viewport, shape, False)
+                return True
+        return False
 
     def go_to_finding(self, number: int) -> None:
         """Show the best image of a finding, with it in sight."""

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.gui.case import Kept
-from cadviewer.gui.image.length import Length
+from cadviewer.gui.image.shapes import Drawing, of_measure
 from cadviewer.imaging.series import Series
 from cadviewer.store.session import (
     Deleted,
@@ -20,7 +20,6 @@ from cadviewer.store.session import (
     JournalError,
     Mark,
     Measure,
-    MeasureKind,
     Session,
     case_key,
     decisions,
@@ -48,7 +47,7 @@ class Journal(QObject):
         """Records that have not been answered yet."""
         self._done.connect(self._answered)
         self._sessions: dict[str, Session] = {}  # of the thread alone
-        self._pairs: dict[str, str] = {}  # id of a moved length's new record -> of the deletion of its old one
+        self._pairs: dict[str, str] = {}  # id of a changed mark's new record -> of the deletion of its old one
 
     def close(self) -> None:
         """Write what is still to be written, then end."""
@@ -63,7 +62,7 @@ class Journal(QObject):
         self._do(series, lambda session: [session.record(mark) for mark in marks])
 
     def replace(self, series: Series, old: str, mark: Mark) -> None:
-        """A length was moved: its new place, then the end of its old one, undone together."""
+        """A mark was changed: as it is now, then the end of the old one, undone together."""
 
         def both(session: Session) -> None:
             new = session.record(mark)
@@ -108,7 +107,7 @@ class Journal(QObject):
                     self.told.emit(case_id, problem)
             step(session)
             entries = session.entries()
-            self.kept.emit(case_id, Kept(decisions(entries), lengths(entries), entries))
+            self.kept.emit(case_id, Kept(decisions(entries), drawn(entries), entries))
         except (JournalError, OSError) as error:
             log.warning("the journal could not be written: %s", type(error).__name__)
             self.failed.emit(case_id, f"This could not be saved and does not count: {_why(error)}")
@@ -120,16 +119,7 @@ def _why(error: Exception) -> str:
     return error.strerror or "disk error" if isinstance(error, OSError) else str(error)
 
 
-def lengths(entries: Iterable[Entry]) -> tuple[Length, ...]:
-    """The lengths among the records that count."""
-    return tuple(
-        Length(e.id, e.mark.slice, *e.mark.points[0], *e.mark.points[1])
-        for e in entries
-        if isinstance(e.mark, Measure) and e.mark.kind is MeasureKind.DISTANCE and len(e.mark.points) == 2
-    )
-
-
-def measure(length: Length, value: float, unit: str) -> Measure:
-    """How the journal keeps a length."""
-    points = ((length.x0, length.y0), (length.x1, length.y1))
-    return Measure(MeasureKind.DISTANCE, length.slice, points, round(value, 3), unit)
+def drawn(entries: Iterable[Entry]) -> tuple[Drawing, ...]:
+    """The shapes among the records that count."""
+    found = (of_measure(e.id, e.mark) for e in entries if isinstance(e.mark, Measure))
+    return tuple(shape for shape in found if shape is not None)

@@ -29,6 +29,7 @@ from cadviewer.gui.journal import Journal
 from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import Loader
 from cadviewer.gui.looking import Looking
+from cadviewer.gui.marking import Marking
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Opener, Report
 from cadviewer.gui.prefs import Prefs
@@ -58,6 +59,7 @@ class MainWindow(QMainWindow):
         self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
         self.side, self.status = SidePanel(), StatusLine()
         self.decisions = Decisions(self.cases, self.journal, self.desk, self)
+        self.marking = Marking(self.cases, self.journal, self.desk, self)
         self.tools = Tools(self, engine, bridge, prefs)
         self.saving = Saving(self)
         self.compare = Compare(self.cases, self.loader, self)
@@ -225,7 +227,8 @@ class MainWindow(QMainWindow):
         side.findings.reveal_asked.connect(decisions.reveal)
         desk.finding_clicked.connect(decisions.select)
         desk.index_changed.connect(self._moved)
-        desk.rulers.refused.connect(self.status.say)
+        self.marking.said.connect(self.status.say)
+        self.marking.added.connect(decisions.select)
         desk.grid.maximise_asked.connect(self.commands.maximise)
         desk.grid.menu_asked.connect(self._popup)
         desk.grid.layout_changed.connect(lambda: self.looking.refresh(self.cases.current))
@@ -339,6 +342,7 @@ class MainWindow(QMainWindow):
         """End the threads: the journal writes what it has first."""
         self.looking.stop()
         self.tools.shut()
+        self.marking.outlining.close()
         self.journal.close()
         self.saving.close()
         self.loader.close()

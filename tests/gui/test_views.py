@@ -264,18 +264,6 @@ def test_a_double_click_shows_one_view_alone_and_another_brings_the_rest_back(ct
     assert all(pane.isVisible() for pane in grid(ct).shown)
 
 
-def test_lengths_are_measured_on_acquired_images_and_elsewhere_the_reader_is_told(ct: Desk) -> None:
-    press(ct, KEY.Key_F7)
-    press(ct, KEY.Key_D)
-    at = ct.viewport.rect().center()
-    ct.bot.mousePress(ct.viewport, LEFT, NONE, at)
-    ct.bot.mouseMove(ct.viewport, at + QPoint(30, 0))
-    ct.bot.mouseMove(ct.viewport, at + QPoint(60, 0))
-    ct.bot.mouseRelease(ct.viewport, LEFT, NONE, at + QPoint(60, 0))
-    assert "acquired" in ct.window.status.text.text()
-    assert not ct.window.desk.rulers.rulers
-
-
 @pytest.mark.parametrize(
     ("key", "modifiers", "turns", "mirrored", "left", "top"),
     [

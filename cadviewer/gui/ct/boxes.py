@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from cadviewer.findings import Box, Nodule
 from cadviewer.gui import style, words
@@ -18,6 +18,7 @@ from cadviewer.gui.image.lettering import HALO, draw_text, overlay_font
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Kind, Marks, Viewport
 from cadviewer.imaging.planes import Plane, Planes
+from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer
 
 LOOKS: dict[Answer | None, tuple[QColor, Qt.PenStyle]] = {
@@ -79,13 +80,29 @@ class Boxes:
         painter.drawRect(rect)
         if selected:
             self._corners(painter, rect)
+            self._outline(painter, viewport, nodule)
         painter.setFont(overlay_font(viewport, 1.0, bold=selected))
-        text = f"{words.SIGNS[answer]} {nodule.number} · {box.score:.2f}".strip()
+        own = self.case.origin(nodule.number) is Origin.READER
+        text = f"{words.SIGNS[answer]} {nodule.number} · {'added' if own else f'{box.score:.2f}'}".strip()
         metrics = QFontMetricsF(painter.font())
         x = min(max(rect.left(), 4.0), viewport.width() - metrics.horizontalAdvance(text) - 4)
         above = rect.top() - 6
         y = above if above > metrics.height() else rect.bottom() + metrics.ascent() + 4
         draw_text(painter, QPointF(x, y), text, colour)
+
+    @staticmethod
+    def _outline(painter: QPainter, viewport: Viewport, nodule: Nodule) -> None:
+        """What was measured of the selected finding, on its best slice."""
+        stack = viewport.stack
+        if nodule.outline is None or stack is None or stack.plane is not Plane.ACQUIRED:
+            return
+        if viewport.index != nodule.box.slice:
+            return
+        line = QPolygonF([viewport.to_screen(x, y) for x, y in nodule.outline.tolist()])
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for pen in (QPen(HALO, 2.6), QPen(style.MASK, 1.3)):
+            painter.setPen(pen)
+            painter.drawPolygon(line)
 
     @staticmethod
     def _corners(painter: QPainter, rect: QRectF) -> None:

@@ -144,7 +144,7 @@ class _Row(QStyledItemDelegate):
         bold.setBold(True)
         painter.setFont(bold)
         painter.setPen(style.colour("text"))
-        own = origin is Origin.READER
+        own = origin == Origin.READER  # a variant of Qt makes it a str
         score = "added" if own else f"{nodule.score:.2f}"
         advance = painter.fontMetrics().horizontalAdvance(score if own else "0.00")
         painter.drawText(QRect(left, first, advance + 4, height), Qt.AlignmentFlag.AlignLeft, score)
@@ -164,7 +164,7 @@ class _Row(QStyledItemDelegate):
         )
         painter.setFont(option.font)
         painter.setPen(style.colour("dim"))
-        where = words.slices(nodule) + (", changed" if origin is Origin.EDITED else "")
+        where = words.slices(nodule) + (", changed" if origin == Origin.EDITED else "")
         painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignLeft, where)
         painter.setPen(colour if answer is not None else style.colour("dim"))
         text = f"{words.SIGNS[answer]} {words.ANSWERS[answer]}".strip()

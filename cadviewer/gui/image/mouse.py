@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QCursor, QMouseEvent, QWheelEvent
 
+from cadviewer.store.session import MeasureKind
+
 if TYPE_CHECKING:
     from cadviewer.gui.image.viewport import Viewport
 
@@ -25,15 +27,36 @@ class Tool(StrEnum):
     PAN = "pan"
     ZOOM = "zoom"
     DISTANCE = "distance"
+    ANGLE = "angle"
+    BIDIRECTIONAL = "bidirectional"
+    RECTANGLE = "rectangle"
+    ELLIPSE = "ellipse"
+    FREEHAND = "freehand"
+    ARROW = "arrow"
+    TEXT = "text"
+    FINDING = "finding"
 
+
+SHAPES = {
+    Tool.DISTANCE: MeasureKind.DISTANCE,
+    Tool.ANGLE: MeasureKind.ANGLE,
+    Tool.BIDIRECTIONAL: MeasureKind.BIDIRECTIONAL,
+    Tool.RECTANGLE: MeasureKind.RECTANGLE,
+    Tool.ELLIPSE: MeasureKind.ELLIPSE,
+    Tool.FREEHAND: MeasureKind.FREEHAND,
+    Tool.ARROW: MeasureKind.ARROW,
+    Tool.TEXT: MeasureKind.TEXT,
+}
+"""Tools that draw, and what they draw."""
+
+DRAWING = frozenset(SHAPES) | {Tool.FINDING}
 
 _CURSORS = {
     Tool.WINDOW: Qt.CursorShape.ArrowCursor,
     Tool.SCROLL: Qt.CursorShape.SizeVerCursor,
     Tool.PAN: Qt.CursorShape.OpenHandCursor,
     Tool.ZOOM: Qt.CursorShape.SizeVerCursor,
-    Tool.DISTANCE: Qt.CursorShape.CrossCursor,
-}
+} | dict.fromkeys(DRAWING, Qt.CursorShape.CrossCursor)
 
 
 class Grip(Protocol):
@@ -43,17 +66,25 @@ class Grip(Protocol):
         """The mouse is at the image point (x, y), button down."""
         ...
 
-    def drop(self) -> None:
-        """The button was let go."""
+    def drop(self) -> Grip | None:
+        """The button was let go. Another grip follows the mouse without a button until the next click."""
+        ...
+
+    def cancel(self) -> None:
+        """The reader thinks better of it."""
         ...
 
 
 class Grips(Protocol):
-    """Offers grips: what lies under the mouse, and what the distance tool begins."""
+    """Offers grips: what lies under the mouse, and what the tools that draw begin."""
 
     def grip_at(self, viewport: Viewport, at: QPointF) -> Grip | None: ...
 
-    def begin(self, viewport: Viewport, x: float, y: float) -> Grip | None: ...
+    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Grip | None: ...
+
+    def tap(self, viewport: Viewport, tool: Tool, x: float, y: float) -> bool:
+        """A left click of a tool at an image point; True when the tool has a use for it."""
+        ...
 
     def click(self, viewport: Viewport, at: QPointF) -> bool:
         """A left click without a drag; True when something was hit."""
@@ -79,6 +110,7 @@ class Mouse:
         self._viewport = viewport
         self._drag: _Drag | None = None
         self._grip: Grip | None = None
+        self._following: Grip | None = None  # what the mouse drags without a button
         self._wheel = 0.0
         self.tool = Tool.WINDOW
         self.down_brighter = True
@@ -89,10 +121,23 @@ class Mouse:
 
     def forget(self) -> None:
         """Another stack is shown: whatever was being dragged is over."""
+        self.cancel()
         self._drag = self._grip = None
         self._wheel = 0.0
 
+    def cancel(self) -> bool:
+        """Give up what is being drawn; False when nothing is."""
+        grip = self._grip or self._following
+        self._grip = self._following = None
+        if grip is None:
+            return False
+        self._drag = None
+        grip.cancel()
+        return True
+
     def set_tool(self, tool: Tool) -> None:
+        if tool is not self.tool:
+            self.cancel()
         self.tool = tool
         self._viewport.setCursor(QCursor(_CURSORS[tool]))
 
@@ -103,10 +148,13 @@ class Mouse:
         viewport.stop_cine()
         if event.button() == Qt.MouseButton.LeftButton:
             tool = self.tool
+            if self._following is not None:
+                self._grip, self._following = self._following, None
+                self._grip.drag(*viewport.to_image(at))
+                self._drag = _Drag(tool, at, at, viewport.index, moved=True)
+                return
             if self.grips is not None:
                 self._grip = self.grips.grip_at(viewport, at)
-                if self._grip is not None:
-                    tool = Tool.DISTANCE
         elif event.button() in self.buttons:
             tool = self.buttons[event.button()]
         else:
@@ -125,6 +173,8 @@ class Mouse:
             drag.moved = True
             self._apply(drag, at)
             drag.last = at
+        elif self._following is not None:
+            self._following.drag(*viewport.cursor_at)
         elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             viewport.pointed.emit(*viewport.cursor_at)
         elif self.grips is not None:
@@ -135,16 +185,23 @@ class Mouse:
     def release(self, event: QMouseEvent) -> None:
         drag, self._drag = self._drag, None
         grip, self._grip = self._grip, None
+        if grip is not None and (drag is None or drag.moved):
+            self._following = grip.drop()
+            return
         if grip is not None:
-            grip.drop()
+            grip.cancel()  # it was only a click
         if drag is None or drag.moved:
             return
         if event.button() == Qt.MouseButton.RightButton:
             self._viewport.menu_asked.emit(event.globalPosition().toPoint())
         elif event.button() == Qt.MouseButton.LeftButton:
-            hit = self.grips is not None and self.grips.click(self._viewport, event.position())
+            at = event.position()
+            hit = self.grips is not None and (
+                self.grips.click(self._viewport, at)
+                or (self.tool in DRAWING and self.grips.tap(self._viewport, self.tool, *self._viewport.to_image(at)))
+            )
             if not hit:
-                self._viewport.clicked.emit(event.position())
+                self._viewport.clicked.emit(at)
 
     def wheel(self, event: QWheelEvent) -> None:
         viewport = self._viewport
@@ -167,7 +224,9 @@ class Mouse:
         viewport = self._viewport
         assert viewport.view is not None
         delta = at - drag.last
-        if drag.tool is Tool.WINDOW:
+        if self._grip is not None:
+            self._grip.drag(*viewport.to_image(at))
+        elif drag.tool is Tool.WINDOW:
             viewport.set_view(viewport.view.levelled(delta.x(), delta.y(), down_brighter=self.down_brighter))
         elif drag.tool is Tool.PAN:
             viewport.set_view(viewport.view.panned(delta.x(), delta.y()))
@@ -176,8 +235,7 @@ class Mouse:
         elif drag.tool is Tool.SCROLL and viewport.stack is not None:
             per_slice = max(3.0, min(viewport.height() / (2 * len(viewport.stack)), 24.0))
             viewport.go_to(drag.index + round((at.y() - drag.start.y()) / per_slice))
-        elif drag.tool is Tool.DISTANCE and self.grips is not None:
-            if self._grip is None:
-                self._grip = self.grips.begin(viewport, *viewport.to_image(drag.start))
+        elif drag.tool in DRAWING and self.grips is not None:
+            self._grip = self.grips.begin(viewport, drag.tool, *viewport.to_image(drag.start))
             if self._grip is not None:
                 self._grip.drag(*viewport.to_image(at))

@@ -1,0 +1,188 @@
+"""Findings by the reader's hand in the real window: clicked, dragged, changed, taken away, and never lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gui_desk import Desk, nodule
+from PySide6.QtCore import Qt
+from test_drawing import click, drag
+
+from cadviewer.gui.image.mouse import Tool
+from cadviewer.store.reading import Origin
+from cadviewer.store.session import Answer, Drawn, Session, case_key
+
+KEY = Qt.Key
+CTRL = Qt.KeyboardModifier.ControlModifier
+BALL = (24.5, 20.5)
+"""Of the made CT, on slice 3: radius √30 pixels of 0.7 mm."""
+
+
+def _drawn(desk: Desk) -> list[Drawn]:
+    """As another program would read them from the disk."""
+    entries = Session(case_key(desk.case.series)).entries()
+    return [e.mark for e in entries if isinstance(e.mark, Drawn)]
+
+
+def _wait_found(desk: Desk, count: int) -> None:
+    desk.bot.waitUntil(lambda: len(desk.case.found()) == count and desk.window.journal.pending == 0, timeout=10_000)
+
+
+@pytest.fixture
+def added(ct: Desk) -> Desk:
+    """The ball was clicked; the model has found something elsewhere."""
+    ct.finish(nodule(1, 0.9, 8, 9, x=45, y=30))
+    ct.bot.waitUntil(lambda: ct.case.result is not None)
+    ct.viewport.go_to(3)
+    ct.bot.keyClick(ct.window, KEY.Key_E)
+    click(ct, BALL)
+    _wait_found(ct, 2)
+    return ct
+
+
+def test_a_click_on_a_missed_one_adds_it_outlined_and_measured(added: Desk) -> None:
+    found = added.case.found()[1]
+    assert found.origin is Origin.READER
+    best = found.nodule.box
+    assert best.slice == 3
+    assert best.centre == pytest.approx(BALL, abs=1)
+    assert found.nodule.long_mm == pytest.approx(2 * 30**0.5 * 0.7, abs=1.2)
+    assert found.nodule.volume_mm3
+    assert found.nodule.outline is not None
+    assert found.nodule.centre_mm == pytest.approx((-20 + 24 * 0.7, -15 + 20 * 0.7, -100 + 9), abs=1.5)
+    assert len(_drawn(added)) == 1
+
+
+def test_an_added_finding_is_selected_accepted_and_in_the_list_and_the_strip(added: Desk) -> None:
+    assert added.case.selected == 2
+    assert added.case.answer(added.case.finding(2)) is Answer.ACCEPTED
+    model = added.window.side.findings.model
+    assert "added by the reader" in model.index(1).data()
+    assert any(s.best == 3 for s in added.window.desk.strip.stretches)
+    assert "added" in added.window.actions_["copy"].text() or "added by the reader" in _copied(added)
+
+
+def _copied(desk: Desk) -> str:
+    from PySide6.QtWidgets import QApplication
+
+    desk.bot.keyClick(desk.window, KEY.Key_C, CTRL)
+    return QApplication.clipboard().text()
+
+
+def test_a_click_on_lung_adds_nothing_and_says_so(ct: Desk) -> None:
+    ct.viewport.go_to(3)
+    ct.bot.keyClick(ct.window, KEY.Key_E)
+    with ct.bot.waitSignal(ct.window.marking.said, timeout=10_000):
+        click(ct, (50, 40))
+    assert "drag a box" in ct.window.status.text.text()
+    assert ct.case.found() == ()
+
+
+def test_a_dragged_box_is_kept_as_it_was_drawn_and_measured(ct: Desk) -> None:
+    ct.viewport.go_to(3)
+    ct.bot.keyClick(ct.window, KEY.Key_E)
+    drag(ct, (17, 13), (32, 28))
+    _wait_found(ct, 1)
+    (mark,) = _drawn(ct)
+    assert (mark.x0, mark.y0, mark.x1, mark.y1) == pytest.approx((17, 13, 32, 28), abs=0.3)
+    assert mark.long_mm == pytest.approx(2 * 30**0.5 * 0.7, abs=1.5)
+    assert ct.window.side.findings.isVisible()  # also before the analysis has ended
+
+
+def test_sides_of_the_selected_box_can_be_dragged_with_any_tool(read_ct: Desk) -> None:
+    read_ct.window.decisions.choose(1)  # 20…28 × 16…24 on slice 3
+    before = read_ct.case.finding(1).box
+    window = read_ct.viewport.view.window
+    drag(read_ct, (28, 20), (31, 20))
+    read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
+    after = read_ct.case.finding(1)
+    assert after.box.x1 == pytest.approx(31, abs=0.4)
+    assert (after.box.x0, after.box.y0, after.box.y1) == (before.x0, before.y0, before.y1)
+    assert after.score == before.score
+    assert after.long_mm != 7.5  # measured anew
+    assert read_ct.viewport.view.window == window
+    assert read_ct.case.selected == 1
+
+
+def test_a_changed_box_is_undone_redone_and_taken_back(read_ct: Desk) -> None:
+    read_ct.window.decisions.choose(1)
+    before = read_ct.case.finding(1)
+    drag(read_ct, (28, 20), (31, 20))
+    read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_Z, CTRL))
+    assert read_ct.case.finding(1) is before
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_Y, CTRL))
+    assert read_ct.case.origin(1) is Origin.EDITED
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_Backspace))
+    assert read_ct.case.finding(1) is before
+
+
+def test_answer_and_entries_stay_with_a_finding_whose_box_is_changed_a_lot(read_ct: Desk) -> None:
+    read_ct.window.decisions.choose(1)
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_X))
+    read_ct.wait_kept(lambda: read_ct.window.decisions.enter(1, {"type": "solid"}))
+    drag(read_ct, (28, 24), (40, 36))
+    read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
+    nodule_now = read_ct.case.finding(1)
+    assert read_ct.case.answer(nodule_now) is Answer.REJECTED
+    assert read_ct.case.values(nodule_now) == {"type": "solid"}
+
+
+def test_an_own_finding_keeps_its_number_and_note_when_it_is_changed_twice(added: Desk) -> None:
+    added.wait_kept(lambda: added.window.decisions.enter(2, {"note": "mine"}))
+    added.viewport.mouse.set_tool(Tool.WINDOW)
+    for _ in range(2):
+        box = added.case.finding(2).box
+        drag(added, (box.x1, box.centre[1]), (box.x1 + 5, box.centre[1]))
+        added.bot.waitUntil(lambda x=box.x1: added.case.finding(2).box.x1 > x + 3, timeout=10_000)
+    assert len(added.case.found()) == 2
+    assert added.case.values(added.case.finding(2)) == {"note": "mine"}
+    assert added.case.origin(2) is Origin.READER
+
+
+def test_backspace_takes_an_own_finding_away_and_undo_brings_it_back(added: Desk) -> None:
+    added.wait_kept(lambda: added.bot.keyClick(added.window, KEY.Key_Backspace))
+    assert len(added.case.found()) == 1
+    added.wait_kept(lambda: added.bot.keyClick(added.window, KEY.Key_Z, CTRL))
+    assert len(added.case.found()) == 2
+
+
+def test_backspace_never_takes_a_models_finding_away(read_ct: Desk) -> None:
+    read_ct.window.decisions.choose(1)
+    read_ct.bot.keyClick(read_ct.window, KEY.Key_Backspace)
+    assert read_ct.window.journal.pending == 0
+    assert "rejected" in read_ct.window.status.text.text()
+    assert read_ct.case.finding(1) is not None
+
+
+def test_own_findings_are_there_again_beside_another_models(added: Desk) -> None:
+    added.window.actions_["analyse"].trigger()
+    added.finish(nodule(1, 0.9, 8, 9, x=45, y=30), nodule(2, 0.8, 1, 1, x=2, y=2))
+    added.bot.waitUntil(lambda: added.case.result is not None)
+    assert [f.nodule.number for f in added.case.found()] == [1, 2, 3]
+    assert added.case.origin(3) is Origin.READER
+
+
+def test_a_click_on_a_coronal_view_finds_the_same_nodule(ct: Desk) -> None:
+    ct.bot.keyClick(ct.window, KEY.Key_F7)
+    ct.viewport.go_to(20)
+    ct.bot.keyClick(ct.window, KEY.Key_E)
+    at = ct.viewport.stack.geometry.to_index(ct.case.series.geometry.to_patient((3, 20, 24)))
+    ct.viewport.go_to(round(float(at[0])))
+    click(ct, (float(at[2]) + 0.5, float(at[1]) + 0.5))
+    _wait_found(ct, 1)
+    assert ct.case.found()[0].nodule.box.slice == 3
+
+
+def test_in_the_first_read_own_findings_are_shown_and_the_models_stay_hidden(desk: Desk, ct_folder: Path) -> None:
+    desk.window.prefs.change(reading="second")
+    desk.open(ct_folder)
+    desk.finish(nodule(1, 0.9, 8, 9, x=45, y=30))
+    desk.bot.waitUntil(lambda: desk.case.result is not None)
+    desk.viewport.go_to(3)
+    desk.bot.keyClick(desk.window, KEY.Key_E)
+    click(desk, BALL)
+    desk.bot.waitUntil(lambda: len(desk.case.findings()) == 1, timeout=10_000)
+    assert desk.case.findings()[0].number == 2
+    assert desk.window.side.findings.model.rowCount() == 1
