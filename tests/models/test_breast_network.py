@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from cadviewer.findings import Task
+from cadviewer.models import catalogue
+from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import hybrid_mt_estan as h
 from cadviewer.models.nets.aaa import AnatomyAwareAttention
 from cadviewer.models.nets.estan import TABLE, EstanStream
+from cadviewer.models.nets.runtime import build as build_from_card
+from trainers.export import export
 
 
 def parameters(module: nn.Module) -> int:
@@ -62,25 +68,101 @@ def test_the_compact_preset_keeps_every_part_and_fits_the_repository() -> None:
     assert logit.shape == (2,)
 
 
-@pytest.mark.parametrize(
-    "switch",
-    [
-        {"swin": False, "aaa": "none"},
-        {"mt_estan": False},
-        {"aaa": "none"},
-        {"aaa": "add"},
-        {"fuse": "script"},
-        {"lesion_pool": False},
-    ],
-    ids=str,
+SWITCHES: tuple[dict[str, Any], ...] = (
+    {"swin": False, "aaa": "none"},
+    {"mt_estan": False},
+    {"mt_estan": False, "aaa": "none"},
+    {"aaa": "none"},
+    {"aaa": "add"},
+    {"aaa_place": "pair"},
+    {"aaa_up": "bilinear"},
+    {"aaa_up": "bilinear", "aaa": "add", "aaa_place": "pair"},
+    {"fuse": "script"},
+    {"lesion_pool": False},
 )
-def test_every_ablation_runs_and_changes_the_size(switch: dict[str, Any]) -> None:
-    network = h.build("tiny", **switch).eval()
+DEEPER = {"swin_depths": (2, 2, 4, 2)}
+"""So that attention after each pair of blocks is not attention after each stage."""
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=str)
+def test_every_switch_changes_the_size_trains_a_step_and_is_exported(switch: dict[str, Any], tmp_path: Path) -> None:
+    network = h.build("tiny", **DEEPER, **switch)
+    assert parameters(network) != parameters(h.build("tiny", **DEEPER))
+    before = network.segment.weight.detach().clone()
+    optimiser = torch.optim.SGD(network.parameters(), 0.1)
+    mask, logit = network(torch.randn(2, 1, 64, 64))
+    assert mask.shape == (2, 1, 64, 64)
+    assert logit.shape == (2,)
+    (mask.square().mean() + logit.square().mean()).backward()
+    assert all(p.grad is not None for p in network.parameters())
+    optimiser.step()
+    assert not torch.equal(before, network.segment.weight)
+    card = ModelCard(
+        name="switched", version="1", task=Task.BREAST, title="", network="hybrid_mt_estan",
+        config=network.card_config(), inputs={}, threshold=0.5, weights_sha256="",
+    )  # fmt: skip
+    export(network.state_dict(), card, tmp_path)
+    again = build_from_card(catalogue.load(tmp_path / "switched.json"))
+    image = torch.randn(1, 1, 64, 64)
     with torch.inference_mode():
-        mask, logit = network(torch.randn(1, 1, 64, 64))
-    assert mask.shape == (1, 1, 64, 64)
-    assert logit.shape == (1,)
-    assert parameters(network) != parameters(h.build("tiny"))
+        for one, two in zip(network.eval()(image), again(image), strict=True):
+            assert torch.allclose(one, two, atol=0.03)
+
+
+PUBLISHED = {
+    "all": ({}, 181_626_170),
+    "MT-ESTAN": ({"swin": False, "aaa": "none"}, 55_898_562),
+    "Swin": ({"mt_estan": False, "aaa": "none"}, 93_653_402),
+    "both": ({"aaa": "none"}, 145_411_770),
+    "AAA by addition": ({"aaa": "add"}, 176_055_610),
+    "AAA after each pair": ({"aaa_place": "pair"}, 236_164_410),
+    "AAA bilinear": ({"aaa_up": "bilinear"}, 148_237_370),
+    "fuse as the caption": ({"fuse": "caption"}, 181_069_114),
+}
+"""Weights of the paper's size by switch: ResNet50 has 23.5 M, SwinV2-Base 86.9 M, four dense AAA have 36.2 M; the rest
+follows from the script's layer table, which gives 55.9 M for MT-ESTAN."""
+
+
+@pytest.mark.parametrize("row", PUBLISHED)
+def test_the_papers_size_by_switch(row: str) -> None:
+    switch, count = PUBLISHED[row]
+    with torch.device("meta"):
+        network = h.build("paper", **switch)
+    assert parameters(network) == count
+    if network.config.swin:
+        assert len(network.swin.aaa) == (12 if network.config.aaa_place == "pair" else 4)
+
+
+def test_the_decoder_and_classifier_have_the_scripts_widths(paper: h.HybridMtEstan) -> None:
+    shapes = {name: tuple(p.shape) for name, p in paper.named_parameters()}
+    assert shapes["bottleneck.weight"] == (2048 + 512 + 1024, 512, 2, 2)
+    assert shapes["up1.enter.0.weight"] == (256, 512 + 512 + 1024, 3, 3)  # up6: bottleneck, stream 5, conv4
+    assert shapes["up1.up.weight"] == (256 + 256, 256, 2, 2)  # beside conv4_1
+    assert shapes["up1.merge.0.weight"] == (256, 256 + 256, 1, 1)  # beside stream 4
+    assert shapes["up2.enter.0.weight"] == (128, 256 + 512, 3, 3)  # beside conv3
+    assert shapes["up3.enter.0.weight"] == (64, 128 + 256, 3, 3)  # beside conv2
+    assert shapes["up4.enter.0.weight"] == (32, 64 + 64, 3, 3)  # beside conv1
+    assert shapes["up4.up.weight"] == (32 + 64, 32, 2, 2)  # beside conv11
+    assert shapes["up4.merge.0.weight"] == (32, 32 + 32, 5, 5)  # the script's 5×5, beside stream 1
+    assert shapes["up4.leave.0.weight"] == (32, 32 + 32, 3, 3)  # beside conv11 once more
+    assert shapes["classifier.layers.0.weight"] == (512, 2048 + 1024)
+    assert shapes["classifier.layers.3.weight"] == (128, 512)
+    assert shapes["classifier.layers.5.weight"] == (1, 128)
+
+
+COMPACT = {
+    "all": ({}, 8_882_160),
+    "MT-ESTAN": ({"swin": False, "aaa": "none"}, 4_117_842),
+    "Swin": ({"mt_estan": False, "aaa": "none"}, 3_153_088),
+    "both": ({"aaa": "none"}, 6_617_680),
+}
+
+
+@pytest.mark.parametrize("row", COMPACT)
+def test_the_compact_size_by_switch(row: str) -> None:
+    switch, count = COMPACT[row]
+    with torch.device("meta"):
+        assert parameters(h.build("compact", **switch)) == count
 
 
 def test_the_paper_layout_runs_on_a_small_scale() -> None:
@@ -128,8 +210,37 @@ def test_attention_joins_by_concatenation_as_the_text_says() -> None:
     assert torch.allclose(aaa(y), y * torch.sigmoid(torch.tensor(6.0 - 2 * 3.0)))
 
 
-def test_attention_keeps_odd_sizes() -> None:
-    assert AnatomyAwareAttention(4)(torch.randn(1, 4, 3, 5)).shape == (1, 4, 3, 5)
+def test_bilinear_attention_is_depthwise_and_starts_from_the_mean_of_both_poolings() -> None:
+    aaa = AnatomyAwareAttention(2, combine="cat", up="bilinear", length=3)
+    assert aaa.column.weight.shape == (2, 1, 3, 1)
+    assert aaa.row.weight.shape == (2, 1, 1, 3)
+    for p in aaa.parameters():
+        nn.init.zeros_(p)
+    with torch.no_grad():
+        join = aaa.get_submodule("up.0").weight
+        for channel in range(2):
+            join[channel, channel] = 1.0  # the largest of this channel
+            join[channel, 2 + channel] = 1.0  # its mean
+        aaa.column.weight[:, 0, 1, 0] = 1.0
+        aaa.row.weight[:, 0, 0, 1] = torch.tensor([1.0, 0.5])
+    y = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]], [[0.0, 0.0], [0.0, 4.0]]]])
+    weight = torch.sigmoid(torch.tensor([6.0 + 3.0, 0.5 * (4.0 + 1.0)])).reshape(1, 2, 1, 1)
+    assert torch.allclose(aaa(y), y * weight)
+
+
+@pytest.mark.parametrize("up", ["transposed", "bilinear"])
+def test_attention_keeps_odd_sizes(up: str) -> None:
+    assert AnatomyAwareAttention(4, up=up)(torch.randn(1, 4, 3, 5)).shape == (1, 4, 3, 5)
+
+
+def test_attention_after_each_pair_is_inside_a_stage_too() -> None:
+    network = h.build("tiny", **DEEPER, aaa_place="pair").swin
+    assert [aaa.row.out_channels for aaa in network.aaa] == [8, 16, 32, 32, 64]
+    plain = h.build("tiny", **DEEPER, aaa_place="pair", aaa="none").swin.eval()
+    direct = plain.patch_embed(torch.ones(1, 4, 32, 32))
+    for stage in plain.stages:
+        direct = stage(direct)
+    assert torch.allclose(plain(torch.ones(1, 4, 32, 32))[-1], direct.permute(0, 3, 1, 2), atol=1e-5)
 
 
 def test_a_network_is_built_again_from_what_its_card_keeps() -> None:
@@ -144,5 +255,6 @@ def test_wrong_settings_are_named() -> None:
         h.build("huge")
     with pytest.raises(ValueError, match="multiple of 64"):
         h.build("compact", image_size=200)
-    with pytest.raises(ValueError, match="aaa"):
-        dataclasses.replace(h.Config(), aaa="both")
+    for field in ("aaa", "aaa_place", "aaa_up", "fuse"):
+        with pytest.raises(ValueError, match=f"{field} is one of"):
+            dataclasses.replace(h.Config(), **{field: "both"})
