@@ -218,8 +218,9 @@ def speed(network: torch.nn.Module, card: ModelCard, rounds: int) -> dict[str, f
 def input_shape(card: ModelCard) -> tuple[int, int, int]:
     """(channels, rows, columns) of what a network is timed by."""
     if card.task is Task.BREAST:
-        size = int(card.inputs.get("size", 256))
-        return int(card.inputs.get("channels", 1)), size, size
+        size = card.inputs.get("size", 256)
+        high, wide = (size, size) if isinstance(size, int) else size
+        return int(card.inputs.get("channels", 1)), int(high), int(wide)
     rows, columns = (-(-int(n) // MULTIPLE) * MULTIPLE for n in card.inputs.get("size", SLICE))
     return int(card.config.get("channels", 1)), rows, columns
 

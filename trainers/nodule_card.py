@@ -19,11 +19,15 @@ from cadviewer.models.nets.runtime import build as build_card
 from cadviewer.models.slices import NEIGHBOUR_MM, is_masked
 from trainers import config, export, froc, suspicion
 from trainers.data import luna16_slices
-from trainers.data.samples import LabelledSlice
+from trainers.data.samples import LabelledSlice, Summary
 from trainers.nodule_scoring import score_slices
 from trainers.nodule_settings import Settings
 
 TITLE = "SSD for pulmonary nodules on axial chest CT"
+LUNA16 = {
+    "licence": "LUNA16 CC BY 4.0, LIDC-IDRI CC BY 3.0",
+    "cite": ["Setio et al. 2017 (LUNA16)", "Armato et al. 2011 (LIDC-IDRI)"],
+}
 FALSE_ALARMS = 0.125
 """False alarms per tune slice that the default threshold allows."""
 
@@ -34,6 +38,7 @@ def export_run(
     settings: Settings,
     out: Path,
     train: Sequence[LabelledSlice],
+    about: Summary,
 ) -> ModelCard:
     """Write the averaged weights and a card without figures into `out`; `evaluate --update-card` adds them."""
     views = {"volume": settings.views or "four", "single": settings.views or "twelve"}
@@ -50,15 +55,14 @@ def export_run(
         paper="SSD: Liu et al. 2016, arXiv 1512.02325; lung nodules: Abdullah et al.",
         calibration={"views": views, "nms": 0.3, "floor": 0.01, "keep": 50},
         training={
-            "data": "LUNA16 slices (ct/luna16-slices), folds 3–9 by patient; fold 2 for choices",
+            "data": f"{about.title}, folds 3–9; fold 2 for choices",
             "slices": len(train),
-            "patients": len({s.patient for s in train}),
-            "licence": "LUNA16 CC BY 4.0, LIDC-IDRI CC BY 3.0",
-            "cite": ["Setio et al. 2017 (LUNA16)", "Armato et al. 2011 (LIDC-IDRI)"],
+            "patients": None if about.patients is None else len({s.patient for s in train}),
+            **(LUNA16 if about.layout == "luna16-slices" else {"licence": "of the data: unknown"}),
             "settings": dataclasses.asdict(settings),
             "application": __version__,
         },
-        limits=limits_of(network, train),
+        limits=limits_of(network, train, luna16=about.layout == "luna16-slices"),
         companions={"outline": "nodules-outline"},
     )
     return export.export(state, card, out)
@@ -100,15 +104,18 @@ def _masked(train: Sequence[LabelledSlice]) -> bool:
     return sum(is_masked(s.pixels(), far=1.0) for s in looked) * 2 >= len(looked)
 
 
-def limits_of(network: Mapping[str, Any], train: Sequence[LabelledSlice]) -> tuple[str, ...]:
+def limits_of(network: Mapping[str, Any], train: Sequence[LabelledSlice], *, luna16: bool) -> tuple[str, ...]:
     """`ModelCard.limits`: what holds for every run, and what this network adds."""
     empty = sum(not len(s.boxes) for s in train)
     held = f"{empty} of them without a nodule" if empty else "which each hold a nodule; none without was among them"
     lines = [
         "For research use only; not a medical device.",
         f"Trained on {len(train)} slices, {held}.",
-        "Boxes of LUNA16 are squares whose side is a step function of the diameter: sizes come from the outline.",
     ]
+    if luna16:
+        lines.append(
+            "Boxes of LUNA16 are squares whose side is a step function of the diameter: sizes come from the outline."
+        )
     count = int(network.get("channels", 1)) // 2
     if count:
         alone = sum(not (s.previous or s.next) for s in train)

@@ -150,10 +150,12 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
     lightning.seed_everything(settings.seed, verbose=False)
     train = read_slices(data, samples.TRAIN)[: settings.limit or None]
     tune = read_slices(data, samples.TUNE)[: settings.limit or None]
-    classes = classes_of(settings, recognise(data).labels if settings.classes == "each" else {})
+    about = recognise(data)
+    classes = classes_of(settings, about.labels)
     with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
         task = fit(settings, train, tune, out, last, classes=classes)
-        card = choose(export_run(task.smooth.state_dict(), task.network, settings, out, train), train, tune)
+        made = export_run(task.smooth.state_dict(), task.network, settings, out, train, about)
+        card = choose(made, train, tune)
         result["card"] = str(card.folder / f"{card.name}.json")
 
 

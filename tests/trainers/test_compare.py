@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cadviewer.findings import Task
+from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import build
 from trainers import compare, evaluate, export, paired
@@ -134,6 +135,19 @@ def test_a_difference_seen_on_every_patient_has_a_narrow_interval() -> None:
     found = paired.differences(first, other, [k // 3 for k in range(60)], rounds=50)
     assert found["top-1"] == pytest.approx((1 / 3, 1 / 3, 1 / 3))
     assert paired.differences(first, first, [0] * 60, rounds=5)["AP@.5"] == (0.0, 0.0, 0.0)
+
+
+def test_a_breast_model_is_compared_by_its_own_figures(tmp_path: Path) -> None:
+    card = catalogue.default(Task.BREAST)
+    figures = {"fold": {"auc": [0.9, 0.8, 0.95], "dice": [0.85, 0.8, 0.9], "images": 3}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "evaluate", lambda *a, **k: figures)
+        (row,) = compare.compare([card.name], tmp_path, tmp_path / "out", rounds=1)
+    assert row.milliseconds["cpu"] > 0
+    text = (tmp_path / "out" / "compare.md").read_text()
+    assert "| model | AUC | Dice |" in text
+    size = card.inputs["size"]
+    assert f"one image of {size} × {size} px" in text
 
 
 def test_the_best_of_a_column_is_bold(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from cadviewer.imaging.phantom_files import write_mhd
 from cadviewer.imaging.series import Volume
 from cadviewer.models import catalogue
 from cadviewer.models.boxes import SMALL, default_boxes, levels
+from cadviewer.models.nets import runtime
 from cadviewer.models.nodules import find_nodules
 from cadviewer.models.slices import neighbours, prepare
 from trainers import evaluate, evaluate_nodules, nodules
@@ -224,6 +225,24 @@ def test_slices_are_measured_with_their_neighbours_as_the_scan_is(
     figures = evaluate.evaluate(card, imported / "slices", tmp_path, split="tune", device="cpu")
     assert list(figures) == ["slices, fold 2 (tune), with their neighbours"]
     assert json.loads((tmp_path / "figures.json").read_text())["split"] == "tune"
+
+
+def test_whole_scans_are_measured_by_the_search_that_sees_neighbours(
+    imported: Path, trained: Path, tmp_path: Path
+) -> None:
+    card = catalogue.load(trained)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainers.data.luna16_rows.fold_of", lambda patient: "1" if patient == "tune" else "3")
+        figures = evaluate.evaluate(card, imported / "luna", tmp_path, split="test", device="cpu")
+    assert figures["scans, fold 1 (test)"]["scans"] == 1
+    with (tmp_path / "candidates.csv").open() as stream:
+        written = [float(row["probability"]) for row in csv.DictReader(stream)]
+    scan = luna16_scan.read_scan(imported / "luna" / "1.2.4.mhd")
+    found = find_nodules(
+        scan, runtime.TorchForward(runtime.build(card), "cpu"), card, threshold=evaluate_nodules.LOWEST
+    ).nodules
+    assert len(found) > 0
+    assert written == pytest.approx([n.score for n in found], abs=1e-5)
 
 
 def test_slices_of_another_pixel_size_are_refused_with_their_neighbours(imported: Path, trained: Path) -> None:
