@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -80,6 +81,7 @@ class Nodule:
     centre_mm: LPS, None where the image has no known place.
     long_mm, short_mm, volume_mm3, malignancy, type: None where not measured or unknown.
     outline: polygon (n, 2) of (x, y) edge coordinates on slice `box.slice`, None where not computed.
+    outlines: the same by slice, wherever the finding was outlined; also on slices without a box, where it ends.
     """
 
     number: int
@@ -91,6 +93,7 @@ class Nodule:
     malignancy: Estimate | None = None
     type: str | None = None
     outline: NDArray[np.float32] | None = None
+    outlines: Mapping[int, NDArray[np.float32]] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         slices = [b.slice for b in self.boxes]

@@ -7,6 +7,7 @@ across it. Volume: voxels times their size. Simple and explainable; not a substi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -24,15 +25,20 @@ FINE = 4
 class Measured:
     """long_mm, short_mm: on the slice with the largest area; volume_mm3: None on a single slice; outline: (n, 2) of
     (x, y) edge coordinates on the slice of the best box, None when nothing is left there.
-    widest: the slice with the largest area; widest_outline: (n, 2) on it. by_network: by `models.outlining`."""
+    widest: the slice with the largest area; outlines: by slice. by_network: by `models.outlining`."""
 
     long_mm: float
     short_mm: float
     volume_mm3: float | None
     outline: NDArray[np.float32] | None
     widest: int
-    widest_outline: NDArray[np.float32]
+    outlines: Mapping[int, NDArray[np.float32]]
     by_network: bool = False
+
+    @property
+    def widest_outline(self) -> NDArray[np.float32]:
+        """(n, 2) on the slice with the largest area."""
+        return self.outlines[self.widest]
 
 
 def measure(
@@ -67,8 +73,9 @@ def measure(
         return None
     long_mm, short_mm = axes(widest * np.array([pixel_mm[1], pixel_mm[0]], np.float32))
     volume = float(mask.sum()) * float(np.prod(spacing)) if slice_mm else None
-    outline = _outline(mask[best.slice - first], (x0, y0))
-    return Measured(long_mm, short_mm, volume, outline, first + largest, widest)
+    found = {first + k: _outline(mask[k], (x0, y0)) for k in np.flatnonzero(areas).tolist()}
+    outlines = {k: outline for k, outline in found.items() if outline is not None}
+    return Measured(long_mm, short_mm, volume, outlines.get(best.slice), first + largest, outlines)
 
 
 def centre(boxes: tuple[Box, ...]) -> tuple[float, float, float]:

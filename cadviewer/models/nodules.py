@@ -176,6 +176,7 @@ def _nodule(
         malignancy=_suspicion(boxes, ready, in_mm, card),
         type=_type(ready, in_mm, card, companions),
         outline=measured.outline if measured else None,
+        outlines=measured.outlines if measured else {},
     )
 
 

@@ -159,7 +159,8 @@ def _measured(
         slices = sorted(body)
         areas = np.interp(np.arange(slices[0], slices[-1] + 1), slices, [body[k].area for k in slices])
         volume = float(areas.sum()) * pixel_mm[0] * pixel_mm[1] * slice_mm
-    return Measured(long_mm, short_mm, volume, body[best].polygon, widest, body[widest].polygon, by_network=True)
+    outlines = {k: body[k].polygon for k in sorted(body)}
+    return Measured(long_mm, short_mm, volume, outlines[best], widest, outlines, by_network=True)
 
 
 def _connected(start: int, shapes: Mapping[int, Shape]) -> dict[int, Shape]:

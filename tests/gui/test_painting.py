@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gui_desk import Desk, breast_result
+from gui_desk import Desk, breast_result, nodule
 from gui_images import write_ct, write_ultrasound
 from PySide6.QtGui import QColor, QImage
 
@@ -68,6 +68,19 @@ def test_the_box_lies_on_the_pixels_it_names(read_ct: Desk) -> None:
     for x, y in ((30 - edge, 20), (38 + edge, 20), (34, 24 + edge)):
         colour = _colour(read_ct, x, y)
         assert colour.red() > colour.blue() + 100, (x, y, colour.name())
+
+
+def test_an_outline_is_drawn_where_it_lies_also_beyond_the_last_box(ct: Desk) -> None:
+    square = np.array([[31, 16], [37, 16], [37, 23], [31, 23]], np.float32)
+    ct.finish(replace(nodule(1, 0.9, 6, 8, x=30), outlines={7: square, 9: square}))
+    ct.bot.waitUntil(lambda: ct.case.result is not None)
+    for index in (7, 9):
+        ct.viewport.go_to(index)
+        on_it = _colour(ct, 34, 23)
+        assert on_it.red() > on_it.blue() + 100, (index, on_it.name())
+        assert _colour(ct, 34, 20).saturation() < 40  # the inside stays free
+    ct.viewport.go_to(8)
+    assert _colour(ct, 34, 23).saturation() < 40
 
 
 def test_hiding_marks_hides_boxes_but_never_the_orientation_letters(read_ct: Desk) -> None:

@@ -85,6 +85,8 @@ def test_the_outline_lies_on_the_slice_of_the_best_box_around_its_centre() -> No
     x, y = (measured.outline.min(axis=0) + measured.outline.max(axis=0)) / 2
     assert (x, y) == (pytest.approx(CENTRE[2] + 0.5, abs=0.5), pytest.approx(CENTRE[1] + 0.5, abs=0.5))
     assert (measured.outline.max(axis=0) - measured.outline.min(axis=0)) * 0.7 == pytest.approx([12, 12], rel=0.1)
+    assert sorted(measured.outlines) == list(range(17, 25))
+    assert measured.outlines[20] is measured.outline
 
 
 def test_a_single_slice_has_no_volume() -> None:

@@ -60,6 +60,8 @@ def test_a_ball_seen_on_its_middle_slices_alone_is_measured_whole() -> None:
     assert found.short_mm == pytest.approx(16, rel=0.06)
     assert found.volume_mm3 == pytest.approx(4 / 3 * np.pi * 8**3, rel=0.12)
     assert found.widest == 10
+    assert sorted(found.outlines) == list(range(min(found.outlines), max(found.outlines) + 1))
+    assert min(found.outlines) < 9, "the cap has no box"
     assert found.outline is not None
     middle = (found.outline.min(axis=0) + found.outline.max(axis=0)) / 2
     np.testing.assert_allclose(middle, [50.5, 40.5], atol=0.2)

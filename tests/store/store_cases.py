@@ -62,6 +62,10 @@ NODULES = (
         malignancy=Estimate(0.4, 0.1, 0.7),
         type="solid",
         outline=np.array([[10, 12], [20, 12], [15, 20]], np.float32),
+        outlines={
+            2: np.array([[10, 12], [20, 12], [15, 20]], np.float32),
+            1: np.array([[11, 13], [14, 13], [12, 15.5]], np.float32),
+        },
     ),
     Nodule(2, (Box(0, 30.0, 3.0, 33.0, 6.0, 0.31),)),
 )

@@ -62,6 +62,8 @@ def test_a_nodule_has_all_its_boxes_its_outline_and_its_estimate() -> None:
     nodule = case_json.document(CASES["nodules"])["nodules"][0]
     assert nodule["boxes"][0] == {"slice": 1, "x0": 10.25, "y0": 12.5, "x1": 20.125, "y1": 21.0, "score": 0.5}
     assert nodule["outline"] == [[10.0, 12.0], [20.0, 12.0], [15.0, 20.0]]
+    assert [o["slice"] for o in nodule["outlines"]] == [1, 2]
+    assert nodule["outlines"][0]["points"] == [[11.0, 13.0], [14.0, 13.0], [12.0, 15.5]]
     assert nodule["malignancy"] == {"value": 0.4, "low": 0.1, "high": 0.7}
 
 

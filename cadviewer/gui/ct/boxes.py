@@ -1,4 +1,4 @@
-"""The boxes of findings on a slice, and around them on other planes.
+"""The boxes and outlines of findings on a slice, and the boxes around them on other planes.
 
 Colour, line and sign each say what the reader decided; none of them alone.
 """
@@ -38,8 +38,27 @@ class Boxes:
         self.case: Case | None = None
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        self._paint_outlines(painter, viewport)
         for nodule, box in reversed(self._seen(viewport)):  # the highest score on top
             self._paint_one(painter, viewport, nodule, box)
+
+    def _paint_outlines(self, painter: QPainter, viewport: Viewport) -> None:
+        """What was measured, on the slices as they were acquired; also beyond the last box of a finding."""
+        stack = viewport.stack
+        if self.case is None or stack is None or self.case.stack is None or stack.plane is not Plane.ACQUIRED:
+            return
+        if stack.pixels is not self.case.stack.pixels:
+            return
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for nodule in self.case.findings():
+            outline = nodule.outlines.get(viewport.index)
+            if outline is None:
+                continue
+            colour, line = LOOKS[self.case.answer(nodule)]
+            polygon = QPolygonF([viewport.to_screen(x, y) for x, y in outline.tolist()])
+            for pen in (QPen(HALO, 2.6), QPen(colour, 1.2, line)):
+                painter.setPen(pen)
+                painter.drawPolygon(polygon)
 
     def _seen(self, viewport: Viewport) -> list[tuple[Nodule, Box]]:
         """The findings that the plane on screen meets, each with its box there."""

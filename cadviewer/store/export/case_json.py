@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import cadviewer
 from cadviewer import NOTICE, atomic, paths
 from cadviewer.findings import BreastFinding, Estimate, Nodule, Provenance
@@ -159,10 +162,13 @@ def _nodule(nodule: Nodule, series: Series | None) -> dict[str, Any]:
         "volume_mm3": _float(nodule.volume_mm3),
         "malignancy": _estimate(nodule.malignancy),
         "type": nodule.type,
-        "outline": None
-        if nodule.outline is None
-        else [[round(float(v), 3) for v in point] for point in nodule.outline],
+        "outline": None if nodule.outline is None else _points(nodule.outline),
+        "outlines": [{"slice": k, "points": _points(nodule.outlines[k])} for k in sorted(nodule.outlines)],
     }
+
+
+def _points(outline: NDArray[np.float32]) -> list[list[float]]:
+    return [[round(float(v), 3) for v in point] for point in outline]
 
 
 def _breast(report: CaseReport, finding: BreastFinding) -> dict[str, Any]:
