@@ -110,6 +110,9 @@ def speak(app: QApplication, language: str) -> str:
     from cadviewer.gui import lang
 
     spoken = lang.use(language or next(iter(QLocale.system().uiLanguages()), lang.ENGLISH))
+    for old in app.findChildren(QTranslator):
+        app.removeTranslator(old)
+        old.deleteLater()
     if spoken != lang.ENGLISH:
         translator = QTranslator(app)
         if translator.load(f"qtbase_{spoken}", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from cadviewer.gui import words
 from cadviewer.gui.elided import Elided
+from cadviewer.gui.lang import tr
 from cadviewer.gui.studies import date
 from cadviewer.imaging.series import Series
 
@@ -13,8 +14,10 @@ from cadviewer.imaging.series import Series
 def patient_line(series: Series) -> str:
     """Name, identity, sex, date of birth, age: what the file says."""
     p = series.patient
-    born = f"born {date(p.birth_date)}" if p.birth_date else ""
-    return "   ".join(part for part in (p.name, p.patient_id, p.sex, born, p.age) if part) or "No patient information"
+    born = tr("born {date}", date=date(p.birth_date)) if p.birth_date else ""
+    return "   ".join(part for part in (p.name, p.patient_id, p.sex, born, p.age) if part) or tr(
+        "No patient information"
+    )
 
 
 def study_line(series: Series) -> str:
@@ -33,7 +36,7 @@ class Banner(QFrame):
         self.patient.setObjectName("patient")
         self.study = Elided("")
         self.study.setObjectName("study")
-        self.research = QLabel(words.RESEARCH)
+        self.research = QLabel(tr(words.RESEARCH))
         self.research.setObjectName("research")
         self.research.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         row = QHBoxLayout(self)

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSizePolicy, QToolButton
 
 from cadviewer.gui import style
+from cadviewer.gui.lang import tr
 
 
 def answer_button(icon: str, text: str, key: str) -> QToolButton:
@@ -16,8 +17,8 @@ def answer_button(icon: str, text: str, key: str) -> QToolButton:
     button = QToolButton()
     button.setObjectName("answer")
     button.setIcon(style.icon(icon))
-    button.setText(text)
-    button.setToolTip(f"{text} ({key})")
+    button.setText(tr(text))
+    button.setToolTip(f"{tr(text)} ({key})")
     button.setProperty("action", icon)
     button.setCheckable(True)
     button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases, study
+from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import Loader, Reading
 from cadviewer.imaging.series import Volume
 
@@ -40,7 +41,7 @@ class Compare(QObject):
             self._wanted = None
             self.ready.emit(case)
         else:
-            self.said.emit("Reading the second series…")
+            self.said.emit(tr("Reading the second series…"))
             self._loader.ahead(case.series)
 
     def _read(self, reading: Reading, volume: Volume | None) -> None:
@@ -52,7 +53,7 @@ class Compare(QObject):
             self.said.emit("")
             self.ready.emit(case)
         elif volume is None:
-            self.said.emit("The second series could not be read: open it to see why")
+            self.said.emit(tr("The second series could not be read: open it to see why"))
 
 
 def _unlikeness(case: Case, other: Case) -> tuple[bool, bool, int]:

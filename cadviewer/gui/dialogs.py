@@ -41,36 +41,37 @@ class TextDialog(QDialog):
 
 def model_cards(parent: QWidget | None, cards: list[ModelCard], problems: list[str]) -> TextDialog:
     """What the installed models are, were trained on, can and cannot do."""
-    parts = [_card(card) for card in cards] or ["<p>No model is installed.</p>"]
+    parts = [_card(card) for card in cards] or [f"<p>{tr('No model is installed')}.</p>"]
     parts += [f"<p>⚠ {escape(problem)}</p>" for problem in problems]
-    parts.append(f"<p><b>{words.RESEARCH}</b></p>")
-    return TextDialog(parent, "About the models", "<hr>".join(parts))
+    parts.append(f"<p><b>{tr(words.RESEARCH)}</b></p>")
+    return TextDialog(parent, tr("About the models"), "<hr>".join(parts))
 
 
 def _card(card: ModelCard) -> str:
     rows = [
-        ("Name", f"{card.name} {card.version}{' (default)' if card.default else ''}"),
-        ("Task", card.task.value),
-        ("Role", f"{card.role} (works with another model, never by itself)" if card.role else ""),
-        ("Works with", ", ".join(card.companions.values())),
-        ("Paper", card.paper),
-        ("Network", card.network),
-        ("Threshold", f"{card.threshold:.3f}"),
-        ("Licence", card.licence),
-        ("Weights (SHA-256)", card.weights_sha256),
+        (tr("Name"), f"{card.name} {card.version}{' (' + tr('default') + ')' if card.default else ''}"),
+        (tr("Task"), tr(card.task.heading)),
+        (tr("Role"), tr("{role} (works with another model, never by itself)", role=card.role) if card.role else ""),
+        (tr("Works with"), ", ".join(card.companions.values())),
+        (tr("Paper"), card.paper),
+        (tr("Network"), card.network),
+        (tr("Threshold"), f"{card.threshold:.3f}"),
+        (tr("Licence"), card.licence),
+        (tr("Weights (SHA-256)"), card.weights_sha256),
     ]
     table = "".join(f"<tr><td><b>{k}</b>&nbsp;&nbsp;</td><td>{escape(str(v))}</td></tr>" for k, v in rows if v)
     limits = "".join(f"<li>{escape(limit)}</li>" for limit in card.limits)
     return (
         f"<h3>{escape(card.title or card.name)}</h3><table>{table}</table>"
-        f"<h4>Measured (95 % interval)</h4>{_measured(card.measured)}"
-        f"<h4>Training</h4>{_nested(card.training)}" + (f"<h4>Limits</h4><ul>{limits}</ul>" if limits else "")
+        f"<h4>{tr('Measured (95 % interval)')}</h4>{_measured(card.measured)}"
+        f"<h4>{tr('Training')}</h4>{_nested(card.training)}"
+        + (f"<h4>{tr('Limits')}</h4><ul>{limits}</ul>" if limits else "")
     )
 
 
 def _measured(measured: Mapping[str, Any]) -> str:
     if not measured:
-        return "<p>Nothing was measured.</p>"
+        return f"<p>{tr('Nothing was measured')}.</p>"
     parts = []
     for name, figures in measured.items():
         if not isinstance(figures, Mapping):
@@ -104,10 +105,10 @@ def _nested(value: Any) -> str:
 def not_opened(parent: QWidget | None, report: Report) -> TextDialog:
     """Every file that gave no image, and why."""
     rows = "".join(
-        f"<tr><td>{escape(r.source.name)}&nbsp;&nbsp;</td><td>{r.state.value}&nbsp;&nbsp;</td><td>{escape(r.reason)}</td></tr>"
+        f"<tr><td>{escape(r.source.name)}&nbsp;&nbsp;</td><td>{tr(r.state.value)}&nbsp;&nbsp;</td><td>{escape(r.reason)}</td></tr>"
         for r in report.rejected
     )
-    return TextDialog(parent, "Files that were not opened", f"<table cellpadding='3'>{rows}</table>")
+    return TextDialog(parent, tr("Files that were not opened"), f"<table cellpadding='3'>{rows}</table>")
 
 
 def shortcuts(parent: QWidget | None, keys: Keys, settings: Settings) -> TextDialog:
@@ -126,7 +127,7 @@ def shortcuts(parent: QWidget | None, keys: Keys, settings: Settings) -> TextDia
 
 def mouse(settings: Settings) -> list[tuple[str, str]]:
     """What the mouse does, as the settings say."""
-    scroll, zoom = (tr(text) for text in ("Scroll images", "Zoom at the cursor"))
+    scroll, zoom = tr("Scroll images"), tr("Zoom at the cursor")
     turned, with_ctrl = (scroll, zoom) if settings.wheel_does == "scroll" else (zoom, scroll)
     return [
         (tr("Left drag"), tr("The active tool; what was drawn can be dragged with any tool")),
@@ -145,10 +146,11 @@ def about(parent: QWidget | None) -> TextDialog:
 
     dialog = TextDialog(
         parent,
-        "About cadviewer",
-        f"<h2>cadviewer {cadviewer.__version__}</h2><p>A viewer with computer-aided detection for chest CT and breast "
-        f"ultrasound.</p><p><b>{words.RESEARCH}.</b> It is not a medical device.</p>"
-        f"<p>Apache-2.0. Made with Qt for Python {qt} (LGPL).</p>",
+        tr("About cadviewer"),
+        f"<h2>cadviewer {cadviewer.__version__}</h2>"
+        f"<p>{tr('A viewer with computer-aided detection for chest CT and breast ultrasound.')}</p>"
+        f"<p><b>{tr(words.RESEARCH)}.</b> {tr('It is not a medical device.')}</p>"
+        f"<p>{tr('Apache-2.0. Made with Qt for Python {version} (LGPL).', version=qt)}</p>",
     )
     dialog.text.setFont(QFont(dialog.text.font()))
     dialog.resize(460, 300)

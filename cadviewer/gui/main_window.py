@@ -162,7 +162,7 @@ class MainWindow(QMainWindow):
 
     def _fill_menus(self) -> None:
         menus = self.actions_.fill(self.menuBar())
-        self.recent_menu = QMenu("&Recent", self)
+        self.recent_menu = QMenu(tr("&Recent"), self)
         self.recent_menu.aboutToShow.connect(self.commands.fill_recent)
         menus[FILE].insertMenu(self.actions_["open_demo"], self.recent_menu)
         self.preset_menu = QMenu(tr(PRESETS), self)
@@ -177,10 +177,10 @@ class MainWindow(QMainWindow):
         self.compare_menu = QMenu(tr("&Compare with"), self)
         self.compare_menu.aboutToShow.connect(self.looking.fill_compare)
         menus[VIEW].insertMenu(self.actions_["plane_acquired"], self.compare_menu)
-        self.model_menu = QMenu("With &model", self)
+        self.model_menu = QMenu(tr("With &model"), self)
         self.model_menu.aboutToShow.connect(self.commands.fill_models)
         menus[ANALYSE].insertMenu(self.actions_["threshold"], self.model_menu)
-        bar = QToolBar("Tools")
+        bar = QToolBar(tr("Tools"))
         bar.setMovable(False)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         for name in TOOLBAR:

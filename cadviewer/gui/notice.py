@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from cadviewer.gui import style
+from cadviewer.gui.lang import tr
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class _Bar(QFrame):
         if notice.closable:
             shut = QToolButton()
             shut.setIcon(style.icon("reject", "dim"))
-            shut.setToolTip("Hide this message")
+            shut.setToolTip(tr("Hide this message"))
             shut.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             shut.clicked.connect(close)
             row.addWidget(shut, 0, Qt.AlignmentFlag.AlignTop)

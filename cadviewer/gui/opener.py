@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
+from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import Loader, Reading
 from cadviewer.imaging.series import UNTOLD, Rejected, Series, State, Volume
 
@@ -66,12 +67,12 @@ class Opener(QObject):
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Look for series in files and folders; the first one found is opened."""
         report = Report(tuple(paths))
-        self.busy.emit("Looking for images", 0, 0)
+        self.busy.emit(tr("Looking for images"), 0, 0)
         self._reports[self._loader.scan(report.paths)] = report
 
     def open_made(self, make: Callable[[], Sequence[Path]]) -> None:
         """Open what `make` makes on the scanning thread."""
-        self.busy.emit("Preparing", 0, 0)
+        self.busy.emit(tr("Preparing"), 0, 0)
         self._reports[self._loader.scan((), make)] = Report(())
 
     def open_case(self, case: Case) -> None:
@@ -92,7 +93,7 @@ class Opener(QObject):
         self._give_up()
         self._before = self._cases.current
         self._reading = self._loader.read(case.series, case.index)
-        self.busy.emit("Opening", 0, len(case.series.slices))
+        self.busy.emit(tr("Opening"), 0, len(case.series.slices))
 
     def cancel(self) -> bool:
         """Give up what is being read; False when nothing is."""
@@ -160,7 +161,7 @@ class Opener(QObject):
     def _progressed(self, reading: Reading) -> None:
         case = self._of(reading)
         if case is not None and case.stack is not None:
-            self.busy.emit("Opening", int(case.stack.loaded.sum()), len(case.stack))
+            self.busy.emit(tr("Opening"), int(case.stack.loaded.sum()), len(case.stack))
             self.arrived.emit(case)
 
     def _finished(self, reading: Reading, volume: Volume) -> None:

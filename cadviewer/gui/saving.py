@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from cadviewer.findings import Result
 from cadviewer.gui.case import Case
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.series import Series
 from cadviewer.store.reading import Reading
 from cadviewer.store.report import of_result
@@ -31,7 +32,7 @@ class Saving(QObject):
 
     def ask(self, case: Case, folder: str) -> None:
         """Ask where to, then save. The name proposed is the case's hash: no patient's."""
-        dialog = QFileDialog(self._window, "Save the reading", folder, "JSON (*.json)")
+        dialog = QFileDialog(self._window, tr("Save the reading"), folder, "JSON (*.json)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
         dialog.selectFile(f"{case.case_id}.json")
@@ -54,7 +55,7 @@ class Saving(QObject):
             case_json.write(path, of_result(series, result, None), reading)
         except (OSError, case_json.ExportError) as error:
             log.warning("a reading could not be saved: %s", type(error).__name__)
-            reason = (error.strerror or "disk error") if isinstance(error, OSError) else str(error)
-            self.failed.emit(f"The reading was not saved: {reason}")
+            reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)
+            self.failed.emit(tr("The reading was not saved: {reason}", reason=reason))
             return
-        self.said.emit("The reading was saved")
+        self.said.emit(tr("The reading was saved"))

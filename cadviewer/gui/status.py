@@ -8,13 +8,18 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolBu
 from cadviewer.gui import style
 from cadviewer.gui.case import Case
 from cadviewer.gui.elided import Elided
+from cadviewer.gui.lang import tr
 
 MESSAGE_MS = 6000
 
 
 def duration(seconds: float) -> str:
     """ "8 s left", "3 min left"."""
-    return f"{max(round(seconds), 1)} s left" if seconds < 90 else f"{round(seconds / 60)} min left"
+    return (
+        tr("{time} s left", time=max(round(seconds), 1))
+        if seconds < 90
+        else tr("{time} min left", time=round(seconds / 60))
+    )
 
 
 class StatusLine(QFrame):
@@ -33,11 +38,11 @@ class StatusLine(QFrame):
         self.left.setObjectName("dim")
         self.cancel = QToolButton()
         self.cancel.setIcon(style.icon("cancel"))
-        self.cancel.setToolTip("Cancel (Esc)")
-        self.cancel.setAccessibleName("Cancel")
+        self.cancel.setToolTip(tr("Cancel (Esc)"))
+        self.cancel.setAccessibleName(tr("Cancel"))
         self.cancel.setProperty("action", "escape")
         self.cancel.clicked.connect(self.cancel_asked)
-        self.device = Elided("Engine not started")
+        self.device = Elided(tr("Engine not started"))
         self.device.setObjectName("dim")
         self.device.setAlignment(Qt.AlignmentFlag.AlignRight)
         row = QHBoxLayout(self)
@@ -80,7 +85,7 @@ class StatusLine(QFrame):
         if not working and self._case is not None and self._case.running:
             case = self._case
             working, done, total, left = True, case.done, case.total, case.seconds_left
-            text = f"Analysing with {case.model}" if case.started else "Starting the model"
+            text = tr("Analysing with {model}", model=case.model) if case.started else tr("Starting the model")
             note = case.notes[-1] if case.notes else ""
         self.progress.setVisible(working)
         self.cancel.setVisible(working)
@@ -90,4 +95,4 @@ class StatusLine(QFrame):
         self.left.setVisible(left is not None)
         count = f" {done} / {total}" if working and total else ""
         line = "  ·  ".join(part for part in (text + count, note, self._message) if part)
-        self.text.set_text(line or "Ready")
+        self.text.set_text(line or tr("Ready"))

@@ -8,10 +8,11 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from cadviewer.gui import style
+from cadviewer.gui import lang, style
 from cadviewer.gui.case import Case, Status
 from cadviewer.gui.cases import Cases, study
 from cadviewer.gui.image import render
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.series import Series
 from cadviewer.imaging.windowing import default_window
 
@@ -23,13 +24,13 @@ SIDE = 58
 def title(series: Series) -> str:
     """What a radiologist calls a series; the name of the file where the file says nothing."""
     number = f"{series.series_number} · " if series.series_number is not None else ""
-    return number + (series.description or (series.source.name if series.format != "dicom" else "Series"))
+    return number + (series.description or (series.source.name if series.format != "dicom" else tr("Series")))
 
 
 def study_title(series: Series) -> str:
     """Date and description of a study, else the folder."""
     parts = [date(series.study_date), series.study_description]
-    return "  ".join(p for p in parts if p) or series.source.parent.name or "Images"
+    return "  ".join(p for p in parts if p) or series.source.parent.name or tr("Images")
 
 
 def date(text: str) -> str:
@@ -40,32 +41,32 @@ def date(text: str) -> str:
 def content(series: Series) -> str:
     """ "CT · 99 images"."""
     count = series.geometry.shape[0]
-    kind = series.modality or {"image": "image", "sitk": "volume"}.get(series.format, "")
-    unit = "image" if count == 1 else "images"
-    return f"{kind} · {count} {unit}" if count > 1 or series.modality else kind
+    kind = series.modality or {"image": tr("image"), "sitk": tr("volume")}.get(series.format, "")
+    images = lang.count(count, "{n} image", "{n} images")
+    return f"{kind} · {images}" if count > 1 or series.modality else kind
 
 
 def short_state(case: Case) -> tuple[str, str]:
     """A sign and a few words for the state of a case."""
     if case.concealed and case.status in (Status.FINDINGS, Status.NOTHING):
-        return "●", "analysed, hidden"
+        return "●", tr("analysed, hidden")
     match case.status:
         case Status.RUNNING:
             percent = f" {100 * case.done // case.total} %" if case.total else "…"
-            return "◌", f"analysing{percent}"
+            return "◌", tr("analysing{percent}", percent=percent)
         case Status.FINDINGS:
             if case.result is not None and case.result.breast:
                 best = [f.probability.value for f in case.result.breast if f.probability is not None]
-                return "●", f"malignancy {max(best) * 100:.0f} %" if best else "analysed"
+                return "●", tr("malignancy {percent:.0f} %", percent=max(best) * 100) if best else tr("analysed")
             count = len(case.findings())
-            return "●", f"{count} finding{'s' if count != 1 else ''}"
+            return "●", lang.count(count, "{n} finding", "{n} findings")
         case Status.NOTHING:
-            return "○", "nothing found"
+            return "○", tr("nothing found")
         case Status.FAILED:
-            return "!", "failed"
+            return "!", tr("failed")
         case Status.OUT_OF_SCOPE:
-            return "–", "out of scope"
-    return "", "not analysed"
+            return "–", tr("out of scope")
+    return "", tr("not analysed")
 
 
 class StudiesModel(QAbstractListModel):
@@ -213,7 +214,7 @@ class Studies(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setAccessibleName("Studies and series")
+        self.setAccessibleName(tr("Studies and series"))
         self.clicked.connect(self._clicked)
 
     def refresh(self, current: Case | None) -> None:
@@ -230,7 +231,7 @@ class Studies(QListView):
             painter = QPainter(self.viewport())
             painter.setPen(style.colour("faint"))
             painter.drawText(
-                self.viewport().rect().adjusted(10, 8, -10, 0), Qt.AlignmentFlag.AlignTop, "No study is open"
+                self.viewport().rect().adjusted(10, 8, -10, 0), Qt.AlignmentFlag.AlignTop, tr("No study is open")
             )
 
     def _clicked(self, index: QModelIndex) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QWidget
 
 from cadviewer.gui.bridge import Bridge, EngineLike
+from cadviewer.gui.lang import tr
 from cadviewer.gui.prefs import Prefs
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Tools(QObject):
         if self.trainer is None:
             self.trainer = TrainerDialog(self._window)
             self.trainer.weights_installed.connect(
-                lambda name: self.said.emit(f"New model “{name}”: choose it under Analyse → With model")
+                lambda name: self.said.emit(tr("New model “{name}”: choose it under Analyse → With model", name=name))
             )
         _raise(self.trainer)
 

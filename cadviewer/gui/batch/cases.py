@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from cadviewer.batch import BatchEvent, CaseDone, CaseFound, CaseProgress, CaseStarted
+from cadviewer.gui.lang import tr
 
 COLUMNS = ("Case", "Task", "State", "Findings", "Reason")
 Index = QModelIndex | QPersistentModelIndex
@@ -20,12 +21,17 @@ class Row:
 
     source: Path
     task: str = ""
-    state: str = "waiting"
+    state: str = "waiting"  # in English
+    percent: int | None = None  # while it runs
+    earlier: bool = False
     findings: str = ""
     reason: str = ""
 
     def text(self, column: int) -> str:
-        return (self.source.name or str(self.source), self.task, self.state, self.findings, self.reason)[column]
+        state = tr(self.state) if self.percent is None else tr("running {percent} %", percent=self.percent)
+        if self.earlier:
+            state = tr("{state}, earlier", state=state)
+        return (self.source.name or str(self.source), self.task, state, self.findings, self.reason)[column]
 
 
 class CasesModel(QAbstractTableModel):
@@ -54,19 +60,19 @@ class CasesModel(QAbstractTableModel):
             case CaseStarted(case=case, task=task):
                 self._change(case, task=task.value, state="running")
             case CaseProgress(case=case, done=done, total=total):
-                self._change(case, state=f"running {100 * done // max(1, total)} %")
+                self._change(case, percent=100 * done // max(1, total))
             case CaseDone(case=case, state=state, kept=kept, row=row):
-                said = f"{state.value}, earlier" if kept else state.value
-                self._change(case, state=said, findings=row["findings"], reason=row["reason"], task=row["task"])
+                said = {name: row[name] for name in ("findings", "reason", "task")}
+                self._change(case, state=state.value, percent=None, earlier=kept, **said)
 
     def abandon(self) -> None:
         """The run ended: what was not finished waits for the next one."""
         for row in self.rows:
-            if row.state.startswith("running"):
-                row.state = "waiting"
+            if row.state == "running":
+                row.state, row.percent = "waiting", None
         self.dataChanged.emit(self.index(0, 0), self.index(max(0, len(self.rows) - 1), len(COLUMNS) - 1))
 
-    def _change(self, case: str, **values: str) -> None:
+    def _change(self, case: str, **values: str | int | None) -> None:
         place = self._by_case.get(case)
         if place is None:
             return
@@ -83,7 +89,7 @@ class CasesModel(QAbstractTableModel):
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return COLUMNS[section]
+            return tr(COLUMNS[section])
         return super().headerData(section, orientation, role)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

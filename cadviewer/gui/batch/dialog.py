@@ -42,6 +42,7 @@ from cadviewer.batch import (
 from cadviewer.findings import Task
 from cadviewer.gui.batch.cases import CasesModel
 from cadviewer.gui.batch.worker import BatchThread, MakeEngine
+from cadviewer.gui.lang import tr
 from cadviewer.gui.prefs import Prefs
 from cadviewer.models import catalogue
 from cadviewer.store.export import DEFAULT, FORMATS
@@ -61,7 +62,7 @@ class BatchDialog(QDialog):
 
     def __init__(self, make_engine: MakeEngine, parent: QWidget | None = None, *, prefs: Prefs | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Annotate a folder")
+        self.setWindowTitle(tr("Annotate a folder"))
         self.resize(900, 620)
         self._make_engine, self._prefs = make_engine, prefs
         self._thread: BatchThread | None = None
@@ -76,17 +77,17 @@ class BatchDialog(QDialog):
 
     # --- layout -------------------------------------------------------------------------------------------------------
     def _build(self) -> None:
-        self.source = QLineEdit(placeholderText="Folder with images, searched with all its folders")
-        self.target = QLineEdit(placeholderText="Folder for tables, masks and pictures")
+        self.source = QLineEdit(placeholderText=tr("Folder with images, searched with all its folders"))
+        self.target = QLineEdit(placeholderText=tr("Folder for tables, masks and pictures"))
         self.task = QComboBox()
-        self.task.addItem("decide for each case", None)
+        self.task.addItem(tr("decide for each case"), None)
         for task in Task:
-            self.task.addItem(task.heading, task.value)
+            self.task.addItem(tr(task.heading), task.value)
         self.task.currentIndexChanged.connect(self._fill_models)
         self.model = QComboBox()
         self.existing = QComboBox()
         for existing, text in EXISTING.items():
-            self.existing.addItem(text, existing.value)
+            self.existing.addItem(tr(text), existing.value)
         self.formats = {name: QCheckBox(name) for name in FORMATS}
         for name, box in self.formats.items():
             box.setChecked(name in DEFAULT)
@@ -95,15 +96,15 @@ class BatchDialog(QDialog):
             formats.addWidget(box)
         formats.addStretch(1)
         form = QFormLayout()
-        form.addRow("Images", self._with_button(self.source, "Folder with images"))
-        form.addRow("Results", self._with_button(self.target, "Folder for results"))
-        form.addRow("Task", self.task)
-        form.addRow("Model", self.model)
-        form.addRow("Write", formats)
-        form.addRow("Results of an earlier run", self.existing)
+        form.addRow(tr("Images"), self._with_button(self.source, tr("Folder with images")))
+        form.addRow(tr("Results"), self._with_button(self.target, tr("Folder for results")))
+        form.addRow(tr("Task"), self.task)
+        form.addRow(tr("Model"), self.model)
+        form.addRow(tr("Write"), formats)
+        form.addRow(tr("Results of an earlier run"), self.existing)
         self.table = QTableView()
         self.table.setModel(self.cases)
-        self.table.setAccessibleName("Cases")
+        self.table.setAccessibleName(tr("Cases"))
         self.table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QTableView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
@@ -118,15 +119,15 @@ class BatchDialog(QDialog):
         self.overall, self.case_progress = QProgressBar(textVisible=False), QProgressBar(textVisible=False)
         self.count = QLabel()
         bars = QGridLayout()
-        for line, (name, bar) in enumerate((("All cases", self.overall), ("This case", self.case_progress))):
+        for line, (name, bar) in enumerate(((tr("All cases"), self.overall), (tr("This case"), self.case_progress))):
             bars.addWidget(QLabel(name), line, 0)
             bars.addWidget(bar, line, 1)
         bars.addWidget(self.count, 0, 2)
         bars.setColumnStretch(1, 1)
         self.status = QLabel(wordWrap=True)
-        self.start = QPushButton("Start")
-        self.cancel = QPushButton("Cancel")
-        close = QPushButton("Close")
+        self.start = QPushButton(tr("Start"))
+        self.cancel = QPushButton(tr("Cancel"))
+        close = QPushButton(tr("Close"))
         self.start.clicked.connect(self.begin)
         self.cancel.clicked.connect(self._cancel)
         close.clicked.connect(self.close)
@@ -150,7 +151,7 @@ class BatchDialog(QDialog):
                 line.setText(chosen)
 
         line.textChanged.connect(self._show)
-        button = QPushButton("Choose…", autoDefault=False)
+        button = QPushButton(tr("Choose…"), autoDefault=False)
         button.clicked.connect(choose)
         row = QHBoxLayout()
         row.addWidget(line, 1)
@@ -160,7 +161,7 @@ class BatchDialog(QDialog):
     def _fill_models(self) -> None:
         value = self.task.currentData()
         self.model.clear()
-        self.model.addItem("default", "")
+        self.model.addItem(tr("default"), "")
         if value:
             for card in catalogue.cards(Task(value)):
                 self.model.addItem(f"{card.title} ({card.name})", card.name)
@@ -188,7 +189,7 @@ class BatchDialog(QDialog):
             self._prefs.change(batch_out=self.target.text())
         self.cases.clear()
         self._total, self._done = None, 0
-        self.status.setText("Looking for images…")
+        self.status.setText(tr("Looking for images…"))
         thread = BatchThread(
             [Path(self.source.text())], Path(self.target.text()), self.options(), self._make_engine, self
         )
@@ -202,14 +203,14 @@ class BatchDialog(QDialog):
 
     def _cancel(self) -> None:
         if self._thread is not None:
-            self.status.setText("Cancelling; what is finished is kept…")
+            self.status.setText(tr("Cancelling; what is finished is kept…"))
             self._thread.cancel()
 
     def _take(self, event: BatchEvent) -> None:
         self.cases.take(event)
         match event:
             case Looked(done=done, total=total):
-                self.status.setText(f"Looking for images: {done} of {total} files")
+                self.status.setText(tr("Looking for images: {done} of {total} files", done=done, total=total))
             case AllFound(total=total):
                 self._total = total
             case CaseStarted():
@@ -226,17 +227,25 @@ class BatchDialog(QDialog):
         self.count.setText(f"{self._done} of {self._total}" if self._total is not None else f"{self._done}")
 
     def _ended(self, summary: Summary) -> None:
-        counts = ", ".join(f"{count} {state.value}" for state, count in summary.counts.items()) or "no cases"
+        counts = ", ".join(f"{count} {tr(state.value)}" for state, count in summary.counts.items()) or tr("no cases")
         if summary.cancelled:
-            text = f"Cancelled: {counts} so far. Start again with “{EXISTING[Existing.RESUME]}” to do the rest."
+            text = tr(
+                "Cancelled: {counts} so far. Start again with “{choice}” to do the rest.",
+                counts=counts,
+                choice=tr(EXISTING[Existing.RESUME]),
+            )
         else:
-            text = f"Finished: {counts}."
+            text = tr("Finished: {counts}.", counts=counts)
             if summary.troubled:
-                text += " errors.csv says what was refused or failed, and why."
+                text += " " + tr("errors.csv says what was refused or failed, and why.")
         self._over(text)
 
     def _failed(self, reason: str) -> None:
-        self._over(f"Not started: {reason}" if not self.cases.rows else f"Stopped: {reason}")
+        self._over(
+            tr("Not started: {reason}", reason=reason)
+            if not self.cases.rows
+            else tr("Stopped: {reason}", reason=reason)
+        )
 
     def _over(self, text: str) -> None:
         if self._thread is not None:

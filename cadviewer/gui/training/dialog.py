@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
 
 from cadviewer import paths
 from cadviewer.findings import Task
+from cadviewer.gui.lang import tr
 from cadviewer.gui.training.chart import Chart
 from cadviewer.gui.training.inspection import Inspection, describe
 from cadviewer.gui.training.run import Run, RunState
@@ -56,7 +57,7 @@ class TrainerDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None, *, runs: Path | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Train a model")
+        self.setWindowTitle(tr("Train a model"))
         self.resize(860, 640)
         self._runs = runs or paths.user_data() / "runs"
         self.run: Run | None = None
@@ -74,38 +75,38 @@ class TrainerDialog(QDialog):
     def _build(self) -> None:
         self.task = QComboBox()
         for task in Task:
-            self.task.addItem(task.heading, task.value)
+            self.task.addItem(tr(task.heading), task.value)
         self.task.currentIndexChanged.connect(self._inspect)
-        self.folder = QLineEdit(placeholderText="Folder with the images and their labels")
+        self.folder = QLineEdit(placeholderText=tr("Folder with the images and their labels"))
         self.folder.setReadOnly(True)
-        self.choose = QPushButton("Choose…")
+        self.choose = QPushButton(tr("Choose…"))
         self.choose.clicked.connect(self._choose_folder)
         row = QHBoxLayout()
         row.addWidget(self.folder, 1)
         row.addWidget(self.choose)
-        self.recognised = QLabel("No folder chosen.")
+        self.recognised = QLabel(tr("No folder chosen."))
         self.recognised.setWordWrap(True)
         self.recognised.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
         self.preset = QComboBox()
         self.preset.addItem("default")
-        self.settings = QLineEdit(placeholderText="optional: key=value key=value, e.g. epochs=40 seed=2")
+        self.settings = QLineEdit(placeholderText=tr("optional: key=value key=value, e.g. epochs=40 seed=2"))
         self.runs = QComboBox()
         self.runs.activated.connect(self._choose_run)
         form = QFormLayout()
-        form.addRow("Run", self.runs)
-        form.addRow("Task", self.task)
-        form.addRow("Data", row)
-        form.addRow("Recognised", self.recognised)
-        form.addRow("Preset", self.preset)
-        form.addRow("Settings", self.settings)
+        form.addRow(tr("Run"), self.runs)
+        form.addRow(tr("Task"), self.task)
+        form.addRow(tr("Data"), row)
+        form.addRow(tr("Recognised"), self.recognised)
+        form.addRow(tr("Preset"), self.preset)
+        form.addRow(tr("Settings"), self.settings)
         self.chart = Chart()
         self.progress = QProgressBar(maximum=1000, textVisible=False)
         self.status = QLabel(wordWrap=True)
-        self.start = QPushButton("Start")
-        self.stop = QPushButton("Stop")
-        self.resume = QPushButton("Resume")
-        self.use = QPushButton("Use in the viewer")
-        close = QPushButton("Close")
+        self.start = QPushButton(tr("Start"))
+        self.stop = QPushButton(tr("Stop"))
+        self.resume = QPushButton(tr("Resume"))
+        self.use = QPushButton(tr("Use in the viewer"))
+        close = QPushButton(tr("Close"))
         self.start.clicked.connect(self._start)
         self.stop.clicked.connect(self._stop)
         self.resume.clicked.connect(self._resume)
@@ -126,7 +127,9 @@ class TrainerDialog(QDialog):
 
     # --- what to train on ---------------------------------------------------------------------------------------------
     def _choose_folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder with the images and their labels", self.folder.text())
+        chosen = QFileDialog.getExistingDirectory(
+            self, tr("Folder with the images and their labels"), self.folder.text()
+        )
         if chosen:
             self.set_folder(Path(chosen))
 
@@ -138,7 +141,7 @@ class TrainerDialog(QDialog):
     def _inspect(self) -> None:
         self._data = None
         if self.folder.text():
-            self.recognised.setText("Looking at the folder…")
+            self.recognised.setText(tr("Looking at the folder…"))
             self._inspection.ask(str(self.task.currentData()), Path(self.folder.text()))
         self._show()
 
@@ -153,7 +156,7 @@ class TrainerDialog(QDialog):
 
     def _refused(self, reason: str) -> None:
         self._data = None
-        self.recognised.setText(f"Cannot train on this folder: {reason}")
+        self.recognised.setText(tr("Cannot train on this folder: {reason}", reason=reason))
         self._show()
 
     # --- the run ------------------------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ class TrainerDialog(QDialog):
         folders = [f for f in self._runs.iterdir() if f.is_dir()] if self._runs.is_dir() else []
         folders.sort(key=lambda f: f.stat().st_mtime, reverse=True)
         self.runs.clear()
-        self.runs.addItem("New run", None)
+        self.runs.addItem(tr("New run"), None)
         for folder in folders:
             self.runs.addItem(folder.name, str(folder))
         for row, folder in enumerate(folders[:3], start=1):
@@ -215,21 +218,21 @@ class TrainerDialog(QDialog):
             else:
                 self.run.start(str(self.task.currentData()), Path(self.folder.text()), self._arguments())
         except (OSError, ValueError) as error:
-            self.status.setText(f"Training could not be started: {error}")
+            self.status.setText(tr("Training could not be started: {error}", error=error))
             return
         self._poll()
 
     def _stop(self) -> None:
         if self.run is not None:
             self.run.stop()
-            self.status.setText("Stopping…")
+            self.status.setText(tr("Stopping…"))
 
     def _use(self) -> None:
         """Hand the weights to the viewer; hashing and copying them takes longer than a frame."""
         if self.run is None:
             return
         self.use.setEnabled(False)
-        self.status.setText("Copying the weights…")
+        self.status.setText(tr("Copying the weights…"))
         threading.Thread(target=self._install, args=(self.run,), name="install weights").start()
 
     def _install(self, run: Run) -> None:
@@ -244,9 +247,9 @@ class TrainerDialog(QDialog):
 
     def _used(self, name: str, problem: str) -> None:
         if problem:
-            self.status.setText(f"These weights cannot be used: {problem}")
+            self.status.setText(tr("These weights cannot be used: {problem}", problem=problem))
             return
-        self.status.setText(f"The viewer now has the model “{name}”.")
+        self.status.setText(tr("The viewer now has the model “{name}”.", name=name))
         self.weights_installed.emit(name)
 
     def _poll(self) -> None:
@@ -270,13 +273,20 @@ class TrainerDialog(QDialog):
         self.use.setEnabled(state is not None and state.card is not None)
         self.progress.setValue(int(1000 * state.progress) if state else 0)
         if state is None:
-            self.status.setText("Training runs on its own: this dialog and the viewer may be closed meanwhile.")
+            self.status.setText(tr("Training runs on its own: this dialog and the viewer may be closed meanwhile."))
             return
-        parts = [STATES[state.state]]
+        parts = [tr(STATES[state.state])]
         if state.losses:
-            parts.append(f"epoch {state.epoch + 1}, step {state.losses[-1][0]}, loss {state.losses[-1][1]:.3f}")
+            parts.append(
+                tr(
+                    "epoch {epoch}, step {step}, loss {loss:.3f}",
+                    epoch=state.epoch + 1,
+                    step=state.losses[-1][0],
+                    loss=state.losses[-1][1],
+                )
+            )
         if running and state.progress > 0.01:
-            parts.append(f"about {_duration(state.seconds * (1 - state.progress) / state.progress)} left")
+            parts.append(tr("about {time} left", time=_duration(state.seconds * (1 - state.progress) / state.progress)))
         if state.reason:
             parts.append(state.reason)
         self.status.setText(" · ".join(parts))

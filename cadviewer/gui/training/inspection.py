@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QProcess, Signal
 from shiboken6 import isValid
 
 from cadviewer import paths
+from cadviewer.gui.lang import tr
 
 
 class Inspection(QObject):
@@ -59,7 +60,9 @@ class Inspection(QObject):
         if isinstance(answer, dict):
             self.recognised.emit(answer)
         else:
-            self.refused.emit(error[-1].removeprefix("cadviewer-train: ") if error else "the trainer gave no answer")
+            self.refused.emit(
+                error[-1].removeprefix("cadviewer-train: ") if error else tr("the trainer gave no answer")
+            )
 
 
 def describe(answer: Mapping[str, Any]) -> str:
@@ -67,10 +70,17 @@ def describe(answer: Mapping[str, Any]) -> str:
     labels = ", ".join(f"{count} {name}" for name, count in answer.get("labels", {}).items())
     split = ", ".join(f"{name} {count}" for name, count in answer.get("split", {}).items())
     patients = answer.get("patients")
-    of = "patients unknown" if patients is None else f"{patients} patients"
-    lines = [f"{answer.get('layout', 'unknown layout')}: {answer.get('images', 0)} images, {of}"]
+    of = tr("patients unknown") if patients is None else tr("{patients} patients", patients=patients)
+    lines = [
+        tr(
+            "{layout}: {images} images, {of}",
+            layout=answer.get("layout") or tr("unknown layout"),
+            images=answer.get("images", 0),
+            of=of,
+        )
+    ]
     if labels:
         lines.append(labels)
     if split:
-        lines.append(f"split by patient: {split}")
-    return "\n".join([*lines, *(f"Warning: {w}" for w in answer.get("warnings", []))])
+        lines.append(tr("split by patient: {split}", split=split))
+    return "\n".join([*lines, *(tr("Warning: {text}", text=w) for w in answer.get("warnings", []))])

@@ -1,0 +1,118 @@
+"""The window speaks the user's language, whole, and says the same numbers in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from string import Formatter
+
+import pytest
+import visible_texts
+from gui_desk import Desk, StillEngine
+from PySide6.QtWidgets import QApplication, QComboBox
+from pytestqt.qtbot import QtBot
+
+from cadviewer import app
+from cadviewer.gui import lang
+from cadviewer.gui.bridge import Bridge
+from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.prefs import Prefs
+
+OTHERS = [code for code in lang.available() if code != lang.ENGLISH]
+
+
+@pytest.fixture(autouse=True)
+def _back_to_english(qapp: QApplication) -> Iterator[None]:
+    yield
+    app.speak(qapp, lang.ENGLISH)
+
+
+@pytest.fixture
+def german(qapp: QApplication, qtbot: QtBot) -> Iterator[Desk]:
+    """The window of a program that was started in German."""
+    app.speak(qapp, "de")
+    engine, bridge = StillEngine(), Bridge()
+    window = MainWindow(engine, bridge, Prefs())
+    window.resize(1200, 800)
+    window.show()
+    qtbot.waitExposed(window)
+    yield Desk(window, engine, bridge, qtbot)
+    window.close()
+    window.shut()
+    window.deleteLater()
+
+
+def test_another_language_than_english_ships() -> None:
+    assert lang.available()["de"] == "Deutsch"
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_text_has_a_translation(code: str) -> None:
+    where = visible_texts.in_calls()
+    missing = [f"{where.get(text, 'a table')}: {text}" for text in visible_texts.every() - set(lang.texts(code))]
+    assert sorted(missing) == []
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_translation_has_the_same_places_numbers_and_units(code: str) -> None:
+    unit = re.compile(r"(?<![A-Za-zÄÖÜäöü])(?:mm[²³]?|HU|px²?|%|IHE|GPU|DICOM|SHA-256)(?![A-Za-zäöü])")
+    for text, translated in lang.texts(code).items():
+        places = [sorted((n, f, c) for _, n, f, c in Formatter().parse(t) if n) for t in (text, translated)]
+        assert places[0] == places[1], text
+        assert sorted(unit.findall(text)) == sorted(unit.findall(translated)), text
+        assert sorted(re.findall(r"\d+", text)) == sorted(re.findall(r"\d+", translated)), text
+        assert text.startswith(" ") == translated.startswith(" "), text
+        assert text.endswith("…") == translated.endswith("…"), text
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_no_translation_is_left_over(code: str) -> None:
+    assert sorted(set(lang.texts(code)) - visible_texts.every()) == []
+
+
+def test_what_has_no_translation_is_english_and_a_country_does_not_matter() -> None:
+    assert lang.use("de_CH") == "de"
+    assert lang.tr("Never seen before {n:.1f}", n=1.25) == "Never seen before 1.2"
+    assert lang.use("xx") == "en"
+    assert lang.tr("Settings") == "Settings"
+
+
+def test_the_language_is_another_after_a_restart(desk: Desk, qapp: QApplication, qtbot: QtBot) -> None:
+    desk.window.tools.open_settings()
+    dialog = desk.window.tools.settings
+    assert dialog is not None
+    box = dialog.pages["look"].editors["language"]
+    assert isinstance(box, QComboBox)
+    box.setCurrentIndex(box.findData("de"))
+    dialog.apply.click()
+    assert "Language" in dialog.say.text()
+    assert desk.window.menuBar().actions()[0].text() == "&File"
+    desk.window.prefs._thread.submit(lambda: None).result(10)
+    assert app.speak(qapp, Prefs().now.language) == "de"
+    window = MainWindow(StillEngine(), Bridge(), Prefs())
+    assert window.menuBar().actions()[0].text() == "&Datei"
+    assert window.actions_["accept"].toolTip().startswith("Annehmen (")
+    window.shut()
+    window.deleteLater()
+
+
+def test_qt_itself_speaks_it_too_and_numbers_keep_their_point(german: Desk) -> None:
+    german.window.tools.open_settings()
+    dialog = german.window.tools.settings
+    assert dialog is not None
+    assert "Übernehmen" in dialog.apply.text() or "Anwenden" in dialog.apply.text()
+    dialog.pages["models"].editors["nodule_threshold"].click()
+    assert dialog.draft()["nodule_threshold"] == 0.5
+    assert QApplication.instance() is not None
+    spin = dialog.pages["models"].editors["nodule_threshold"].parentWidget().children()[-1]
+    assert spin.text() == "0.50"
+
+
+def test_german_menus_have_no_letter_twice(german: Desk) -> None:
+    bar = german.window.menuBar().actions()
+    titles = [a.text()[a.text().index("&") + 1].lower() for a in bar]
+    assert len(titles) == len(set(titles)), titles
+    for action in bar:
+        menu = action.menu()
+        letters = [a.text()[a.text().index("&") + 1].lower() for a in menu.actions() if "&" in a.text()]
+        assert len(letters) == len(set(letters)), (action.text(), sorted(letters))

@@ -1,0 +1,76 @@
+"""Every text of the window that has to have a translation, read from the code."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import fields
+from pathlib import Path
+
+import cadviewer
+from cadviewer.findings import Task
+from cadviewer.gui import case, words
+from cadviewer.gui.actions import MENUS, PRESETS, SPECS, STEPS
+from cadviewer.gui.batch.cases import COLUMNS
+from cadviewer.gui.batch.dialog import EXISTING
+from cadviewer.gui.image.viewport import Marks
+from cadviewer.gui.preferences.keys import KeysPage
+from cadviewer.gui.preferences.presets import PresetsPage
+from cadviewer.gui.training.dialog import STATES
+from cadviewer.imaging import windowing
+from cadviewer.settings import Settings
+from cadviewer.store.report import CaseState
+
+GUI = Path(cadviewer.__file__).parent / "gui"
+
+
+def in_calls() -> dict[str, str]:
+    """Texts given to `tr` and `count` as they stand, and of answer buttons and pages, each with its file."""
+    found = {}
+    for path in sorted(GUI.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name == "tr" and path.name != "lang.py":
+                texts = node.args[:1]
+            elif name == "count" and len(node.args) == 3:
+                texts = node.args[1:3]
+            elif name in ("answer_button", "FormPage"):
+                texts = node.args[1:2]
+            else:
+                continue
+            for text in texts:
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    found[text.value] = f"{path.relative_to(GUI)}:{node.lineno}"
+    return found
+
+
+def in_tables() -> set[str]:
+    """Texts of tables whose entries are translated where they are shown."""
+    options = [o.metadata for o in fields(Settings) if o.metadata["page"]]
+    forms = [o for o in options if o["page"] not in ("keys", "presets")]
+    return {
+        *(spec.text for spec in SPECS),
+        *(*MENUS, PRESETS, STEPS),
+        *(o["label"] for o in forms),
+        *(o["help"] for o in forms),
+        *(label for o in options for label in o["choices"].values()),
+        *(KeysPage.title, PresetsPage.title),
+        *(w.name for w in windowing.PRESETS),
+        *(task.heading for task in Task),
+        *(task.image for task in Task),
+        *EXISTING.values(),
+        *STATES.values(),
+        *COLUMNS,
+        *("waiting", "running"),
+        *(state.value for state in CaseState),
+        *(marks.value for marks in Marks),
+        *(status.value for status in case.Status),
+        *words.ANSWERS.values(),
+        *words.CALLS.values(),
+        words.RESEARCH,
+    }
+
+
+def every() -> set[str]:
+    return set(in_calls()) | in_tables()
