@@ -31,6 +31,21 @@ def test_the_box_lies_on_the_nodule_with_square_pixels() -> None:
     assert abs(columns.min() - box.x0 * scale_x) < 6
 
 
+def test_the_outline_is_drawn_on_the_pixels_that_it_encloses() -> None:
+    series = ct()
+    nodule = nodule_case(series).result.nodules[0]  # type: ignore[union-attr]
+    drawn, plain = (
+        pictures.nodule_picture(nodule_case(series, (n,)), volume(series)).astype(int)
+        for n in (nodule, replace(nodule, outlines={}))
+    )
+    rows, columns = np.nonzero(np.abs(drawn - plain).max(axis=2))
+    scale_x, scale_y = 914 / 50, 1024 / 40
+    outline = nodule.outlines[nodule.box.slice]
+    for found, scale, axis in ((columns, scale_x, 0), (rows, scale_y, 1)):
+        assert abs(found.min() - outline[:, axis].min() * scale) < 4
+        assert abs(found.max() - outline[:, axis].max() * scale) < 4
+
+
 def test_a_case_without_a_finding_shows_its_middle_slice_without_a_box() -> None:
     series = ct()
     picture = pictures.nodule_picture(nodule_case(series, ()), volume(series))

@@ -307,6 +307,10 @@ class Details(QWidget):
         self.measures = QLabel()
         self.measures.setWordWrap(True)
         self.measures.setObjectName("dim")
+        self.measures.setToolTip(
+            "Axes and volume of the outline. Suspicion and type with a question mark are the model's: learned from how "
+            "readers of LIDC-IDRI rated nodules, not from pathology."
+        )
         self.editors = {name: Editor(FINDING_FIELDS[name]) for name in ("type", "note")}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -111,7 +111,14 @@ def _enlarged(volume: Volume, index: int) -> tuple[Image, tuple[float, float]]:
 
 
 def _draw_nodule(image: Image, nodule: Nodule, index: int, scale: tuple[float, float]) -> None:
-    """The nodule's box on this slice: thick with its score where it is best seen, else thin with where that is."""
+    """The nodule's box on this slice: thick with its score where it is best seen, else thin with where that is.
+
+    Its outline as well, where it has one on this slice.
+    """
+    if (outline := nodule.outlines.get(index)) is not None:
+        points = np.rint(outline * np.array(scale, np.float32) - 0.5).astype(np.int32)
+        cv2.polylines(image, [points], True, _BLACK, 2, cv2.LINE_AA)
+        cv2.polylines(image, [points], True, _ORANGE, 1, cv2.LINE_AA)
     box = next((b for b in nodule.boxes if b.slice == index), None)
     if box is None:
         return
