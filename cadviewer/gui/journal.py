@@ -58,15 +58,15 @@ class Journal(QObject):
         self._do(series, lambda session: None)
 
     def record(self, series: Series, *marks: Mark) -> None:
-        """Make marks last, one after the other; each is undone by itself."""
-        self._do(series, lambda session: [session.record(mark) for mark in marks])
+        """Make marks last, all of them or none; each is undone by itself."""
+        self._do(series, lambda session: session.record_all(*marks))
 
     def replace(self, series: Series, old: str, mark: Mark) -> None:
         """A mark was changed: as it is now, then the end of the old one, undone together."""
 
         def both(session: Session) -> None:
-            new = session.record(mark)
-            self._pairs[new.id] = session.record(Deleted(old)).id
+            new, end = session.record_all(mark, Deleted(old))
+            self._pairs[new.id] = end.id
 
         self._do(series, both)
 

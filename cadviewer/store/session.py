@@ -156,19 +156,14 @@ class Session:
 
     def record(self, mark: Mark) -> Entry:
         """Make a mark last, then return it as an entry. Raises JournalError: then nothing was decided."""
-        entry = Entry(secrets.token_hex(8), self._window, datetime.now(UTC).isoformat(timespec="milliseconds"), mark)
-        self._journal.append(
-            {
-                "v": SCHEMA,
-                "id": entry.id,
-                "window": entry.window,
-                "time": entry.time,
-                "app": cadviewer.__version__,
-                "type": _NAMES[type(mark)],
-                "mark": asdict(mark),
-            }
-        )
-        return entry
+        return self.record_all(mark)[0]
+
+    def record_all(self, *marks: Mark) -> tuple[Entry, ...]:
+        """Make marks last that belong together, written at one go. Raises JournalError: then none of them counts."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        entries = tuple(Entry(secrets.token_hex(8), self._window, now, mark) for mark in marks)
+        self._journal.append(*(_record(entry) for entry in entries))
+        return entries
 
     def history(self) -> tuple[Entry, ...]:
         """Every record that this version understands, of all windows, in the order of writing."""
@@ -280,6 +275,18 @@ def _overlap(a: Box | FindingRef, b: FindingRef) -> float:
         return 0.0
     both = width * height
     return both / ((a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - both)
+
+
+def _record(entry: Entry) -> Record:
+    return {
+        "v": SCHEMA,
+        "id": entry.id,
+        "window": entry.window,
+        "time": entry.time,
+        "app": cadviewer.__version__,
+        "type": _NAMES[type(entry.mark)],
+        "mark": asdict(entry.mark),
+    }
 
 
 def _entry(record: Record) -> Entry | None:

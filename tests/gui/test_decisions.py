@@ -43,10 +43,10 @@ def test_nothing_is_shown_as_decided_before_it_is_written(read_ct: Desk) -> None
 def test_a_disk_that_takes_nothing_is_told_and_nothing_is_shown_as_decided(
     read_ct: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Session, mark: object) -> None:
+    def refuse(self: Session, *marks: object) -> None:
         raise JournalError("no space left on device")
 
-    monkeypatch.setattr(Session, "record", refuse)
+    monkeypatch.setattr(Session, "record_all", refuse)
     read_ct.window.decisions.choose(1)
     with read_ct.bot.waitSignal(read_ct.window.journal.failed):
         read_ct.window.decisions.answer(Answer.ACCEPTED)

@@ -330,10 +330,10 @@ def test_scrolling_while_an_angle_is_half_drawn_draws_on_no_other_slice(ct: Desk
 def test_a_disk_that_takes_nothing_leaves_nothing_drawn(ct: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     from cadviewer.store.session import JournalError
 
-    def refuse(self: Session, mark: object) -> None:
+    def refuse(self: Session, *marks: object) -> None:
         raise JournalError("no space left on device")
 
-    monkeypatch.setattr(Session, "record", refuse)
+    monkeypatch.setattr(Session, "record_all", refuse)
     ct.bot.keyClick(ct.window, KEY.Key_D)
     with ct.bot.waitSignal(ct.window.journal.failed):
         drag(ct, (10, 10), (30, 10))

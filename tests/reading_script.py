@@ -1,0 +1,127 @@
+"""A reading in the real window, in a process of its own that may be killed at any moment.
+
+`python -m reading_script FOLDER`: opens the CT in FOLDER, makes up what the model found, and works through it with keys
+and mouse. A line `SHOWN N RECORDS` is written once action N is shown as done in the window.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ACTIONS = 40
+
+
+def main(folder: str) -> None:
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    from gui_desk import StillEngine, ct_result, nodule
+    from PySide6.QtWidgets import QApplication
+
+    from cadviewer.gui.bridge import Bridge
+    from cadviewer.gui.main_window import MainWindow
+    from cadviewer.gui.prefs import Prefs
+    from cadviewer.inference.protocol import Finished
+
+    app = QApplication([])
+    engine, bridge = StillEngine(), Bridge()
+    window: Any = MainWindow(engine, bridge, Prefs())
+    window.resize(1000, 700)
+    window.show()
+    window.open_paths([Path(folder)])
+    reading = Reading(app, window)
+    reading.wait(lambda: bool(engine.jobs) and window.cases.current.stack.complete)
+    job = engine.jobs[-1]
+    result = ct_result(job.case_id, nodule(1, 0.9, 2, 4), nodule(2, 0.8, 6, 8, x=30), nodule(3, 0.6, 9, 9, y=30))
+    bridge.take(Finished(job.case_id, job.request_id, result))
+    reading.wait(lambda: window.cases.current.result is not None and window.journal.pending == 0)
+    sys.stdout.write("READY\n")
+    sys.stdout.flush()
+    for number in range(ACTIONS):
+        reading.act(number)
+        sys.stdout.write(f"SHOWN {number} {len(records(window))}\n")
+        sys.stdout.flush()
+
+
+def records(window: Any) -> list[Any]:
+    """What the journal of the open case holds, undone things too."""
+    from cadviewer.store.session import Session, case_key
+
+    return list(Session(case_key(window.cases.current.series))._journal.read().records)
+
+
+class Reading:
+    """The hands of a reader."""
+
+    def __init__(self, app: Any, window: Any) -> None:
+        self._app, self._window = app, window
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        end = time.monotonic() + 120
+        while not done():
+            self._app.processEvents()
+            if time.monotonic() > end:
+                raise SystemExit("the window did not get on")
+
+    def act(self, number: int) -> None:
+        """Action `number`, until it is shown as done."""
+        from PySide6.QtCore import Qt
+
+        keys, window = Qt.Key, self._window
+        kinds: list[Callable[[], None]] = [
+            lambda: self._key(keys.Key_Return),
+            lambda: self._draw("d", number),
+            lambda: self._key(keys.Key_X),
+            lambda: self._draw("o", number),
+            lambda: window.decisions.enter(1 + number % 3, {"type": "solid", "note": f"note {number}"}),
+            lambda: self._key(keys.Key_K),
+            lambda: window.decisions.enter(0, {"setting": "screening", "age": str(40 + number)}),
+            lambda: self._move_last(number),
+            lambda: self._key(keys.Key_Z, Qt.KeyboardModifier.ControlModifier),
+            lambda: self._key(keys.Key_U),
+        ]
+        window.decisions.choose(1 + number % 3)
+        before = len(records(window))
+        kinds[number % len(kinds)]()
+        self.wait(lambda: window.journal.pending == 0)
+        if len(records(window)) == before:
+            raise SystemExit(f"action {number} did nothing")
+
+    def _key(self, key: Any, modifiers: Any = None) -> None:
+        from PySide6.QtCore import Qt
+        from PySide6.QtTest import QTest
+
+        QTest.keyClick(self._window, key, modifiers or Qt.KeyboardModifier.NoModifier)
+
+    def _drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        from PySide6.QtCore import QPoint, Qt
+        from PySide6.QtTest import QTest
+
+        view = self._window.desk.viewport
+        a, b = view.to_screen(*start).toPoint(), view.to_screen(*end).toPoint()
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        QTest.mousePress(view, left, none, a)
+        QTest.mouseMove(view, QPoint((a.x() + b.x()) // 2, (a.y() + b.y()) // 2))
+        QTest.mouseMove(view, b)
+        QTest.mouseRelease(view, left, none, b)
+
+    def _draw(self, tool: str, number: int) -> None:
+        from cadviewer.gui.image.mouse import Tool
+
+        self._window.desk.viewport.mouse.set_tool(Tool.DISTANCE if tool == "d" else Tool.ELLIPSE)
+        y = 2.0 + number % 10
+        self._drag((40, y), (46 + number % 7, y + 5))
+
+    def _move_last(self, number: int) -> None:
+        """Take a new length by its end."""
+        self._draw("d", number)
+        self.wait(lambda: self._window.journal.pending == 0)
+        end = self._window.cases.current.shapes[-1].points[1][1:]
+        self._drag(end, (end[0] - 3, end[1] + 12))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
