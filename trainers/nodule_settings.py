@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cadviewer.models.boxes import SMALL, paper_levels
-from cadviewer.models.detect import VIEWS
+from cadviewer.models.detect import MULTIPLE, VIEWS
 from trainers.config import ConfigError, Preset
 from trainers.data import samples
 
@@ -104,6 +104,9 @@ class Settings:
             raise ConfigError("maps: topdown joins strides 4, 8 and 16, which the paper's boxes do not have")
         if self.whole and not re.fullmatch(r"[1-9]\d{1,3}x[1-9]\d{1,3}", self.whole):
             raise ConfigError(f"whole: a width and a height like 430x418, not {self.whole!r}")
+        joined = self.maps == "topdown" or (not self.maps and self.boxes == "small")
+        if joined and self.input_size is not None and any(side % MULTIPLE for side in self.input_size):
+            raise ConfigError(f"whole: topdown maps need sides that are multiples of {MULTIPLE}, not {self.whole}")
         if not 0 <= self.neighbours <= 8:
             raise ConfigError(f"neighbours: 0 to 8 slices on either side, not {self.neighbours}")
         if not 0 < self.select_keep <= 1:

@@ -198,7 +198,17 @@ def test_the_papers_maps_carry_small_boxes_too() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["augment=some", "maps=fpn", "select=anova", "select=t", "select_keep=0", "classes=two", "neighbours=-1"],
+    [
+        "whole=430x418",
+        "whole=430",
+        "augment=some",
+        "maps=fpn",
+        "select=anova",
+        "select=t",
+        "select_keep=0",
+        "classes=two",
+        "neighbours=-1",
+    ],
 )
 def test_a_choice_that_does_not_exist_is_named(wrong: str, yolo: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=wrong.partition("=")[0]):
