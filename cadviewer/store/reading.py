@@ -202,6 +202,7 @@ def _moved(nodule: Nodule, mark: Drawn) -> Nodule:
 
 
 def _nodule(number: int, mark: Drawn, score: float) -> Nodule:
+    outline = np.array(mark.outline, np.float32) if mark.outline else None
     boxes = [Box(mark.slice, mark.x0, mark.y0, mark.x1, mark.y1, score)]
     boxes += [Box(b.slice, b.x0, b.y0, b.x1, b.y1, score * 0.999) for b in mark.others if b.slice != mark.slice]
     return Nodule(
@@ -211,7 +212,8 @@ def _nodule(number: int, mark: Drawn, score: float) -> Nodule:
         long_mm=mark.long_mm,
         short_mm=mark.short_mm,
         volume_mm3=mark.volume_mm3,
-        outline=np.array(mark.outline, np.float32) if mark.outline else None,
+        outline=outline,
+        outlines={mark.slice: outline} if outline is not None else {},
     )
 
 

@@ -99,7 +99,6 @@ class Boxes:
         painter.drawRect(rect)
         if selected:
             self._corners(painter, rect)
-            self._outline(painter, viewport, nodule)
         painter.setFont(overlay_font(viewport, 1.0, bold=selected))
         own = self.case.origin(nodule.number) is Origin.READER
         text = f"{words.SIGNS[answer]} {nodule.number} · {'added' if own else f'{box.score:.2f}'}".strip()
@@ -108,20 +107,6 @@ class Boxes:
         above = rect.top() - 6
         y = above if above > metrics.height() else rect.bottom() + metrics.ascent() + 4
         draw_text(painter, QPointF(x, y), text, colour)
-
-    @staticmethod
-    def _outline(painter: QPainter, viewport: Viewport, nodule: Nodule) -> None:
-        """What was measured of the selected finding, on its best slice."""
-        stack = viewport.stack
-        if nodule.outline is None or stack is None or stack.plane is not Plane.ACQUIRED:
-            return
-        if viewport.index != nodule.box.slice:
-            return
-        line = QPolygonF([viewport.to_screen(x, y) for x, y in nodule.outline.tolist()])
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        for pen in (QPen(HALO, 2.6), QPen(style.MASK, 1.3)):
-            painter.setPen(pen)
-            painter.drawPolygon(line)
 
     @staticmethod
     def _corners(painter: QPainter, rect: QRectF) -> None:
