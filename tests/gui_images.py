@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,8 +35,13 @@ def write_ct(
     body_part: str = "CHEST",
     gap: bool = False,
     inverted: bool = False,
+    origin: tuple[float, float, float] = (-20, -15, -100),
+    **elements: Any,
 ) -> Path:
-    """A CT of air with a soft ball in the middle, 0.7 × 0.7 mm pixels, 3 mm slices; `gap` leaves one slice out."""
+    """A CT of air with a soft ball in the middle, 0.7 × 0.7 mm pixels, 3 mm slices; `gap` leaves one slice out.
+
+    origin: LPS mm of the first voxel. elements: of every header, by their keyword.
+    """
     folder.mkdir(parents=True)
     study, series = generate_uid(), generate_uid()
     y, x = np.mgrid[:ROWS, :COLUMNS]
@@ -46,13 +52,15 @@ def write_ct(
         pixels = np.full((ROWS, COLUMNS), value, np.int16)
         pixels[(x - 24) ** 2 + (y - 20) ** 2 + (3 * (k - 3)) ** 2 < 30] = 40
         data.BodyPartExamined, data.InstanceNumber = body_part, slices - k
-        data.ImagePositionPatient, data.ImageOrientationPatient = [-20, -15, -100 + 3 * k], [1, 0, 0, 0, 1, 0]
+        data.ImagePositionPatient, data.ImageOrientationPatient = [*origin[:2], origin[2] + 3 * k], [1, 0, 0, 0, 1, 0]
         data.PixelSpacing, data.SliceThickness = [0.7, 0.7], 3
         data.RescaleSlope, data.RescaleIntercept = 1, -1024
         data.WindowCenter, data.WindowWidth = -600, 1500
         data.Rows, data.Columns, data.SamplesPerPixel = ROWS, COLUMNS, 1
         data.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
         data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 0
+        for name, given in elements.items():
+            setattr(data, name, given)
         data.PixelData = (pixels + 1024).astype(np.uint16).tobytes()
         data.save_as(folder / f"{k:03d}.dcm", enforce_file_format=True)
     return folder

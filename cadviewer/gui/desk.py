@@ -108,7 +108,7 @@ class Desk(QWidget):
         self.case = self.outline.case = self.editing.case = self.key_mark.case = case
         self.drawings.pixels = case.stack.pixels if case is not None and case.stack is not None else None
         self.editing.drop_draft()
-        self.notices.hush("volume", "input", "task", "lungs", "planes")
+        self.notices.hush("volume", "input", "task", "lungs", "planes", "patients", "link")
         if case is None or case.stack is None:
             self.grid.show_case(None)
             self.pages.setCurrentIndex(0)

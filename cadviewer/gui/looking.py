@@ -170,6 +170,14 @@ class Looking:
             window.desk.notices.say(Notice("patients", text))
         else:
             window.desk.notices.hush("patients")
+        if window.desk.grid.link.guessed:
+            text = (
+                "The two examinations have no common frame of reference. Where they do not show the same place: part "
+                "them (L), scroll one, and link them again (L)."
+            )
+            window.desk.notices.say(Notice("link", text))
+        else:
+            window.desk.notices.hush("link")
 
     def toggle_link(self) -> None:
         self._window.status.say(self._window.desk.grid.toggle_link())

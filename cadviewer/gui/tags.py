@@ -142,8 +142,8 @@ class TagBrowser(QDialog):
         self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self.view.horizontalHeader().setStretchLastSection(True)
         self.view.setAccessibleName("Elements")
-        for column, width in enumerate((11, 34, 5)):
-            self.view.setColumnWidth(column, width * self.fontMetrics().averageCharWidth())
+        for column, sample in enumerate(("0028,0030  ", "De-identification Method Code Sequence", "SQ SQ")):
+            self.view.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 16)
         QShortcut(QKeySequence.StandardKey.Copy, self.view, self._copy)
         QShortcut(QKeySequence.StandardKey.Find, self, self.search.setFocus)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
@@ -155,7 +155,7 @@ class TagBrowser(QDialog):
         column_ = QVBoxLayout(self)
         column_.addLayout(row)
         column_.addWidget(self.view, 1)
-        self.resize(min(900, int(self.screen().availableGeometry().width() * 0.8)), 620)
+        self.resize(min(900, int(self.screen().availableGeometry().width() * 0.9)), 620)
         self._ask()
 
     def show_image(self, index: int) -> None:

@@ -172,8 +172,44 @@ def group_windows(file: Path) -> tuple[Window, ...]:
     for group in (*_items(dataset, "SharedFunctionalGroupsSequence"), *frames):
         for item in _items(group, "FrameVOILUTSequence")[:1]:
             centres, widths = _numbers(item.get("WindowCenter")), _numbers(item.get("WindowWidth"))
-            return tuple(Window(c, w) for c, w in zip(centres, widths, strict=False) if w > 0)
+            sigmoid = str(item.get("VOILUTFunction", "")).upper() == "SIGMOID"
+            windows = tuple(Window(c, w, sigmoid=sigmoid) for c, w in zip(centres, widths, strict=False) if w > 0)
+            return windows + _luts(item, negative=True)
     return ()
+
+
+def voi_luts(file: Path) -> tuple[Window, ...]:
+    """The tables of a VOI LUT Sequence (PS3.3 C.11.2.1.1) as windows with a curve. Raises InputError, OSError."""
+    dataset = read_dataset(file)
+    intercept = _numbers(dataset.get("RescaleIntercept")) or (0.0,)
+    signed = _or(lambda: int(dataset.get("PixelRepresentation", 0) or 0), 0)
+    return _luts(dataset, negative=bool(signed) or intercept[0] < 0)
+
+
+def _luts(dataset: Dataset, *, negative: bool) -> tuple[Window, ...]:
+    """negative: whether values can be; then a first value beyond 32767 is one (its VR depends on other elements)."""
+    return tuple(
+        window
+        for item in _items(dataset, "VOILUTSequence")
+        if (window := _or(lambda item=item: _lut(item, negative), None)) is not None  # type: ignore[misc]
+    )
+
+
+def _lut(item: Dataset, negative: bool) -> Window | None:
+    """None for a table that is not as the standard wants it: it is left out, as if it were not there."""
+    count, first, bits = (int(v) for v in item.LUTDescriptor)
+    count = count or 65536
+    first = first - 65536 if negative and first > 32767 else first
+    data = item.LUTData
+    if isinstance(data, bytes):
+        values = np.frombuffer(data, "<u2" if len(data) >= 2 * count else np.uint8)[:count]
+    else:
+        values = np.asarray(data)[:count]
+    if len(values) != count or count < 2 or not 8 <= bits <= 16:
+        return None
+    gray = np.clip(np.rint(values.astype(float) * (255 / (2**bits - 1))), 0, 255).astype(np.uint8)
+    name = " ".join(str(item.get("LUTExplanation", "") or "").split())
+    return Window(first + (count - 1) / 2, count - 1, name, gray.tobytes())
 
 
 def decode(dataset: FileDataset, frame: int) -> NDArray[Any]:

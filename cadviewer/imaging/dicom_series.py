@@ -252,8 +252,14 @@ def _windows(header: Header) -> tuple[Window, ...]:
         from cadviewer.imaging import dicom_dataset
 
         return dicom_dataset.group_windows(header.file)
-    return tuple(
-        Window(c, w, names[k].strip() if k < len(names) else "")
+    sigmoid = header.text(dh.WINDOW_FUNCTION).upper() == "SIGMOID"
+    windows = tuple(
+        Window(c, w, names[k].strip() if k < len(names) else "", sigmoid=sigmoid)
         for k, (c, w) in enumerate(zip(centres, widths, strict=False))
         if w > 0
     )
+    if dh.VOI_LUT in header.sequences:
+        from cadviewer.imaging import dicom_dataset
+
+        windows += dicom_dataset.voi_luts(header.file)
+    return windows

@@ -41,12 +41,14 @@ class Window:
 
     curve: the gray (0–255) of evenly spaced values of that span, from a VOI LUT (PS3.3 C.11.2.1.1); empty for a
         straight line.
+    sigmoid: the gray follows an S through the window and beyond (VOI LUT Function SIGMOID, PS3.3 C.11.2.1.3.1).
     """
 
     centre: float
     width: float
     name: str = ""
     curve: bytes = b""
+    sigmoid: bool = False
 
     @property
     def low(self) -> float:
@@ -134,7 +136,7 @@ class Series:
     dtype, channels: of the pixels that `files.read` will give; channels is 1, or 3 for RGB.
     hounsfield: whether values are Hounsfield units after the rescale.
     not_volume: why a STACK is not a volume; "" otherwise.
-    windows: the file's own windows, first one first.
+    windows: the file's own windows and, after them, its VOI LUTs, first one first.
     inverted: MONOCHROME1: low values are shown bright.
     ultrasound_regions: mm per pixel (row, column) of the calibrated B-mode region is in `geometry.pixel_spacing`;
         here the pixel rectangles (x0, y0, x1, y1) with the region's data type (DICOM PS3.3 C.8.5.5.1.2), 0 for tissue

@@ -65,32 +65,47 @@ def robust_window(pixels: NDArray[Any]) -> Window:
 
 
 def to_gray(pixels: NDArray[Any], window: Window, inverted: bool = False) -> NDArray[np.uint8]:
-    """8-bit gray of the same shape: window.low and below is 0, window.high and above 255, in between linear.
+    """8-bit gray of the same shape: window.low and below is 0, window.high and above 255, in between linear, or as the
+    window's own curve says.
 
     inverted: low values bright (MONOCHROME1). 8- and 16-bit integers go through a table; floats, of which NaN becomes
     black, are computed.
     """
     if pixels.dtype in (np.uint8, np.int16, np.uint16):
-        table = _table(pixels.dtype.name, float(window.low), float(window.high), inverted)
+        table = _table(pixels.dtype.name, window, inverted)
         # Negative numbers index the table as unsigned ones do: as 65536 less
         return np.take(table, pixels.view(f"u{pixels.dtype.itemsize}"))
-    scale = 255.0 / max(window.width, 1e-12)
-    values = np.nan_to_num(pixels.astype(np.float32), nan=window.low, posinf=window.high, neginf=window.low)
-    values -= np.float32(window.low)
-    values *= np.float32(scale)
-    np.clip(values, 0, 255, out=values)
-    gray: NDArray[np.uint8] = np.rint(values, out=values).astype(np.uint8)
+    reach = 4 * window.width if window.sigmoid else 0.0  # where the ends of an S are as good as black and white
+    low, high = window.low - reach, window.high + reach
+    gray = _gray(np.nan_to_num(pixels.astype(np.float32), nan=low, posinf=high, neginf=low), window)
     return np.subtract(255, gray, out=gray) if inverted else gray
 
 
+def _gray(values: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
+    """Gray of finite values, which are used up."""
+    width = max(window.width, 1e-12)
+    if window.sigmoid:
+        values -= np.float32(window.centre)
+        values *= np.float32(-4 / width)
+        np.exp(np.clip(values, -80, 80, out=values), out=values)
+        values += 1
+        np.divide(255, values, out=values)
+        return np.rint(values, out=values).astype(np.uint8)
+    curve = np.frombuffer(window.curve, np.uint8)
+    last = max(len(curve) - 1, 0) or 255
+    values -= np.float32(window.low)
+    values *= np.float32(last / width)
+    np.clip(values, 0, last, out=values)
+    if not len(curve):
+        return np.rint(values, out=values).astype(np.uint8)
+    return np.take(curve, np.rint(values, out=values).astype(np.intp))
+
+
 @lru_cache(maxsize=8)
-def _table(dtype: str, low: float, high: float, inverted: bool) -> NDArray[np.uint8]:
+def _table(dtype: str, window: Window, inverted: bool) -> NDArray[np.uint8]:
     """Gray of every number that the type holds, in the order of their bits as an unsigned number."""
     limits = np.iinfo(dtype)
-    values = np.arange(limits.min, limits.max + 1, dtype=np.float32)
-    values -= np.float32(low)
-    values *= np.float32(255.0 / max(high - low, 1e-12))
-    gray = np.rint(np.clip(values, 0, 255, out=values), out=values).astype(np.uint8)
+    gray = _gray(np.arange(limits.min, limits.max + 1, dtype=np.float32), window)
     if limits.min < 0:
         gray = np.roll(gray, limits.min)
     gray = 255 - gray if inverted else gray

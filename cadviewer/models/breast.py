@@ -201,8 +201,9 @@ def to_gray(pixels: NDArray[np.generic], series: Series) -> Gray:
 def _eight_bits(values: NDArray[Any], series: Series) -> Gray:
     if values.dtype == np.uint8:
         return np.asarray(values, np.uint8)
-    if series.windows:
-        low, high = series.windows[0].low, series.windows[0].high
+    linear = [window for window in series.windows if not window.curve]
+    if linear:
+        low, high = linear[0].low, linear[0].high
     else:
         low, high = float(values.min()), float(values.max())
     scaled = (values.astype(np.float32) - low) * (255 / max(high - low, 1e-6))

@@ -368,3 +368,58 @@ def test_names_are_read_in_the_character_set_of_the_file(
     patient = opened(path).series.patient
     assert patient.name == name.replace("^", " ")
     assert patient.patient_id == "7"
+
+
+def lut(values: np.ndarray[Any, Any], first: int, bits: int, name: str = "", packed: bool = False) -> Dataset:
+    item = Dataset()
+    item.add_new(0x00283002, "US" if first >= 0 else "SS", [len(values) % 65536, first, bits])
+    item.LUTExplanation = name
+    if packed:
+        item.add_new(0x00283006, "OW", values.astype("<u2" if bits > 8 else np.uint8).tobytes())
+    else:
+        item.add_new(0x00283006, "US", [int(v) for v in values])
+    return item
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_voi_lut_is_a_window_with_a_curve_that_looks_as_pydicom_makes_it(tmp_path: Path, packed: bool) -> None:
+    from pydicom.pixels.processing import apply_voi_lut
+
+    from cadviewer.imaging.windowing import default_window, to_gray
+
+    pixels = np.arange(0, 4096, dtype=np.uint16).reshape(64, 64)
+    table = np.rint(4095 * np.linspace(0, 1, 3000) ** 2).astype(np.uint16)
+    path = write(
+        tmp_path / "lut.dcm", pixels, modality="MR", VOILUTSequence=Sequence([lut(table, 500, 12, "Gamma", packed)])
+    )
+    volume = opened(path)
+    (window,) = volume.series.windows
+    assert (window.name, window.low, window.high) == ("Gamma", 500, 3499)
+    expected = apply_voi_lut(pixels, pydicom.dcmread(path)) / 4095 * 255
+    gray = to_gray(volume.pixels[0], default_window(volume.series))
+    np.testing.assert_allclose(gray, expected, atol=0.51)
+
+
+def test_windows_come_before_luts_and_a_lut_may_begin_below_zero(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8), np.int16)
+    table = np.arange(256)
+    sequence = Sequence([lut(table, -1000, 8, "A"), lut(table[::-1], 0, 8, "B")])
+    path = write(tmp_path / "both.dcm", pixels, WindowCenter=40, WindowWidth=400, VOILUTSequence=sequence)
+    windows = opened(path).series.windows
+    assert [w.name for w in windows] == ["", "A", "B"]
+    assert windows[1].low == -1000
+    assert windows[2].curve[0] == 255
+
+
+def test_a_damaged_lut_is_as_good_as_none(tmp_path: Path) -> None:
+    short = lut(np.arange(256), 0, 8)
+    short.add_new(0x00283006, "US", [1, 2, 3])
+    path = write(tmp_path / "bad.dcm", np.zeros((8, 8), np.uint16), VOILUTSequence=Sequence([short, Dataset()]))
+    assert opened(path).series.windows == ()
+
+
+def test_a_sigmoid_is_known(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "s.dcm", np.zeros((8, 8), np.uint16), WindowCenter=40, WindowWidth=400, VOILUTFunction="SIGMOID"
+    )
+    assert opened(path).series.windows == (Window(40, 400, sigmoid=True),)

@@ -76,3 +76,20 @@ def test_an_image_of_one_value_has_a_window_too(pixels: np.ndarray) -> None:  # 
 def test_presets_are_those_of_the_manual() -> None:
     assert [(p.width, p.centre) for p in PRESETS[:5]] == [(1500, -600), (400, 40), (2500, 480), (150, 90), (80, 40)]
     assert len(PRESETS) == 9
+
+
+def test_a_curve_is_stretched_over_the_window_and_follows_it_when_levelled() -> None:
+    steps = Window(5, 10, "steps", bytes([0, 10, 200, 255]))
+    for dtype in (np.int16, np.uint8, np.float32):
+        values = np.array([0, 3, 7, 10, 50], dtype)
+        assert to_gray(values, steps).tolist() == [0, 10, 200, 255, 255]
+        wider = replace(steps, centre=10.0, width=20.0)
+        assert to_gray((2 * values).astype(dtype), wider).tolist() == [0, 10, 200, 255, 255]
+        assert to_gray(values, steps, inverted=True).tolist() == [255, 245, 55, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_a_sigmoid_window_is_the_standards_s(dtype: type) -> None:
+    values = np.array([-3000, -100, 40, 100, 240, 3000], dtype)
+    expected = [round(255 / (1 + np.exp(-4 * (v - 40) / 400))) for v in values.tolist()]
+    assert to_gray(values, Window(40, 400, sigmoid=True)).tolist() == expected

@@ -153,6 +153,8 @@ class CornerText:
         lines = place_lines(stack, viewport.index)[: 2 if narrow else None]
         self._column(painter, lines, width, height, left=False, top=True)
         window = f"W {view.window.width:.0f}  L {view.window.centre:.0f}".replace("-", "−")
+        if view.window.curve:
+            window += "  LUT"
         if view.inverted != series.inverted:
             window += "  inverted"
         zoom = f"{min(view.scale) * viewport.devicePixelRatioF() * 100:.0f} %"

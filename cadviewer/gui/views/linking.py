@@ -18,10 +18,13 @@ _OVERLAP = 0.5
 @dataclass(frozen=True)
 class Link:
     """offset: LPS mm from a point of the first series to the same point in the second; None when they are not linked.
-    words: how they are linked, for the corner of the image."""
+
+    words: how they are linked, for the corner of the image. guessed: whether the reader has to look at it.
+    """
 
     offset: Point | None
     words: str
+    guessed: bool = False
 
 
 def unlinkable(first: Series, second: Series) -> str:
@@ -43,8 +46,8 @@ def link(first: Series, second: Series) -> Link:
     shared = np.minimum(a[1], b[1]) - np.maximum(a[0], b[0])
     shorter = np.minimum(a[1] - a[0], b[1] - b[0])
     if (shared >= _OVERLAP * shorter).all():
-        return Link(np.zeros(3), "linked by table position, check it (L)")
-    return Link((b[0] + b[1] - a[0] - a[1]) / 2, "linked middle on middle, set it right (L)")
+        return Link(np.zeros(3), "linked by table position (L)", guessed=True)
+    return Link((b[0] + b[1] - a[0] - a[1]) / 2, "linked middle on middle (L)", guessed=True)
 
 
 def realign(first: Series, second: Series, here: Point, there: Point) -> Link:

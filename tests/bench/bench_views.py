@@ -1,0 +1,283 @@
+"""Measured: linked views, slice changes and window/level drags at about 1000×1000 pixels, also while a model runs;
+opening 600 slices; the memory of the window's process.
+
+`make bench`, or `pytest -m bench -s tests/bench/bench_views.py`; CADVIEWER_BENCH_STEPS for fewer steps. Each line gives the processor time of the window's
+thread, which the neighbours on a busy machine do not change, and the time by the clock, which is what a reader sees.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import labelled
+import numpy as np
+import pytest
+from gui_desk import StillEngine
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from cadviewer.findings import Task
+from cadviewer.gui.bridge import Bridge
+from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.views.layout import Layout
+from cadviewer.imaging import phantom_files
+from cadviewer.imaging.geometry import Geometry
+from cadviewer.imaging.planes import Plane, Projection, Slab
+from cadviewer.imaging.series import SliceInfo, Volume
+from cadviewer.inference.engine import Engine
+from cadviewer.models import catalogue
+
+pytestmark = pytest.mark.bench
+
+SIDE = 1000
+STEPS = int(os.environ.get("CADVIEWER_BENCH_STEPS", "300"))
+
+
+@pytest.fixture(scope="session")
+def made_600(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """600 DICOM slices of 512 × 512: a body with something in it, 0.6 mm apart."""
+    grid = Geometry((600, 512, 512), (0.7, 0.7), 0.6, (-179.0, -179.0, -300.0), labelled.AXIAL)
+    y, x = np.mgrid[-1:1:512j, -1:1:512j]
+    noise = np.random.default_rng(0).normal(0, 30, (512, 512))
+    pixels = np.empty(grid.shape, np.int16)
+    for k in range(600):
+        lungs = (np.abs(np.abs(x) - 0.35) < 0.22) & (np.abs(y) < 0.35 + 0.1 * np.sin(k / 60))
+        pixels[k] = np.where(x**2 + (1.3 * y) ** 2 < 0.8, np.where(lungs, -850, 40), -1000) + np.roll(noise, 37 * k)
+    small = labelled.volume(labelled.geometry(labelled.AXIAL)).series
+    series = replace(small, geometry=grid, slices=tuple(SliceInfo(Path("made"), k) for k in range(600)))
+    folder = tmp_path_factory.mktemp("made-600")
+    phantom_files.write_dicom_series(Volume(series, pixels), folder)
+    return folder
+
+
+@pytest.fixture
+def window(qtbot: QtBot) -> Iterator[MainWindow]:
+    shown = MainWindow(StillEngine(), Bridge(), Prefs())
+    yield from _life(shown)
+
+
+def _life(shown: MainWindow) -> Iterator[MainWindow]:
+    shown.show()
+    yield shown
+    shown.close()
+    shown.shut()
+    shown.engine.close()
+    shown.cases.close()
+    QApplication.processEvents()
+
+
+def _open(window: MainWindow, folder: Path) -> None:
+    loop = QEventLoop()
+    window.opener.loaded.connect(loop.quit)
+    QTimer.singleShot(300_000, loop.quit)
+    window.open_paths([folder])
+    loop.exec()
+    assert window.cases.current is not None
+
+
+def _square(window: MainWindow) -> None:
+    """The views together are about 1000 × 1000 pixels."""
+    window.left.hide()
+    window.side.hide()
+    for _ in range(3):
+        QApplication.processEvents()
+        grid = window.desk.grid
+        window.resize(window.width() + SIDE - grid.width(), window.height() + SIDE - grid.height())
+    QApplication.processEvents()
+
+
+def _frames(window: MainWindow, act: Callable[[int], object], count: int = STEPS) -> tuple[list[float], list[float]]:
+    """Milliseconds (processor, clock) from each act until every view that it concerns has been painted."""
+    processor, clock = [], []
+    panes = window.desk.grid.shown
+    for k in range(count):
+        cpu, wall = time.thread_time(), time.perf_counter()
+        act(k)
+        for pane in panes:
+            pane.viewport.repaint()
+            pane.strip.repaint()
+        processor.append((time.thread_time() - cpu) * 1000)
+        clock.append((time.perf_counter() - wall) * 1000)
+    return processor, clock
+
+
+def _say(name: str, figures: tuple[list[float], list[float]], limit: float) -> None:
+    (cpu50, cpu99), (wall50, wall99) = (np.percentile(ms, (50, 99)) for ms in figures)
+    print(
+        f"  {name}: processor median {cpu50:.1f}, p99 {cpu99:.1f} ms; clock median {wall50:.1f}, p99 {wall99:.1f} ms "
+        f"(wanted: p99 under {limit:g})"
+    )
+
+
+def _measure(window: MainWindow) -> None:
+    """Everything that a reader does all the time, in one view and in three."""
+    grid, viewport = window.desk.grid, window.desk.viewport
+    count = len(viewport.stack or ())
+    _square(window)
+    print(f"  one view, {viewport.width()}×{viewport.height()}; load {os.getloadavg()[0]:.1f}")
+    _say("slice change", _frames(window, lambda k: viewport.go_to((7 * k) % count)), 16)
+    view = viewport.view
+    assert view is not None
+    _say("window/level drag", _frames(window, lambda k: viewport.set_view(view.levelled(k % 90, -k % 70))), 16)
+    viewport.set_slab(Slab(Projection.MIP, 10))
+    _say("slice change, MIP of 10 mm", _frames(window, lambda k: viewport.go_to((7 * k) % count)), 16)
+    viewport.reset()
+    grid.set_layout(Layout.ONE_TWO)
+    QApplication.processEvents()
+    sizes = ", ".join(f"{p.viewport.width()}×{p.viewport.height()}" for p in grid.shown)
+    print(f"  three linked views: {sizes}")
+    assert viewport.stack is not None
+    geometry = viewport.stack.geometry
+    slices, rows, _ = geometry.shape
+
+    def cross(k: int) -> None:
+        grid.show_point(geometry.to_patient(((3 * k) % slices, 100 + (5 * k) % (rows - 200), 100 + (7 * k) % 300)))
+
+    _say("crosshair step", _frames(window, cross), 33)
+    coronal = grid.shown[1].viewport
+    for pane in grid.shown:
+        scroll = _frames(window, lambda k, pane=pane: pane.viewport.go_to(80 + (3 * k) % 300))  # type: ignore[misc]
+        _say(f"scroll of the {pane.viewport.stack.plane.value} view", scroll, 33)  # type: ignore[union-attr]
+    seen = coronal.view
+    assert seen is not None
+    _say("window/level drag", _frames(window, lambda k: coronal.set_view(seen.levelled(k % 90, -k % 70))), 33)
+    grid.set_layout(Layout.FOUR)
+    QApplication.processEvents()
+    _say("crosshair step, four views with a MIP of 10 mm", _frames(window, cross), 33)
+    grid.set_layout(Layout.ONE)
+
+
+def test_views_of_99_slices(window: MainWindow, chest_ct_99: Path) -> None:
+    _open(window, chest_ct_99)
+    print("\n99 slices")
+    _measure(window)
+
+
+def test_views_of_600_slices(window: MainWindow, made_600: Path) -> None:
+    _open(window, made_600)
+    print("\n600 slices")
+    _measure(window)
+
+
+@pytest.mark.parametrize("series", ["chest_ct_99", "made_600"])
+def test_views_while_a_model_runs(qtbot: QtBot, request: pytest.FixtureRequest, series: str) -> None:
+    folder = request.getfixturevalue(series)
+    bridge = Bridge()
+    shown = MainWindow(Engine(bridge.take, device="cpu"), bridge, Prefs())
+    for window in _life(shown):
+        window.engine.start()
+        _open(window, folder)
+        _measure_while_running(window, qtbot)
+
+
+def _measure_while_running(window: MainWindow, qtbot: QtBot) -> None:
+    case, viewport = window.cases.current, window.desk.viewport
+    assert case is not None
+    if case.task is not Task.NODULES:
+        window.commands.analyse(Task.NODULES)
+    qtbot.waitUntil(lambda: case.done > 0, timeout=300_000)
+    print(f"\n{len(case.series.slices)} slices, {catalogue.default(Task.NODULES).name} running")
+    _square(window)
+    began = case.done
+    _say("slice change", _frames(window, lambda k: viewport.go_to((7 * k) % 99)), 16)
+    view = viewport.view
+    assert view is not None
+    _say("window/level drag", _frames(window, lambda k: viewport.set_view(view.levelled(k % 90, -k % 70))), 16)
+    QApplication.processEvents()
+    print(f"  steps of the model meanwhile: {case.done - began}, still running: {case.running}")
+    window.analysis.cancel()
+
+
+def test_an_oblique_volume_in_three_views(window: MainWindow, tmp_path: Path) -> None:
+    grid = labelled.geometry(labelled.OBLIQUE, (1.2, 0.7, 0.7), 60)
+    _open(window, phantom_files.write_mhd(labelled.volume(grid), tmp_path / "oblique.mhd"))
+    _square(window)
+    window.desk.grid.set_layout(Layout.FOUR)
+    QApplication.processEvents()
+    viewport = window.desk.grid.shown[3].viewport
+    assert viewport.stack is not None
+    assert viewport.stack.plane is Plane.AXIAL
+    print(f"\noblique, {grid.shape}: planes of {viewport.stack.rows}×{viewport.stack.columns}, resampled")
+    centre, reach = labelled.CENTRE, labelled.HALF
+    show = window.desk.grid.show_point
+    _say(
+        "crosshair step, four views", _frames(window, lambda k: show(centre + reach * np.sin(k / (7, 11, 13))), 60), 33
+    )
+
+
+@pytest.mark.parametrize("series", ["chest_ct_99", "made_600"])
+def test_opening(window: MainWindow, request: pytest.FixtureRequest, series: str) -> None:
+    folder = request.getfixturevalue(series)
+    QApplication.processEvents()
+    first: list[float] = []
+    window.desk.viewport.shown.connect(lambda: first.append(time.perf_counter()))
+    began = time.perf_counter()
+    _open(window, folder)
+    loaded = time.perf_counter()
+    assert window.cases.current is not None
+    count = len(window.cases.current.series.slices)
+    print(
+        f"\n{count} slices: first image after {first[0] - began:.2f} s (wanted: 0.3), all after {loaded - began:.2f} s"
+    )
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+from gui_desk import StillEngine
+from cadviewer.gui.bridge import Bridge
+from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.views.layout import Layout
+
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
+
+app = QApplication([])
+window = MainWindow(StillEngine(), Bridge(), Prefs())
+window.show()
+loop = QEventLoop()
+window.opener.loaded.connect(loop.quit)
+window.open_paths([Path(sys.argv[1])])
+loop.exec()
+opened = peak()
+window.desk.grid.set_layout(Layout.FOUR)
+for k in range(0, 500, 7):
+    for pane in window.desk.grid.shown:
+        pane.viewport.go_to(k)
+        pane.viewport.repaint()
+print("MEMORY", window.cases.current.stack.pixels.nbytes / 2**20, opened, peak(), flush=True)
+window.close(); window.shut(); window.cases.close()
+"""
+
+
+@pytest.mark.parametrize("series", ["chest_ct_99", "made_600"])
+def test_memory_of_the_windows_process(request: pytest.FixtureRequest, series: str, tmp_path: Path) -> None:
+    folder = request.getfixturevalue(series)
+    environment: dict[str, Any] = {**os.environ, "CADVIEWER_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("MEMORY"))
+    volume, opened, peak = (float(word) for word in line.split()[1:])
+    print(
+        f"\nvolume {volume:.0f} MiB; peak of the process {opened:.0f} MiB opened, {peak:.0f} MiB after scrolling four "
+        f"views (wanted: at most {2.2 * volume + 300:.0f})"
+    )
