@@ -1,8 +1,9 @@
 """Measured: linked views, slice changes and window/level drags at about 1000×1000 pixels, also while a model runs;
 opening 600 slices; the memory of the window's process.
 
-`make bench`, or `pytest -m bench -s tests/bench/bench_views.py`; CADVIEWER_BENCH_STEPS for fewer steps. Each line gives the processor time of the window's
-thread, which the neighbours on a busy machine do not change, and the time by the clock, which is what a reader sees.
+`make bench`, or `pytest -m bench -s tests/bench/bench_views.py`; CADVIEWER_BENCH_STEPS for fewer steps. Each line gives
+the processor time of the window's thread, which the neighbours on a busy machine hardly change, and the time by the
+clock, which is what a reader sees.
 """
 
 from __future__ import annotations
@@ -207,10 +208,10 @@ def test_an_oblique_volume_in_three_views(window: MainWindow, tmp_path: Path) ->
     assert viewport.stack is not None
     assert viewport.stack.plane is Plane.AXIAL
     print(f"\noblique, {grid.shape}: planes of {viewport.stack.rows}×{viewport.stack.columns}, resampled")
-    centre, reach = labelled.CENTRE, labelled.HALF
+    centre, reach, paces = labelled.CENTRE, labelled.HALF, np.array([7, 11, 13])
     show = window.desk.grid.show_point
     _say(
-        "crosshair step, four views", _frames(window, lambda k: show(centre + reach * np.sin(k / (7, 11, 13))), 60), 33
+        "crosshair step, four views", _frames(window, lambda k: show(centre + reach * np.sin(k / paces)), 60), 33
     )
 
 
