@@ -210,9 +210,7 @@ def test_an_oblique_volume_in_three_views(window: MainWindow, tmp_path: Path) ->
     print(f"\noblique, {grid.shape}: planes of {viewport.stack.rows}×{viewport.stack.columns}, resampled")
     centre, reach, paces = labelled.CENTRE, labelled.HALF, np.array([7, 11, 13])
     show = window.desk.grid.show_point
-    _say(
-        "crosshair step, four views", _frames(window, lambda k: show(centre + reach * np.sin(k / paces)), 60), 33
-    )
+    _say("crosshair step, four views", _frames(window, lambda k: show(centre + reach * np.sin(k / paces)), 60), 33)
 
 
 @pytest.mark.parametrize("series", ["chest_ct_99", "made_600"])
