@@ -11,9 +11,10 @@ from cadviewer.gui import stepping
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.viewport import Viewport
+from cadviewer.gui.lang import tr
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.views.layout import MIP, Layout
-from cadviewer.imaging.planes import ANATOMICAL, Plane, Projection, Slab, why_not
+from cadviewer.imaging.planes import Plane, Projection, Slab, why_not
 from cadviewer.imaging.series import Window
 
 if TYPE_CHECKING:
@@ -127,8 +128,7 @@ class Looking:
         """Say why the open case has no other planes, if so."""
         reason = why_not(self._case.series) if self._case is not None else "nothing is open"
         if reason:
-            names = ", ".join(plane.value for plane in ANATOMICAL[:-1])
-            text = f"No {names} and {ANATOMICAL[-1].value} views of this series: {reason}."
+            text = tr("No axial, coronal and sagittal views of this series: {reason}.", reason=reason)
             self._window.desk.notices.say(Notice("planes", text))
         return bool(reason)
 
@@ -143,7 +143,7 @@ class Looking:
         grid = self._window.desk.grid
         other = grid.beside or self._window.compare.likeliest()
         if other is None:
-            self._window.status.say("There is no other series to compare with: open the other examination too")
+            self._window.status.say(tr("There is no other series to compare with: open the other examination too"))
             self.refresh(self._case)
         else:
             self._window.compare.want(other)
@@ -157,7 +157,7 @@ class Looking:
             text = f"{study_title(case.series)} · {title(case.series)} · {content(case.series)}".replace("&", "&&")
             menu.addAction(text).triggered.connect(lambda _=False, case=case: self._window.compare.want(case))
         if menu.isEmpty():
-            menu.addAction("No other series is open").setEnabled(False)
+            menu.addAction(tr("No other series is open")).setEnabled(False)
 
     def show_beside(self, case: Case) -> None:
         """The second series has been read."""
@@ -166,12 +166,12 @@ class Looking:
         window.desk.grid.show_beside(case)
         first = self._case
         if first is not None and not same_patient(first, case):
-            text = "These two series may be of different patients: their names or numbers differ."
+            text = tr("These two series may be of different patients: their names or numbers differ.")
             window.desk.notices.say(Notice("patients", text))
         else:
             window.desk.notices.hush("patients")
         if window.desk.grid.link.guessed:
-            text = (
+            text = tr(
                 "The two examinations have no common frame of reference. Where they do not show the same place: part "
                 "them (L), scroll one, and link them again (L)."
             )
@@ -215,7 +215,7 @@ class Looking:
         elif case.series.hounsfield:
             view.set_window(preset)
         else:
-            self._window.status.say("Window presets are for CT images")
+            self._window.status.say(tr("Window presets are for CT images"))
 
     def use_preset_number(self, number: int) -> None:
         """The preset of a number key, as the settings have it."""
@@ -231,12 +231,12 @@ class Looking:
             text = f"{kind}{window.name}  {window.width:g} / {window.centre:g}".strip().replace("-", "−")
             menu.addAction(text.replace("&", "&&")).triggered.connect(partial(self._use_window, window))
         if menu.isEmpty():
-            menu.addAction("The file names none").setEnabled(False)
+            menu.addAction(tr("The file names none")).setEnabled(False)
 
     def _use_window(self, window: Window, _: bool = False) -> None:
         self._view.set_window(window)
         if window.name:
-            self._window.status.say(f"Window of the file: {window.name}")
+            self._window.status.say(tr("Window of the file: {name}", name=window.name))
 
     def toggle_smooth(self) -> None:
         """Interpolate between pixels or show them as they are, in all views and from now on."""
@@ -244,13 +244,13 @@ class Looking:
         for pane in self._window.desk.grid.panes:
             pane.viewport.set_interpolation(on)
         self._window.prefs.change(interpolate=on)
-        self._window.status.say("Pixels are smoothed" if on else "Pixels are shown as they are")
+        self._window.status.say(tr("Pixels are smoothed") if on else tr("Pixels are shown as they are"))
 
     def cycle_marks(self) -> None:
         view = self._view
         view.cycle_marks()
         self._window.desk.grid.set_marks(view.marks)
-        self._window.status.say(f"Shown: {view.marks.value}")
+        self._window.status.say(tr("Shown: {what}", what=tr(view.marks.value)))
 
     # slabs -------------------------------------------------------------------------------------------------------
 
@@ -290,7 +290,7 @@ class Looking:
 
     def _use_slab(self, slab: Slab | None, _: bool = False) -> None:
         if not self._view.set_slab(slab):
-            self._window.status.say("No thick slab: the distance between these images is unknown")
+            self._window.status.say(tr("No thick slab: the distance between these images is unknown"))
 
     # cine --------------------------------------------------------------------------------------------------------
 
@@ -301,7 +301,7 @@ class Looking:
         for pane in self._window.desk.grid.panes:
             pane.viewport.set_cine_rate(rate)
         self._window.prefs.change(cine_rate=rate)
-        self._window.status.say(f"Cine: {rate:g} images per second")
+        self._window.status.say(tr("Cine: {rate:g} images per second", rate=rate))
 
 
 def same_patient(first: Case, second: Case) -> bool:

@@ -33,6 +33,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.series import InputError, Series
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class TagBrowser(QDialog):
 
     def __init__(self, series: Series, index: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("DICOM tags")
+        self.setWindowTitle(tr("DICOM tags"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._series, self._index, self._asked = series, index, 0
         self._thread = ThreadPoolExecutor(1, "tags")
@@ -125,9 +126,9 @@ class TagBrowser(QDialog):
         self.table = TagTable()
         self.found = _Found(self.table)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search tag, name or value")
+        self.search.setPlaceholderText(tr("Search tag, name or value"))
         self.search.setClearButtonEnabled(True)
-        self.search.setAccessibleName("Search")
+        self.search.setAccessibleName(tr("Search"))
         self.search.textChanged.connect(self._look)
         self.head = QLabel()
         self.head.setObjectName("dim")
@@ -141,7 +142,7 @@ class TagBrowser(QDialog):
         self.view.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
         self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self.view.horizontalHeader().setStretchLastSection(True)
-        self.view.setAccessibleName("Elements")
+        self.view.setAccessibleName(tr("Elements"))
         for column, sample in enumerate(("0028,0030  ", "De-identification Method Code Sequence", "SQ SQ")):
             self.view.setColumnWidth(column, self.fontMetrics().horizontalAdvance(sample) + 16)
         QShortcut(QKeySequence.StandardKey.Copy, self.view, self._copy)
@@ -168,13 +169,13 @@ class TagBrowser(QDialog):
         index = min(max(self._index, 0), len(self._series.slices) - 1)
         file = self._series.slices[index].file
         if self._series.format != "dicom":
-            self.head.setText(f"{self._series.source.name} is not a DICOM file: it has no tags")
+            self.head.setText(tr("{name} is not a DICOM file: it has no tags", name=self._series.source.name))
             return
         if file == self._of:
             return
         self._of = file
         self._asked += 1
-        self.head.setText("Reading…")
+        self.head.setText(tr("Reading…"))
         self._thread.submit(self._work, self._asked, file)
 
     def _work(self, number: int, file: Path) -> None:
@@ -200,7 +201,7 @@ class TagBrowser(QDialog):
         self.table.show(rows)
         self._look(self.search.text())
         self.view.verticalScrollBar().setValue(top)
-        self.head.setText(problem or f"Image {self._index + 1}: {len(rows)} elements")
+        self.head.setText(problem or tr("Image {n}: {count} elements", n=self._index + 1, count=len(rows)))
 
     def _look(self, text: str) -> None:
         self.found.look_for(text)

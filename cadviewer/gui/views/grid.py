@@ -13,9 +13,10 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Layer, Marks, Viewport
+from cadviewer.gui.lang import tr
 from cadviewer.gui.studies import date
 from cadviewer.gui.views.layout import PLACES, Content, Layout, contents
-from cadviewer.gui.views.linking import UNLINKED, Point, link, realign
+from cadviewer.gui.views.linking import Point, link, realign, unlinked
 from cadviewer.gui.views.pane import Pane
 from cadviewer.imaging.planes import Plane, why_not
 from cadviewer.imaging.series import Window
@@ -46,7 +47,7 @@ class Grid(QWidget):
         self.beside: Case | None = None
         self.wanted = Layout.ONE
         self.point: Point | None = None  # LPS mm
-        self.link = UNLINKED
+        self.link = unlinked()
         self.equip: Callable[[Viewport], None] = lambda viewport: None
         self.own_layers: Callable[[Pane], list[Layer]] = lambda pane: [pane.boxes]
         self._cross = {True: True, False: False}  # by whether the layout shows planes of one volume
@@ -324,10 +325,10 @@ class Grid(QWidget):
     def toggle_link(self) -> str:
         """Let the two examinations go their own ways, or link them with what they show now as the same place."""
         if self.layout_now is not Layout.PAIR or self.case is None or self.beside is None:
-            return "Two series side by side are linked with L"
+            return tr("Two series side by side are linked with L")
         first, second = (pane.viewport for pane in self.shown)
         if self.link.offset is not None or first.stack is None or second.stack is None:
-            self.link = UNLINKED
+            self.link = unlinked()
         else:
             here, there = (_middle(viewport.stack, viewport.index) for viewport in (first, second))
             series = self.case.series, self.beside.series

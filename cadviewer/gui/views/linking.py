@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.planes import why_not
 from cadviewer.imaging.series import Series
@@ -39,21 +40,26 @@ def link(first: Series, second: Series) -> Link:
     """By the place in the patient where both have one frame of reference. Otherwise by the place on the table, as far
     as the scans overlap there, else middle on middle; the reader then sets it right (`realign`)."""
     if reason := unlinkable(first, second):
-        return Link(None, f"not linked: {reason}")
+        return Link(None, tr("not linked: {reason}", reason=reason))
     if first.frame_of_reference_uid and first.frame_of_reference_uid == second.frame_of_reference_uid:
-        return Link(np.zeros(3), "linked by patient position")
+        return Link(np.zeros(3), tr("linked by patient position"))
     a, b = _extent(first.geometry), _extent(second.geometry)
     shared = np.minimum(a[1], b[1]) - np.maximum(a[0], b[0])
     shorter = np.minimum(a[1] - a[0], b[1] - b[0])
     if (shared >= _OVERLAP * shorter).all():
-        return Link(np.zeros(3), "linked by table position (L)", guessed=True)
-    return Link((b[0] + b[1] - a[0] - a[1]) / 2, "linked middle on middle (L)", guessed=True)
+        return Link(np.zeros(3), tr("linked by table position (L)"), guessed=True)
+    return Link((b[0] + b[1] - a[0] - a[1]) / 2, tr("linked middle on middle (L)"), guessed=True)
+
+
+def unlinked() -> Link:
+    """Each goes its own way."""
+    return Link(None, tr("not linked (L)"))
 
 
 def realign(first: Series, second: Series, here: Point, there: Point) -> Link:
     """These two points (LPS mm) are the same point of the patient."""
     if reason := unlinkable(first, second):
-        return Link(None, f"not linked: {reason}")
+        return Link(None, tr("not linked: {reason}", reason=reason))
     before = link(first, second).offset
     assert before is not None
     assert first.geometry.direction is not None
@@ -62,10 +68,7 @@ def realign(first: Series, second: Series, here: Point, there: Point) -> Link:
     along = float((there - here - before) @ normal)  # across the table the middles of two fields of view mean nothing
     if abs(along) < 0.05:
         return link(first, second)
-    return Link(before + normal * along, f"linked as set, {abs(along):.0f} mm off")
-
-
-UNLINKED = Link(None, "not linked (L)")
+    return Link(before + normal * along, tr("linked as set, {off:.0f} mm off", off=abs(along)))
 
 
 def _extent(geometry: Geometry) -> Point:
