@@ -69,9 +69,9 @@ class Cases:
 
     def use(self, case: Case) -> None:
         """A case comes on screen: what was used longest ago makes room if there is too much."""
+        if case is not self.current:
+            self.beside = None  # it was beside the other one
         self.current = case
-        if self.beside is case:
-            self.beside = None
         if case.case_id in self._shared:
             self._shared[case.case_id] = self._shared.pop(case.case_id)
         self.trim()

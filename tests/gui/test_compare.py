@@ -151,6 +151,17 @@ def test_the_pixels_of_the_second_series_are_kept_while_it_is_on_screen(desk: De
     assert prior.stack is not None
 
 
+def test_opening_a_third_series_ends_the_comparison_so_that_nothing_is_beside_another_patient(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.open(write_ct(tmp_path / "now"))
+    compare(desk, write_ct(tmp_path / "prior"))
+    desk.open(write_ct(tmp_path / "third", PatientID="P-9"))
+    assert desk.window.desk.grid.layout_now is Layout.ONE
+    assert desk.window.desk.grid.beside is None
+    assert desk.window.cases.beside is None
+
+
 def test_opening_the_second_series_ends_the_comparison(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_ct(tmp_path / "now"))
     prior = compare(desk, write_ct(tmp_path / "prior"))

@@ -135,9 +135,11 @@ class Grid(QWidget):
 
     def show_case(self, case: Case | None, window: Window | None = None, index: int = 0) -> None:
         """Show another case in the layout that is wanted, at a slice; None shows nothing."""
-        self.case = case
-        if self.beside is case:
+        if case is not self.case:
+            # Another case was not what the second one was chosen for: it may be another patient's
             self.beside = None
+            self.wanted = Layout.ONE if self.wanted is Layout.PAIR else self.wanted
+        self.case = case
         self.point = None
         main = self.panes[0]
         self._following = True
