@@ -6,11 +6,15 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from trainers.config import ConfigError
+
+if TYPE_CHECKING:
+    from cadviewer.models.catalogue import ModelCard
 
 TRAINERS: dict[str, tuple[str, str]] = {
     "nodules": ("trainers.nodules:run", "SSD for pulmonary nodules on axial CT slices"),
@@ -44,14 +48,10 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument("--data", type=Path, default=None, help="folder of the data set")
     look.add_argument("--json", action="store_true", help="one line for programs")
     measure = commands.add_parser("evaluate", help="measure a model on the folds it never saw")
-    measure.add_argument("model", metavar="MODEL", help="name of an installed model, or the path of its card")
-    measure.add_argument("--data", type=Path, default=None, help="folder of the data sets")
-    measure.add_argument("--out", type=Path, required=True, help="where the figures are written")
-    measure.add_argument(
-        "--split", choices=("test", "tune"), default="test", help="test: reserved folds; tune: for choices"
-    )
-    measure.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
+    _measuring(measure)
     measure.add_argument("--update-card", action="store_true", help="write the figures into the model card")
+    marks = commands.add_parser("marks", help="what burned-in calipers and text do to the score of a breast model")
+    _measuring(marks)
     several = commands.add_parser("compare", help="measure several models alike, and lay their figures side by side")
     several.add_argument("models", nargs="+", metavar="MODEL", help="folder of a run, path of a card, or a name")
     several.add_argument("--data", type=Path, default=None, help="folder of the data sets")
@@ -59,6 +59,16 @@ def parser() -> argparse.ArgumentParser:
     several.add_argument("--split", choices=("test", "tune"), default="test", help="as for evaluate")
     several.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]; speed is measured on all there are")
     return top
+
+
+def _measuring(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", metavar="MODEL", help="name of an installed model, or the path of its card")
+    sub.add_argument("--data", type=Path, default=None, help="folder of the data sets")
+    sub.add_argument("--out", type=Path, required=True, help="where the figures are written")
+    sub.add_argument(
+        "--split", choices=("test", "tune"), default="test", help="test: reserved folds; tune: for choices"
+    )
+    sub.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print((place / "compare.md").read_text(encoding="utf-8"))
         elif arguments.command == "evaluate":
             _evaluate(arguments, data)
+        elif arguments.command == "marks":
+            _marks(arguments, data)
         else:
             module, _, function = TRAINERS[arguments.command][0].partition(":")
             run = getattr(importlib.import_module(module), function)
@@ -98,20 +110,43 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace, data: Path) -> None:
+    from trainers import evaluate, export
+
+    card = _card(arguments.model)
+    figures = evaluate.evaluate(card, data, arguments.out, split=arguments.split, device=arguments.device)
+    _print_figures(figures)
+    if arguments.update_card:
+        export.write_card(replace(card, measured={**card.measured, **figures}))
+
+
+def _marks(arguments: argparse.Namespace, data: Path) -> None:
+    from cadviewer.findings import Task
+    from trainers import breast_marks
+
+    card = _card(arguments.model)
+    if card.task is not Task.BREAST:
+        raise ConfigError(f"{card.name} is for {card.task.value}; burned-in marks are measured for breast ultrasound")
+    _print_figures(breast_marks.run(card, data, arguments.out, split=arguments.split, device=arguments.device))
+
+
+def _card(name: str) -> ModelCard:
     from cadviewer.models.catalogue import CardError
-    from trainers import evaluate, export, statistics
+    from trainers import evaluate
 
     try:
-        card = evaluate.find_card(arguments.model)
+        return evaluate.find_card(name)
     except CardError as error:
         raise ConfigError(str(error)) from error
-    figures = evaluate.evaluate(card, data, arguments.out, split=arguments.split, device=arguments.device)
+
+
+def _print_figures(figures: Mapping[str, Mapping[str, Any]]) -> None:
+    from trainers import statistics
+
     for name, group in figures.items():
         print(name)
         for figure, value in group.items():
-            print(f"  {figure:32s} {statistics.text(tuple(value)) if isinstance(value, list | tuple) else value}")
-    if arguments.update_card:
-        export.write_card(replace(card, measured={**card.measured, **figures}))
+            text = statistics.text((value[0], value[1], value[2])) if isinstance(value, list | tuple) else value
+            print(f"  {figure:36s} {text}")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,14 @@ def conformal_quantile(scores: Floats, alpha: float) -> float:
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else 1.0
 
 
+def cuts(probability: Floats, malignant: NDArray[np.bool_]) -> dict[str, float]:
+    """Scores at or above which to call: with a specificity of 90 %, and with a sensitivity of 95 % among these."""
+    if malignant.all() or not malignant.any():
+        return {}
+    above = float(np.nextafter(np.quantile(probability[~malignant], 0.9, method="higher"), 2))
+    return {"specificity_90": above, "sensitivity_95": float(np.quantile(probability[malignant], 0.05, method="lower"))}
+
+
 def balanced_accuracy(probability: Floats, labels: Floats, threshold: float) -> float:
     """Mean of sensitivity and specificity at a threshold; one half where a class is missing."""
     if labels.min() == labels.max():
@@ -85,6 +93,8 @@ def calibrate(
         "temperature": 1 / slope,
         "bias": bias,
         "covariance": np.cov(np.array(fits).T).tolist(),
+        # Cuts for whoever wants to rule out, or to be sparing with alarms: what they give elsewhere is for `evaluate`.
+        "cuts": cuts(probability, labels > 0.5),
         "conformal": {
             "alpha": alpha,
             "malignant": conformal_quantile(1 - probability[labels > 0.5], alpha),

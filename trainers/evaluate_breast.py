@@ -1,91 +1,99 @@
 """Figures of a breast model: `models.breast.assess` on every image of a reserved fold, and on external sets apart.
 
-The "AUC" column that was published for Hybrid-MT-ESTAN is balanced accuracy at 0.5 (see the docs); here `auc` is the
-area under the ROC curve, and balanced accuracy goes by its own name, at the threshold fixed on the tune fold.
+What the figures are is in `breast_figures`; the effect of burned-in marks has a command of its own (`breast_marks`).
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from cadviewer.findings import Call
+from cadviewer.findings import BreastFinding, Call
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
-from cadviewer.models import breast
+from cadviewer.models import breast, lesion_measures, scope
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.runtime import Forward
-from trainers import plots, statistics
-from trainers.data import breast_tcia, busi
-from trainers.data.breast_sets import own_cases, own_set
+from trainers import plots, plots_breast, statistics
+from trainers.breast_figures import MEANING, Row, Subgroup, at_fixed, auc, calibration_error, subgroups, summarise
+from trainers.data.breast_sets import every_case, external_sets, own_cases, own_set
 from trainers.data.ultrasound import UltrasoundCase
 
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Row:
-    """What was said of one image, beside the truth. dice = iou = nan where there is no lesion or no mask is made."""
-
-    set: str
-    name: str
-    patient: str
-    device: str
-    birads: str
-    normal: bool
-    malignant: bool
-    probability: float
-    low: float
-    high: float
-    raw: float
-    call: str
-    dice: float
-    iou: float
-    true_px: int
-    lesion_px: int
-    long_mm: float | None
+__all__ = ["Row", "at_fixed", "auc", "calibration_error", "evaluate", "measure", "sets", "summarise", "volume_of"]
 
 
 def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> dict[str, dict[str, Any]]:
     """Figures of BUS-BRA's fold 5 and of the external sets that are under `data` (split "test"), or of fold 4 ("tune").
 
-    Writes `images.csv` (one row per image), `subgroups.csv` and a reliability plot per set into `out`. Raises DataError
-    without BUS-BRA or a `cases.csv` of one's own.
+    Writes into `out`: `images.csv` (one row per image), `breast.csv` and `breast.json` (figures and subgroups with
+    their intervals and meaning), `subgroups.csv`, and plots: reliability before and after calibration and subgroups
+    per set, the ROC curves of all. Raises DataError where there is no set of a known layout.
     """
     from cadviewer.models.nets.runtime import TorchForward, build
 
     forward = TorchForward(build(card), device)
     figures: dict[str, dict[str, Any]] = {}
     rows: list[Row] = []
-    for name, cases in sets(data, split).items():
+    for name, cases in sets(data, split, card).items():
         part = [measure(name, case, forward, card) for case in cases]
         figures[name] = summarise(part, card)
         rows.extend(part)
-        draw_reliability(part, name, out)
-    write_rows(rows, out / "images.csv")
-    write_subgroups(rows, card, out / "subgroups.csv")
+    write(rows, figures, card, out)
     return figures
 
 
-def sets(data: Path, split: str) -> dict[str, list[UltrasoundCase]]:
-    """Name of each set of a split → its cases."""
+def write(rows: Sequence[Row], figures: Mapping[str, Mapping[str, Any]], card: ModelCard, out: Path) -> None:
+    """All tables and plots of an evaluation."""
+    groups = subgroups(rows, card)
+    write_rows(rows, out / "images.csv")
+    write_figures(figures, out / "breast.csv")
+    write_subgroups(groups, out / "subgroups.csv")
+    content = {
+        "model": card.name,
+        "meaning": MEANING,
+        "figures": figures,
+        "subgroups": [dataclasses.asdict(group) for group in groups],
+    }
+    (out / "breast.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    curves = {}
+    for name in figures:
+        seen = [r for r in rows if r.set == name and not r.normal]
+        draw_reliability(seen, name, out)
+        curves[name] = plots_breast.roc_band(
+            np.array([r.probability for r in seen]), np.array([r.malignant for r in seen]), [r.patient for r in seen]
+        )
+        plots_breast.draw_subgroups(
+            [g for g in groups if g.set == name], out / f"subgroups-{_file(name)}.png", title=name
+        )
+    marks = {
+        name: (1 - float(group["specificity"][0]), float(group["sensitivity"][0])) for name, group in figures.items()
+    }
+    plots_breast.draw_roc(curves, out / "roc.png", marks=marks, title=card.name)
+
+
+def sets(data: Path, split: str, card: ModelCard | None = None) -> dict[str, list[UltrasoundCase]]:
+    """Name of each set of a split → its cases.
+
+    The reserved fold of the set that the model was trained on, and every other set whole. Of a set that the card does
+    not name as trained on, all images count, as external ones.
+    """
     name = own_set(data)[0]
-    if split == "tune":
+    trained_on = card.training.get("sets") if card is not None else None
+    if trained_on and name not in trained_on:
+        own = {f"{name} (external)": every_case(data)}
+    elif split == "tune":
         return {f"{name} fold 4": own_cases(data, [4])}
-    found = {f"{name} fold 5": own_cases(data, [5])}
-    for label, layout in (("BrEaST (external)", breast_tcia), ("BUSI (external)", busi)):
-        if (folder := layout.find(data)) is not None:
-            found[label] = layout.cases(folder)
-    return found
+    else:
+        own = {f"{name} fold 5": own_cases(data, [5])}
+    return own | {f"{label} (external)": cases for label, cases in external_sets(data).items()}
 
 
 def volume_of(case: UltrasoundCase, gray: NDArray[np.uint8]) -> Volume:
@@ -99,13 +107,31 @@ def volume_of(case: UltrasoundCase, gray: NDArray[np.uint8]) -> Volume:
 def measure(name: str, case: UltrasoundCase, forward: Forward, card: ModelCard) -> Row:
     """One image through `assess`."""
     gray, truth = case.read()
-    found = breast.assess(volume_of(case, gray), forward, card).findings[0]
+    return measure_pixels(name, case, gray, truth, forward, card)
+
+
+def measure_pixels(
+    name: str,
+    case: UltrasoundCase,
+    gray: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    forward: Forward,
+    card: ModelCard,
+) -> Row:
+    """`measure` with pixels and mask at hand; an image that is out of scope has no score and no mask."""
+    try:
+        found = breast.assess(volume_of(case, gray), forward, card).findings[0]
+    except scope.OutOfScope as refusal:
+        size = (int(gray.shape[0]), int(gray.shape[1]))
+        found = BreastFinding(frame=0, size=size, call=Call.OUT_OF_SCOPE, reason=str(refusal))
     mask = found.mask > 0 if found.mask is not None else np.zeros(gray.shape, bool)
     true = truth > 0
     # A refused image has no mask but counts as missed; a network that only classifies is not measured by masks.
     unmeasured = case.normal or (found.mask is None and found.call is not Call.OUT_OF_SCOPE)
     both, either = int((mask & true).sum()), int((mask | true).sum())
     p = found.probability
+    spacing = (case.pixel_mm, case.pixel_mm) if case.pixel_mm else None
+    measured = lesion_measures.measure(truth, spacing)
     return Row(
         set=name,
         name=case.name,
@@ -123,6 +149,8 @@ def measure(name: str, case: UltrasoundCase, forward: Forward, card: ModelCard) 
         dice=math.nan if unmeasured else 2 * both / (int(mask.sum()) + int(true.sum())),
         iou=math.nan if unmeasured else both / either,
         true_px=int(true.sum()),
+        image_px=int(true.size),
+        true_mm=measured.long_mm if measured is not None else None,
         lesion_px=found.lesion_px or 0,
         long_mm=found.long_mm,
     )
@@ -135,105 +163,15 @@ def uncalibrated(probability: float, card: ModelCard) -> float:
     return 1 / (1 + math.exp(-z * float(card.calibration.get("temperature", 1.0))))
 
 
-def auc(score: Floats, label: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve by ranks; NaN with one class alone."""
-    positive, negative = int(label.sum()), int((~label).sum())
-    if not positive or not negative:
-        return math.nan
-    ranks = rankdata(score)
-    return float((ranks[label].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
-def calibration_error(probability: Floats, label: NDArray[np.bool_], bins: int = 10) -> float:
-    """Expected calibration error over bins of equal width."""
-    place = np.minimum((probability * bins).astype(int), bins - 1)
-    return float(
-        sum(
-            abs(probability[place == b].mean() - label[place == b].mean()) * (place == b).mean()
-            for b in range(bins)
-            if (place == b).any()
-        )
-    )
-
-
-def summarise(rows: Sequence[Row], card: ModelCard, rounds: int = 1000) -> dict[str, Any]:
-    """Figures with 95 % intervals over patients. Classification and masks over images with a lesion; normals apart."""
-    with_lesion = [r for r in rows if not r.normal]
-    figures: dict[str, Any] = {"images": len(with_lesion), "patients": len({r.patient for r in with_lesion})}
-    patients = [r.patient for r in with_lesion]
-    for name, figure in _figures(with_lesion, card).items():
-        if name not in OF_MASKS or all(math.isfinite(r.dice) for r in with_lesion):
-            figures[name] = list(statistics.bootstrap(figure, patients, rounds=rounds))
-    normals = [r for r in rows if r.normal]
-    if normals:
-        figures["normals"] = len(normals)
-        figures["normals_no_lesion"] = float(np.mean([r.call == Call.NO_LESION for r in normals]))
-    return figures
-
-
-OF_MASKS = ("dice", "dice_median", "dice_below_half", "iou")
-"""Figures that a network without a mask does not have."""
-
-
-def _figures(rows: Sequence[Row], card: ModelCard) -> dict[str, Callable[[NDArray[np.intp]], float]]:
-    label = np.array([r.malignant for r in rows])
-    p = np.array([r.probability for r in rows])
-    raw = np.array([r.raw for r in rows])
-    dice, iou = np.array([r.dice for r in rows]), np.array([r.iou for r in rows])
-    calls = np.array([r.call for r in rows])
-    called = p >= card.threshold
-    wrong = ((calls == Call.MALIGNANT) & ~label) | ((calls == Call.BENIGN) & label)
-
-    def share(values: NDArray[Any], among: NDArray[np.bool_]) -> Callable[[NDArray[np.intp]], float]:
-        return lambda i: float(values[i][among[i]].mean()) if among[i].any() else math.nan
-
-    every = np.ones(len(rows), bool)
-    sensitivity, specificity = share(called, label), share(~called, ~label)
-
-    def f1(i: NDArray[np.intp]) -> float:
-        hits = int((called[i] & label[i]).sum())
-        return 2 * hits / max(1, int(called[i].sum()) + int(label[i].sum()))
-
-    return {
-        "auc": lambda i: auc(p[i], label[i]),
-        "balanced_accuracy": lambda i: (sensitivity(i) + specificity(i)) / 2,
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-        "accuracy": share(called == label, every),
-        "f1": f1,
-        "dice": share(dice, every),
-        "dice_median": lambda i: float(np.median(dice[i])),
-        "dice_below_half": share(dice < 0.5, every),
-        "iou": share(iou, every),
-        "ece": lambda i: calibration_error(p[i], label[i]),
-        "ece_uncalibrated": lambda i: calibration_error(raw[i], label[i]),
-        "brier": lambda i: float(np.mean((p[i] - label[i]) ** 2)),
-        "brier_uncalibrated": lambda i: float(np.mean((raw[i] - label[i]) ** 2)),
-        "sensitivity_at_specificity_90": lambda i: at_fixed(p[i], label[i], 0.9),
-        "specificity_at_sensitivity_95": lambda i: at_fixed(-p[i], ~label[i], 0.95),
-        "conformal_error": share(wrong, every),
-        "conformal_error_malignant": share(wrong, label),
-        "conformal_error_benign": share(wrong, ~label),
-        "uncertain": share(calls == Call.UNCERTAIN, every),
-        "no_lesion": share(calls == Call.NO_LESION, every),
-    }
-
-
-def at_fixed(score: Floats, label: NDArray[np.bool_], rate: float) -> float:
-    """Largest share of `label` above a cut that keeps `rate` of the others at or below it."""
-    if not label.any() or label.all():
-        return math.nan
-    cut = np.quantile(score[~label], rate, method="higher")
-    return float((score[label] > cut).mean())
-
-
-def draw_reliability(rows: Sequence[Row], name: str, out: Path) -> None:
+def draw_reliability(seen: Sequence[Row], name: str, out: Path) -> None:
     """What was said beside what was so, before and after calibration, over images with a lesion."""
-    seen = [r for r in rows if not r.normal]
     truth = [r.malignant for r in seen]
     curves = {"calibrated": ([r.probability for r in seen], truth), "uncalibrated": ([r.raw for r in seen], truth)}
-    file = "".join(c if c.isalnum() else "-" for c in name.lower())
-    plots.draw_reliability(curves, out / f"reliability-{file}.png", title=name)
+    plots.draw_reliability(curves, out / f"reliability-{_file(name)}.png", title=name)
+
+
+def _file(name: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
@@ -252,31 +190,26 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def write_subgroups(rows: Sequence[Row], card: ModelCard, path: Path) -> None:
-    """AUC, balanced accuracy and Dice by device, BI-RADS and size of the lesion, where a group has ten images."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        if row.normal:
-            continue
-        keys = [("device", row.device), ("BI-RADS", row.birads), ("size", _size(row.true_px))]
-        for kind, value in keys:
-            if value:
-                groups.setdefault((row.set, f"{kind} {value}"), []).append(row)
+def write_figures(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """One CSV row per set and figure, with what it means."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["set", "group", "images", "figure", "value", "low", "high"])
-        for (name, group), part in sorted(groups.items()):
-            if len(part) >= 10:
-                for figure in ("auc", "balanced_accuracy", "dice"):
-                    if figure in OF_MASKS and any(math.isnan(r.dice) for r in part):
-                        continue
-                    figures = statistics.bootstrap(_figures(part, card)[figure], [r.patient for r in part], rounds=300)
-                    writer.writerow([name, group, len(part), figure, *(f"{v:.4f}" for v in figures)])
+        writer.writerow(["set", "figure", "value", "low", "high", "meaning"])
+        for name, group in figures.items():
+            for figure, value in group.items():
+                cells = [f"{v:.4f}" for v in value] if isinstance(value, list | tuple) else [value, "", ""]
+                writer.writerow([name, figure, *cells, MEANING.get(figure, "")])
 
 
-def _size(pixels: int) -> str:
-    side = math.sqrt(pixels)
-    return "below 32 px" if side < 32 else "32 to 64 px" if side < 64 else "from 64 px"
+def write_subgroups(groups: Sequence[Subgroup], path: Path) -> None:
+    """One CSV row per subgroup and figure."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["set", "kind", "group", "images", "malignant", "figure", "value", "low", "high"])
+        for group in groups:
+            for figure, values in group.figures.items():
+                first = [group.set, group.kind, group.value, group.images, group.malignant]
+                writer.writerow([*first, figure, *(f"{v:.4f}" for v in values)])
 
 
 def table(figures: Mapping[str, Mapping[str, Any]]) -> str:

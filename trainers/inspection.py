@@ -45,7 +45,7 @@ def breast(folder: Path) -> Summary:
         if g.conflict
     ]
     return Summary(
-        layout="bus-bra" if title == "BUS-BRA" else "table",
+        layout=breast_sets.layout_of(folder).lower(),
         title=title,
         folder=place if place.is_dir() else place.parent,
         images=len(cases),

@@ -86,7 +86,7 @@ def draw_froc(
     interpolation: str = "linear",
 ) -> None:
     """FROC curves: sensitivity over false alarms per slice or scan, from 1/8 to 8 on a scale of octaves."""
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     for k, (name, curve) in enumerate(curves.items()):
         style: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)]}
         if isinstance(curve, Band):
@@ -99,8 +99,8 @@ def draw_froc(
     axes.set_xlim(1 / 8, 8)
     axes.set_xticks(froc.RATES, ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
     axes.minorticks_off()
-    _finish(axes, f"false alarms per {per}", "sensitivity", legend=len(curves) > 1)
-    _save(figure, path)
+    finish(axes, f"false alarms per {per}", "sensitivity", legend=len(curves) > 1)
+    save(figure, path)
 
 
 def draw_precision_recall(
@@ -111,7 +111,7 @@ def draw_precision_recall(
     mark: tuple[float, float] | None = None,
 ) -> None:
     """Precision over recall of each (precision, recall); mark: (precision, recall) at the threshold in use."""
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     for k, (name, (precision, recall)) in enumerate(curves.items()):
         axes.plot(
             np.asarray(recall, float),
@@ -123,8 +123,8 @@ def draw_precision_recall(
     if mark is not None:
         axes.plot([mark[1]], [mark[0]], marker="o", color="#000000", linestyle="none", label="threshold")
     axes.set_xlim(0, 1)
-    _finish(axes, "recall", "precision", legend=len(curves) > 1 or mark is not None)
-    _save(figure, path)
+    finish(axes, "recall", "precision", legend=len(curves) > 1 or mark is not None)
+    save(figure, path)
 
 
 def reliability(
@@ -142,7 +142,7 @@ def draw_reliability(
     sets: Mapping[str, tuple[ArrayLike, ArrayLike]], path: Path, *, title: str = "", bins: int = 10
 ) -> None:
     """Observed share over predicted probability of each (probabilities, truth), with 95 % Wilson intervals."""
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
     for k, (name, (probabilities, truth)) in enumerate(sets.items()):
         mean, share, count = reliability(probabilities, truth, bins=bins)
@@ -158,8 +158,8 @@ def draw_reliability(
             label=f"{name} ({int(count.sum())})",
         )
     axes.set_xlim(0, 1)
-    _finish(axes, "predicted probability", "observed share", legend=True)
-    _save(figure, path)
+    finish(axes, "predicted probability", "observed share", legend=True)
+    save(figure, path)
 
 
 def wilson(share: Floats, count: NDArray[np.intp]) -> tuple[Floats, Floats]:
@@ -239,7 +239,7 @@ def draw_examples(
             _draw_example(axes, example, side)
         for axes in line[len(row) :]:
             axes.set_axis_off()
-    _save(figure, path)
+    save(figure, path)
 
 
 def _best(scores: Floats, hits: NDArray[np.bool_]) -> float:
@@ -281,7 +281,8 @@ def _draw_example(axes: Axes, example: Example, side: int) -> None:
     axes.set_title(f"{example.kind} {example.caption}".strip(), fontsize=8)
 
 
-def _figure(title: str) -> tuple[Figure, Axes]:
+def new_figure(title: str) -> tuple[Figure, Axes]:
+    """A figure of the usual size with one plot."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2, 4.2), dpi=120, layout="constrained")
@@ -291,7 +292,8 @@ def _figure(title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _finish(axes: Axes, x: str, y: str, *, legend: bool) -> None:
+def finish(axes: Axes, x: str, y: str, *, legend: bool) -> None:
+    """Name the axes of a plot whose values lie in 0…1."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.set_ylim(0, 1.005)
@@ -300,6 +302,7 @@ def _finish(axes: Axes, x: str, y: str, *, legend: bool) -> None:
         axes.legend(fontsize=8, frameon=False)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})  # the same figures give the same file

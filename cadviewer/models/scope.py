@@ -145,7 +145,7 @@ def frame_problem(pixels: NDArray[Any], series: Series) -> str:
     gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     if float(np.std(gray)) < 2:
         return "the image is blank"
-    if not series.modality and looks_like_chest_ct(pixels):
+    if not series.modality and looks_like_chest_ct(pixels) and not looks_like_bmode(pixels):
         return "this looks like a chest CT; the breast model reads gray B-mode images"
     if np.unique(gray[:: max(1, rows // 256), :: max(1, columns // 256)]).size < FEWEST_GRAYS:
         return "too few gray values; a mask or a drawing"
@@ -179,10 +179,10 @@ def task_for(series: Series, pixels: NDArray[Any] | None) -> Task:
             raise OutOfScope(problem)
         return Task.BREAST
     if series.format == "image" and pixels is not None and coloured_share(pixels) <= COLOURED:
+        if looks_like_bmode(pixels):  # first: of real ultrasound a few images have the outline of a chest too
+            return Task.BREAST
         if looks_like_chest_ct(pixels):
             return Task.NODULES
-        if looks_like_bmode(pixels):
-            return Task.BREAST
     if series.modality not in UNTOLD:
         raise OutOfScope(f"modality {series.modality}; the models read CT and breast ultrasound")
     raise OutOfScope("neither a CT nor an ultrasound image, as far as it shows; choose the task yourself")

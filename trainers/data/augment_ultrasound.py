@@ -183,18 +183,28 @@ def erase(image: Gray, g: np.random.Generator) -> Gray:
 def paint_marks(image: Gray, g: np.random.Generator) -> Gray:
     """Calipers, dotted measuring lines and text anywhere, whatever the label: burned-in marks then tell nothing."""
     image = image.copy()
-    side = image.shape[0]
+    rows, columns = image.shape
     for _ in range(g.integers(1, 3)):
-        a, b = ((int(x), int(y)) for x, y in g.integers(0, side, (2, 2)))
-        bright = int(g.integers(150, 256))
-        marker = int(g.choice([cv2.MARKER_CROSS, cv2.MARKER_TILTED_CROSS, cv2.MARKER_STAR]))
-        for point in (a, b):
-            cv2.drawMarker(image, point, bright, marker, int(g.integers(5, 11)), 1)
-        if g.random() < 0.6:
-            for t in np.linspace(0, 1, max(2, int(np.hypot(a[0] - b[0], a[1] - b[1]) / 5))):
-                image[int(a[1] + t * (b[1] - a[1])), int(a[0] + t * (b[0] - a[0]))] = bright
+        a, b = ((int(g.integers(0, columns)), int(g.integers(0, rows))) for _ in range(2))
+        paint_calipers(image, a, b, g)
     if g.random() < 0.5:
-        text = "".join(g.choice(list("ABCDLRT0123456789.+x "), g.integers(3, 12)))
-        place = (int(g.integers(0, side // 2)), int(g.integers(8, side)))
-        cv2.putText(image, text, place, cv2.FONT_HERSHEY_PLAIN, float(g.uniform(0.5, 0.9)), int(g.integers(150, 256)))
+        paint_text(image, (int(g.integers(0, columns // 2)), int(g.integers(8, rows))), g)
     return image
+
+
+def paint_calipers(image: Gray, a: tuple[int, int], b: tuple[int, int], g: np.random.Generator) -> None:
+    """Two markers at the points (x, y), in most cases with the dotted line between them. Changes the image."""
+    bright = int(g.integers(150, 256))
+    marker = int(g.choice([cv2.MARKER_CROSS, cv2.MARKER_TILTED_CROSS, cv2.MARKER_STAR]))
+    for point in (a, b):
+        cv2.drawMarker(image, point, bright, marker, int(g.integers(5, 11)), 1)
+    if g.random() < 0.6:
+        for t in np.linspace(0, 1, max(2, int(np.hypot(a[0] - b[0], a[1] - b[1]) / 5))):
+            y, x = int(a[1] + t * (b[1] - a[1])), int(a[0] + t * (b[0] - a[0]))
+            image[min(max(y, 0), image.shape[0] - 1), min(max(x, 0), image.shape[1] - 1)] = bright
+
+
+def paint_text(image: Gray, place: tuple[int, int], g: np.random.Generator) -> None:
+    """Some letters and digits; place: (x, y) of the left end of their base line. Changes the image."""
+    text = "".join(g.choice(list("ABCDLRT0123456789.+x "), g.integers(3, 12)))
+    cv2.putText(image, text, place, cv2.FONT_HERSHEY_PLAIN, float(g.uniform(0.5, 0.9)), int(g.integers(150, 256)))

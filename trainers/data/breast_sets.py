@@ -15,14 +15,24 @@ from trainers.data.ultrasound import DataError, UltrasoundCase
 LAYOUTS: dict[str, str] = {
     "BUS-BRA": "trainers.data.bus_bra",
     "table": "trainers.data.generic_ultrasound",
+    "BrEaST": "trainers.data.breast_tcia",
+    "BUSI": "trainers.data.busi",
+    "UDIAT": "trainers.data.udiat",
+    "BUSIS": "trainers.data.busis",
+    "HMSS": "trainers.data.hmss",
 }
-"""Layouts of breast ultrasound to train on, the most telling first: name → module with the functions of `Layout`."""
+"""Layouts of breast ultrasound: name → module with the functions of `Layout`.
+
+The first that is found under a folder is what is trained on; the others there are external sets, for `evaluate` alone.
+"""
 
 FOLDS = 5
 
 
 class Layout(Protocol):
     """What a module of `LAYOUTS` has."""
+
+    __name__: str
 
     def find(self, data: Path) -> Path | None:
         """The place of such a set at or under a folder; None when there is none."""
@@ -41,7 +51,8 @@ def _find(data: Path) -> tuple[Layout, Path]:
         if place is not None:
             return layout, place
     raise DataError(
-        f"{data}: BUS-BRA is not here (bus_data.csv and Images), and no cases.csv with image, mask, label, patient"
+        f"{data}: BUS-BRA is not here (bus_data.csv and Images), nor {', '.join(list(LAYOUTS)[2:])}, nor a cases.csv "
+        "with image, mask, label, patient"
     )
 
 
@@ -49,6 +60,27 @@ def own_set(data: Path) -> tuple[str, Path]:
     """(name, place) of the set under `data`. Raises DataError where there is none of the known layouts."""
     layout, place = _find(data)
     return layout.name(place), place
+
+
+def layout_of(data: Path) -> str:
+    """The key in `LAYOUTS` of the set under `data`. Raises DataError as `own_set` does."""
+    layout, _ = _find(data)
+    return next(key for key, module in LAYOUTS.items() if module == layout.__name__)
+
+
+def external_sets(data: Path) -> dict[str, list[UltrasoundCase]]:
+    """The other sets under `data`, whole, by name; images that look alike count as one patient's.
+
+    Raises DataError for one that is not as its layout says.
+    """
+    own, own_place = _find(data)
+    found = {}
+    for module in LAYOUTS.values():
+        layout = cast(Layout, importlib.import_module(module))
+        place = layout.find(data)
+        if place is not None and module != own.__name__ and place != own_place:
+            found[layout.name(place)] = duplicates.join_patients(layout.load(place))
+    return found
 
 
 def every_case(data: Path) -> list[UltrasoundCase]:

@@ -24,6 +24,16 @@ def find(data: Path) -> Path | None:
     return None
 
 
+def name(place: Path) -> str:
+    """See `breast_sets.Layout`."""
+    return "BrEaST"
+
+
+def load(place: Path) -> list[UltrasoundCase]:
+    """See `breast_sets.Layout`: without folds."""
+    return cases(place)
+
+
 def cases(folder: Path) -> list[UltrasoundCase]:
     """All cases by name; a normal breast has no mask and counts as benign. Raises DataError for another layout.
 

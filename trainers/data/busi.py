@@ -26,6 +26,16 @@ def find(data: Path) -> Path | None:
     return None
 
 
+def name(place: Path) -> str:
+    """See `breast_sets.Layout`."""
+    return "BUSI"
+
+
+def load(place: Path) -> list[UltrasoundCase]:
+    """See `breast_sets.Layout`: without folds."""
+    return cases(place)
+
+
 def cases(folder: Path) -> list[UltrasoundCase]:
     """All cases by name; normals have no mask (theirs are empty) and count as benign. Raises DataError."""
     groups = _groups(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,22 @@ class UltrasoundCase:
                 raise DataError(f"{path.name}: its size {part.shape} is not that of {self.image.name}, {gray.shape}")
             mask |= (part > 127).astype(np.uint8)
         return gray, mask
+
+
+PICTURES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
+
+
+def pictures(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder by their name without ending; {} where there is no such folder."""
+    if not folder.is_dir():
+        return {}
+    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in PICTURES and p.is_file()}
+
+
+def find_folder(data: Path, names: Sequence[str], holds: Callable[[Path], bool]) -> Path | None:
+    """The first of `data` itself, `data/bus/NAME` and `data/NAME` that holds a set; None when none does."""
+    tops = (data, *(data / "bus" / n for n in names), *(data / n for n in names))
+    return next((folder for folder in tops if holds(folder)), None)
 
 
 def to_gray(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
