@@ -176,6 +176,25 @@ class UsedCompanion:
 
 
 @dataclass(frozen=True)
+class ScoreMap:
+    """Which parts of an image a score depends on. No proof: neither that the score is right nor of where disease is.
+
+    frame: 0-based. values: (rows, columns) float32 of the source's size: by how much the logit of malignancy falls when
+    what lies there is covered; above 0 the spot speaks for malignancy, below 0 against it.
+    method: how it was made, one line.
+    """
+
+    frame: int
+    values: NDArray[np.float32]
+    method: str
+
+    @property
+    def strongest(self) -> float:
+        """The largest change either way."""
+        return float(np.abs(self.values).max())
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where a result came from (design, property 6). companions: the further models that had a part in it."""
 
@@ -200,6 +219,7 @@ class Result:
     candidates: nodules below the threshold kept for the confidence slider, by falling score, numbered on.
     lines: what a task without fields of its own here found, one line each, as it is shown.
     warnings: what the reader should know, one line each ("only part of the lungs is covered").
+    maps: what the scores depend on, from a job that asked for it (`Job.explain`); such a result has nothing else.
     """
 
     case_id: str
@@ -211,3 +231,4 @@ class Result:
     lines: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
     seconds_infer: float = 0.0
+    maps: tuple[ScoreMap, ...] = ()

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from cadviewer.findings import Box, BreastFinding, Call, Estimate, Nodule, Provenance, Result, Task
+from cadviewer.findings import Box, BreastFinding, Call, Estimate, Nodule, Provenance, Result, ScoreMap, Task
 from cadviewer.imaging.series import InputError
 from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
@@ -65,6 +65,9 @@ class FakeHandler:
         except InputError as error:
             raise JobError(str(error)) from error
         threshold = 0.5 if job.threshold is None else job.threshold
+        if job.explain is not None:
+            origin = Provenance("fake", job.model, "0", "0" * 64, threshold, "cpu", "{}", job.series.series_uid)
+            return Result(job.case_id, job.task, origin, maps=(_map(job),))
         return Result(
             job.case_id,
             job.task,
@@ -123,6 +126,14 @@ def _nodules(options: dict[str, Any], job: Job) -> list[Nodule]:
         )
         for i, row in enumerate(rows, 1)
     ]
+
+
+def _map(job: Job) -> ScoreMap:
+    """Left half for malignancy, right half against it."""
+    _, rows, columns = job.series.geometry.shape
+    values = np.where(np.arange(columns) < columns // 2, 1.5, -0.5).astype(np.float32)
+    assert job.explain is not None
+    return ScoreMap(job.explain, np.tile(values, (rows, 1)), "a fake")
 
 
 def _around(middle: int, slices: int) -> range:

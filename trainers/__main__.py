@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--update-card", action="store_true", help="write the figures into the model card")
     marks = commands.add_parser("marks", help="what burned-in calipers and text do to the score of a breast model")
     _measuring(marks)
+    marks.add_argument("--limit", type=int, default=0, metavar="N", help="at most N images per set, evenly chosen")
     several = commands.add_parser("compare", help="measure several models alike, and lay their figures side by side")
     several.add_argument("models", nargs="+", metavar="MODEL", help="folder of a run, path of a card, or a name")
     several.add_argument("--data", type=Path, default=None, help="folder of the data sets")
@@ -126,7 +127,10 @@ def _marks(arguments: argparse.Namespace, data: Path) -> None:
     card = _card(arguments.model)
     if card.task is not Task.BREAST:
         raise ConfigError(f"{card.name} is for {card.task.value}; burned-in marks are measured for breast ultrasound")
-    _print_figures(breast_marks.run(card, data, arguments.out, split=arguments.split, device=arguments.device))
+    made = breast_marks.run(
+        card, data, arguments.out, split=arguments.split, device=arguments.device, limit=arguments.limit
+    )
+    _print_figures(made)
 
 
 def _card(name: str) -> ModelCard:

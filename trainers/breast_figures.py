@@ -242,9 +242,7 @@ def subgroups(rows: Sequence[Row], card: ModelCard, rounds: int = 300) -> list[S
             continue
         keys = [("device", row.device), ("BI-RADS", row.birads), ("lesion", size_class(row))]
         if row.true_mm is not None:
-            keys.append(
-                ("long axis", "to 10 mm" if row.true_mm <= 10 else "to 20 mm" if row.true_mm <= 20 else "above")
-            )
+            keys.append(("long axis", mm_class(row.true_mm)))
         for kind, value in keys:
             if value:
                 groups.setdefault((row.set, kind, value), []).append(row)
@@ -262,6 +260,11 @@ def subgroups(rows: Sequence[Row], card: ModelCard, rounds: int = 300) -> list[S
 
 def _unknown(rows: Rows) -> float:
     return math.nan
+
+
+def mm_class(long_mm: float) -> str:
+    """How long the lesion is."""
+    return "to 10 mm" if long_mm <= 10 else "10 to 20 mm" if long_mm <= 20 else "above 20 mm"
 
 
 def size_class(row: Row) -> str:

@@ -207,8 +207,13 @@ def figures(part: Sequence[Change], threshold: float, rounds: int = 1000) -> dic
     return {**counts, **intervals(wanted, [c.patient for c in part], rounds)}
 
 
-def run(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> dict[str, dict[str, Any]]:
-    """Measure and write `marks.csv` (one row per image and way), `marks.json` and a plot per set into `out`."""
+def run(
+    card: ModelCard, data: Path, out: Path, *, split: str, device: str, limit: int = 0
+) -> dict[str, dict[str, Any]]:
+    """Measure and write `marks.csv` (one row per image and way), `marks.json` and a plot per set into `out`.
+
+    limit: at most so many images with a lesion per set, evenly chosen; 0 for all.
+    """
     from cadviewer.models.nets.runtime import TorchForward, build
 
     forward = TorchForward(build(card), device)
@@ -216,6 +221,9 @@ def run(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> d
     every: list[Change] = []
     made: dict[str, dict[str, Any]] = {}
     for number, (name, cases) in enumerate(sets(data, split, card).items()):
+        cases = [c for c in cases if not c.normal]
+        if limit and len(cases) > limit:
+            cases = [cases[k * len(cases) // limit] for k in range(limit)]
         part = changes(name, cases, forward, card)
         every.extend(part)
         shown = {}

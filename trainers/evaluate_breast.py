@@ -62,7 +62,8 @@ def write(rows: Sequence[Row], figures: Mapping[str, Mapping[str, Any]], card: M
         "figures": figures,
         "subgroups": [dataclasses.asdict(group) for group in groups],
     }
-    (out / "breast.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(_known(content), indent=1, ensure_ascii=False, allow_nan=False)
+    (out / "breast.json").write_text(text + "\n", encoding="utf-8")
     curves = {}
     for name in figures:
         seen = [r for r in rows if r.set == name and not r.normal]
@@ -168,6 +169,15 @@ def draw_reliability(seen: Sequence[Row], name: str, out: Path) -> None:
     truth = [r.malignant for r in seen]
     curves = {"calibrated": ([r.probability for r in seen], truth), "uncalibrated": ([r.raw for r in seen], truth)}
     plots.draw_reliability(curves, out / f"reliability-{_file(name)}.png", title=name)
+
+
+def _known(value: Any) -> Any:
+    """JSON knows no NaN: what is one is null."""
+    if isinstance(value, Mapping):
+        return {key: _known(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _file(name: str) -> str:

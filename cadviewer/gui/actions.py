@@ -113,6 +113,8 @@ SPECS = (
     Spec("analyse", "&Analyse again", ("Ctrl+R",), ANALYSE, "run"),
     *(Spec(f"analyse_{task.value}", f"As {task.image}: {task.heading}", (), ANALYSE) for task in Task),
     Spec("threshold", "With another thres&hold…", (), ANALYSE),
+    Spec("depends", "What the score &depends on", ("Ctrl+D",), ANALYSE, separated=True),
+    Spec("spacing", "Size of a &pixel…", (), ANALYSE),
     Spec("train", "&Train a model…", ("Ctrl+T",), ANALYSE, separated=True),
     Spec("cancel", "&Cancel", (), ANALYSE, "cancel", separated=True),
     Spec("restart", "&Restart the engine", (), ANALYSE),

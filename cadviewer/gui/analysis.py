@@ -69,6 +69,7 @@ class Analysis(QObject):
                 case.series,
                 shared.handle,
                 threshold=order.threshold,
+                spacing_mm=case.spacing_mm,
                 priority=priority,
             )
         )

@@ -81,6 +81,7 @@ class Case:
     task: what it is analysed for, None while undecided; question: why nobody could decide, for the bar that asks.
     request_id: of the latest job; events of another are dropped. running: whether that job has not ended.
     stopped: by the user, so it is not begun again unasked. ahead: its job runs before anybody opened the case.
+    spacing_mm: mm per pixel as the reader gave it, for an image whose file does not say.
     cut: the confidence below which findings are hidden. kept: what the journal holds; nothing else is shown as done.
     order, only: how the list of findings is sorted, and which it shows. second_read: the model's findings are hidden
         until the reader has read the case alone.
@@ -105,6 +106,7 @@ class Case:
     result: Result | None = None
     reason: str = ""
     out_of_scope: bool = False
+    spacing_mm: float | None = None
     cut: float = 0.0
     selected: int | None = None
     kept: Kept = field(default_factory=Kept)

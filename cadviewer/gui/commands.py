@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from cadviewer.gui.loader import small
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Report
 from cadviewer.models import catalogue
-from cadviewer.store.session import Answer
+from cadviewer.store.session import Answer, MeasureKind
 
 if TYPE_CHECKING:
     from cadviewer.gui.main_window import MainWindow
@@ -58,6 +59,8 @@ class Commands:
             "analyse": lambda: self.analyse(None),
             **{f"analyse_{task.value}": partial(self.analyse, task) for task in Task},
             "threshold": self.ask_threshold,
+            "depends": self.toggle_depends,
+            "spacing": self.ask_spacing,
             "cancel": self.cancel,
             "restart": self.restart,
             "next_finding": lambda: decisions.step(1),
@@ -88,6 +91,9 @@ class Commands:
         breast = case is not None and case.result is not None and bool(case.result.breast)
         actions.enable(findings, "next_finding", "previous_finding")
         actions.enable(findings or breast, "accept", "reject", "unsure")
+        scored = case is not None and case.result is not None and any(f.probability for f in case.result.breast)
+        actions.enable(scored, "depends")
+        actions.enable(bool(loaded and case is not None and case.series.geometry.pixel_spacing is None), "spacing")
         actions.enable(case is not None and case.result is not None and not case.concealed, "copy", "save")
         actions.enable(case is not None and case.running, "cancel")
         actions.enable(case is not None and case.concealed and case.task is Task.NODULES, "reveal")
@@ -238,6 +244,56 @@ class Commands:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.doubleValueSelected.connect(lambda value: self.analyse(None, case.model or None, value))
         dialog.open()
+
+    def toggle_depends(self) -> None:
+        """Show what the score of the frame on screen depends on, or hide it."""
+        if self._case is not None:
+            self._window.depends.toggle(self._case, self._window.desk.viewport.index)
+
+    def set_depends_opacity(self, opacity: float) -> None:
+        """How strongly that is coloured, 0…1."""
+        self._window.desk.depends.opacity = opacity
+        self._window.desk.viewport.update()
+
+    def ask_spacing(self) -> None:
+        """How large a pixel is, for an image whose file does not say: by the selected length, else in mm per pixel."""
+        case = self._case
+        if case is None or case.stack is None or case.series.geometry.pixel_spacing is not None:
+            return
+        shape = self._window.desk.drawings.selected_shape()
+        pixels = 0.0
+        if shape is not None and shape.kind is MeasureKind.DISTANCE:
+            (_, x0, y0), (_, x1, y1) = shape.points
+            pixels = math.hypot(x1 - x0, y1 - y0)
+        dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Size of a pixel")
+        dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
+        if pixels >= 1:
+            dialog.setLabelText(f"How many millimetres long is the selected length ({pixels:.1f} pixels)?")
+            dialog.setDoubleRange(0.1, 1000)
+            dialog.setDoubleDecimals(1)
+            dialog.setDoubleValue(10)
+        else:
+            dialog.setLabelText(
+                "Millimetres per pixel. Or draw a length on the depth scale with the distance tool first: then its "
+                "length in millimetres is asked for."
+            )
+            dialog.setDoubleRange(0.001, 10)
+            dialog.setDoubleDecimals(4)
+            dialog.setDoubleValue(case.spacing_mm or 0.1)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.doubleValueSelected.connect(lambda mm: self.set_spacing(case, mm / pixels if pixels >= 1 else mm))
+        dialog.open()
+
+    def set_spacing(self, case: Case, mm: float) -> None:
+        """The reader says how large a pixel is: lengths get millimetres, and the case is analysed again with them."""
+        case.spacing_mm = mm
+        if case.stack is not None:
+            case.stack.given_mm = mm
+        self._window.desk.viewport.update()
+        self._window.status.say(f"One pixel is {mm:.4g} mm, as you said")
+        if case.task is not None and case is self._case:
+            self._window.analysis.run(case, Order(case.task, case.model or None))
 
     def cancel(self) -> bool:
         """End what runs: the reading first, then the analysis. False when nothing runs."""

@@ -7,6 +7,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from cadviewer.findings import Nodule
+from cadviewer.gui.breast.depends import MapLayer
 from cadviewer.gui.breast.mask import MaskOutline
 from cadviewer.gui.case import Case
 from cadviewer.gui.ct.boxes import LOOKS, planes_of
@@ -48,6 +49,7 @@ class Desk(QWidget):
         self.case: Case | None = None
         self.notices = Notices()
         self.grid = Grid()
+        self.depends = MapLayer()
         self.outline = MaskOutline()
         self.drawings = Drawings(self)
         self.editing = BoxEditing(self)
@@ -100,7 +102,7 @@ class Desk(QWidget):
 
     def _layers(self, pane: Pane) -> list[Layer]:
         pane.viewport.mouse.grips = AllGrips(self.drawings, self.editing)
-        return [self.outline, pane.boxes, self.editing, self.drawings, self.key_mark]
+        return [self.depends, self.outline, pane.boxes, self.editing, self.drawings, self.key_mark]
 
     def show_case(self, case: Case | None) -> None:
         """Put another case on screen, where the reader left it."""
@@ -114,6 +116,7 @@ class Desk(QWidget):
             self.pages.setCurrentIndex(0)
             return
         self.pages.setCurrentIndex(1)
+        case.stack.given_mm = case.spacing_mm
         self.drawings.drop_drafts()
         self.drawings.show(case.shapes)
         first = len(case.stack) // 2 if case.index is None else case.index

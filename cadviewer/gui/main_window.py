@@ -15,6 +15,8 @@ from cadviewer.gui.actions import ANALYSE, FILE, IMAGE, PRESETS, STEPS, TOOLBAR,
 from cadviewer.gui.ahead import Ahead
 from cadviewer.gui.analysis import Analysis, Order
 from cadviewer.gui.banner import Banner
+from cadviewer.gui.breast.depends import Dependence
+from cadviewer.gui.breast.panel import finding_of
 from cadviewer.gui.bridge import Bridge, EngineLike
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
@@ -54,6 +56,7 @@ class MainWindow(QMainWindow):
         self.loader = Loader(self)
         self.opener = Opener(self.cases, self.loader, self)
         self.analysis = Analysis(self.cases, engine, bridge, self)
+        self.depends = Dependence(self.cases, engine, bridge, self)
         self.journal = Journal(self)
         self.ahead = Ahead(self.cases, self.loader, self.opener, self.analysis, self)
         self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
@@ -220,6 +223,9 @@ class MainWindow(QMainWindow):
         side.findings.cut_moved.connect(decisions.cut)
         side.findings.answered.connect(decisions.answer)
         side.breast.answered.connect(decisions.answer)
+        side.breast.depends_asked.connect(self.commands.toggle_depends)
+        side.breast.opacity_moved.connect(self.commands.set_depends_opacity)
+        self.depends.changed.connect(self._show_depends)
         side.risk.entered.connect(decisions.enter)
         side.findings.entered.connect(decisions.enter)
         side.findings.sorted_by.connect(decisions.sort)
@@ -251,6 +257,7 @@ class MainWindow(QMainWindow):
         for other in self.cases:
             if other is not case and not other.ahead:
                 self.analysis.leave(other)
+        self.depends.leave()
         case.ahead = False
         self.desk.notices.hush("open")
         self.show_case(case)
@@ -263,6 +270,7 @@ class MainWindow(QMainWindow):
         self.studies.select(case)
         self.status.show_case(case)
         self.side.show_case(case, priors=priors(case, self.cases) if case is not None else ())
+        self._show_depends(case)
         self.commands.refresh(case)
         self.looking.refresh(case)
 
@@ -281,6 +289,7 @@ class MainWindow(QMainWindow):
             return
         self.desk.refresh()
         self.side.show_case(case, self.desk.viewport.index, priors(case, self.cases))
+        self._show_depends(case)
         self.status.show_case(case)
         self.commands.refresh(case)
         self.looking.refresh(case)
@@ -290,6 +299,21 @@ class MainWindow(QMainWindow):
         case = self.cases.current
         if case is not None and case.result is not None and case.result.breast:
             self.side.show_case(case, index)
+            self._show_depends(case)
+
+    def _show_depends(self, case: Case | None) -> None:
+        """The map of the frame on screen is further on, or is another."""
+        if case is None or case is not self.cases.current:
+            return
+        frame = self.desk.viewport.index
+        finding = finding_of(case, frame)
+        possible = finding is not None and finding.probability is not None
+        if possible and self.depends.on:
+            self.depends.ask(case, frame)
+        state = self.depends.of(case, frame)
+        self.side.breast.show_depends(state, possible, self.depends.on)
+        self.desk.depends.show_map(case, state.map if state is not None else None)
+        self.desk.viewport.update()
 
     def _broken(self, case: Case, reason: str) -> None:
         self.studies.rows.changed(case)

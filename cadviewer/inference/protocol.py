@@ -39,6 +39,7 @@ class Job:
     model: name of a card; threshold: cut of nodule scores, None for the card's own.
     spacing_mm: mm per pixel given by the user for an image whose file does not say.
     window: (low, high) HU that the 8-bit values of a 2-D CT slice span.
+    explain: a frame whose score is to be explained; the result then has `maps` and no findings.
     """
 
     case_id: str
@@ -52,6 +53,7 @@ class Job:
     window: tuple[float, float] = (-1000.0, 400.0)
     priority: Priority = Priority.OPEN
     options: tuple[tuple[str, str], ...] = field(default=())
+    explain: int | None = None
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,8 @@ class TorchHandler:
             if card.task != job.task:
                 raise JobError(f"the model {card.name} is for {card.task.value}, not for {job.task.value}")
             with attach(job.pixels) as pixels:
+                if job.explain is not None:
+                    return self._explain(job, card, Volume(job.series, pixels), report)
                 companions, missing = self._companions(card)
                 forward = self._forward(card)
                 began = report.seconds()
@@ -99,6 +101,19 @@ class TorchHandler:
             warnings=(*missing, *found.warnings),
             seconds_infer=seconds,
         )
+
+    def _explain(self, job: Job, card: ModelCard, volume: Volume, report: Reporter) -> Result:
+        """What the score of one frame depends on. Imported here: few ask for it, and it needs a library of its own."""
+        if job.task is not Task.BREAST or job.explain is None:
+            raise JobError(f"scores of {job.task.value} cannot be explained")
+        from cadviewer.models import breast_explain
+        from cadviewer.models.nets.saliency import occlusion
+
+        forward = self._forward(card)
+        began = report.seconds()
+        made = breast_explain.explain(volume, job.explain, forward, card, occlusion, progress=report.step)
+        origin = _provenance(job, card, forward, {})
+        return Result(job.case_id, job.task, origin, maps=(made,), seconds_infer=report.seconds() - began)
 
     def _forward(self, card: ModelCard) -> TorchForward:
         """The network of a card, ready to run; the file is read again when a training has replaced it."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QVBoxLayout, QWidget
 
 from cadviewer.findings import BreastFinding, Estimate
 from cadviewer.gui import style, words
+from cadviewer.gui.breast.depends import AGAINST, FOR, WEAK, Depends
 from cadviewer.gui.buttons import answer_button
 from cadviewer.gui.case import Case
 from cadviewer.store.session import Answer
@@ -63,9 +64,15 @@ class ScoreBar(QWidget):
 
 
 class BreastPanel(QWidget):
-    """The right side for breast ultrasound. Signals: answered(Answer): agree, disagree, unsure; stepped(±1 frame)."""
+    """The right side for breast ultrasound.
+
+    Signals: answered(Answer): agree, disagree, unsure; depends_asked(): show or hide what the score depends on;
+    opacity_moved(0…1): of that.
+    """
 
     answered = Signal(object)
+    depends_asked = Signal()
+    opacity_moved = Signal(float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -91,8 +98,24 @@ class BreastPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
+        self.depends = QToolButton()
+        self.depends.setText("What the score depends on")
+        self.depends.setCheckable(True)
+        self.depends.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.depends.clicked.connect(self.depends_asked)
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(50)
+        self.opacity.setAccessibleName("Opacity of what the score depends on")
+        self.opacity.setToolTip("Opacity of the colours over the image")
+        self.opacity.valueChanged.connect(lambda value: self.opacity_moved.emit(value / 100))
+        self.legend = QLabel()
+        self.legend.setWordWrap(True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
         for widget in (self.frame, self.call, self.reason, self.score, self.bar, self.size_, self.count):
             column.addWidget(widget)
+        for extra in (self.depends, self.opacity, self.legend):
+            column.addWidget(extra)
         column.addStretch()
         row = QHBoxLayout()
         row.setSpacing(4)
@@ -122,6 +145,35 @@ class BreastPanel(QWidget):
         size = words.breast_size(finding)
         _say(self.size_, f"Lesion {size}" if size else "")
         _say(self.count, words.sentence(words.breast_count(finding)))
+
+    def show_depends(self, state: Depends | None, possible: bool, on: bool) -> None:
+        """Show how far the map of the frame is. possible: there is a score to explain; on: the reader wants it."""
+        self.depends.setVisible(possible)
+        self.depends.setChecked(on)
+        shown = possible and on and state is not None
+        self.opacity.setVisible(shown and state is not None and state.map is not None)
+        self.legend.setText(_legend(state) if shown and state is not None else "")
+        self.legend.setVisible(shown)
+
+
+def _legend(state: Depends) -> str:
+    """What the colours mean, as rich text."""
+    from html import escape
+
+    if state.reason:
+        return escape(words.sentence(state.reason))
+    if state.map is None:
+        return f"Computing… {100 * state.done // state.total} %" if state.total else "Computing…"
+    if state.map.strongest < WEAK:
+        return "Covering any one spot changes the score hardly at all."
+    speaks = ", ".join(
+        f"<span style='color:rgb{colour}'>■</span> {text}"
+        for colour, text in ((FOR, "speaks for malignancy"), (AGAINST, "speaks against it"))
+    )
+    return (
+        f"{speaks}: how the score changes when the spot is covered. <b>No proof</b>: it shows what this model depends "
+        "on, neither that the score is right nor where disease is."
+    )
 
 
 def finding_of(case: Case, frame: int) -> BreastFinding | None:

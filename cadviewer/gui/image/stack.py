@@ -23,12 +23,14 @@ class Stack:
     pixels: (slice, row, column) or (frame, row, column, 3), shared with the reader that fills it.
     loaded: (slices,) bool, True where the pixels of a slice are in place.
     plane: which planes are its images. An *index*, rows and columns below are those of the planes.
+    given_mm: mm per pixel as the reader gave it; what the file says goes before.
     """
 
     series: Series
     pixels: NDArray[np.generic]
     loaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     plane: Plane = Plane.ACQUIRED
+    given_mm: float | None = None
 
     def __post_init__(self) -> None:
         if not len(self.loaded):
@@ -69,7 +71,8 @@ class Stack:
     @property
     def pixel_mm(self) -> tuple[float, float] | None:
         """mm between (rows, columns), None when unknown."""
-        return self.geometry.pixel_spacing
+        known = self.geometry.pixel_spacing
+        return (self.given_mm, self.given_mm) if known is None and self.given_mm is not None else known
 
     @property
     def complete(self) -> bool:

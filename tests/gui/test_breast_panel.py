@@ -1,0 +1,160 @@
+"""The breast result in the window: measures, a pixel size of the reader's own, what the score depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gui_desk import Desk, breast_result, provenance
+from gui_images import write_png, write_ultrasound
+from PySide6.QtWidgets import QInputDialog
+
+from cadviewer.findings import BreastFinding, Call, Estimate, Result, ScoreMap, Task
+from cadviewer.gui import words
+from cadviewer.gui.breast import depends
+from cadviewer.gui.image.shapes import Drawing
+from cadviewer.inference.protocol import Failed, Finished, Progressed
+from cadviewer.store.session import MeasureKind
+
+
+def finding(**changes: object) -> BreastFinding:
+    known = {"lesion_px": 900, "long_px": 40.0, "short_px": 30.0, "lesions": 1, "depth_to_width": 0.8, **changes}
+    return BreastFinding(0, (100, 100), Call.MALIGNANT, Estimate(0.8, 0.7, 0.9), **known)  # type: ignore[arg-type]
+
+
+def test_measures_are_in_millimetres_when_calibrated_and_in_pixels_otherwise() -> None:
+    text = words.breast_size(finding())
+    assert "40 × 30 px" in text
+    assert "not calibrated" in text
+    assert "not taller than wide" in text
+    text = words.breast_size(finding(long_mm=14.2, short_mm=9.8, area_mm2=109.4, depth_to_width=1.21))
+    assert text == "14.2 × 9.8 mm, 109 mm², taller than wide (depth/width 1.21)"
+    assert words.breast_size(finding(lesion_px=0)) == ""
+
+
+def test_several_lesions_are_said_to_be_several() -> None:
+    assert words.breast_count(finding()) == ""
+    assert "3 separate lesions" in words.breast_count(finding(lesions=3))
+
+
+@pytest.fixture
+def read(desk: Desk, tmp_path: Path) -> Desk:
+    """The window with an analysed ultrasound of two frames."""
+    desk.open(write_ultrasound(tmp_path / "us.dcm", frames=2))
+    job = desk.engine.jobs[-1]
+    assert job.task is Task.BREAST
+    desk.bridge.take(Finished(job.case_id, job.request_id, breast_result(job.case_id, 160, 200, frames=2)))
+    desk.bot.waitUntil(lambda: desk.case.result is not None)
+    return desk
+
+
+def explained(desk: Desk, frame: int = 0, value: float = 1.5) -> Result:
+    values = np.zeros((160, 200), np.float32)
+    values[40:80, 50:100] = value
+    return Result(desk.case.case_id, Task.BREAST, provenance(), maps=(ScoreMap(frame, values, "a fake"),))
+
+
+def pixel(desk: Desk, x: float, y: float) -> tuple[int, int, int]:
+    """The colour on screen of an image point."""
+    at = desk.viewport.to_screen(x, y).toPoint()
+    colour = desk.viewport.grab().toImage().pixelColor(at)
+    return colour.red(), colour.green(), colour.blue()
+
+
+def test_what_the_score_depends_on_is_asked_of_the_engine_and_laid_over_the_image(read: Desk) -> None:
+    panel = read.window.side.breast
+    assert panel.depends.isVisibleTo(panel)
+    before, asked = pixel(read, 70, 60), len(read.engine.jobs)
+    panel.depends.click()
+    assert len(read.engine.jobs) == asked + 1  # and nothing was computed here
+    job = read.engine.jobs[-1]
+    assert (job.explain, job.task, job.model) == (read.viewport.index, Task.BREAST, "ssd-test")
+    read.bridge.take(Progressed(job.case_id, job.request_id, 30, 120))
+    read.bot.waitUntil(lambda: "25 %" in panel.legend.text())
+    assert read.case.status.value == "Analysed"  # the result stays while this runs
+    read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.explain)))
+    read.bot.waitUntil(lambda: "No proof" in panel.legend.text())
+    red, _, blue = pixel(read, 70, 60)
+    assert red - blue > (before[0] - before[2]) + 40
+    panel.opacity.setValue(0)
+    assert pixel(read, 70, 60) == before
+    panel.depends.click()
+    assert not panel.legend.isVisibleTo(panel)
+    assert read.case.result is not None
+
+
+def test_a_map_is_dropped_with_the_result_that_it_explains(read: Desk) -> None:
+    panel = read.window.side.breast
+    panel.depends.click()
+    job = read.engine.jobs[-1]
+    read.window.commands.analyse(None)
+    read.bridge.take(Finished(job.case_id, job.request_id, explained(read)))
+    again = read.engine.jobs[-1]
+    read.bridge.take(Finished(again.case_id, again.request_id, breast_result(again.case_id, 160, 200, frames=2)))
+    read.bot.waitUntil(lambda: read.case.result is not None)
+    state = read.window.depends.of(read.case, read.viewport.index)
+    assert state is not None  # asked anew, since the reader still wants it
+    assert state.map is None
+    assert read.engine.jobs[-1].explain is not None
+
+
+def test_hiding_it_cancels_what_is_being_computed_and_a_failure_says_why(read: Desk) -> None:
+    panel = read.window.side.breast
+    panel.depends.click()
+    first = read.engine.jobs[-1].request_id
+    panel.depends.click()
+    assert first in read.engine.cancelled
+    panel.depends.click()
+    job = read.engine.jobs[-1]
+    assert job.request_id != first
+    read.bridge.take(Failed(job.case_id, job.request_id, "captum is not installed"))
+    read.bot.waitUntil(lambda: "Captum is not installed." in panel.legend.text())
+    assert read.case.result is not None
+
+
+def test_another_frame_is_asked_for_when_it_comes_on_screen(read: Desk) -> None:
+    read.window.side.breast.depends.click()
+    job = read.engine.jobs[-1]
+    read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.explain)))
+    read.viewport.go_to(1 - read.viewport.index)
+    assert read.engine.jobs[-1].explain == read.viewport.index != job.explain
+
+
+def test_colours_are_by_sign_and_none_where_nothing_matters() -> None:
+    values = np.array([[2.0, -1.0, 0.0]], np.float32)
+    rgba = depends.colours(values)
+    assert tuple(rgba[0, 0]) == (*depends.FOR, 255)
+    assert tuple(rgba[0, 1, :3]) == depends.AGAINST
+    assert 100 < rgba[0, 1, 3] < 155
+    assert rgba[0, 2, 3] == 0
+    assert not depends.colours(values * 0.01).any()
+
+
+def test_a_pixel_size_of_the_readers_own_makes_millimetres_everywhere(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_png(tmp_path / "a.png"))
+    desk.window.commands.analyse(Task.BREAST)
+    stack = desk.case.stack
+    assert stack.distance(0, 0, 3, 4) == (5.0, "px")
+    desk.window.commands.set_spacing(desk.case, 0.2)
+    assert stack.distance(0, 0, 3, 4) == (pytest.approx(1.0), "mm")
+    assert desk.engine.jobs[-1].spacing_mm == 0.2
+    assert desk.engine.jobs[-1].task is Task.BREAST
+
+
+def test_a_drawn_length_can_be_given_its_millimetres(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_png(tmp_path / "a.png"))
+    desk.window.commands.analyse(Task.BREAST)
+    drawings = desk.window.desk.drawings
+    drawings.show((Drawing("k", MeasureKind.DISTANCE, ((0.0, 10.0, 10.0), (0.0, 10.0, 60.0))),))
+    drawings.selected = "k"
+    desk.window.actions_["spacing"].trigger()
+    (dialog,) = desk.window.findChildren(QInputDialog)
+    assert "50.0 pixels" in dialog.labelText()
+    dialog.setDoubleValue(10)
+    dialog.accept()
+    assert desk.case.spacing_mm == pytest.approx(0.2)
+
+
+def test_a_calibrated_image_is_not_asked_for_its_pixel_size(ct: Desk) -> None:
+    assert not ct.window.actions_["spacing"].isEnabled()
