@@ -21,6 +21,7 @@ import labelled
 import numpy as np
 import pytest
 from gui_desk import StillEngine
+from numpy.typing import NDArray
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -53,11 +54,16 @@ def made_600(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for k in range(600):
         lungs = (np.abs(np.abs(x) - 0.35) < 0.22) & (np.abs(y) < 0.35 + 0.1 * np.sin(k / 60))
         pixels[k] = np.where(x**2 + (1.3 * y) ** 2 < 0.8, np.where(lungs, -850, 40), -1000) + np.roll(noise, 37 * k)
-    small = labelled.volume(labelled.geometry(labelled.AXIAL)).series
-    series = replace(small, geometry=grid, slices=tuple(SliceInfo(Path("made"), k) for k in range(600)))
     folder = tmp_path_factory.mktemp("made-600")
-    phantom_files.write_dicom_series(Volume(series, pixels), folder)
+    phantom_files.write_dicom_series(_volume(grid, pixels), folder)
     return folder
+
+
+def _volume(grid: Geometry, pixels: NDArray[np.int16]) -> Volume:
+    """These pixels as a CT on a grid."""
+    small = labelled.volume(labelled.geometry(labelled.AXIAL)).series
+    slices = tuple(SliceInfo(Path("made"), k) for k in range(grid.shape[0]))
+    return Volume(replace(small, geometry=grid, slices=slices), pixels)
 
 
 @pytest.fixture
@@ -200,7 +206,8 @@ def _measure_while_running(window: MainWindow, qtbot: QtBot) -> None:
 
 def test_an_oblique_volume_in_three_views(window: MainWindow, tmp_path: Path) -> None:
     grid = labelled.geometry(labelled.OBLIQUE, (1.2, 0.7, 0.7), 60)
-    _open(window, phantom_files.write_mhd(labelled.volume(grid), tmp_path / "oblique.mhd"))
+    pixels = np.random.default_rng(0).integers(-1000, 400, grid.shape, np.int16)
+    _open(window, phantom_files.write_mhd(_volume(grid, pixels), tmp_path / "oblique.mhd"))
     _square(window)
     window.desk.grid.set_layout(Layout.FOUR)
     QApplication.processEvents()
