@@ -336,7 +336,7 @@ def as_markdown(rows: Sequence[Compared], about: Mapping[str, Any]) -> str:
         )
     if devices:
         load = f", load {about['load']}" if "load" in about else ""
-        lines += ["", f"Milliseconds: {about['input']}, median, {about['threads']} CPU threads{load}."]
+        lines += ["", f"Milliseconds: {about['input']}, median; CPU threads: {about['threads']}{load}."]
     for name in dict.fromkeys(name for row in rows for name in row.figures):
         held = [(row, _shown(row, row.figures[name])) for row in rows if name in row.figures]
         heads = [h for _, h in MAIN[rows[0].task] if any(h in shown for _, shown in held)]

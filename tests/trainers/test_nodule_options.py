@@ -409,3 +409,22 @@ def test_a_set_without_slices_to_tune_on_is_trained_and_keeps_the_threshold_it_h
     last = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()][-2]
     assert last["kind"] == "tune"
     assert "top1" not in last
+
+
+def test_gradients_of_the_last_maps_are_those_of_single_precision_in_bfloat16_too() -> None:
+    """Maps of one cell: there torch's bfloat16 kernels gave infinities."""
+    torch.manual_seed(0)
+    network = build("ssd", network_config(Settings(backbone="mobilenet_v2", boxes="paper"))).eval()
+    image = torch.rand(2, 1, 128, 128).to(memory_format=torch.channels_last)
+    found = []
+    for half in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits, offsets = network(image)
+        junk = [torch.full((1 << 18,), 1e30) for _ in range(8)]
+        del junk  # what memory that is never written to would hold
+        (logits.float().sum() + offsets.float().sum()).backward()
+        found.append([p.grad.clone() for n, p in network.named_parameters() if n.startswith("maps.steps")])  # type: ignore[union-attr]
+    for exact, rounded in zip(*found, strict=True):
+        assert torch.isfinite(rounded).all()
+        assert (exact - rounded).abs().max() <= 0.5 * exact.abs().max() + 1e-3

@@ -72,7 +72,14 @@ class ExtraMaps(nn.Module):
         """Maps of strides 16, 32 → 16, 32, 64, 128, 256, 512 (as published)."""
         maps = list(maps)
         for step in self.steps:
-            maps.append(step(maps[-1]))
+            source = maps[-1]
+            if min(source.shape[-2:]) > 2:
+                maps.append(step(source))
+                continue
+            # On the CPU the bfloat16 gradient of a 3×3 kernel with stride 2 that reads a map of one cell is garbage, up
+            # to infinities, where the kernel only ever meets the padding (torch 2.15).
+            with torch.autocast(source.device.type, enabled=False):
+                maps.append(step(source.float()))
         return maps
 
 
