@@ -101,14 +101,14 @@ class Commands:
     # opening -----------------------------------------------------------------------------------------------------
 
     def open_files(self) -> None:
-        dialog = QFileDialog(self._window, "Open files", self._window.prefs.now.last_folder)
+        dialog = QFileDialog(self._window, tr("Open files"), self._window.prefs.now.last_folder)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.filesSelected.connect(self._chosen)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
     def open_folder(self) -> None:
-        dialog = QFileDialog(self._window, "Open a folder", self._window.prefs.now.last_folder)
+        dialog = QFileDialog(self._window, tr("Open a folder"), self._window.prefs.now.last_folder)
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.filesSelected.connect(self._chosen)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -128,26 +128,43 @@ class Commands:
         for name in self._window.prefs.now.recent[:12]:
             menu.addAction(name).triggered.connect(lambda _=False, name=name: self._window.open_paths([Path(name)]))
         if not self._window.prefs.now.recent:
-            menu.addAction("Nothing yet").setEnabled(False)
+            menu.addAction(tr("Nothing yet")).setEnabled(False)
 
     def report(self, report: Report) -> None:
         """Say what a request to open did not open."""
         notices = self._window.desk.notices
-        details = (("Details", lambda: self._window.show_text(report)),) if report.rejected else ()
+        details = ((tr("Details"), lambda: self._window.show_text(report)),) if report.rejected else ()
         only_path = report.paths[0] if len(report.paths) == 1 else None
-        name = (only_path.name or str(only_path)) if only_path is not None else f"{len(report.paths)} items"
+        name = (only_path.name or str(only_path)) if only_path is not None else tr("{n} items", n=len(report.paths))
         if report.problem:
-            notices.say(Notice("refused", f"{name} could not be opened: {report.problem}", details))
+            notices.say(
+                Notice(
+                    "refused", tr("{name} could not be opened: {problem}", name=name, problem=report.problem), details
+                )
+            )
         elif len(report.refused) == 1:
             (only,) = report.refused
-            notices.say(Notice("refused", f"{only.source.name} could not be opened: {only.reason}", details))
+            notices.say(
+                Notice(
+                    "refused",
+                    tr("{name} could not be opened: {reason}", name=only.source.name, reason=only.reason),
+                    details,
+                )
+            )
         elif report.refused:
             first = report.refused[0]
-            text = f"{len(report.refused)} files could not be opened; {first.source.name}: {first.reason}"
+            text = tr(
+                "{n} files could not be opened; {name}: {reason}",
+                n=len(report.refused),
+                name=first.source.name,
+                reason=first.reason,
+            )
             notices.say(Notice("refused", text, details))
         elif not report.series:
-            reason = report.rejected[0].reason if len(report.rejected) == 1 else "there is no image in it"
-            notices.say(Notice("refused", f"{name} could not be opened: {reason}", details))
+            reason = report.rejected[0].reason if len(report.rejected) == 1 else tr("there is no image in it")
+            notices.say(
+                Notice("refused", tr("{name} could not be opened: {reason}", name=name, reason=reason), details)
+            )
         else:
             notices.hush("refused")
 
@@ -217,7 +234,7 @@ class Commands:
             notices.hush("task")
         elif "task" not in notices.topics():
             answers = tuple((task.image, lambda task=task: self.analyse(task)) for task in Task)
-            notices.say(Notice("task", "It is not clear what this image shows. Analyse as:", answers))
+            notices.say(Notice("task", tr("It is not clear what this image shows. Analyse as:"), answers))
 
     def fill_models(self) -> None:
         menu = self._window.model_menu
@@ -227,15 +244,15 @@ class Commands:
             action = menu.addAction(f"{card.title or card.name}  ({card.name} {card.version})")
             action.triggered.connect(lambda _=False, card=card: self.analyse(card.task, card.name))
         if not cards:
-            menu.addAction("No model is installed").setEnabled(False)
+            menu.addAction(tr("No model is installed")).setEnabled(False)
 
     def ask_threshold(self) -> None:
         case = self._case
         if case is None:
             return
         dialog = QInputDialog(self._window)
-        dialog.setWindowTitle("Analyse with another threshold")
-        dialog.setLabelText("Findings scored lower are candidates only (0 to 1):")
+        dialog.setWindowTitle(tr("Analyse with another threshold"))
+        dialog.setLabelText(tr("Findings scored lower are candidates only (0 to 1):"))
         dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
         dialog.setDoubleRange(0.0, 1.0)
         dialog.setDoubleDecimals(2)
@@ -266,17 +283,21 @@ class Commands:
             (_, x0, y0), (_, x1, y1) = shape.points
             pixels = math.hypot(x1 - x0, y1 - y0)
         dialog = QInputDialog(self._window)
-        dialog.setWindowTitle("Size of a pixel")
+        dialog.setWindowTitle(tr("Size of a pixel"))
         dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
         if pixels >= 1:
-            dialog.setLabelText(f"How many millimetres long is the selected length ({pixels:.1f} pixels)?")
+            dialog.setLabelText(
+                tr("How many millimetres long is the selected length ({pixels:.1f} pixels)?", pixels=pixels)
+            )
             dialog.setDoubleRange(0.1, 1000)
             dialog.setDoubleDecimals(1)
             dialog.setDoubleValue(10)
         else:
             dialog.setLabelText(
-                "Millimetres per pixel. Or draw a length on the depth scale with the distance tool first: then its "
-                "length in millimetres is asked for."
+                tr(
+                    "Millimetres per pixel. Or draw a length on the depth scale with the distance tool first: "
+                    "then its length in millimetres is asked for."
+                )
             )
             dialog.setDoubleRange(0.001, 10)
             dialog.setDoubleDecimals(4)
@@ -291,7 +312,7 @@ class Commands:
         if case.stack is not None:
             case.stack.given_mm = mm
         self._window.desk.viewport.update()
-        self._window.status.say(f"One pixel is {mm:.4g} mm, as you said")
+        self._window.status.say(tr("One pixel is {mm:.4g} mm, as you said", mm=mm))
         if case.task is not None and case is self._case:
             self._window.analysis.run(case, Order(case.task, case.model or None))
 
@@ -302,12 +323,12 @@ class Commands:
     def restart(self) -> None:
         """For a kernel that no longer answers."""
         self._window.engine.kill()
-        self._window.status.say("The engine is being restarted")
+        self._window.status.say(tr("The engine is being restarted"))
 
     def copy(self) -> None:
         if self._case is not None and self._case.result is not None:
             QApplication.clipboard().setText(words.as_text(self._case))
-            self._window.status.say("Findings copied as text")
+            self._window.status.say(tr("Findings copied as text"))
 
     def save(self) -> None:
         if self._case is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from cadviewer.findings import Nodule
+from cadviewer.gui import style
 from cadviewer.gui.breast.depends import MapLayer
 from cadviewer.gui.breast.mask import MaskOutline
 from cadviewer.gui.case import Case
@@ -21,6 +24,7 @@ from cadviewer.gui.image.strip import Stretch, Strip
 from cadviewer.gui.image.viewport import Layer, Viewport
 from cadviewer.gui.image.writing import TextLine
 from cadviewer.gui.keymark import KeyMark
+from cadviewer.gui.lang import tr
 from cadviewer.gui.notice import Notice, Notices
 from cadviewer.gui.views.grid import Grid
 from cadviewer.gui.views.pane import Pane
@@ -61,14 +65,21 @@ class Desk(QWidget):
         self.grid.scrolled.connect(self.index_changed)
         self.grid.clicked.connect(self._clicked)
         self.grid.layout_changed.connect(self.refresh)
-        self.welcome = _Welcome(
-            "<p style='font-size:20px'>Drop a study here</p>"
-            "<p>or open a file (Ctrl+O) or a folder (Ctrl+Shift+O)</p>"
-            "<p style='color:#7d8895'>Chest CT and breast ultrasound: DICOM, NIfTI, MetaImage, NRRD, PNG, TIFF</p>"
-        )
+        self.welcome = _Welcome()
+        self.welcome_with("Ctrl+O", "Ctrl+Shift+O")
         self.welcome.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.welcome.setWordWrap(True)
         self._arrange()
+
+    def welcome_with(self, files: str, folder: str) -> None:
+        """What an empty viewport says, with the keys that open files and folders; "" for none."""
+        keys = tuple(f" ({key})" if key else "" for key in (files, folder))
+        opening = tr("or open a file{files} or a folder{folder}", files=keys[0], folder=keys[1])
+        kinds = tr("Chest CT and breast ultrasound: DICOM, NIfTI, MetaImage, NRRD, PNG, TIFF")
+        self.welcome.setText(
+            f"<p style='font-size:20px'>{tr('Drop a study here')}</p><p>{escape(opening)}</p>"
+            f"<p style='color:{style.colour('dim').name()}'>{kinds}</p>"
+        )
 
     def _arrange(self) -> None:
         self.pages = QStackedWidget()
@@ -134,7 +145,12 @@ class Desk(QWidget):
     def _say_what_is_wrong(self, case: Case) -> None:
         series = case.series
         if series.shape is Shape.STACK and series.not_volume:
-            self.notices.say(Notice("volume", f"Not a volume: {series.not_volume}. Shown as a stack of images."))
+            self.notices.say(
+                Notice(
+                    "volume",
+                    tr("Not a volume: {not_volume}. Shown as a stack of images.", not_volume=series.not_volume),
+                )
+            )
         if series.warnings:
             self.notices.say(Notice("input", "  ".join(series.warnings)))
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QPushButton, QSizePolicy, QWidget
 
+from cadviewer.gui.lang import tr
 from cadviewer.risk.form import Field, Kind
 
 UNKNOWN = "not determined"
@@ -78,31 +79,31 @@ class Editor(QWidget):
                 row.addWidget(self._make_button(text))
         else:
             self.line = Line()
-            self.line.setAccessibleName(field.label)
+            self.line.setAccessibleName(tr(field.label))
             self.line.done.connect(self._typed)
             row.addWidget(self.line)
 
     def _make_choice(self) -> Choice:
         box = Choice()
-        box.setAccessibleName(self.field.label)
-        box.addItem(UNKNOWN, None)
+        box.setAccessibleName(tr(self.field.label))
+        box.addItem(tr(UNKNOWN), None)
         for text in self.field.choices:
-            box.addItem(text, text)
-            box.setItemData(box.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+            box.addItem(tr(text), text)
+            box.setItemData(box.count() - 1, tr(text), Qt.ItemDataRole.ToolTipRole)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.setMinimumContentsLength(3)
         box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        box.view().setMinimumWidth(box.fontMetrics().horizontalAdvance(max(self.field.choices, key=len)) + 40)
+        box.view().setMinimumWidth(box.fontMetrics().horizontalAdvance(max(map(tr, self.field.choices), key=len)) + 40)
         box.activated.connect(lambda row: self._chosen(box.itemData(row)))
         return box
 
     def _make_button(self, text: str) -> QPushButton:
-        button = QPushButton(text)
+        button = QPushButton(tr(text))
         button.setObjectName("choice")
         button.setCheckable(True)
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         button.setMinimumWidth(34)
-        button.setAccessibleName(f"{self.field.label}: {text}")
+        button.setAccessibleName(f"{tr(self.field.label)}: {tr(text)}")
         button.clicked.connect(lambda down: self._chosen(text if down else None))
         self.buttons[text] = button
         return button
@@ -114,19 +115,26 @@ class Editor(QWidget):
             self._show_choice(self.choice, kept, known, proposed)
         elif self.line is not None:
             self.line.keep(kept or "")
-            self.line.setPlaceholderText(known or UNKNOWN)
+            self.line.setPlaceholderText(known or tr(UNKNOWN))
             self._show_wrong("")
         for text, button in self.buttons.items():
             button.setChecked(kept == text)
 
     @staticmethod
     def _show_choice(box: Choice, kept: str | None, known: str, proposed: str | None) -> None:
-        box.setItemText(0, known or (f"proposed: {proposed}" if proposed else UNKNOWN))
+        box.setItemText(0, known or (tr("proposed: {choice}", choice=tr(proposed)) if proposed else tr(UNKNOWN)))
         for row in range(1, box.count()):
             text = str(box.itemData(row))
-            box.setItemText(row, f"{text}  (proposed by the model)" if text == proposed and kept is None else text)
+            box.setItemText(
+                row,
+                tr("{choice}  (proposed by the model)", choice=tr(text))
+                if text == proposed and kept is None
+                else tr(text),
+            )
         box.setCurrentIndex(max(box.findData(kept), 0) if kept is not None else 0)
-        box.setToolTip(kept or (f"The model proposes: {proposed}" if proposed else ""))
+        box.setToolTip(
+            tr(kept) if kept else tr("The model proposes: {choice}", choice=tr(proposed)) if proposed else ""
+        )
 
     def _chosen(self, text: str | None) -> None:
         if text != self._kept:
@@ -163,4 +171,6 @@ class Editor(QWidget):
             self.line.setProperty("wrong", bool(wanted))
             self.line.style().unpolish(self.line)
             self.line.style().polish(self.line)
-        self.line.setToolTip(f"Not kept: {self.field.label} is {wanted}" if wanted else "")
+        self.line.setToolTip(
+            tr("Not kept: {label} is {wanted}", label=tr(self.field.label), wanted=wanted) if wanted else ""
+        )

@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.gui.case import Kept
 from cadviewer.gui.image.shapes import Drawing, of_measure
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.series import Series
 from cadviewer.store.session import (
     Deleted,
@@ -74,7 +75,7 @@ class Journal(QObject):
         def once(session: Session) -> None:
             entry = session.undo()
             if entry is None:
-                self.told.emit(series.case_id, "Nothing to undo")
+                self.told.emit(series.case_id, tr("Nothing to undo"))
             elif entry.id in self._pairs.values():
                 session.undo()
 
@@ -84,7 +85,7 @@ class Journal(QObject):
         def once(session: Session) -> None:
             entry = session.redo()
             if entry is None:
-                self.told.emit(series.case_id, "Nothing to redo")
+                self.told.emit(series.case_id, tr("Nothing to redo"))
             elif entry.id in self._pairs:
                 session.redo()
 
@@ -110,13 +111,13 @@ class Journal(QObject):
             self.kept.emit(case_id, Kept(decisions(entries), drawn(entries), entries))
         except (JournalError, OSError) as error:
             log.warning("the journal could not be written: %s", type(error).__name__)
-            self.failed.emit(case_id, f"This could not be saved and does not count: {_why(error)}")
+            self.failed.emit(case_id, tr("This could not be saved and does not count: {why}", why=_why(error)))
         finally:
             self._done.emit()
 
 
 def _why(error: Exception) -> str:
-    return error.strerror or "disk error" if isinstance(error, OSError) else str(error)
+    return error.strerror or tr("disk error") if isinstance(error, OSError) else str(error)
 
 
 def drawn(entries: Iterable[Entry]) -> tuple[Drawing, ...]:

@@ -28,6 +28,7 @@ from cadviewer.gui.desk import Desk
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.viewport import Marks, Viewport
 from cadviewer.gui.journal import Journal
+from cadviewer.gui.keys import shown
 from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import Loader
 from cadviewer.gui.looking import Looking
@@ -77,6 +78,7 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(style.app_icon())
         self.setAcceptDrops(True)
         self.actions_.tell_buttons()
+        self._welcome()
         self.analysis.usual = self._usual
         self.desk.grid.equip = self.equip
         self.desk.viewport.marks = Marks[prefs.now.annotations.upper()]
@@ -114,6 +116,7 @@ class MainWindow(QMainWindow):
             self.actions_.name_presets(self.preset_menu, self.prefs.presets, self.looking.use_preset)
         if before is not None and before.keys != now.keys:
             self.actions_.use_keys(now.keys)
+            self._welcome()
         if before is not None and before.theme != now.theme:
             self.use_theme(now.theme)
 
@@ -123,9 +126,13 @@ class MainWindow(QMainWindow):
         assert isinstance(app, QApplication)
         style.apply(app, theme)
         self.desk.notices.say_again()
+        self._welcome()
         self.tools.use_theme()
         if self.cases.current is not None:
             self._changed(self.cases.current)
+
+    def _welcome(self) -> None:
+        self.desk.welcome_with(*(shown(self.actions_.keys.of[name][:1]) for name in ("open_files", "open_folder")))
 
     def _usual(self, task: Task) -> Order:
         """The model and the threshold that the settings name for a task."""
@@ -317,7 +324,9 @@ class MainWindow(QMainWindow):
 
     def _broken(self, case: Case, reason: str) -> None:
         self.studies.rows.changed(case)
-        self.desk.notices.say(Notice("open", f"{case.series.source.name} could not be opened: {reason}"))
+        self.desk.notices.say(
+            Notice("open", tr("{name} could not be opened: {reason}", name=case.series.source.name, reason=reason))
+        )
 
     def _reported(self, report: Report) -> None:
         self.commands.report(report)

@@ -13,6 +13,7 @@ from cadviewer.gui.desk import Desk
 from cadviewer.gui.image.shapes import Drawing, to_measure
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.journal import Journal
+from cadviewer.gui.lang import tr
 from cadviewer.gui.outlining import Outlining
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Deleted, Drawn, KeyImage
@@ -64,12 +65,12 @@ class Marking(QObject):
         if key:
             self._journal.record(case.series, Deleted(key))
         else:
-            self.said.emit("Nothing of yours is selected; a finding of the model is rejected (X)")
+            self.said.emit(tr("Nothing of yours is selected; a finding of the model is rejected (X)"))
 
     def edit_text(self) -> None:
         """Change the text of the selected arrow or text."""
         if not self._desk.write_again():
-            self.said.emit("No text is selected")
+            self.said.emit(tr("No text is selected"))
 
     def toggle_key_image(self) -> None:
         """Mark the slice on screen as a key image, or no longer."""
@@ -78,7 +79,7 @@ class Marking(QObject):
             index = self._desk.viewport.index
             self._journal.record(case.series, KeyImage(index, index not in case.key_images))
         elif case is not None:
-            self.said.emit("Key images are images as acquired")
+            self.said.emit(tr("Key images are images as acquired"))
 
     # findings ----------------------------------------------------------------------------------------------------
 

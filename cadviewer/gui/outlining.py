@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, Signal
 from cadviewer.findings import Box
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.models import click, measure
 from cadviewer.store.session import Drawn, DrawnBox
@@ -72,7 +73,9 @@ class Outlining(QObject):
         """Outline what lies under a point of an acquired slice."""
         around = patch(case.stack, index, x, y) if case.stack is not None else None
         if around is None:
-            self.nothing.emit(case, "Values or pixel size of this image are not known: drag a box around the finding")
+            self.nothing.emit(
+                case, tr("Values or pixel size of this image are not known: drag a box around the finding")
+            )
             return
         self._thread.submit(self._point, case, around, index, x, y)
 
@@ -91,7 +94,7 @@ class Outlining(QObject):
             log.warning("outlining failed: %s", type(error).__name__)
             drawn = None
         if drawn is None:
-            self.nothing.emit(case, "Nothing denser than lung is here: drag a box around the finding")
+            self.nothing.emit(case, tr("Nothing denser than lung is here: drag a box around the finding"))
         else:
             self.done.emit(case, 0, drawn)
 

@@ -24,6 +24,7 @@ from cadviewer.gui.case import Case, Status
 from cadviewer.gui.ct.findings import FindingsPanel
 from cadviewer.gui.ct.priors import Prior
 from cadviewer.gui.ct.risk import RiskPanel
+from cadviewer.gui.lang import tr
 
 UNKNOWN = "ANALYSIS"
 
@@ -62,8 +63,8 @@ class SidePanel(QFrame):
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.tabs.tabBar().setDrawBase(False)
-        self.tabs.addTab(self.findings, "Findings")
-        self.tabs.addTab(self.risk, "Risk")
+        self.tabs.addTab(self.findings, tr("Findings"))
+        self.tabs.addTab(self.risk, tr("Risk"))
         self.breast = BreastPanel()
         self.lines = QLabel()  # of a task that has no panel of its own
         self.lines.setWordWrap(True)
@@ -97,14 +98,14 @@ class SidePanel(QFrame):
     def show_case(self, case: Case | None, frame: int = 0, priors: Sequence[Prior] = ()) -> None:
         """Show a case as it is now; None when none is open. priors: findings of earlier CTs of the same patient."""
         if case is None:
-            self.heading.setText(UNKNOWN)
-            self.state.setText("Nothing is open")
-            self.reason.setText("Open a file or a folder, or drop it here.")
+            self.heading.setText(tr(UNKNOWN))
+            self.state.setText(tr("Nothing is open"))
+            self.reason.setText(tr("Open a file or a folder, or drop it here."))
             self.pages.setCurrentIndex(0)
             self.foot_area.hide()
             return
         headline, reason = words.state(case)
-        self.heading.setText(case.task.heading.upper() if case.task is not None else UNKNOWN)
+        self.heading.setText(tr(case.task.heading).upper() if case.task is not None else tr(UNKNOWN))
         self.state.setText(f"{SIGNS[case.status]}  {headline}")
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from cadviewer.findings import BreastFinding, Call, Estimate, Nodule, Result
+from cadviewer.gui import lang
 from cadviewer.gui.case import Case, Status
+from cadviewer.gui.lang import tr
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer
 
@@ -32,17 +34,18 @@ def size(long_mm: float | None, short_mm: float | None = None) -> str:
 def slices(nodule: Nodule) -> str:
     """ "images 30–37", counted from one like the number in the corner of the image."""
     first, last = nodule.slice_first + 1, nodule.slice_last + 1
-    return f"image {first}" if first == last else f"images {first}–{last}"
+    return tr("image {first}", first=first) if first == last else tr("images {first}–{last}", first=first, last=last)
 
 
 def estimate(value: Estimate) -> str:
     """ "62 % (41–78 %)"."""
-    return f"{value.value * 100:.0f} % (95 % interval {value.low * 100:.0f}–{value.high * 100:.0f} %)"
+    value_, low, high = (v * 100 for v in (value.value, value.low, value.high))
+    return tr("{value:.0f} % (95 % interval {low:.0f}–{high:.0f} %)", value=value_, low=low, high=high)
 
 
 def score(nodule: Nodule, origin: Origin) -> str:
     """ "score 0.92", or "added by the reader"."""
-    return "added by the reader" if origin is Origin.READER else f"score {nodule.score:.2f}"
+    return tr("added by the reader") if origin is Origin.READER else tr("score {score:.2f}", score=nodule.score)
 
 
 def measures(nodule: Nodule) -> str:
@@ -53,7 +56,14 @@ def measures(nodule: Nodule) -> str:
     parts.append(likely_type(nodule))
     if nodule.malignancy is not None:
         low, high = nodule.malignancy.low * 100, nodule.malignancy.high * 100
-        parts.append(f"suspicion {nodule.malignancy.value * 100:.0f} % ({low:.0f}–{high:.0f})")
+        parts.append(
+            tr(
+                "suspicion {value:.0f} % ({low:.0f}–{high:.0f})",
+                value=nodule.malignancy.value * 100,
+                low=low,
+                high=high,
+            )
+        )
     return " · ".join(part for part in parts if part)
 
 
@@ -74,21 +84,24 @@ def state(case: Case) -> tuple[str, str]:
     """Headline and explanation of the state a case is in."""
     status = case.status
     if case.concealed and status in (Status.FINDINGS, Status.NOTHING):
-        return "Analysed: hidden until the first read is done", ""
+        return tr("Analysed: hidden until the first read is done"), ""
     if status is Status.FINDINGS and case.result is not None and not case.result.breast:
         count = len(case.findings())
         if case.result.lines:
-            return "Analysed", ""
-        return f"{count} finding{'s' if count != 1 else ''} at or above {case.cut:.2f}", ""
+            return tr("Analysed"), ""
+        found = lang.count(
+            count, "{n} finding at or above {cut:.2f}", "{n} findings at or above {cut:.2f}", cut=case.cut
+        )
+        return found, ""
     if status is Status.NOTHING:
         if case.result is not None and case.result.breast:
-            return "Analysed: no lesion found", ""
-        return f"Analysed: nothing at or above {case.cut:.2f}", "This does not exclude disease."
+            return tr("Analysed: no lesion found"), ""
+        return tr("Analysed: nothing at or above {cut:.2f}", cut=case.cut), tr("This does not exclude disease.")
     if status is Status.RUNNING and not case.started:
-        return "Waiting for the model…", ""
+        return tr("Waiting for the model…"), ""
     if status is Status.NOT_ANALYSED:
-        return status.value, "Stopped by the user." if case.stopped else sentence(case.question)
-    return status.value, sentence(case.reason)
+        return tr(status.value), tr("Stopped by the user.") if case.stopped else sentence(case.question)
+    return tr(status.value), sentence(case.reason)
 
 
 def sentence(text: str) -> str:
@@ -103,16 +116,23 @@ def as_text(case: Case) -> str:
     lines = list(case.result.lines)
     if not lines:
         lines = _breast_lines(case) if case.result.breast else _nodule_lines(case)
-    lines += [f"Warning: {w}" for w in case.result.warnings]
-    lines += [f"Read with {line}" for line in [provenance(case.result)]]
+    lines += [tr("Warning: {text}", text=w) for w in case.result.warnings]
+    lines += [tr("Read with {what}", what=line) for line in [provenance(case.result)]]
     return "\n".join([*lines, RESEARCH])
 
 
 def _nodule_lines(case: Case) -> list[str]:
     shown = case.findings()
     if not shown:
-        return [f"No finding at or above a score of {case.cut:.2f}."]
-    lines = [f"{len(shown)} finding{'s' if len(shown) != 1 else ''} at or above a score of {case.cut:.2f}:"]
+        return [tr("No finding at or above a score of {cut:.2f}.", cut=case.cut)]
+    lines = [
+        lang.count(
+            len(shown),
+            "{n} finding at or above a score of {cut:.2f}:",
+            "{n} findings at or above a score of {cut:.2f}:",
+            cut=case.cut,
+        )
+    ]
     for nodule in shown:
         parts = [
             f"{nodule.number}. {score(nodule, case.origin(nodule.number))}",
@@ -120,10 +140,10 @@ def _nodule_lines(case: Case) -> list[str]:
             slices(nodule),
         ]
         if nodule.malignancy is not None:
-            parts.append(f"malignancy suspicion {estimate(nodule.malignancy)}")
+            parts.append(tr("malignancy suspicion {estimate}", estimate=estimate(nodule.malignancy)))
         values = case.values(nodule)
         kind = values.get("type", likely_type(nodule))
-        parts += [kind, place(nodule), ANSWERS[case.answer(nodule)], values.get("note", "")]
+        parts += [kind, place(nodule), tr(ANSWERS[case.answer(nodule)]), values.get("note", "")]
         lines.append(", ".join(part for part in parts if part))
     return lines
 
@@ -132,10 +152,10 @@ def _breast_lines(case: Case) -> list[str]:
     assert case.result is not None
     lines = []
     for finding in case.result.breast:
-        name = f"Frame {finding.frame + 1}: " if len(case.result.breast) > 1 else ""
-        parts = [name + CALLS[finding.call]]
+        name = tr("Frame {frame}: ", frame=finding.frame + 1) if len(case.result.breast) > 1 else ""
+        parts = [name + tr(CALLS[finding.call])]
         if finding.probability is not None:
-            parts.append(f"probability of malignancy {estimate(finding.probability)}")
+            parts.append(tr("probability of malignancy {estimate}", estimate=estimate(finding.probability)))
         parts += [breast_size(finding), breast_count(finding), finding.reason]
         lines.append(", ".join(part for part in parts if part))
     return lines
@@ -148,15 +168,20 @@ def breast_size(finding: BreastFinding) -> str:
     """
     if not finding.lesion_px:
         return ""
-    parts = [f"{finding.lesion_px} pixels (not calibrated)"]
+    parts = [tr("{lesion_px} pixels (not calibrated)", lesion_px=finding.lesion_px)]
     if finding.long_mm is not None:
         parts = [size(finding.long_mm, finding.short_mm)]
         parts += [f"{finding.area_mm2:.0f} mm²"] if finding.area_mm2 is not None else []
     elif finding.long_px is not None and finding.short_px is not None:
-        parts = [f"{finding.long_px:.0f} × {finding.short_px:.0f} px", f"{finding.lesion_px} px² (not calibrated)"]
+        parts = [
+            f"{finding.long_px:.0f} × {finding.short_px:.0f} px",
+            tr("{lesion_px} px² (not calibrated)", lesion_px=finding.lesion_px),
+        ]
     if finding.depth_to_width is not None:
-        shape = "taller than wide" if finding.taller_than_wide else "not taller than wide"
-        parts.append(f"{shape} (depth/width {finding.depth_to_width:.2f})")
+        shape = tr("taller than wide") if finding.taller_than_wide else tr("not taller than wide")
+        parts.append(
+            tr("{shape} (depth/width {depth_to_width:.2f})", shape=shape, depth_to_width=finding.depth_to_width)
+        )
     return ", ".join(parts)
 
 
@@ -164,14 +189,27 @@ def breast_count(finding: BreastFinding) -> str:
     """What to know where several lesions are outlined; "" for one or none."""
     if finding.lesions is None or finding.lesions < 2:
         return ""
-    return f"{finding.lesions} separate lesions are outlined; axes and shape are those of the largest"
+    return tr(
+        "{lesions} separate lesions are outlined; axes and shape are those of the largest", lesions=finding.lesions
+    )
 
 
 def provenance(result: Result) -> str:
     """One line: application, model, weights, threshold, device."""
     p = result.provenance
-    others = "".join(f"{c.role} by {c.model} {c.model_version} ({c.weights_sha256[:12]}), " for c in p.companions)
-    return (
-        f"{p.application}, model {p.model} {p.model_version} (weights {p.weights_sha256[:12]}), {others}"
-        f"threshold {p.threshold:.2f}, on {p.device}"
-    )
+    parts = [
+        p.application,
+        tr("model {name} (weights {hash})", name=f"{p.model} {p.model_version}", hash=p.weights_sha256[:12]),
+        *(
+            tr(
+                "{role} by {name} ({hash})",
+                role=c.role,
+                name=f"{c.model} {c.model_version}",
+                hash=c.weights_sha256[:12],
+            )
+            for c in p.companions
+        ),
+        tr("threshold {threshold:.2f}", threshold=p.threshold),
+        tr("on {device}", device=p.device),
+    ]
+    return ", ".join(parts)

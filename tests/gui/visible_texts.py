@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import fields
 from pathlib import Path
 
 import cadviewer
 from cadviewer.findings import Task
-from cadviewer.gui import case, words
+from cadviewer.gui import case, side, words
+from cadviewer.gui import fields as fields_
 from cadviewer.gui.actions import MENUS, PRESETS, SPECS, STEPS
 from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
@@ -17,6 +19,7 @@ from cadviewer.gui.preferences.keys import KeysPage
 from cadviewer.gui.preferences.presets import PresetsPage
 from cadviewer.gui.training.dialog import STATES
 from cadviewer.imaging import windowing
+from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS
 from cadviewer.settings import Settings
 from cadviewer.store.report import CaseState
 
@@ -49,6 +52,7 @@ def in_tables() -> set[str]:
     """Texts of tables whose entries are translated where they are shown."""
     options = [o.metadata for o in fields(Settings) if o.metadata["page"]]
     forms = [o for o in options if o["page"] not in ("keys", "presets")]
+    asked = [field for table in (CASE_FIELDS, FINDING_FIELDS) for field in table.values() if field.name != "setting"]
     return {
         *(spec.text for spec in SPECS),
         *(*MENUS, PRESETS, STEPS),
@@ -69,6 +73,14 @@ def in_tables() -> set[str]:
         *words.ANSWERS.values(),
         *words.CALLS.values(),
         words.RESEARCH,
+        *(member.value for kind in (case.Order, case.Only) for member in kind),
+        *(side.UNKNOWN, fields_.UNKNOWN, "yes", "no"),
+        *(
+            text
+            for field in asked
+            for text in (field.label, field.unit, *field.choices)
+            if re.search("[A-Za-z]{3}", text)
+        ),
     }
 
 

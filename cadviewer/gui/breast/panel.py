@@ -11,6 +11,7 @@ from cadviewer.gui import style, words
 from cadviewer.gui.breast.depends import AGAINST, FOR, WEAK, Depends
 from cadviewer.gui.buttons import answer_button
 from cadviewer.gui.case import Case
+from cadviewer.gui.lang import tr
 from cadviewer.store.session import Answer
 
 
@@ -91,23 +92,23 @@ class BreastPanel(QWidget):
             label.setObjectName("dim")
             label.setWordWrap(True)
         self.buttons: dict[Answer, QToolButton] = {
-            Answer.ACCEPTED: answer_button("accept", "Agree", "Enter"),
-            Answer.REJECTED: answer_button("reject", "Disagree", "X"),
-            Answer.UNSURE: answer_button("unsure", "Unsure", "U"),
+            Answer.ACCEPTED: answer_button("accept", tr("Agree"), "Enter"),
+            Answer.REJECTED: answer_button("reject", tr("Disagree"), "X"),
+            Answer.UNSURE: answer_button("unsure", tr("Unsure"), "U"),
         }
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         self.depends = QToolButton()
-        self.depends.setText("What the score depends on")
+        self.depends.setText(tr("What the score depends on"))
         self.depends.setCheckable(True)
         self.depends.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.depends.clicked.connect(self.depends_asked)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(50)
-        self.opacity.setAccessibleName("Opacity of what the score depends on")
-        self.opacity.setToolTip("Opacity of the colours over the image")
+        self.opacity.setAccessibleName(tr("Opacity of what the score depends on"))
+        self.opacity.setToolTip(tr("Opacity of the colours over the image"))
         self.opacity.valueChanged.connect(lambda value: self.opacity_moved.emit(value / 100))
         self.legend = QLabel()
         self.legend.setWordWrap(True)
@@ -137,13 +138,18 @@ class BreastPanel(QWidget):
         if finding is None:
             return
         assert case.result is not None
-        _say(self.frame, f"Frame {frame + 1} of {len(case.result.breast)}" if len(case.result.breast) > 1 else "")
-        _say(self.call, words.CALLS[finding.call])
+        _say(
+            self.frame,
+            tr("Frame {frame} of {n}", frame=frame + 1, n=len(case.result.breast))
+            if len(case.result.breast) > 1
+            else "",
+        )
+        _say(self.call, tr(words.CALLS[finding.call]))
         _say(self.reason, words.sentence(finding.reason))
         if finding.probability is not None:
-            _say(self.score, f"Probability of malignancy {words.estimate(finding.probability)}")
+            _say(self.score, tr("Probability of malignancy {estimate}", estimate=words.estimate(finding.probability)))
         size = words.breast_size(finding)
-        _say(self.size_, f"Lesion {size}" if size else "")
+        _say(self.size_, tr("Lesion {size}", size=size) if size else "")
         _say(self.count, words.sentence(words.breast_count(finding)))
 
     def show_depends(self, state: Depends | None, possible: bool, on: bool) -> None:
@@ -163,16 +169,18 @@ def _legend(state: Depends) -> str:
     if state.reason:
         return escape(words.sentence(state.reason))
     if state.map is None:
-        return f"Computing… {100 * state.done // state.total} %" if state.total else "Computing…"
+        return (
+            tr("Computing… {percent} %", percent=100 * state.done // state.total) if state.total else tr("Computing…")
+        )
     if state.map.strongest < WEAK:
-        return "Covering any one spot changes the score hardly at all."
+        return tr("Covering any one spot changes the score hardly at all.")
     speaks = ", ".join(
         f"<span style='color:rgb{colour}'>■</span> {text}"
-        for colour, text in ((FOR, "speaks for malignancy"), (AGAINST, "speaks against it"))
+        for colour, text in ((FOR, tr("speaks for malignancy")), (AGAINST, tr("speaks against it")))
     )
     return (
-        f"{speaks}: how the score changes when the spot is covered. <b>No proof</b>: it shows what this model depends "
-        "on, neither that the score is right nor where disease is."
+        f"{speaks}: {tr('how the score changes when the spot is covered.')} <b>{tr('No proof')}</b>: "
+        f"{tr('it shows what this model depends on, neither that the score is right nor where disease is.')}"
     )
 
 

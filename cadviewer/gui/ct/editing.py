@@ -14,6 +14,7 @@ from cadviewer.gui.image import shapes
 from cadviewer.gui.image.lettering import HALO
 from cadviewer.gui.image.mouse import Grip, Tool
 from cadviewer.gui.image.viewport import Kind, Marks, Viewport
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import Plane
 
 REACH = 7
@@ -122,7 +123,7 @@ class BoxEditing(QObject):
         if tool is not Tool.FINDING:
             return None
         if not self._acts_on(viewport):
-            self.said.emit("Boxes are drawn on the images as acquired; a click works in every view")
+            self.said.emit(tr("Boxes are drawn on the images as acquired; a click works in every view"))
             return None
         start = Box(viewport.index, x, y, x + 1e-3, y + 1e-3, 1.0)
         return _Drag(self, viewport, start, (False, False, True, True), 0)

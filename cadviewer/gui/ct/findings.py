@@ -38,6 +38,7 @@ from cadviewer.gui.buttons import answer_button
 from cadviewer.gui.case import Case, Only, Order
 from cadviewer.gui.ct.boxes import LOOKS
 from cadviewer.gui.fields import Choice, Editor
+from cadviewer.gui.lang import tr
 from cadviewer.risk.form import FINDING_FIELDS
 from cadviewer.store.reading import Origin, proposed_type
 from cadviewer.store.session import Answer
@@ -82,11 +83,11 @@ class FindingsModel(QAbstractListModel):
             return origin
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             parts = [
-                f"Finding {nodule.number}, {words.score(nodule, origin)}",
+                tr("Finding {number}, {score}", number=nodule.number, score=words.score(nodule, origin)),
                 words.size(nodule.long_mm),
                 words.slices(nodule),
             ]
-            return ", ".join([part for part in parts if part] + [words.ANSWERS[answer]])
+            return ", ".join([part for part in parts if part] + [tr(words.ANSWERS[answer])])
         if role == Qt.ItemDataRole.ToolTipRole:
             return words.place(nodule) or None
         return None
@@ -164,10 +165,10 @@ class _Row(QStyledItemDelegate):
         )
         painter.setFont(option.font)
         painter.setPen(style.colour("dim"))
-        where = words.slices(nodule) + (", changed" if origin == Origin.EDITED else "")
+        where = words.slices(nodule) + (tr(", changed") if origin == Origin.EDITED else "")
         painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignLeft, where)
         painter.setPen(colour if answer is not None else style.colour("dim"))
-        text = f"{words.SIGNS[answer]} {words.ANSWERS[answer]}".strip()
+        text = f"{words.SIGNS[answer]} {tr(words.ANSWERS[answer])}".strip()
         painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignRight, text)
 
 
@@ -197,18 +198,18 @@ class FindingsPanel(QWidget):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setMouseTracking(True)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys are the window's; the list follows
-        self.list.setAccessibleName("Findings")
+        self.list.setAccessibleName(tr("Findings"))
         self.list.clicked.connect(lambda index: self.chosen.emit(index.data(NODULE).number))
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, STEPS)
         self.slider.setPageStep(50)
         self.slider.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.slider.setAccessibleName("Lowest score shown")
-        self.slider.setToolTip("Findings scored lower are hidden. Further left shows more, also false ones.")
+        self.slider.setAccessibleName(tr("Lowest score shown"))
+        self.slider.setToolTip(tr("Findings scored lower are hidden. Further left shows more, also false ones."))
         self.slider.valueChanged.connect(self._slid)
-        self.order = _combo("Sort the list", Order)
+        self.order = _combo(tr("Sort the list"), Order)
         self.order.activated.connect(lambda row: self.sorted_by.emit(list(Order)[row]))
-        self.only = _combo("Show of the list", Only)
+        self.only = _combo(tr("Show of the list"), Only)
         self.only.activated.connect(lambda row: self.filtered_to.emit(list(Only)[row]))
         self.about = Details()
         self.about.entered.connect(self.entered)
@@ -218,9 +219,9 @@ class FindingsPanel(QWidget):
         self.count = QLabel()
         self.count.setObjectName("dim")
         self.buttons = {
-            Answer.ACCEPTED: answer_button("accept", "Accept", "Enter"),
-            Answer.REJECTED: answer_button("reject", "Reject", "X"),
-            Answer.UNSURE: answer_button("unsure", "Unsure", "U"),
+            Answer.ACCEPTED: answer_button("accept", tr("Accept"), "Enter"),
+            Answer.REJECTED: answer_button("reject", tr("Reject"), "X"),
+            Answer.UNSURE: answer_button("unsure", tr("Unsure"), "U"),
         }
         for answer, button in self.buttons.items():
             button.clicked.connect(lambda _=False, answer=answer: self.answered.emit(answer))
@@ -235,7 +236,7 @@ class FindingsPanel(QWidget):
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(6)
         head = QHBoxLayout()
-        head.addWidget(QLabel("Score at least"))
+        head.addWidget(QLabel(tr("Score at least")))
         head.addWidget(self.cut)
         head.addStretch()
         head.addWidget(self.count)
@@ -279,7 +280,10 @@ class FindingsPanel(QWidget):
         self.slider.blockSignals(False)
         self.cut.setText(f"{case.cut:.2f}" if analysed else "–")
         below, filtered = len(every) - len(shown), len(shown) - len(listed)
-        parts = [f"{below} below" if below else "", f"{filtered} not listed" if filtered else ""]
+        parts = [
+            tr("{below} below", below=below) if below else "",
+            tr("{filtered} not listed", filtered=filtered) if filtered else "",
+        ]
         self.count.setText(", ".join(p for p in parts if p))
         self.order.setCurrentIndex(list(Order).index(case.order))
         self.only.setCurrentIndex(list(Only).index(case.only))
@@ -335,7 +339,7 @@ class Details(QWidget):
         self.measures.setText(words.measures(nodule))
         self.measures.setVisible(bool(self.measures.text()))
         for name, editor in self.editors.items():
-            known = "Add a note" if name == "note" else ""
+            known = tr("Add a note") if name == "note" else ""
             editor.show_value(values.get(name), known, proposed_type(nodule) if name == "type" else None)
 
 
@@ -344,10 +348,10 @@ class FirstRead(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        text = QLabel("First read: what the model found is hidden. Add what you see (E), then:")
+        text = QLabel(tr("First read: what the model found is hidden. Add what you see (E), then:"))
         text.setWordWrap(True)
-        self.button = QPushButton("First read done")
-        self.button.setToolTip("Show what the model found (Ctrl+Return). The time is kept.")
+        self.button = QPushButton(tr("First read done"))
+        self.button.setToolTip(tr("Show what the model found (Ctrl+Return). The time is kept."))
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -359,7 +363,7 @@ def _combo(name: str, kind: type[StrEnum]) -> Choice:
     box = Choice()
     box.setAccessibleName(name)
     box.setToolTip(name)
-    box.addItems([member.value for member in kind])
+    box.addItems([tr(member.value) for member in kind])
     box.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(3)
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

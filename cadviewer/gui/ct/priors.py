@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from cadviewer.gui.case import Case
+from cadviewer.gui.lang import tr
 from cadviewer.risk.form import Form
 from cadviewer.store.reading import facts_of
 from cadviewer.store.session import Answer
@@ -25,7 +26,13 @@ class Prior:
     def label(self) -> str:
         """ "2023-01-31 · finding 2, image 14 · 7.5 mm"."""
         size = f" · {float(self.form['long_mm']):.1f} mm" if "long_mm" in self.form else ""
-        return f"{self.on.isoformat()} · finding {self.number}, image {self.image + 1}{size}"
+        return tr(
+            "{date} · finding {number}, image {image}{size}",
+            date=self.on.isoformat(),
+            number=self.number,
+            image=self.image + 1,
+            size=size,
+        )
 
     @property
     def values(self) -> dict[str, str]:

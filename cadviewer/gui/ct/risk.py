@@ -28,6 +28,7 @@ from cadviewer.gui import style
 from cadviewer.gui.case import Case
 from cadviewer.gui.ct.priors import Prior
 from cadviewer.gui.fields import Choice, Editor
+from cadviewer.gui.lang import tr
 from cadviewer.risk import form
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS, Field, Setting
 from cadviewer.risk.words import Assessment
@@ -71,7 +72,7 @@ class Group(QWidget):
         self.editors: dict[str, Editor] = {}
         for field in fields:
             editor = self.editors[field.name] = Editor(field)
-            label = QLabel(f"{field.label}, {field.unit}" if field.unit else field.label)
+            label = QLabel(", ".join(tr(part) for part in (field.label, field.unit) if part))
             label.setWordWrap(True)
             label.setFixedWidth(106)
             label.setObjectName("dim")
@@ -104,21 +105,21 @@ class RiskPanel(QWidget):
         self._priors: list[Prior] = []
         self.setting: dict[Setting, QPushButton] = {}
         self.answer, self.exam = _Answer(), _Answer()
-        self.finding = Group("Finding", [f for f in FINDING_FIELDS.values() if f.name not in (*_EARLIER, "note")])
-        self.earlier = Group("Earlier CT", [CASE_FIELDS["prior_date"], *(FINDING_FIELDS[n] for n in _EARLIER[1:])])
+        self.finding = Group(tr("Finding"), [f for f in FINDING_FIELDS.values() if f.name not in (*_EARLIER, "note")])
+        self.earlier = Group(tr("Earlier CT"), [CASE_FIELDS["prior_date"], *(FINDING_FIELDS[n] for n in _EARLIER[1:])])
         self.prior = Choice()
-        self.prior.setAccessibleName("Take from an earlier CT")
+        self.prior.setAccessibleName(tr("Take from an earlier CT"))
         self.prior.activated.connect(self._take)
         self.prior.setMinimumContentsLength(3)
         self.prior.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.earlier.rows.insertRow(0, self.prior)
-        self.patient = Group("Patient", [CASE_FIELDS[n] for n in _PATIENT])
-        self.about_exam = Group("Exam", [CASE_FIELDS[n] for n in _EXAM])
+        self.patient = Group(tr("Patient"), [CASE_FIELDS[n] for n in _PATIENT])
+        self.about_exam = Group(tr("Exam"), [CASE_FIELDS[n] for n in _EXAM])
         self.ask = QLabel(
-            "Say first what this CT was made for: screening and incidental findings have their own rules."
+            tr("Say first what this CT was made for: screening and incidental findings have their own rules.")
         )
         self.ask.setWordWrap(True)
-        self.choose = QLabel("Choose a finding (N) to assess it.")
+        self.choose = QLabel(tr("Choose a finding (N) to assess it."))
         self.choose.setWordWrap(True)
         self.choose.setObjectName("dim")
         self._arrange()
@@ -129,7 +130,7 @@ class RiskPanel(QWidget):
     def _arrange(self) -> None:
         row = QHBoxLayout()
         row.setSpacing(4)
-        for setting, text in ((Setting.SCREENING, "Screening"), (Setting.INCIDENTAL, "Incidental finding")):
+        for setting, text in ((Setting.SCREENING, tr("Screening")), (Setting.INCIDENTAL, tr("Incidental finding"))):
             button = QPushButton(text)
             button.setObjectName("choice")
             button.setCheckable(True)
@@ -171,11 +172,11 @@ class RiskPanel(QWidget):
         self.choose.setVisible(setting is not None and read is None)
         self._show_fields(reading, read)
         shown = reading.assess(read) if read is not None else ()
-        self.answer.show_assessments(f"Finding {self._number}", shown)
+        self.answer.show_assessments(tr("Finding {number}", number=self._number), shown)
         exam = reading.assess_exam()
         if exam is not None and any(a.management == exam.management for a in shown):
             exam = replace(exam, management="")  # it is just above
-        self.exam.show_assessments("Exam", (exam,) if exam is not None else ())
+        self.exam.show_assessments(tr("Exam"), (exam,) if exam is not None else ())
         self._show_priors(list(priors) if read is not None and setting is not None else [])
 
     def _show_fields(self, reading: Reading, read: Read | None) -> None:
@@ -183,7 +184,7 @@ class RiskPanel(QWidget):
         of_case, of_finding = form.asked(reading.form, {**own})
         if form.setting(reading.form) is None:
             of_case = of_finding = ()
-        self.finding.head.setText(f"Finding {self._number}")
+        self.finding.head.setText(tr("Finding {number}", number=self._number))
         self.finding.ask([n for n in of_finding if n not in _EARLIER] if read is not None else ())
         self.earlier.ask(
             [n for n in (*of_case, *of_finding) if n in _EARLIER and (read is not None or n == "prior_date")]
@@ -202,7 +203,7 @@ class RiskPanel(QWidget):
         if priors != self._priors or self.prior.count() == 0:
             self._priors = priors
             self.prior.clear()
-            self.prior.addItem("Take from an earlier CT…")
+            self.prior.addItem(tr("Take from an earlier CT…"))
             self.prior.addItems([p.label for p in priors])
         self.prior.setCurrentIndex(0)
 
@@ -261,14 +262,14 @@ def _html(title: str, answer: Assessment, unfolded: bool) -> str:
     parts = [f"<p style='{small}; margin-top:4px'>{escape(rule)}</p>"]
     if answer.category is None:
         lacking = escape(", ".join(answer.missing))
-        parts.append(f"<p style='margin:0; color:{warn}'><b>Not determined.</b> Missing: {lacking}</p>")
+        parts.append(f"<p style='margin:0; color:{warn}'><b>{tr('Not determined.')}</b> {tr('Missing:')} {lacking}</p>")
     else:
         large = f"margin:0; color:{text}; font-size:16px; font-weight:600"
         parts.append(f"<p style='{large}'>{escape(answer.category)}</p>")
     if answer.management:
         parts.append(f"<p style='margin:0'>{escape(answer.management)}</p>")
     parts += [f"<p style='margin:0; color:{dim}'>{escape(note)}</p>" for note in answer.notes]
-    link = f"<a style='color:{style.colour('accent').name()}' href='#'>{'less' if unfolded else 'inputs'}</a>"
+    link = f"<a style='color:{style.colour('accent').name()}' href='#'>{tr('less') if unfolded else tr('inputs')}</a>"
     parts.append(f"<p style='{small}'>{escape(answer.rule.source)}{' · ' + link if answer.used else ''}</p>")
     if unfolded:
         used = " · ".join(f"{name}: {value}" for name, value in answer.used)
@@ -281,13 +282,14 @@ def _known(reading: Reading, read: Read | None) -> Mapping[str, str]:
     known = {}
     by_file = reading.case_facts
     if by_file.age is not None:
-        known["age"] = f"{by_file.age:g} (file)"
+        known["age"] = tr("{value} (file)", value=f"{by_file.age:g}")
     if by_file.sex is not None:
-        known["sex"] = f"{by_file.sex.value} (file)"
+        known["sex"] = tr("{value} (file)", value=tr(by_file.sex.value))
     if by_file.scan_date is not None:
-        known["scan_date"] = f"{by_file.scan_date.isoformat()} (file)"
+        known["scan_date"] = tr("{value} (file)", value=by_file.scan_date.isoformat())
     if read is not None:
         for name in ("long_mm", "short_mm", "volume_mm3"):
             if name not in read.values and name in read.form:
-                known[name] = f"{float(read.form[name]):.{0 if name == 'volume_mm3' else 1}f} (measured)"
+                value = f"{float(read.form[name]):.{0 if name == 'volume_mm3' else 1}f}"
+                known[name] = tr("{value} (measured)", value=value)
     return known

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from cadviewer.gui import style
 from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import Plane
 
 WIDTH = 26
@@ -41,8 +42,8 @@ class Strip(QWidget):
         self._stretches: tuple[Stretch, ...] = ()
         self.setFixedWidth(WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
-        self.setAccessibleName("Image position")
-        self.setToolTip("Images of this series; bars mark findings")
+        self.setAccessibleName(tr("Image position"))
+        self.setToolTip(tr("Images of this series; bars mark findings"))
 
     def show_stack(self, stack: Stack | None) -> None:
         self._stack, self._stretches = stack, ()

@@ -9,6 +9,7 @@ from PySide6.QtGui import QFocusEvent
 
 from cadviewer.gui.fields import Line
 from cadviewer.gui.image.viewport import Viewport
+from cadviewer.gui.lang import tr
 
 
 class TextLine(Line):
@@ -19,8 +20,8 @@ class TextLine(Line):
         self._viewport, self._done = viewport, done
         self._over = False
         self.keep(text)
-        self.setAccessibleName("Text on the image")
-        self.setPlaceholderText("Text")
+        self.setAccessibleName(tr("Text on the image"))
+        self.setPlaceholderText(tr("Text"))
         self.setMinimumWidth(160)
         self.adjustSize()
         x = min(max(at.x(), 0.0), max(viewport.width() - self.width(), 0))
