@@ -321,7 +321,7 @@ class Details(QWidget):
         column.setSpacing(3)
         column.addWidget(self.measures)
         for name, editor in self.editors.items():
-            label = QLabel(FINDING_FIELDS[name].label)
+            label = QLabel(tr(FINDING_FIELDS[name].label))
             label.setObjectName("dim")
             label.setFixedWidth(40)
             row = QHBoxLayout()
