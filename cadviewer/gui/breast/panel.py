@@ -101,6 +101,7 @@ class BreastPanel(QWidget):
         column.setSpacing(8)
         self.depends = QToolButton()
         self.depends.setText(tr("What the score depends on"))
+        self.depends.setObjectName("answer")
         self.depends.setCheckable(True)
         self.depends.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.depends.clicked.connect(self.depends_asked)

@@ -74,7 +74,7 @@ class Group(QWidget):
             editor = self.editors[field.name] = Editor(field)
             label = QLabel(", ".join(tr(part) for part in (field.label, field.unit) if part))
             label.setWordWrap(True)
-            label.setFixedWidth(106)
+            label.setFixedWidth(120)  # "Immunosuppressed" cannot be wrapped
             label.setObjectName("dim")
             self.rows.addRow(label, editor)
         column = QVBoxLayout(self)
