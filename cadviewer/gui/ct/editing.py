@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from PySide6.QtCore import QObject, QPointF, QRectF, Signal
 from PySide6.QtGui import QPainter, QPen, Qt
 
@@ -161,10 +159,3 @@ class BoxEditing(QObject):
             for pen in (QPen(HALO, 3.2), QPen(style.colour("text"), 1.5, Qt.PenStyle.DotLine)):
                 painter.setPen(pen)
                 painter.drawEllipse(at, 12, 12)
-
-
-def near(a: Box, b: Box) -> bool:
-    """Whether two boxes have their centres within each other: the same finding twice."""
-    (ax, ay), (bx, by) = a.centre, b.centre
-    reach = max(a.x1 - a.x0, a.y1 - a.y0, b.x1 - b.x0, b.y1 - b.y0) / 2
-    return a.slice == b.slice and math.hypot(ax - bx, ay - by) <= reach
