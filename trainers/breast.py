@@ -22,7 +22,7 @@ from cadviewer.models.nets.breast_network import BreastNetwork
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_from_card
 from trainers import config as configuration
-from trainers import run_log
+from trainers import fitting, run_log
 from trainers.breast_calibrate import calibrate, observe
 from trainers.breast_training import Average, Epochs, Images, Settings, Training
 from trainers.config import ConfigError
@@ -80,7 +80,7 @@ def make_network(settings: Settings) -> BreastNetwork:
         raise ConfigError(f"{settings.network} is no network for breast ultrasound")
     if settings.init:
         try:
-            states = [build_from_card(catalogue.load(Path(card))).state_dict() for card in settings.init]
+            states = [build_from_card(catalogue.load(card)).state_dict() for card in settings.init]
             network.load_state_dict({k: _mean([s[k] for s in states]) for k in states[0]})
         except (catalogue.CardError, KeyError, RuntimeError) as error:
             raise ConfigError(f"init: {str(error).splitlines()[0]}") from error
@@ -109,9 +109,6 @@ def load_images(
 
 def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Training:
     """Train into `out` (last.ckpt, log.jsonl, settings.json), from the checkpoint `last` on; what holds the average."""
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    lightning.seed_everything(settings.seed, verbose=False)
     network = make_network(settings)
     if settings.augmentation not in STRENGTHS:
         raise ConfigError(f"augmentation is one of {', '.join(STRENGTHS)}, not {settings.augmentation!r}")
@@ -193,7 +190,7 @@ def ship(settings: Settings, network: BreastNetwork, data: Path, out: Path, seco
         training={
             "sets": {name: {"folds": list(settings.train_folds), "tuned on": list(settings.tune_folds)}},
             **(BUS_BRA if name == "BUS-BRA" else {}),
-            "settings": dataclasses.asdict(settings),
+            "settings": configuration.described(settings),
             "seconds": round(seconds),
             "parameters": sum(p.numel() for p in network.parameters()),
         },
@@ -210,11 +207,9 @@ def ship(settings: Settings, network: BreastNetwork, data: Path, out: Path, seco
 
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
     """Entry point of `cadviewer-train breast`."""
-    settings = configuration.merge(Settings, PRESETS, file=file, assignments=assignments)
-    out.mkdir(parents=True, exist_ok=True)
-    last = configuration.checkpoint(out, resume=resume)
-    configuration.save(settings, out / "settings.json")
-    with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
-        module = train(settings, data, out, last)
-        card = ship(settings, module.network, data, out, module.seconds)
-        result["card"] = str(card.folder / f"{card.name}.json")
+    with fitting.begun(
+        Settings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
+    ) as current:
+        settings = current.settings
+        module = train(settings, data, out, current.last)
+        current.made(ship(settings, module.network, data, out, module.seconds))

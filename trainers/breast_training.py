@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from torchmetrics.classification import BinaryAUROC, BinaryRecall, BinarySpecifi
 
 from cadviewer.models.breast import normalise, pad_to_square, resize
 from cadviewer.models.nets.breast_network import BreastNetwork
-from trainers import run_log
+from trainers import fitting, run_log
 from trainers.breast_losses import paper_loss, tuned_loss
 from trainers.data.augment_ultrasound import Strength, augment, without_lesion
 from trainers.data.ultrasound import UltrasoundCase
@@ -78,7 +77,7 @@ class Settings:
     tune_folds: tuple[int, ...] = (4,)
     limit: int = 0
     views: str = "four"
-    init: tuple[str, ...] = ()
+    init: tuple[Path, ...] = ()
     name: str = ""
     version: str = "1"
 
@@ -174,8 +173,7 @@ class Training(lightning.LightningModule):
         return min(1.0, max(steps, budget))
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
-        progress, warm = self.progress(), self.settings.warm_up
-        factor = progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
+        factor = fitting.cosine(self.progress(), self.settings.warm_up, least=0)
         if self.settings.optimiser == "adam":
             factor = 1.0  # the paper's constant rate
         for group in self.trainer.optimizers[0].param_groups:
@@ -188,10 +186,7 @@ class Training(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         if self.settings.optimiser == "adam":
             return torch.optim.Adam(self.network.parameters(), self.settings.rate, fused=True)
-        heavy = [p for p in self.network.parameters() if p.ndim > 1]
-        light = [p for p in self.network.parameters() if p.ndim <= 1]
-        groups = [{"params": heavy, "weight_decay": self.settings.decay}, {"params": light, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, self.settings.rate, fused=True)
+        return torch.optim.AdamW(fitting.groups(self.network, self.settings.decay), self.settings.rate, fused=True)
 
     def configure_gradient_clipping(
         self,

@@ -58,6 +58,17 @@ def save(settings: Any, path: Path) -> None:
     path.write_text(json.dumps(dataclasses.asdict(settings), indent=2, default=str) + "\n", encoding="utf-8")
 
 
+def described(settings: Any) -> dict[str, Any]:
+    """The settings as a card tells them: of a path only the run and the file, as folders hold the names of people."""
+
+    def told(value: Any) -> Any:
+        if isinstance(value, Path):
+            return "/".join(value.parts[-2:])
+        return [told(v) for v in value] if isinstance(value, tuple | list) else value
+
+    return {key: told(value) for key, value in dataclasses.asdict(settings).items()}
+
+
 def checkpoint(out: Path, *, resume: bool) -> Path | None:
     """What a run in `out` goes on from, None for a new one: nothing is written over by mistake.
 

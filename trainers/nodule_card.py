@@ -59,7 +59,7 @@ def export_run(
             "slices": len(train),
             "patients": None if about.patients is None else len({s.patient for s in train}),
             **(LUNA16 if about.layout == "luna16-slices" else {"licence": "of the data: unknown"}),
-            "settings": dataclasses.asdict(settings),
+            "settings": config.described(settings),
             "application": __version__,
         },
         limits=limits_of(network, train, luna16=about.layout == "luna16-slices"),

@@ -63,13 +63,13 @@ def settled(
     record = out / RECORD
     if resumed and record.is_file():
         return _read(record)
-    earlier = Path(settings.start_from).parent / RECORD if settings.start_from else record
+    earlier = settings.start_from.parent / RECORD if settings.start_from else record
     if settings.start_from and earlier.is_file():
         if settings.select:
             raise ConfigError(f"select: channels were selected already in {earlier.parent}; start from a whole network")
         atomic.write_text(record, earlier.read_text(encoding="utf-8"))
         return _read(record)
-    if not settings.select:
+    if not settings.select or settings.start_from is None:  # which settings without a start have been refused for
         return None
     network = network_config(settings, classes)
     whole = build("ssd", network)
@@ -92,7 +92,7 @@ def settled(
     return keep
 
 
-def state_of(checkpoint: str) -> dict[str, Tensor]:
+def state_of(checkpoint: Path) -> dict[str, Tensor]:
     """The weights in a checkpoint of an earlier run. Raises ConfigError naming one that cannot be used."""
     try:
         state: dict[str, Tensor] = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cadviewer.models.boxes import SMALL, paper_levels
@@ -74,7 +75,7 @@ class Settings:
     precision: str = "auto"
     check_every: int = 10
     limit: int = 0
-    start_from: str = ""
+    start_from: Path | None = None
     mine: bool = False
     select: str = ""
     select_keep: float = 0.5

@@ -6,18 +6,14 @@ validated and exported are a running average of the trained ones.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -25,7 +21,7 @@ from cadviewer.models.boxes import default_boxes, levels
 from cadviewer.models.detect import Decoding
 from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
-from trainers import config, froc, nodule_selection, run_log
+from trainers import config, fitting, froc, nodule_selection, run_log
 from trainers.data import read_slices, recognise, samples
 from trainers.data.samples import LabelledSlice
 from trainers.nodule_card import choose, export_run, sizes_of
@@ -35,20 +31,16 @@ from trainers.nodule_scoring import score_slices, summary
 from trainers.nodule_settings import PRESETS, Settings, classes_of, network_config
 
 
-class NoduleTask(lightning.LightningModule):
+class NoduleTask(fitting.Averaged):
     """One network with its running average, losses and schedule."""
 
     def __init__(self, settings: Settings, steps: int, network: Mapping[str, Any] | None = None) -> None:
         """network: `ModelCard.config`, where it is not the one that the settings alone ask for."""
-        super().__init__()
-        self.settings, self.steps = settings, steps
-        self.network = network = network_config(settings) if network is None else dict(network)
-        self.net = build("ssd", network).to(memory_format=torch.channels_last)
-        self.smooth = build("ssd", network).to(memory_format=torch.channels_last).requires_grad_(False).eval()
-        self.smooth.load_state_dict(self.net.state_dict())
-        made = levels(network["boxes"])
+        made = network_config(settings) if network is None else dict(network)
+        super().__init__(lambda: build("ssd", made), settings.average, steps)
+        self.settings, self.network = settings, made
         rows, columns = crop_settings(settings).shape
-        self.register_buffer("defaults", torch.from_numpy(default_boxes(made, rows, columns)), False)
+        self.register_buffer("defaults", torch.from_numpy(default_boxes(levels(made["boxes"]), rows, columns)), False)
         self.sums: dict[str, float] = {}
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], index: int) -> Tensor:
@@ -64,22 +56,10 @@ class NoduleTask(lightning.LightningModule):
         self.sums["steps"] = self.sums.get("steps", 0.0) + 1
         return loss
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Move the running average; it follows faster at the start."""
-        decay = min(self.settings.average, (1 + self.global_step) / (10 + self.global_step))
-        ours, averaged = self.net.state_dict(), self.smooth.state_dict()
-        for key, value in averaged.items():
-            if value.is_floating_point():
-                value.lerp_(ours[key].to(value.dtype), 1 - decay)
-            else:
-                value.copy_(ours[key])
-
     def configure_optimizers(self) -> Any:
-        """AdamW, RMSProp or momentum (no decay of norms and biases); linear warm-up, then a cosine to 1 %, or not."""
+        """AdamW, RMSProp or momentum; linear warm-up, then a cosine to 1 %, or not."""
         s = self.settings
-        decayed = [p for p in self.net.parameters() if p.ndim > 1]
-        plain = [p for p in self.net.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": s.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        groups = fitting.groups(self.net, s.weight_decay)
         made: torch.optim.Optimizer
         if s.optimizer == "adamw":
             made = torch.optim.AdamW(groups, lr=s.lr)
@@ -89,20 +69,7 @@ class NoduleTask(lightning.LightningModule):
             made = torch.optim.SGD(groups, lr=s.lr, momentum=0.9)
         else:
             raise config.ConfigError(f"optimizer: {s.optimizer!r} is none of adamw, rmsprop, sgd")
-        warm = max(1, int(self.steps * s.warm_up))
-
-        def factor(step: int) -> float:
-            if step < warm:
-                return (step + 1) / warm
-            if s.schedule == "constant":
-                return 1.0
-            done = min(1.0, (step - warm) / max(1, self.steps - warm))
-            return 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
-
-        return {
-            "optimizer": made,
-            "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.LambdaLR(made, factor), "interval": "step"},
-        }
+        return self.scheduled(made, s.warm_up, constant=s.schedule == "constant")
 
 
 class Validation(lightning.Callback):
@@ -140,23 +107,16 @@ class Validation(lightning.Callback):
 
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
     """Train, resume, export into `out`. Raises ConfigError for settings and data that cannot be used."""
-    settings = config.merge(Settings, PRESETS, file=file, assignments=assignments)
-    out.mkdir(parents=True, exist_ok=True)
-    last = config.checkpoint(out, resume=resume)
-    config.save(settings, out / "settings.json")
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-        cv2.setNumThreads(settings.threads)
-    lightning.seed_everything(settings.seed, verbose=False)
-    train = read_slices(data, samples.TRAIN)[: settings.limit or None]
-    tune = read_slices(data, samples.TUNE)[: settings.limit or None]
-    about = recognise(data)
-    classes = classes_of(settings, about.labels)
-    with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
-        task = fit(settings, train, tune, out, last, classes=classes)
+    with fitting.begun(
+        Settings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
+    ) as current:
+        settings = current.settings
+        train = read_slices(data, samples.TRAIN)[: settings.limit or None]
+        tune = read_slices(data, samples.TUNE)[: settings.limit or None]
+        about = recognise(data)
+        task = fit(settings, train, tune, out, current.last, classes=classes_of(settings, about.labels))
         made = export_run(task.smooth.state_dict(), task.network, settings, out, train, about)
-        card = choose(made, train, tune)
-        result["card"] = str(card.folder / f"{card.name}.json")
+        current.made(choose(made, train, tune))
 
 
 def fit(
@@ -190,31 +150,18 @@ def fit(
         drop_last=len(sampler) > settings.batch,
     )
     task.steps = settings.iterations or settings.epochs * len(loader)
-    cuda = torch.cuda.is_available() and settings.device != "cpu"
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if cuda or torch.backends.cpu.get_cpu_capability() == "AVX512" else "32-true"
-    trainer = lightning.Trainer(
-        max_epochs=-1 if settings.iterations else settings.epochs,
-        max_steps=settings.iterations or -1,
-        accelerator="cuda" if cuda else "cpu",
-        devices=1,
-        precision=precision,  # type: ignore[arg-type]
-        gradient_clip_val=settings.clip,
-        logger=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=out,
-        deterministic=True,
-        callbacks=[
-            Validation(tune, settings, out),
-            run_log.RunLog(out),
-            ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
-            TQDMProgressBar(refresh_rate=20),
-        ],
+    fitting.fit(
+        task,
+        loader,
+        out,
+        checkpoint,
+        Validation(tune, settings, out),
+        device=settings.device,
+        precision=settings.precision,
+        clip=settings.clip,
+        epochs=settings.epochs,
+        iterations=settings.iterations,
     )
-    # Tensors and plain values: nothing is unpickled, in a run from elsewhere neither.
-    trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=True)
     return task
 
 
@@ -236,7 +183,7 @@ def crop_settings(settings: Settings) -> CropSettings:
 
 def _start(task: NoduleTask, settings: Settings) -> NoduleTask | None:
     """Load the averaged weights of an earlier run into both networks; None where there is none to start from."""
-    if not settings.start_from:
+    if settings.start_from is None:
         return None
     state = nodule_selection.state_of(settings.start_from)
     if "keep" in task.network:

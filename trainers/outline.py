@@ -8,17 +8,14 @@ not pushed to a side. Loss: cross-entropy with that share plus the Dice loss of 
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -31,7 +28,7 @@ from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_card
 from cadviewer.models.runtime import Companion
-from trainers import config, export, nodule_types, outline_figures, run_log
+from trainers import config, export, fitting, nodule_types, outline_figures, run_log
 from trainers.data import lidc_crops, lidc_ratings, samples
 from trainers.data.lidc_crops import OutlinedCrop
 from trainers.data.luna16_slices import WINDOW
@@ -78,16 +75,12 @@ def loss_of(logits: Tensor, share: Tensor, weight: float) -> Tensor:
     return 4 * entropy + weight * (1 - dice).mean()
 
 
-class OutlineTask(lightning.LightningModule):
+class OutlineTask(fitting.Averaged):
     """One network with its running average and schedule."""
 
     def __init__(self, settings: Settings, steps: int) -> None:
-        super().__init__()
-        self.settings, self.steps = settings, steps
-        self.net, self.smooth = (
-            build("outline", {"widths": settings.widths}).to(memory_format=torch.channels_last) for _ in range(2)
-        )
-        self.smooth.requires_grad_(False).eval().load_state_dict(self.net.state_dict())
+        super().__init__(lambda: build("outline", {"widths": settings.widths}), settings.average, steps)
+        self.settings = settings
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """Loss of one batch of patches."""
@@ -95,30 +88,11 @@ class OutlineTask(lightning.LightningModule):
         (logits,) = self.net(planes.to(memory_format=torch.channels_last))
         return loss_of(logits, share, self.settings.dice)
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Move the running average; it follows faster at the start."""
-        decay = min(self.settings.average, (1 + self.global_step) / (10 + self.global_step))
-        ours = self.net.state_dict()
-        for key, value in self.smooth.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(ours[key].to(value.dtype), 1 - decay)
-            else:
-                value.copy_(ours[key])
-
     def configure_optimizers(self) -> Any:
         """AdamW; linear warm-up, then a cosine to 1 %."""
         s = self.settings
         made = torch.optim.AdamW(self.net.parameters(), lr=s.lr, weight_decay=s.weight_decay)
-        warm = max(1, int(self.steps * s.warm_up))
-
-        def factor(step: int) -> float:
-            if step < warm:
-                return (step + 1) / warm
-            done = min(1.0, (step - warm) / max(1, self.steps - warm))
-            return 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(made, factor)
-        return {"optimizer": made, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return self.scheduled(made, s.warm_up)
 
 
 class Validation(lightning.Callback):
@@ -148,22 +122,16 @@ class Validation(lightning.Callback):
 
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
     """Train, resume, export into `out`. Raises ConfigError for settings and data that cannot be used."""
-    settings = config.merge(Settings, PRESETS, file=file, assignments=assignments)
-    out.mkdir(parents=True, exist_ok=True)
-    last = config.checkpoint(out, resume=resume)
-    config.save(settings, out / "settings.json")
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-        cv2.setNumThreads(settings.threads)
-    lightning.seed_everything(settings.seed, verbose=False)
-    train = lidc_crops.read(data, samples.TRAIN)[: settings.limit or None]
-    tune = lidc_crops.read(data, samples.TUNE)[: settings.limit or None]
-    if not train:
-        raise config.ConfigError(f"{data}: no crops of folds {', '.join(samples.TRAIN)}")
-    with run_log.recorded(out, dataclasses.asdict(settings), data) as result:
-        task = fit(settings, train, tune, out, last)
-        card = choose(export_run(task, settings, out, train), tune, data)
-        result["card"] = str(card.folder / f"{card.name}.json")
+    with fitting.begun(
+        Settings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
+    ) as current:
+        settings = current.settings
+        train = lidc_crops.read(data, samples.TRAIN)[: settings.limit or None]
+        tune = lidc_crops.read(data, samples.TUNE)[: settings.limit or None]
+        if not train:
+            raise config.ConfigError(f"{data}: no crops of folds {', '.join(samples.TRAIN)}")
+        task = fit(settings, train, tune, out, current.last)
+        current.made(choose(export_run(task, settings, out, train), tune, data))
 
 
 def fit(
@@ -180,30 +148,17 @@ def fit(
         patches, batch_size=settings.batch, sampler=sampler, drop_last=len(sampler) > settings.batch
     )
     task = OutlineTask(settings, settings.epochs * len(loader))
-    cuda = torch.cuda.is_available() and settings.device != "cpu"
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if cuda or torch.backends.cpu.get_cpu_capability() == "AVX512" else "32-true"
-    trainer = lightning.Trainer(
-        max_epochs=settings.epochs,
-        accelerator="cuda" if cuda else "cpu",
-        devices=1,
-        precision=precision,  # type: ignore[arg-type]
-        gradient_clip_val=settings.clip,
-        logger=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=out,
-        deterministic=True,
-        callbacks=[
-            Validation(tune, settings, out),
-            run_log.RunLog(out),
-            ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
-            TQDMProgressBar(refresh_rate=20),
-        ],
+    fitting.fit(
+        task,
+        loader,
+        out,
+        checkpoint,
+        Validation(tune, settings, out),
+        device=settings.device,
+        precision=settings.precision,
+        clip=settings.clip,
+        epochs=settings.epochs,
     )
-    # Tensors and plain values: nothing is unpickled, in a run from elsewhere neither.
-    trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=True)
     return task
 
 
@@ -235,7 +190,7 @@ def export_run(task: OutlineTask, settings: Settings, out: Path, train: Sequence
             "patients": len({c.patient for c in train}),
             "licence": "LIDC-IDRI CC BY 3.0",
             "cite": ["Armato et al. 2011 (LIDC-IDRI)"],
-            "settings": dataclasses.asdict(settings),
+            "settings": config.described(settings),
             "application": __version__,
         },
         limits=LIMITS,

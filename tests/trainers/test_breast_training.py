@@ -115,6 +115,8 @@ def test_cards_of_several_runs_are_averaged_without_training(drawn: Path, tmp_pa
         cards.append(out / "breast-hybrid-mt-estan-tiny.json")
     joined = tmp_path / "joined"
     breast.run(None, drawn, joined, [*TINY, "epochs=0", f"init={cards[0]},{cards[1]}"], False)
+    told = catalogue.load(joined / "breast-hybrid-mt-estan-tiny.json").training["settings"]["init"]
+    assert told == ["run1/breast-hybrid-mt-estan-tiny.json", "run2/breast-hybrid-mt-estan-tiny.json"]
     one, two, mean = (
         build(catalogue.load(c)).state_dict() for c in (*cards, joined / "breast-hybrid-mt-estan-tiny.json")
     )

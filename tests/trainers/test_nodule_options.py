@@ -280,6 +280,7 @@ def test_a_selected_run_is_narrower_says_why_and_is_built_from_its_card(
     card = catalogue.load(tmp_path / "nodules-ssd-mobilenet_v1.json")
     record = json.loads((tmp_path / "selection.json").read_text())
     assert card.config["keep"] == record["keep"]
+    assert card.training["settings"]["start_from"] == f"{started.name}/last.ckpt"
     assert [len(k) for k in record["keep"]] == [16, 32, 64, 128]
     assert record["places"]["nodules"] == 20
     for kept, scores in zip(record["keep"], record["scores"], strict=True):

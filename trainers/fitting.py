@@ -1,0 +1,168 @@
+"""What the trainers share: how a run begins and ends, the schedule, the running average, the Lightning trainer."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import cv2
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from torch import nn
+from torch.utils.data import DataLoader
+
+from cadviewer.models.catalogue import ModelCard
+from trainers import config, run_log
+
+
+class Common(Protocol):
+    """Settings that every trainer has. threads: of the processor, 0 for torch's own choice."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+
+
+S = TypeVar("S", bound=Common)
+
+
+@dataclass
+class Run(Generic[S]):
+    """A run under way in the folder `out`; last: the checkpoint it goes on from, None for a new one."""
+
+    settings: S
+    out: Path
+    last: Path | None
+    result: dict[str, Any]
+
+    def made(self, card: ModelCard) -> None:
+        """Say in the log which card came out."""
+        self.result["card"] = str(card.folder / f"{card.name}.json")
+
+
+@contextmanager
+def begun(
+    kind: type[S],
+    presets: Mapping[str, config.Preset],
+    *,
+    file: Path | None,
+    data: Path,
+    out: Path,
+    assignments: Sequence[str],
+    resume: bool,
+) -> Iterator[Run[S]]:
+    """A run of the settings `kind` (see `config.merge`) into `out`: settings.json, seeds, threads, log.jsonl.
+
+    Raises ConfigError for settings that cannot be used and for a folder that does not fit `resume`.
+    """
+    settings = config.merge(kind, presets, file=file, assignments=assignments)
+    out.mkdir(parents=True, exist_ok=True)
+    last = config.checkpoint(out, resume=resume)
+    config.save(settings, out / "settings.json")
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+        cv2.setNumThreads(settings.threads)
+    lightning.seed_everything(settings.seed, verbose=False)
+    with run_log.recorded(out, dataclasses.asdict(settings), data) as result:  # type: ignore[call-overload]
+        yield Run(settings, out, last, result)
+
+
+def cosine(done: float, warm_up: float, *, least: float = 0.01) -> float:
+    """Factor of the learning rate at the share `done` of a run: linear warm-up, then half a cosine down to `least`."""
+    if done < warm_up:
+        return done / warm_up
+    return least + (1 - least) * (1 + math.cos(math.pi * (done - warm_up) / max(1e-9, 1 - warm_up))) / 2
+
+
+def groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Parameter groups of an optimiser: weights decay, biases and the parameters of norms do not."""
+    heavy = [p for p in network.parameters() if p.ndim > 1]
+    light = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
+
+
+class Averaged(lightning.LightningModule):
+    """A network that learns (`net`) with the running average of its weights (`smooth`), which is what is exported.
+
+    steps: of the whole run, which the schedule of the learning rate ends with.
+    """
+
+    def __init__(self, make: Callable[[], nn.Module], average: float, steps: int) -> None:
+        super().__init__()
+        self.average, self.steps = average, steps
+        self.net = make().to(memory_format=torch.channels_last)
+        self.smooth = make().to(memory_format=torch.channels_last).requires_grad_(False).eval()
+        self.smooth.load_state_dict(self.net.state_dict())
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the running average; it follows faster at the start. Counts and index tables are copied."""
+        decay = min(self.average, (1 + self.global_step) / (10 + self.global_step))
+        ours = self.net.state_dict()
+        for key, value in self.smooth.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(ours[key].to(value.dtype), 1 - decay)
+            else:
+                value.copy_(ours[key])
+
+    def scheduled(self, optimiser: torch.optim.Optimizer, warm_up: float, *, constant: bool = False) -> dict[str, Any]:
+        """What `configure_optimizers` returns: `optimiser` with `cosine`, or at a constant rate after the warm-up."""
+        warm = max(1, int(self.steps * warm_up))
+
+        def factor(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            return 1.0 if constant else cosine(min(1.0, step / max(1, self.steps)), warm / max(1, self.steps))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def fit(
+    task: Averaged,
+    loader: DataLoader[Any],
+    out: Path,
+    checkpoint: Path | None,
+    validation: lightning.Callback,
+    *,
+    device: str,
+    precision: str,
+    clip: float,
+    epochs: int,
+    iterations: int = 0,
+) -> None:
+    """Train `task` into `out` (last.ckpt after each epoch, log.jsonl), from `checkpoint` on.
+
+    device: "auto" or "cpu"; precision: Lightning's, or "auto" for bfloat16 where the processor has it.
+    iterations: train for so many steps, whatever `epochs` says; 0 for `epochs`.
+    """
+    cuda = torch.cuda.is_available() and device != "cpu"
+    if precision == "auto":
+        precision = "bf16-mixed" if cuda or torch.backends.cpu.get_cpu_capability() == "AVX512" else "32-true"
+    trainer = lightning.Trainer(
+        max_epochs=-1 if iterations else epochs,
+        max_steps=iterations or -1,
+        accelerator="cuda" if cuda else "cpu",
+        devices=1,
+        precision=precision,  # type: ignore[arg-type]
+        gradient_clip_val=clip,
+        logger=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=out,
+        deterministic=True,
+        callbacks=[
+            validation,
+            run_log.RunLog(out),
+            ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
+            TQDMProgressBar(refresh_rate=20),
+        ],
+    )
+    # Tensors and plain values: nothing is unpickled, in a run from elsewhere neither.
+    trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=True)
