@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cadviewer.models.nets.breast_network import BreastNetwork, NetworkConfig, configure
-from cadviewer.models.nets.rivals.parts import Dense, Residual, fold_in, full_size, twice
+from cadviewer.models.nets.breast_network import NetworkConfig, configure
+from cadviewer.models.nets.rivals.parts import Dense, ResidualLevels, fold_in, full_size
 
 
 @dataclass(frozen=True)
@@ -40,41 +40,22 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class ChowdaryLike(BreastNetwork):
+class ChowdaryLike(ResidualLevels):
     """See `BreastNetwork`."""
 
     title: ClassVar[str] = "Chowdary-like"
     source: ClassVar[str] = "after doi:10.1177/01617346221075769"
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        super().__init__(config.in_channels * config.unshuffle**2, config.widths)
         self.config: Config = config
-        channels = config.in_channels * config.unshuffle**2
-        self.encode = nn.ModuleList()
-        for k, width in enumerate(config.widths):
-            self.encode.append(Residual(channels, width, stride=1 if k == 0 else 2))
-            channels = width
-        self.decode = nn.ModuleList()
-        for width in reversed(config.widths[:-1]):
-            self.decode.append(Residual(channels + width, width))
-            channels = width
-        self.segment = nn.Conv2d(channels, 1, 1)
         every_level = sum(config.widths) + sum(config.widths[:-1])
         self.dense = Dense(every_level, config.dense, config.dropout)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = fold_in(image, self.config.unshuffle)
-        skips: list[Tensor] = []
-        for encode in self.encode:
-            x = encode(x)
-            skips.append(x)
-        levels = list(skips)
-        skips.pop()
-        for decode, skip in zip(self.decode, reversed(skips), strict=True):
-            x = decode(torch.cat([twice(x), skip], 1))
-            levels.append(x)
-        logit = self.dense(torch.cat([level.mean((2, 3)) for level in levels], 1))
-        return full_size(self.segment(x), self.config.unshuffle), logit
+        down, up = self.levels(fold_in(image, self.config.unshuffle))
+        logit = self.dense(torch.cat([level.mean((2, 3)) for level in (*down, *up)], 1))
+        return full_size(self.segment(up[-1]), self.config.unshuffle), logit
 
 
 def build(preset: str = "compact", *, pretrained: bool = False, **settings: Any) -> ChowdaryLike:

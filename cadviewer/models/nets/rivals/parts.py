@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cadviewer.models.nets.breast_network import BreastNetwork
+
 
 def conv(channels_in: int, channels_out: int, kernel: int = 3, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution, batch normalisation, ReLU; 'same' but for the stride."""
@@ -37,6 +39,35 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.body(x) + self.around(x))
+
+
+class ResidualLevels(BreastNetwork):
+    """The U of residual blocks that two rivals are made of: an encoder with strides, a decoder with plain skips."""
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        """channels: of what comes in; widths: of the levels, finest first, the last one the bridge's."""
+        super().__init__()
+        self.encode = nn.ModuleList()
+        for k, width in enumerate(widths):
+            self.encode.append(Residual(channels, width, stride=1 if k == 0 else 2))
+            channels = width
+        self.decode = nn.ModuleList()
+        for width in reversed(widths[:-1]):
+            self.decode.append(Residual(channels + width, width))
+            channels = width
+        self.segment = nn.Conv2d(channels, 1, 1)
+
+    def levels(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """(N, C, H, W) of every level on the way down (halved each time), and of every level on the way up."""
+        down: list[Tensor] = []
+        for encode in self.encode:
+            x = encode(x)
+            down.append(x)
+        up: list[Tensor] = []
+        for decode, skip in zip(self.decode, reversed(down[:-1]), strict=True):
+            x = decode(torch.cat([twice(x), skip], 1))
+            up.append(x)
+        return down, up
 
 
 def twice(x: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cadviewer.models.nets.breast_network import BreastNetwork, NetworkConfig, configure
-from cadviewer.models.nets.rivals.parts import Dense, Residual, fold_in, full_size, twice, under
+from cadviewer.models.nets.breast_network import NetworkConfig, configure
+from cadviewer.models.nets.rivals.parts import Dense, ResidualLevels, fold_in, full_size, under
 
 
 @dataclass(frozen=True)
@@ -36,41 +36,22 @@ PRESETS: dict[str, dict[str, Any]] = {
 """`paper` works on whole resolution with one level more."""
 
 
-class ResidualUnet(BreastNetwork):
+class ResidualUnet(ResidualLevels):
     """See `BreastNetwork`."""
 
     title: ClassVar[str] = "Residual U-Net"
     source: ClassVar[str] = "arXiv 1505.04597"
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        super().__init__(config.in_channels * config.unshuffle**2, config.widths)
         self.config: Config = config
-        channels = config.in_channels * config.unshuffle**2
-        self.encode = nn.ModuleList()
-        for k, width in enumerate(config.widths):
-            self.encode.append(Residual(channels, width, stride=1 if k == 0 else 2))
-            channels = width
-        self.decode = nn.ModuleList()
-        for width in reversed(config.widths[:-1]):
-            self.decode.append(Residual(channels + width, width))
-            channels = width
-        self.segment = nn.Conv2d(channels, 1, 1)
         last = config.widths[-1]
         self.classify = Dense(2 * last + config.widths[-2] + config.widths[-3], (config.hidden,), config.dropout)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = fold_in(image, self.config.unshuffle)
-        skips: list[Tensor] = []
-        for encode in self.encode:
-            x = encode(x)
-            skips.append(x)
-        deepest = skips.pop()
-        decoded: list[Tensor] = []
-        for decode, skip in zip(self.decode, reversed(skips), strict=True):
-            x = decode(torch.cat([twice(x), skip], 1))
-            decoded.append(x)
-        mask = self.segment(x)
-        seen = [deepest.mean((2, 3)), under(mask, deepest), under(mask, decoded[0]), under(mask, decoded[1])]
+        down, up = self.levels(fold_in(image, self.config.unshuffle))
+        mask, deepest = self.segment(up[-1]), down[-1]
+        seen = [deepest.mean((2, 3)), under(mask, deepest), under(mask, up[0]), under(mask, up[1])]
         return full_size(mask, self.config.unshuffle), self.classify(torch.cat(seen, 1))
 
 
