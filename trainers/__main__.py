@@ -53,6 +53,12 @@ def parser() -> argparse.ArgumentParser:
     marks = commands.add_parser("marks", help="what burned-in calipers and text do to the score of a breast model")
     _measuring(marks)
     marks.add_argument("--limit", type=int, default=0, metavar="N", help="at most N images per set, evenly chosen")
+    shown = commands.add_parser("views", help="in which views a breast model is best asked, and whether several pay")
+    shown.add_argument("models", nargs="+", metavar="MODEL", help="name of an installed model, or the path of its card")
+    shown.add_argument("--data", type=Path, default=None, help="folder of the data set; its tune fold is used")
+    shown.add_argument("--out", type=Path, required=True, help="where views.md, .csv and .json are written")
+    shown.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
+    shown.add_argument("--limit", type=int, default=0, metavar="N", help="at most N images, evenly chosen")
     several = commands.add_parser("compare", help="measure several models alike, and lay their figures side by side")
     several.add_argument("models", nargs="+", metavar="MODEL", help="folder of a run, path of a card, or a name")
     several.add_argument("--data", type=Path, default=None, help="folder of the data sets")
@@ -94,6 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _evaluate(arguments, data)
         elif arguments.command == "marks":
             _marks(arguments, data)
+        elif arguments.command == "views":
+            _views(arguments, data)
         else:
             module, _, function = TRAINERS[arguments.command][0].partition(":")
             run = getattr(importlib.import_module(module), function)
@@ -121,16 +129,30 @@ def _evaluate(arguments: argparse.Namespace, data: Path) -> None:
 
 
 def _marks(arguments: argparse.Namespace, data: Path) -> None:
-    from cadviewer.findings import Task
     from trainers import breast_marks
 
-    card = _card(arguments.model)
-    if card.task is not Task.BREAST:
-        raise ConfigError(f"{card.name} is for {card.task.value}; burned-in marks are measured for breast ultrasound")
+    card = _breast_card(arguments.model)
     made = breast_marks.run(
         card, data, arguments.out, split=arguments.split, device=arguments.device, limit=arguments.limit
     )
     _print_figures(made)
+
+
+def _views(arguments: argparse.Namespace, data: Path) -> None:
+    from trainers import breast_views
+
+    cards = [_breast_card(name) for name in arguments.models]
+    tried = breast_views.run(cards, data, arguments.out, device=arguments.device, limit=arguments.limit)
+    print(breast_views.table(tried))
+
+
+def _breast_card(name: str) -> ModelCard:
+    from cadviewer.findings import Task
+
+    card = _card(name)
+    if card.task is not Task.BREAST:
+        raise ConfigError(f"{card.name} is for {card.task.value}; this is measured for breast ultrasound")
+    return card
 
 
 def _card(name: str) -> ModelCard:

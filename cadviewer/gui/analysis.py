@@ -69,7 +69,7 @@ class Analysis(QObject):
                 case.series,
                 shared.handle,
                 threshold=order.threshold,
-                spacing_mm=case.spacing_mm,
+                spacing_mm=case.used_mm,
                 priority=priority,
             )
         )
@@ -78,6 +78,12 @@ class Analysis(QObject):
     @staticmethod
     def _card(order: Order) -> ModelCard:
         return catalogue.card(order.model) if order.model else catalogue.default(order.task)
+
+    def follow(self, case: Case) -> None:
+        """Analyse again, with the same model, when the reader has entered another pixel size than was used."""
+        asked = case.running or case.result is not None
+        if asked and case.task is not None and case.used_mm != case.spacing_mm:
+            self.run(case, Order(case.task, case.model or None), Priority.BATCH if case.ahead else Priority.OPEN)
 
     def leave(self, case: Case) -> None:
         """The case's running job, if any, is not wanted any more: nothing it still says counts."""

@@ -16,7 +16,16 @@ from cadviewer.gui.image.view import View
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
 from cadviewer.store.reading import Found, Origin, Reading, answer_of, read, shown, values_of
-from cadviewer.store.session import Answer, Entered, Entry, FindingRef, KeyImage, answer_at, filled_in
+from cadviewer.store.session import (
+    Answer,
+    Entered,
+    Entry,
+    FindingRef,
+    KeyImage,
+    answer_at,
+    filled_in,
+    pixel_size,
+)
 
 
 class Status(StrEnum):
@@ -81,7 +90,7 @@ class Case:
     task: what it is analysed for, None while undecided; question: why nobody could decide, for the bar that asks.
     request_id: of the latest job; events of another are dropped. running: whether that job has not ended.
     stopped: by the user, so it is not begun again unasked. ahead: its job runs before anybody opened the case.
-    spacing_mm: mm per pixel as the reader gave it, for an image whose file does not say.
+    used_mm: the entered pixel size that the latest job was given.
     cut: the confidence below which findings are hidden. kept: what the journal holds; nothing else is shown as done.
     order, only: how the list of findings is sorted, and which it shows. second_read: the model's findings are hidden
         until the reader has read the case alone.
@@ -106,7 +115,7 @@ class Case:
     result: Result | None = None
     reason: str = ""
     out_of_scope: bool = False
-    spacing_mm: float | None = None
+    used_mm: float | None = None
     cut: float = 0.0
     selected: int | None = None
     kept: Kept = field(default_factory=Kept)
@@ -123,6 +132,14 @@ class Case:
     def shapes(self) -> tuple[Drawing, ...]:
         """What the reader drew and the journal holds."""
         return self.kept.shapes
+
+    @property
+    def spacing_mm(self) -> float | None:
+        """mm per pixel as the journal holds it from the reader; None for an image whose file says it."""
+        if self.series.geometry.pixel_spacing is not None:
+            return None
+        entered = pixel_size(self.kept.entries)
+        return entered[1].mm if entered is not None else None
 
     # analysis ----------------------------------------------------------------------------------------------------
 
@@ -150,7 +167,7 @@ class Case:
         self.request_id, self.task, self.model = request_id, task, model
         self.running, self.started, self.done, self.total, self.seconds_left = True, False, 0, 0, None
         self.result, self.reason, self.out_of_scope, self.notes, self.question = None, "", False, (), ""
-        self.selected, self.stopped = None, False
+        self.selected, self.stopped, self.used_mm = None, False, self.spacing_mm
 
     def drop_job(self) -> None:
         """The job's events are no longer wanted; the case is not analysed."""

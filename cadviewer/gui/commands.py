@@ -21,7 +21,7 @@ from cadviewer.gui.loader import small
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Report
 from cadviewer.models import catalogue
-from cadviewer.store.session import Answer, MeasureKind
+from cadviewer.store.session import Answer, MeasureKind, PixelSize
 
 if TYPE_CHECKING:
     from cadviewer.gui.main_window import MainWindow
@@ -277,15 +277,11 @@ class Commands:
         case = self._case
         if case is None or case.stack is None or case.series.geometry.pixel_spacing is not None:
             return
-        shape = self._window.desk.drawings.selected_shape()
-        pixels = 0.0
-        if shape is not None and shape.kind is MeasureKind.DISTANCE:
-            (_, x0, y0), (_, x1, y1) = shape.points
-            pixels = math.hypot(x1 - x0, y1 - y0)
+        pixels = self._selected_length()
         dialog = QInputDialog(self._window)
         dialog.setWindowTitle(tr("Size of a pixel"))
         dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
-        if pixels >= 1:
+        if pixels is not None:
             dialog.setLabelText(
                 tr("How many millimetres long is the selected length ({pixels:.1f} pixels)?", pixels=pixels)
             )
@@ -295,26 +291,35 @@ class Commands:
         else:
             dialog.setLabelText(
                 tr(
-                    "Millimetres per pixel. Or draw a length on the depth scale with the distance tool first: "
-                    "then its length in millimetres is asked for."
+                    "Millimetres per pixel, 0 where nobody knows. Or draw a length on the depth scale with the "
+                    "distance tool first: then its length in millimetres is asked for."
                 )
             )
-            dialog.setDoubleRange(0.001, 10)
+            dialog.setDoubleRange(0, 10)
             dialog.setDoubleDecimals(4)
             dialog.setDoubleValue(case.spacing_mm or 0.1)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.doubleValueSelected.connect(lambda mm: self.set_spacing(case, mm / pixels if pixels >= 1 else mm))
+        dialog.doubleValueSelected.connect(lambda mm: self.set_spacing(case, mm, pixels))
         dialog.open()
 
-    def set_spacing(self, case: Case, mm: float) -> None:
-        """The reader says how large a pixel is: lengths get millimetres, and the case is analysed again with them."""
-        case.spacing_mm = mm
-        if case.stack is not None:
-            case.stack.given_mm = mm
-        self._window.desk.viewport.update()
-        self._window.status.say(tr("One pixel is {mm:.4g} mm, as you said", mm=mm))
-        if case.task is not None and case is self._case:
-            self._window.analysis.run(case, Order(case.task, case.model or None))
+    def _selected_length(self) -> float | None:
+        """The selected distance in pixels; None where none is, or it is next to nothing."""
+        shape = self._window.desk.drawings.selected_shape()
+        if shape is None or shape.kind is not MeasureKind.DISTANCE:
+            return None
+        (_, x0, y0), (_, x1, y1) = shape.points
+        pixels = math.hypot(x1 - x0, y1 - y0)
+        return pixels if pixels >= 1 else None
+
+    def set_spacing(self, case: Case, mm: float, pixels: float | None = None) -> None:
+        """The reader says how large a pixel is (0: not known), or how long a length of so many pixels is.
+
+        It goes to the journal; once it is there, lengths get millimetres and the case is analysed again with them.
+        """
+        if case is not self._case:
+            return
+        entered = PixelSize(mm if mm > 0 else None) if pixels is None else PixelSize(mm / pixels, pixels, mm)
+        self._window.decisions.enter_pixel_size(entered)
 
     def cancel(self) -> bool:
         """End what runs: the reading first, then the analysis. False when nothing runs."""

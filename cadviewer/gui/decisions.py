@@ -13,7 +13,7 @@ from cadviewer.gui.cases import Cases
 from cadviewer.gui.desk import Desk
 from cadviewer.gui.journal import Journal
 from cadviewer.gui.lang import tr
-from cadviewer.store.session import Answer, Decision, Entered
+from cadviewer.store.session import Answer, Decision, Entered, PixelSize
 
 
 class Decisions(QObject):
@@ -112,6 +112,12 @@ class Decisions(QObject):
             return
         self._journal.record(case.series, *(Entered(name, text, place) for name, text in values.items()))
 
+    def enter_pixel_size(self, size: PixelSize) -> None:
+        """How large a pixel of the open case is, where its file does not say."""
+        case = self._case
+        if case is not None and case.series.geometry.pixel_spacing is None:
+            self._journal.record(case.series, size)
+
     # undo --------------------------------------------------------------------------------------------------------
 
     def undo(self) -> None:
@@ -128,9 +134,12 @@ class Decisions(QObject):
         case = self._cases.get(case_id)
         if case is None:
             return
+        before = case.spacing_mm
         case.kept = replace(kept)
         if case is self._case:
             self._desk.show_kept()
+            if case.spacing_mm != before:
+                self.said.emit(_pixel_size(case.spacing_mm))
         self.changed.emit(case)
 
     def _not_kept(self, case_id: str, reason: str) -> None:
@@ -141,3 +150,9 @@ class Decisions(QObject):
     def _told(self, case_id: str, text: str) -> None:
         if self._case is not None and self._case.case_id == case_id:
             self.said.emit(text)
+
+
+def _pixel_size(mm: float | None) -> str:
+    if mm is None:
+        return tr("How large a pixel is is not known any more")
+    return tr("One pixel is {mm:.4g} mm, as you said", mm=mm)

@@ -176,6 +176,8 @@ class Desk(QWidget):
     def show_kept(self) -> None:
         """The journal has something new."""
         if self.case is not None:
+            if self.case.stack is not None:
+                self.case.stack.given_mm = self.case.spacing_mm
             self.drawings.show(self.case.shapes)
             self.refresh()
 

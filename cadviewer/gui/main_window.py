@@ -219,6 +219,7 @@ class MainWindow(QMainWindow):
         self.tools.said.connect(self.status.say)
         self.saving.said.connect(self.status.say)
         self.saving.failed.connect(lambda text: desk.notices.say(Notice("saving", text)))
+        decisions.changed.connect(self.analysis.follow)
         decisions.changed.connect(self._changed)
         decisions.said.connect(self.status.say)
         decisions.failed.connect(lambda text: desk.notices.say(Notice("journal", text)))

@@ -53,6 +53,15 @@ class View:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the network says of one view. mask: (S, S) logits as the view was shown, None from one that has no mask."""
+
+    view: View
+    mask: Map | None
+    logit: float
+
+
+@dataclass(frozen=True)
 class Reading:
     """What the network says of one image before any call.
 
@@ -257,36 +266,44 @@ def read(gray: Gray, forward: Forward, inputs: Mapping[str, Any]) -> Reading:
 
     inputs: `size` (side of the network's input), `channels`, `views`.
     """
+    return combine(look(gray, forward, inputs), (int(gray.shape[0]), int(gray.shape[1])))
+
+
+def look(gray: Gray, forward: Forward, inputs: Mapping[str, Any], shown: Sequence[View] | None = None) -> list[Seen]:
+    """What the network says of each view of one gray image. shown: None for the views of `inputs`."""
     size, channels = int(inputs["size"]), int(inputs.get("channels", 1))
-    square, (top, left) = pad_to_square(gray)
-    small = resize(square, size)
-    shown = views(inputs)
+    small = resize(pad_to_square(gray)[0], size)
+    shown = views(inputs) if shown is None else shown
     batch = np.stack([normalise(_zoomed(small, v.zoom)[:, :: -1 if v.flip else 1]) for v in shown])
     batch = np.ascontiguousarray(np.repeat(batch[:, None], channels, 1), np.float32)
-    masks: list[Map] = []
-    logits: list[NDArray[np.float32]] = []
-    seen = 0
-    while seen < len(batch):
-        some = batch[seen : seen + max(1, forward.batch_size)]
+    seen: list[Seen] = []
+    while len(seen) < len(batch):
+        some = batch[len(seen) : len(seen) + max(1, forward.batch_size)]
         mask, logit = forward(some)[:2]  # (n, 1, size, size), or (n, 0, size, size) without a mask; (n,)
-        masks.extend(mask[:, 0] if mask.size else [])
-        logits.append(logit.reshape(len(some)))
-        seen += len(some)
-    values = np.concatenate(logits).astype(float)
-    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        masks: list[Map | None] = list(mask[:, 0]) if mask.size else [None] * len(some)
+        for one, value in zip(masks, logit.reshape(len(some)), strict=True):
+            seen.append(Seen(shown[len(seen)], one, float(value)))
+    return seen
+
+
+def combine(seen: Sequence[Seen], size: tuple[int, int]) -> Reading:
+    """What several views of one image of `size` (rows, columns) say together."""
+    values = np.array([s.logit for s in seen])
+    logit, spread = float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    masks = [(s.view, s.mask) for s in seen if s.mask is not None]
     if not masks:
-        return Reading(None, float(values.mean()), spread)
-    mean = _merge(masks, shown)
-    side = square.shape[0]
-    large = np.asarray(cv2.resize(mean, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
-    rows, columns = gray.shape
-    return Reading(large[top : top + rows, left : left + columns], float(values.mean()), spread)
+        return Reading(None, logit, spread)
+    rows, columns = size
+    side = max(size)
+    large = np.asarray(cv2.resize(_merge(masks), (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
+    top, left = (side - rows) // 2, (side - columns) // 2
+    return Reading(large[top : top + rows, left : left + columns], logit, spread)
 
 
-def _merge(masks: Sequence[Map], shown: Sequence[View]) -> Map:
+def _merge(masks: Sequence[tuple[View, Map]]) -> Map:
     """Mean probability of mask logits (S, S), put back to where the image is; an enlarged view counts where it was."""
-    total, weight = np.zeros_like(masks[0]), np.zeros_like(masks[0])
-    for mask, view in zip(masks, shown, strict=True):
+    total, weight = np.zeros_like(masks[0][1]), np.zeros_like(masks[0][1])
+    for view, mask in masks:
         total += _zoomed(_sigmoid(mask)[:, :: -1 if view.flip else 1], 1 / view.zoom)
         weight += _zoomed(np.ones_like(mask), 1 / view.zoom)
     return np.asarray(total / np.maximum(weight, 1e-3), np.float32)

@@ -139,6 +139,18 @@ class Entered:
 
 
 @dataclass(frozen=True)
+class PixelSize:
+    """How large a pixel is, as the reader entered it for an image whose file does not say. The last one counts.
+
+    mm: per pixel; None takes an earlier one back. length_px, length_mm: the drawn length that it was told by.
+    """
+
+    mm: float | None
+    length_px: float | None = None
+    length_mm: float | None = None
+
+
+@dataclass(frozen=True)
 class Deleted:
     """The mark of the record `target` is gone."""
 
@@ -159,4 +171,4 @@ class Redone:
     target: str
 
 
-Mark = Decision | Measure | Drawn | KeyImage | Note | Entered | Deleted | Undone | Redone
+Mark = Decision | Measure | Drawn | KeyImage | Note | Entered | PixelSize | Deleted | Undone | Redone

@@ -5,6 +5,7 @@ Made from a result and a journal alone, so that the window and every export agre
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -23,9 +24,12 @@ from cadviewer.store.session import (
     FindingRef,
     KeyImage,
     Measure,
+    MeasureKind,
+    PixelSize,
     answer_at,
     decisions,
     filled_in,
+    pixel_size,
     reference,
     same_place,
 )
@@ -83,7 +87,8 @@ class Read:
 class Reading:
     """All that a reader made of a case.
 
-    values: the fields of the case that were entered. case_facts: what the file says.
+    values: the fields of the case that were entered. case_facts: what the file says. pixel_size: as the reader entered
+    it, for an image whose file does not say; the lengths among `measures` are by it.
     """
 
     findings: tuple[Read, ...] = ()
@@ -91,6 +96,7 @@ class Reading:
     case_facts: form.CaseFacts = field(default_factory=form.CaseFacts)
     measures: tuple[tuple[Entry, Measure], ...] = ()
     key_images: tuple[int, ...] = ()
+    pixel_size: tuple[Entry, PixelSize] | None = None
 
     @property
     def form(self) -> form.Form:
@@ -117,6 +123,10 @@ def read(
     """
     answers, values = decisions(entries), filled_in(entries)
     marked = {e.mark.slice: e.mark.marked for e in entries if isinstance(e.mark, KeyImage)}
+    uncalibrated = series is not None and series.geometry.pixel_spacing is None
+    entered = pixel_size(entries) if uncalibrated else None
+    mm = entered[1].mm if entered is not None else None
+    measures = [(e, e.mark) for e in entries if isinstance(e.mark, Measure)]
     return Reading(
         findings=tuple(
             Read(found, answer_of(found, answers), values_of(found, values))
@@ -124,9 +134,19 @@ def read(
         ),
         values={name: text for (finding, name), text in values.items() if finding is None},
         case_facts=facts_of(series) if series is not None else form.CaseFacts(),
-        measures=tuple((e, e.mark) for e in entries if isinstance(e.mark, Measure)),
+        measures=tuple((e, _by_pixel(m, mm) if uncalibrated else m) for e, m in measures),
         key_images=tuple(sorted(k for k, on in marked.items() if on)),
+        pixel_size=entered,
     )
+
+
+def _by_pixel(measure: Measure, mm: float | None) -> Measure:
+    """A length by the pixel size that counts now, in pixels without one: it may be another than when it was drawn."""
+    ends = measure.points
+    if measure.kind not in (MeasureKind.DISTANCE, MeasureKind.BIDIRECTIONAL) or measure.unit not in ("mm", "px"):
+        return measure
+    pixels = max((math.dist(a, b) for a, b in zip(ends[::2], ends[1::2], strict=False)), default=0.0)
+    return replace(measure, value=round(pixels * (mm or 1.0), 3), unit="mm" if mm is not None else "px")
 
 
 def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | None) -> tuple[Found, ...]:

@@ -36,6 +36,7 @@ from cadviewer.store.marks import (
     Measure,
     MeasureKind,
     Note,
+    PixelSize,
     Redone,
     Undone,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "Measure",
     "MeasureKind",
     "Note",
+    "PixelSize",
     "Redone",
     "Session",
     "Undone",
@@ -73,6 +75,7 @@ _TYPES: Mapping[str, type] = {
     "key_image": KeyImage,
     "note": Note,
     "entered": Entered,
+    "pixel_size": PixelSize,
     "deleted": Deleted,
     "undone": Undone,
     "redone": Redone,
@@ -246,6 +249,15 @@ def filled_in(entries: Iterable[Entry]) -> dict[tuple[FindingRef | None, str], s
             if entry.mark.value is not None:
                 values[entry.mark.finding, entry.mark.name] = entry.mark.value
     return values
+
+
+def pixel_size(entries: Iterable[Entry]) -> tuple[Entry, PixelSize] | None:
+    """How large a pixel is as the reader entered it last, with its record; None where it is not entered."""
+    last = None
+    for entry in entries:
+        if isinstance(entry.mark, PixelSize):
+            last = (entry, entry.mark) if entry.mark.mm is not None else None
+    return last
 
 
 def _same(a: FindingRef | None, b: FindingRef | None) -> bool:

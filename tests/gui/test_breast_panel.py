@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from cadviewer.findings import BreastFinding, Call, Estimate, Result, ScoreMap, 
 from cadviewer.gui import words
 from cadviewer.gui.breast import depends
 from cadviewer.gui.image.shapes import Drawing
+from cadviewer.imaging import files
+from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Failed, Finished, Progressed
-from cadviewer.store.session import MeasureKind
+from cadviewer.store.session import JournalError, Measure, MeasureKind, PixelSize, Session, case_key
 
 
 def finding(**changes: object) -> BreastFinding:
@@ -136,10 +139,90 @@ def test_a_pixel_size_of_the_readers_own_makes_millimetres_everywhere(desk: Desk
     desk.window.commands.analyse(Task.BREAST)
     stack = desk.case.stack
     assert stack.distance(0, 0, 3, 4) == (5.0, "px")
-    desk.window.commands.set_spacing(desk.case, 0.2)
+    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0.2))
     assert stack.distance(0, 0, 3, 4) == (pytest.approx(1.0), "mm")
     assert desk.engine.jobs[-1].spacing_mm == 0.2
     assert desk.engine.jobs[-1].task is Task.BREAST
+    assert "0.2 mm" in desk.window.status.text.text()
+
+
+def test_a_pixel_size_is_undone_and_redone_like_any_decision(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_png(tmp_path / "a.png"))
+    desk.window.commands.analyse(Task.BREAST)
+    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0.2))
+    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0.3))
+    desk.wait_kept(desk.window.actions_["undo"].trigger)
+    assert desk.case.spacing_mm == desk.engine.jobs[-1].spacing_mm == 0.2
+    desk.wait_kept(desk.window.actions_["undo"].trigger)
+    assert desk.case.spacing_mm is desk.engine.jobs[-1].spacing_mm is None
+    assert desk.case.stack.distance(0, 0, 3, 4) == (5.0, "px")
+    desk.wait_kept(desk.window.actions_["redo"].trigger)
+    assert desk.engine.jobs[-1].spacing_mm == 0.2
+    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0))
+    assert desk.case.spacing_mm is None
+
+
+def test_a_pixel_size_is_there_again_after_a_restart_and_is_used(desk: Desk, tmp_path: Path) -> None:
+    path = write_png(tmp_path / "a.png")
+    (series,) = files.scan([path])
+    assert isinstance(series, Series)
+    Session(case_key(series)).record(PixelSize(0.25, 40.0, 10.0))  # as an earlier start of the program left it
+    desk.open(path)
+    desk.bot.waitUntil(lambda: desk.case.spacing_mm == 0.25)
+    desk.window.commands.analyse(Task.BREAST)
+    assert desk.engine.jobs[-1].spacing_mm == 0.25
+    assert desk.case.stack.distance(0, 0, 3, 4) == (pytest.approx(1.25), "mm")
+
+
+def test_a_result_that_was_made_before_the_journal_was_read_is_made_again(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_png(tmp_path / "a.png"))
+    desk.window.commands.analyse(Task.BREAST)
+    job = desk.engine.jobs[-1]
+    desk.bridge.take(Finished(job.case_id, job.request_id, breast_result(job.case_id, 100, 100)))
+    desk.bot.waitUntil(lambda: desk.case.result is not None)
+    other = Session(case_key(desk.case.series))  # another window on the same case
+    other.record(PixelSize(0.5))
+    desk.wait_kept(lambda: desk.window.decisions.begin(desk.case))
+    again = desk.engine.jobs[-1]
+    assert (again.spacing_mm, again.model) == (0.5, job.model)
+    assert again.request_id != job.request_id
+
+
+def test_a_pixel_size_that_cannot_be_kept_does_not_count(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.open(write_png(tmp_path / "a.png"))
+    desk.window.commands.analyse(Task.BREAST)
+    desk.bot.waitUntil(lambda: desk.window.journal.pending == 0)
+
+    def full(self: Session, *marks: object) -> None:
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(Session, "record_all", full)
+    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0.2))
+    assert desk.case.spacing_mm is None
+    assert desk.case.stack.distance(0, 0, 3, 4) == (5.0, "px")
+    assert any("disk is full" in text for text in desk.window.desk.notices.texts())
+
+
+def test_the_saved_reading_says_who_said_how_large_a_pixel_is(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_png(tmp_path / "a.png"))
+    desk.window.commands.analyse(Task.BREAST)
+    ruler = Measure(MeasureKind.DISTANCE, 0, ((10.0, 10.0), (10.0, 60.0)), 50.0, "px")
+    desk.wait_kept(lambda: desk.window.journal.record(desk.case.series, ruler))
+    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 10.0, 50.0))
+    job = desk.engine.jobs[-1]
+    desk.bridge.take(Finished(job.case_id, job.request_id, breast_result(job.case_id, 100, 100)))
+    desk.bot.waitUntil(lambda: desk.case.result is not None)
+    out = tmp_path / "reading.json"
+    desk.window.saving.save(desk.case, out)
+    desk.bot.waitUntil(out.is_file)
+    content = json.loads(out.read_text(encoding="utf-8"))
+    entered = content["reading"]["pixel_size"]
+    assert (entered["mm"], entered["origin"]) == (0.2, "entered by the user")
+    assert entered["length"] == {"px": 50.0, "mm": 10.0}
+    assert content["series"]["pixel_spacing_mm"] is None  # which is what the file says
+    assert [(m["value"], m["unit"]) for m in content["reading"]["measures"]] == [(10.0, "mm")]
 
 
 def test_a_drawn_length_can_be_given_its_millimetres(desk: Desk, tmp_path: Path) -> None:
@@ -152,7 +235,7 @@ def test_a_drawn_length_can_be_given_its_millimetres(desk: Desk, tmp_path: Path)
     (dialog,) = desk.window.findChildren(QInputDialog)
     assert "50.0 pixels" in dialog.labelText()
     dialog.setDoubleValue(10)
-    dialog.accept()
+    desk.wait_kept(dialog.accept)
     assert desk.case.spacing_mm == pytest.approx(0.2)
 
 

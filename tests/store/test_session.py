@@ -27,6 +27,7 @@ from cadviewer.store.session import (
     Measure,
     MeasureKind,
     Note,
+    PixelSize,
     Session,
 )
 
@@ -44,6 +45,8 @@ def test_marks_of_every_kind_come_back_equal_in_a_new_start() -> None:
         RULER,
         Drawn(3, 1, 2, 3, 4, "mine", REF2),
         KeyImage(7, True),
+        PixelSize(0.2, 50.0, 10.0),
+        PixelSize(None),
         Note("größer als zuvor", REF),
         Measure(MeasureKind.ANGLE, 0, ((0, 0), (1, 0), (1, 1)), None, ""),
         Measure(MeasureKind.ARROW, 0, ((0, 0), (1, 0)), None, "", "here", (1.5, 2.0), ((1, 2, 3), (4, 5, 6))),

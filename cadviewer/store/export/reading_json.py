@@ -7,7 +7,7 @@ from typing import Any
 
 from cadviewer.risk.words import Assessment
 from cadviewer.store.reading import Read, Reading
-from cadviewer.store.session import Entry, Measure
+from cadviewer.store.session import Entry, Measure, PixelSize
 
 
 def document(reading: Reading) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def document(reading: Reading) -> dict[str, Any]:
         "exam": _assessment(exam) if exam is not None else None,
         "measures": [_measure(entry, measure) for entry, measure in reading.measures],
         "key_images": list(reading.key_images),
+        "pixel_size": _pixel_size(*reading.pixel_size) if reading.pixel_size is not None else None,
     }
 
 
@@ -65,6 +66,17 @@ def _measure(entry: Entry, measure: Measure) -> dict[str, Any]:
         "value": _float(measure.value),
         "unit": measure.unit,
         "label": measure.label,
+    }
+
+
+def _pixel_size(entry: Entry, entered: PixelSize) -> dict[str, Any]:
+    """Where the millimetres of an image come from whose file has none."""
+    known = entered.length_px is not None and entered.length_mm is not None
+    return {
+        "mm": _float(entered.mm),
+        "origin": "entered by the user",
+        "time": entry.time,
+        "length": {"px": _float(entered.length_px), "mm": _float(entered.length_mm)} if known else None,
     }
 
 
