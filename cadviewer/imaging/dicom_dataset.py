@@ -79,7 +79,7 @@ def read_dataset(file: Path, *, pixels: bool = False) -> FileDataset:
 
 
 def read_header(file: Path, size: int) -> Header:
-    """The header as `dicom_header.read_header` gives it, of any encoding. Raises InputError, OSError."""
+    """The header as `dicom.read_header` gives it, of any encoding. Raises InputError, OSError."""
     dataset = read_dataset(file)
     values = {tag: text for tag in dh.WANTED if (text := _text(dataset, tag)) is not None}
     sequences = frozenset(tag for tag in dh.SEQUENCES if tag in dataset)

@@ -137,16 +137,15 @@ def _truncated_fragments(header: Header) -> Rejected | None:
     return Rejected(header.file, State.FAILED, "truncated: the end of its compressed pixels is missing")
 
 
-def frames_of(header: Header) -> list[Frame]:
-    """The frames of a file that `reject` let through. Raises InputError for damaged functional groups."""
+def first_frame(header: Header) -> tuple[Frame, int]:
+    """The first frame of a file as the top of its header describes it, and how many there are."""
     count = header.integer(dh.FRAMES) or 1
     colour = _is_colour(header)
-    rows, columns = header.integer(dh.ROWS) or 0, header.integer(dh.COLUMNS) or 0
     plain = Frame(
         header,
         0,
-        rows,
-        columns,
+        header.integer(dh.ROWS) or 0,
+        header.integer(dh.COLUMNS) or 0,
         colour,
         stored_of(header, 0, colour),
         position=vector(header.numbers(dh.POSITION)) if count == 1 else None,
@@ -154,13 +153,19 @@ def frames_of(header: Header) -> list[Frame]:
         spacing=pixel_spacing(header.numbers(dh.PIXEL_SPACING)),
         thickness=positive(header.numbers(dh.SLICE_THICKNESS)),
     )
-    if not header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS}:
-        if count == 1:
-            return [plain]
-        return [replace(plain, index=k, stored=stored_of(header, k, colour)) for k in range(count)]
-    from cadviewer.imaging import dicom_dataset
+    return plain, count
 
-    return dicom_dataset.frames_of(plain, count)
+
+def has_groups(header: Header) -> bool:
+    """Whether functional groups say more of each frame (`dicom_dataset.frames_of`)."""
+    return bool(header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS})
+
+
+def alike(plain: Frame, count: int) -> list[Frame]:
+    """The frames of a file without functional groups: they differ in where their pixels are stored."""
+    if count == 1:
+        return [plain]
+    return [replace(plain, index=k, stored=stored_of(plain.header, k, plain.colour)) for k in range(count)]
 
 
 def stored_of(

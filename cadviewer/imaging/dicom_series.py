@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from cadviewer.imaging import dicom_header as dh
-from cadviewer.imaging.dicom_frames import Frame, frames_of, reject
+from cadviewer.imaging.dicom import frames_of
+from cadviewer.imaging.dicom_frames import Frame, reject
 from cadviewer.imaging.dicom_header import Header
 from cadviewer.imaging.dicom_pixels import value_type
 from cadviewer.imaging.geometry import Geometry

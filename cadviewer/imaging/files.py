@@ -219,7 +219,7 @@ def _owned(heads: Sequence[tuple[Path, bytes | Rejected]]) -> dict[Path, tuple[P
 
 def _scan_file(file: Path, head: bytes, found: _Found) -> Iterator[Series | Rejected]:
     if _is_dicom(head):
-        from cadviewer.imaging.dicom_header import read_header
+        from cadviewer.imaging.dicom import read_header
 
         found.dicom.append(read_header(file))
     elif images.kind_of(head):
@@ -257,10 +257,10 @@ def _may_be_bare_dicom(head: bytes) -> bool:
 
 
 def _bare_dicom(file: Path) -> Any | None:
-    from cadviewer.imaging import dicom_header
+    from cadviewer.imaging import dicom, dicom_header
 
     try:
-        header = dicom_header.read_header(file)
+        header = dicom.read_header(file)
     except InputError:
         return None
     known = (dicom_header.SOP_CLASS, dicom_header.MODALITY, dicom_header.ROWS)

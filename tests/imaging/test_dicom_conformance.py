@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
 from cadviewer.imaging import files
-from cadviewer.imaging.dicom_header import read_header
+from cadviewer.imaging.dicom import read_header
 from cadviewer.imaging.dicom_pixels import AIR
 from cadviewer.imaging.series import Rejected, Series, State, Volume
 
@@ -138,7 +138,7 @@ def test_the_fast_header_walk_says_what_pydicom_says(dicom_conformance: Path, in
     for path in index:
         file = dicom_conformance / path
         with file.open("rb") as stream:
-            fast = dh._read_fast(file, file.stat().st_size, stream)
+            fast = dh.read_fast(file, file.stat().st_size, stream)
         if fast is None or path.endswith("too_short.dcm"):  # pydicom gives up on that one
             continue
         with warnings.catch_warnings():
