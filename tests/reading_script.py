@@ -1,12 +1,16 @@
-"""A reading in the real window, in a process of its own that may be killed at any moment.
+"""Readings in the real window, in processes of their own that may be killed at any moment.
 
-`python -m reading_script FOLDER`: opens the CT in FOLDER, makes up what the model found, and works through it with keys
-and mouse. A line `SHOWN N RECORDS` is written once action N is shown as done in the window.
+`python -m reading_script FOLDER` waits for orders, each a line of JSON on its standard input, and forks a reading of the
+CT in FOLDER for each: so that the imports, most of what a reading costs, are paid once. A reading opens the CT, makes up
+what the model found, works through it with keys and mouse, and writes lines into the pipe that its order names:
+`PID N`, `READY`, one `SHOWN ACTION RECORDS` once that action is shown as done in the window, and `END`.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -16,8 +20,26 @@ from typing import Any
 ACTIONS = 40
 
 
-def main(folder: str) -> None:
+def serve(folder: str) -> None:
+    """Fork a reading for each order {"pipe": path, "home": path, "across": columns} until the input ends."""
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    import gui_desk  # noqa: F401 - Qt and the window: nothing of them is begun before the fork
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: the end of the pipe tells
+    for line in sys.stdin:
+        order = json.loads(line)
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.environ["CADVIEWER_HOME"] = order["home"]
+            try:
+                with open(order["pipe"], "w", buffering=1, encoding="ascii") as pipe:
+                    read(Path(folder), lambda text, pipe=pipe: pipe.write(text + "\n"), order["across"])
+            finally:
+                os._exit(0)  # not through what the server would do at its own end
+
+
+def read(folder: Path, tell: Callable[[str], object], across: float) -> None:
+    """One reading. across: columns by which everything drawn is moved, for a second window that draws elsewhere."""
     from gui_desk import StillEngine, ct_result, nodule
     from PySide6.QtWidgets import QApplication
 
@@ -26,43 +48,42 @@ def main(folder: str) -> None:
     from cadviewer.gui.prefs import Prefs
     from cadviewer.inference.protocol import Finished
 
+    tell(f"PID {os.getpid()}")
     app = QApplication([])
     engine, bridge = StillEngine(), Bridge()
     window: Any = MainWindow(engine, bridge, Prefs())
     window.resize(1000, 700)
     window.show()
-    window.open_paths([Path(folder)])
-    reading = Reading(app, window)
+    window.open_paths([folder])
+    reading = Reading(app, window, across)
     reading.wait(lambda: bool(engine.jobs) and window.cases.current.stack.complete)
     job = engine.jobs[-1]
     result = ct_result(job.case_id, nodule(1, 0.9, 2, 4), nodule(2, 0.8, 6, 8, x=30), nodule(3, 0.6, 9, 9, y=30))
     bridge.take(Finished(job.case_id, job.request_id, result))
     reading.wait(lambda: window.cases.current.result is not None and window.journal.pending == 0)
-    sys.stdout.write("READY\n")
-    sys.stdout.flush()
+    tell("READY")
     for number in range(ACTIONS):
         reading.act(number)
-        sys.stdout.write(f"SHOWN {number} {len(records(window))}\n")
-        sys.stdout.flush()
-
-
-def records(window: Any) -> list[Any]:
-    """What the journal of the open case holds, undone things too."""
-    from cadviewer.store.session import Session, case_key
-
-    return list(Session(case_key(window.cases.current.series))._journal.read().records)
+        tell(f"SHOWN {number} {reading.records()}")
+    tell("END")
 
 
 class Reading:
     """The hands of a reader."""
 
-    def __init__(self, app: Any, window: Any) -> None:
-        self._app, self._window = app, window
+    def __init__(self, app: Any, window: Any, across: float) -> None:
+        self._app, self._window, self._across = app, window, across
+
+    def records(self) -> int:
+        """How many records of this window the journal of the open case holds, undone things too."""
+        session = self._window.journal._sessions[self._window.cases.current.case_id]
+        return sum(entry.window == session._window for entry in session.history())
 
     def wait(self, done: Callable[[], bool]) -> None:
         end = time.monotonic() + 120
         while not done():
             self._app.processEvents()
+            time.sleep(0.001)  # others use the machine too
             if time.monotonic() > end:
                 raise SystemExit("the window did not get on")
 
@@ -84,10 +105,10 @@ class Reading:
             lambda: self._key(keys.Key_U),
         ]
         window.decisions.choose(1 + number % 3)
-        before = len(records(window))
+        before = self.records()
         kinds[number % len(kinds)]()
         self.wait(lambda: window.journal.pending == 0)
-        if len(records(window)) == before:
+        if self.records() == before:
             raise SystemExit(f"action {number} did nothing")
 
     def _key(self, key: Any, modifiers: Any = None) -> None:
@@ -112,8 +133,8 @@ class Reading:
         from cadviewer.gui.image.mouse import Tool
 
         self._window.desk.viewport.mouse.set_tool(Tool.DISTANCE if tool == "d" else Tool.ELLIPSE)
-        y = 2.0 + number % 10
-        self._drag((40, y), (46 + number % 7, y + 5))
+        x, y = 40 + self._across, 2.0 + number % 10
+        self._drag((x, y), (x + 6 + number % 7, y + 5))
 
     def _move_last(self, number: int) -> None:
         """Take a new length by its end."""
@@ -124,4 +145,4 @@ class Reading:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(sys.argv[1])

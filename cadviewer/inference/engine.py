@@ -41,8 +41,12 @@ from cadviewer.inference.protocol import (
 from cadviewer.inference.serve import log_where
 
 CLOSE_SECONDS = 5.0
+END_SECONDS = 2.0
+"""How long a process has to end after it was asked to, and again after it was killed."""
 CANCEL_SECONDS = 30.0
 """How long the step of a cancelled job may go on before the process counts as wedged; loading a model is one step."""
+GRACE_SECONDS = 3.0
+"""How long a process that no longer talks may take to end by itself: its own end tells why. A starved one takes long."""
 STOPPED = "stopped by the user"
 _TRIES = 2
 """How often a job is begun again that was only interrupted, not running, when the process died."""
@@ -73,6 +77,7 @@ class _Process:
     ready: bool = False
     reason: str = ""  # why it could not start
     stopped: bool = False  # by the user
+    ended: bool = False  # by the engine, since it did not end by itself
     running: int | None = None  # request id
     sent: dict[int, _Entry] = field(default_factory=dict)  # in the order in which they were begun
 
@@ -336,6 +341,8 @@ class Engine:
 
     def _bury(self, current: _Process) -> None:
         """The process is gone: its running job fails, what it had interrupted goes back to the head of the queue."""
+        current.process.join(GRACE_SECONDS)
+        current.ended = current.process.is_alive()
         _end_process(current.process)
         reason = _why_gone(current)
         with self._lock:
@@ -385,25 +392,33 @@ class Engine:
             log_where(error)
 
     def _end(self) -> None:
-        """After `close`: nothing of the process stays, and no job stays without a last event."""
-        current = self._current
-        if current is not None:
-            _end_process(current.process)
-            current.process.close()
-            current.commands.close()
-            current.events.close()
+        """After `close`: no job stays without a last event, and nothing of the process stays."""
         for entry in list(self._known.values()):
             self._finish(entry, Cancelled(entry.job.case_id, entry.job.request_id))
+        with self._lock:
+            current, self._current = self._current, None
+        if current is not None:
+            current.commands.close()  # which by itself ends a process that still listens
+            current.events.close()
+            if _end_process(current.process):
+                current.process.close()
         self._wake_in.close()
         self._wake_out.close()
 
 
-def _end_process(process: SpawnProcess) -> None:
-    """A process that has ended keeps its exit status; one that has not is killed."""
-    process.join(0.5)
+def _end_process(process: SpawnProcess) -> bool:
+    """Ask a process to end, then kill it; whether it is gone. One that has ended keeps its exit status.
+
+    Even a killed one takes its time where others use the machine, or for ever inside a driver: that is logged, and left
+    to the system.
+    """
+    for end in (process.terminate, process.kill):
+        if process.is_alive():
+            end()
+            process.join(END_SECONDS)
     if process.is_alive():
-        process.kill()
-        process.join(CLOSE_SECONDS)
+        log.error("the inference process cannot be ended")
+    return not process.is_alive()
 
 
 def _why_gone(current: _Process) -> str:
@@ -412,6 +427,8 @@ def _why_gone(current: _Process) -> str:
         return STOPPED
     if current.reason:
         return f"the inference process could not start: {current.reason}"
+    if current.ended:
+        return "the inference process closed its connection and did not end; it was ended"
     code = current.process.exitcode
     if code is not None and code < 0:
         name = next((s.name for s in signal.Signals if s.value == -code), f"signal {-code}")

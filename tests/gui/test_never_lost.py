@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import reading_script
@@ -33,17 +39,80 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_ct(tmp_path_factory.mktemp("scan") / "ct")
 
 
-def _start(scan: Path) -> subprocess.Popen[str]:
-    """The reading in a process of its own, past its start."""
-    child = subprocess.Popen(
+class _Reading:
+    """A reading in a process of its own.
+
+    over: whether it came to its end. counts: records of its window after each action shown so far, 0 first.
+    """
+
+    def __init__(self, orders: IO[str], pipe: Path, across: float) -> None:
+        os.mkfifo(pipe)
+        order = {"pipe": str(pipe), "home": os.environ["CADVIEWER_HOME"], "across": across}
+        orders.write(json.dumps(order) + "\n")
+        orders.flush()
+        self._pipe = pipe.open(encoding="ascii")
+        pipe.unlink()
+        self.pid = int(self._pipe.readline().split()[1])
+        self.counts = [0]
+        self.over = False
+
+    def wait_ready(self) -> _Reading:
+        """Past its start."""
+        assert self._pipe.readline() == "READY\n"
+        return self
+
+    def follow(self, actions: int = reading_script.ACTIONS + 1) -> None:
+        """Wait until so many more actions are shown as done, or there are no more."""
+        for _ in range(actions):
+            line = self._pipe.readline()
+            if line == "END\n" or not line.endswith("\n"):
+                self.over = line == "END\n"
+                return
+            self.counts.append(int(line.split()[2]))
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it came to its end meanwhile
+            os.kill(self.pid, signal.SIGKILL)
+        self.end()
+
+    def end(self) -> None:
+        """Take in what it still had to say. A pipe ends with the last thread of the process: none of it writes now."""
+        if not self._pipe.closed:
+            self.follow()
+            self._pipe.close()
+
+
+@pytest.fixture(scope="module")
+def readers(scan: Path) -> Iterator[IO[str]]:
+    """Where to order readings."""
+    if not hasattr(os, "fork"):
+        pytest.skip("readings are forked, which this system cannot")
+    server = subprocess.Popen(
         [sys.executable, "-m", "reading_script", str(scan)],
-        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[1],
     )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "READY\n"
-    return child
+    assert server.stdin is not None
+    yield server.stdin
+    server.stdin.close()
+    assert server.wait(60) == 0
+
+
+@pytest.fixture
+def start(readers: IO[str], tmp_path: Path) -> Iterator[Callable[..., _Reading]]:
+    """Begins a reading. across: columns by which what it draws is moved. None is left at the end."""
+    begun: list[_Reading] = []
+
+    def begin(across: float = 0) -> _Reading:
+        begun.append(_Reading(readers, tmp_path / f"pipe{len(begun)}", across))
+        return begun[-1]
+
+    yield begin
+    for reading in begun:
+        if not reading.over:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(reading.pid, signal.SIGKILL)
 
 
 def _plain(records: list[Any]) -> list[Any]:
@@ -56,11 +125,22 @@ def _plain(records: list[Any]) -> list[Any]:
 
 
 def _journal() -> list[Any]:
-    """What lies on the disk, as the next window will find it."""
-    (file,) = folder().glob("*.jsonl")
+    """What lies on the disk, as the next window will find it: the journal of the only case, if there is one."""
+    files = list(folder().glob("*.jsonl"))
+    if not files:
+        return []
+    (file,) = files
     session = Session(file.stem)
     assert session.problems == ()  # nothing damaged by the kill
     return list(session._journal.read().records)
+
+
+def _by_window(records: list[Any]) -> list[list[Any]]:
+    """The records of each window, the one that wrote first before the others."""
+    windows: dict[str, list[Any]] = {}
+    for record in records:
+        windows.setdefault(record["window"], []).append(record)
+    return list(windows.values())
 
 
 def _clear() -> None:
@@ -68,55 +148,94 @@ def _clear() -> None:
         file.unlink()
 
 
-def _kill_at_random_moments(scan: Path, moments: int) -> None:
+def _lost_at_most_one(survived: int, shown: list[int], whole: list[int]) -> None:
+    """Of a killed reading: what it showed is there, and nothing beyond the action that was under way.
+
+    survived: its records on the disk. shown: records after each action that it showed as done. whole: as many of a
+    reading that nobody killed.
+    """
+    assert survived >= shown[-1], "something that was shown as done is gone"
+    assert survived <= whole[min(len(shown), len(whole) - 1)]
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A reading that nobody killed: records after each action, the records themselves, seconds for an action."""
+
+    counts: list[int]
+    records: list[Any]
+    pace: float
+
+
+def _read_whole(start: Callable[..., _Reading]) -> _Whole:
+    reading = start().wait_ready()
+    begun = time.monotonic()
+    reading.end()
+    assert reading.over
+    assert len(reading.counts) == reading_script.ACTIONS + 1
+    records = _plain(_journal())
+    _clear()
+    return _Whole(reading.counts, records, (time.monotonic() - begun) / reading_script.ACTIONS)
+
+
+def _kill_at_random_moments(start: Callable[..., _Reading], moments: int) -> None:
     """Compare every killed reading with the one that nobody killed."""
-    whole = _start(scan)
-    assert whole.stdout is not None
-    shown = [line.split() for line in whole.stdout]
-    assert whole.wait() == 0
-    assert len(shown) == reading_script.ACTIONS
-    counts = [0, *(int(line[2]) for line in shown)]
-    reference = _plain(_journal())
+    whole = _read_whole(start)
     dice = random.Random(20261122)
     for _ in range(moments):
-        _clear()
-        child = _start(scan)
-        assert child.stdout is not None
-        for _ in range(dice.randrange(reading_script.ACTIONS - 1)):
-            assert child.stdout.readline().startswith("SHOWN")
-        time.sleep(dice.random() * 0.08)
-        child.kill()
-        rest = child.stdout.read().splitlines()
-        child.wait()
-        child.stdout.close()
-        done = [line for line in rest if line.startswith("SHOWN") and len(line.split()) == 3]
+        reading = start().wait_ready()
+        reading.follow(dice.randrange(reading_script.ACTIONS - 1))
+        time.sleep(dice.random() * 2 * whole.pace)
+        reading.kill()
         survived = _plain(_journal())
-        assert survived == reference[: len(survived)]
-        least = int(done[-1].split()[2]) if done else 0
-        last = next(k for k, count in enumerate(counts) if count >= max(least, 0))
-        assert least <= len(survived), "something that was shown as done is gone"
-        if done:
-            assert len(survived) <= counts[min(last + 1, len(counts) - 1)]
+        assert survived == whole.records[: len(survived)]
+        _lost_at_most_one(len(survived), reading.counts, whole.counts)
+        _clear()
 
 
-def test_a_killed_reading_loses_at_most_the_action_under_way(scan: Path) -> None:
-    _kill_at_random_moments(scan, 3)
+def test_a_killed_reading_loses_at_most_the_action_under_way(start: Callable[..., _Reading]) -> None:
+    _kill_at_random_moments(start, 3)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)  # a start takes 2 s, and a minute where others use the machine
-def test_readings_killed_at_fifty_moments_lose_at_most_the_action_under_way(scan: Path) -> None:
-    _kill_at_random_moments(scan, 50)
+@pytest.mark.timeout(3600)  # 1.2 s of processor time each, and many times that where others use the machine
+def test_readings_killed_at_fifty_moments_lose_at_most_the_action_under_way(start: Callable[..., _Reading]) -> None:
+    _kill_at_random_moments(start, 50)
 
 
-def test_after_a_kill_the_next_window_shows_what_was_shown(desk: Desk, scan: Path) -> None:
-    child = _start(scan)
-    assert child.stdout is not None
-    for _ in range(12):
-        child.stdout.readline()
-    child.kill()
-    child.wait()
-    child.stdout.close()
+def test_a_killed_window_takes_nothing_of_another_one_on_the_same_case(start: Callable[..., _Reading]) -> None:
+    killed, other = start(), start(across=-38)
+    killed.wait_ready().follow(12)
+    other.wait_ready()
+    killed.kill()
+    other.end()
+    assert other.over
+    mine, theirs = _by_window(_journal())
+    if len(mine) == other.counts[-1]:
+        mine, theirs = theirs, mine
+    assert len(theirs) == other.counts[-1]
+    _lost_at_most_one(len(mine), killed.counts, other.counts)
+
+
+def test_two_windows_at_work_at_once_on_one_case_overwrite_nothing(start: Callable[..., _Reading]) -> None:
+    one, two = start(), start(across=-38)
+    one.wait_ready().end()
+    two.wait_ready().end()
+    assert one.over
+    assert two.over
+    records = _journal()
+    turns = sum(a["window"] != b["window"] for a, b in itertools.pairwise(records))
+    assert turns > 5, "they did not write at the same time"
+    first, second = _by_window(records)
+    assert len(first) == len(second) == one.counts[-1] == two.counts[-1]
+
+
+def test_after_a_kill_the_next_window_shows_what_was_shown(
+    desk: Desk, scan: Path, start: Callable[..., _Reading]
+) -> None:
+    reading = start().wait_ready()
+    reading.follow(12)
+    reading.kill()
     desk.open(scan)
     desk.finish(nodule(1, 0.9, 2, 4), nodule(2, 0.8, 6, 8, x=30), nodule(3, 0.6, 9, 9, y=30))
     desk.bot.waitUntil(lambda: desk.case.result is not None and desk.window.journal.pending == 0)
