@@ -14,6 +14,8 @@ fail           reason of a JobError                        out_of_scope   reason
 error          text of an unexpected ValueError
 crash          step at which it dies by SIGSEGV            exit           step at which it leaves with status 3
 wedge          step at which it hangs for ever
+deaf           step at which it hangs up, ignores SIGTERM and goes on for ever
+slow_exit      step at which it hangs up, and leaves with status 3 a second later
 """
 
 from __future__ import annotations
@@ -99,7 +101,13 @@ class FakeHandler:
                 os.kill(os.getpid(), signal.SIGSEGV)
             if step == int(options.get("exit", -1)):
                 os._exit(3)
-            while step == int(options.get("wedge", -1)):
+            if step in (int(options.get("deaf", -1)), int(options.get("slow_exit", -1))):
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                report._server._events.close()  # type: ignore[attr-defined]
+                time.sleep(1)
+                if "slow_exit" in options:
+                    os._exit(3)
+            while step in (int(options.get("wedge", -1)), int(options.get("deaf", -1))):
                 time.sleep(1)
             time.sleep(delay)
             report.step(step + 1, steps)

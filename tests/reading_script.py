@@ -1,9 +1,9 @@
 """Readings in the real window, in processes of their own that may be killed at any moment.
 
-`python -m reading_script FOLDER` waits for orders, each a line of JSON on its standard input, and forks a reading of the
-CT in FOLDER for each: so that the imports, most of what a reading costs, are paid once. A reading opens the CT, makes up
-what the model found, works through it with keys and mouse, and writes lines into the pipe that its order names:
-`PID N`, `READY`, one `SHOWN ACTION RECORDS` once that action is shown as done in the window, and `END`.
+`python -m reading_script FOLDER` waits for orders, each a line of JSON on its standard input, and forks a reading of
+the CT in FOLDER for each: so that the imports, most of what a reading costs, are paid once. A reading opens the CT,
+makes up what the model found, works through it with keys and mouse, and writes lines into the pipe that its order
+names: `PID N`, `READY`, one `SHOWN ACTION RECORDS` once that action is shown as done in the window, and `END`.
 """
 
 from __future__ import annotations

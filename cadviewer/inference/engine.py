@@ -46,7 +46,7 @@ END_SECONDS = 2.0
 CANCEL_SECONDS = 30.0
 """How long the step of a cancelled job may go on before the process counts as wedged; loading a model is one step."""
 GRACE_SECONDS = 3.0
-"""How long a process that no longer talks may take to end by itself: its own end tells why. A starved one takes long."""
+"""How long a process that no longer talks may take to end by itself: its own end tells why."""
 STOPPED = "stopped by the user"
 _TRIES = 2
 """How often a job is begun again that was only interrupted, not running, when the process died."""

@@ -3,134 +3,25 @@
 from __future__ import annotations
 
 import csv
-import os
-import signal
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-import SimpleITK as sitk
-from numpy.typing import NDArray
+from luna16_made import (
+    DIRECTIONS,
+    SHAPE,
+    Nodule,
+    index,
+    lungs,
+    picture,
+    write_scan,
+    write_table,
+)
 
-from cadviewer.imaging.geometry import Geometry
 from trainers import data as layouts
-from trainers.__main__ import main
 from trainers.config import ConfigError
 from trainers.data import luna16, luna16_rows
 from trainers.data.luna16 import Luna16Settings, import_scans
-
-SHAPE = (28, 90, 100)  # slices, rows, columns
-SPACING = (1.5, 0.8, 0.7)  # mm between slices, rows, columns
-
-
-def turned(degrees: float, axis: int) -> NDArray[np.float64]:
-    """Rotation about an axis of LPS."""
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.roll(np.array([[1, 0, 0], [0, c, -s], [0, s, c]]), (axis, axis), (0, 1))
-
-
-DIRECTIONS = {
-    "plain": np.eye(3),
-    "left to right": np.diag([-1.0, 1, 1]),
-    "upside down": np.diag([1.0, -1, 1]),
-    "feet first": np.diag([1.0, 1, -1]),
-    "all three": np.diag([-1.0, -1, -1]),
-    "rotated": turned(90, 2),
-    "oblique": turned(20, 0) @ turned(-35, 1) @ turned(10, 2),
-}
-
-
-@dataclass(frozen=True)
-class Nodule:
-    """A sphere at a continuous (slice, row, column) index."""
-
-    index: tuple[float, float, float]
-    diameter: float
-
-
-@dataclass(frozen=True)
-class Framed:
-    """Instead of the program's own lungs, which want a chest: everything but a frame of 6 pixels, or nothing."""
-
-    count: int
-    found: bool = True
-
-    def slices(self) -> NDArray[np.intp]:
-        return np.arange(self.count)
-
-    def on_slice(self, k: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        made = np.zeros(shape, bool)
-        made[6:-6, 6:-6] = True
-        return made
-
-
-def lungs(pixels: NDArray[np.generic], geometry: Geometry) -> Framed:
-    assert pixels.shape == geometry.shape
-    return Framed(len(pixels))
-
-
-def write_scan(
-    folder: Path,
-    uid: str,
-    nodules: list[Nodule],
-    *,
-    direction: NDArray[np.float64] = DIRECTIONS["plain"],
-    origin: tuple[float, float, float] = (-40.0, 60.0, -300.0),
-    dtype: type = np.int16,
-) -> list[tuple[str, float, float, float, float]]:
-    """A scan with soft spheres in lung; the rows of annotations.csv, worked out without the program's geometry."""
-    step = np.array([SPACING[2], SPACING[1], SPACING[0]])
-    k, r, c = np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij")
-    pixels = np.full(SHAPE, -850.0)
-    rows = []
-    for one in nodules:
-        away = np.sqrt(sum(((a - i) * s) ** 2 for a, i, s in zip((k, r, c), one.index, SPACING, strict=True)))
-        pixels = np.maximum(pixels, -850 + 900 * np.clip(one.diameter / 2 - away + 0.5, 0, 1))
-        centre = np.array(origin) + direction @ (step * np.array(one.index[::-1]))
-        rows.append((uid, *(float(v) for v in centre), one.diameter))
-    image = sitk.GetImageFromArray(pixels.astype(dtype))
-    image.SetSpacing([float(s) for s in step])
-    image.SetOrigin(origin)
-    image.SetDirection([float(v) for v in direction.ravel()])
-    folder.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(image, str(folder / f"{uid}.mhd"))
-    return rows
-
-
-def write_table(
-    folder: Path, rows: list[tuple[str, float, float, float, float]], name: str = "annotations.csv"
-) -> None:
-    with (folder / name).open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["seriesuid", "coordX", "coordY", "coordZ", "diameter_mm"])
-        writer.writerows(rows)
-
-
-def index(out: Path, name: str = "index.csv") -> list[dict[str, str]]:
-    with (out / name).open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def picture(out: Path, name: str) -> NDArray[np.uint8]:
-    image = cv2.imread(str(out / "images" / name), cv2.IMREAD_UNCHANGED)
-    assert image is not None
-    assert image.ndim == 2
-    return np.asarray(image, np.uint8)
-
-
-@pytest.fixture
-def luna(tmp_path: Path) -> Path:
-    """Two subsets with a scan of two nodules, one of one, and one without."""
-    data = tmp_path / "luna"
-    rows = write_scan(data / "subset0", "1.2.1", [Nodule((10.3, 40, 30.5), 12.0), Nodule((20, 60.2, 70), 5.0)])
-    rows += write_scan(data / "subset1", "1.2.2", [Nodule((14, 30, 50), 9.0)])
-    write_scan(data / "subset1", "1.2.3", [])
-    write_table(data, rows)
-    return data
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)
@@ -305,171 +196,13 @@ def test_a_nodule_outside_its_scan_refuses_the_scan_and_names_the_row(luna: Path
 
 def test_a_box_that_reaches_over_the_edge_is_cut_there(tmp_path: Path) -> None:
     data = tmp_path / "luna"
-    write_table(data_of(data), write_scan(data, "1.2.1", [Nodule((10, 40, 2), 12.0)]))
+    write_table(data, write_scan(data, "1.2.1", [Nodule((10, 40, 2), 12.0)]))
     import_scans(Luna16Settings(masked=False), data, tmp_path / "out")
     row = min((r for r in index(tmp_path / "out") if r["role"] == "labelled"), key=lambda r: abs(float(r["dz_mm"])))
     left = float(row["cx"]) + 0.5 - float(row["width"]) / 2
     assert left == pytest.approx(0.0, abs=1e-2)
     assert float(row["width"]) == pytest.approx(2.5 * 0.7 + 6.0, rel=0.02)
     assert float(row["height"]) == pytest.approx(12.0, rel=0.02)
-
-
-def data_of(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def damage(path: Path, before: str, after: str) -> None:
-    text = path.read_text()
-    lines = [after if line.startswith(before) else line for line in text.splitlines()]
-    path.write_text("\n".join(lines) + "\n")
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "reason"),
-    [
-        ("ElementSpacing", "ElementSpacing = 0 0.8 1.5", "pacing"),
-        ("ElementDataFile", "ElementDataFile = nowhere.raw", "nowhere.raw"),
-        ("DimSize", "DimSize = 100 90 4000", ""),
-        ("TransformMatrix", "TransformMatrix = 1 0 0 1 0 0 0 0 1", ""),
-    ],
-)
-def test_a_damaged_scan_is_listed_with_its_reason_and_the_others_go_on(
-    before: str, after: str, reason: str, luna: Path, tmp_path: Path
-) -> None:
-    damage(luna / "subset0" / "1.2.1.mhd", before, after)
-    assert import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs) == 1
-    problems = {
-        p["series_uid"]: p["problem"] for p in index(tmp_path / "out", "problems.csv") if "patient" not in p["problem"]
-    }
-    assert list(problems) == ["1.2.1"]
-    assert reason in problems["1.2.1"]
-    assert "\n" not in problems["1.2.1"]
-    assert {r["series_uid"] for r in index(tmp_path / "out")} == {"1.2.2", "1.2.3"}
-
-
-def test_voxels_that_are_not_numbers_refuse_the_scan(luna: Path, tmp_path: Path) -> None:
-    path = luna / "subset0" / "1.2.1.mhd"
-    image = sitk.ReadImage(str(path))
-    pixels = sitk.GetArrayFromImage(image).astype(np.float32)
-    pixels[3, 4, 5:8] = np.nan
-    changed = sitk.GetImageFromArray(pixels)
-    changed.CopyInformation(image)
-    sitk.WriteImage(changed, str(path))
-    assert import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs) == 1
-    problems = [p["problem"] for p in index(tmp_path / "out", "problems.csv")]
-    assert "3 voxels are not numbers" in problems
-
-
-def test_a_scan_without_lungs_is_not_masked_to_nothing(luna: Path, tmp_path: Path) -> None:
-    failed = import_scans(
-        Luna16Settings(), luna, tmp_path / "out", find_lungs=lambda pixels, _: Framed(len(pixels), False)
-    )
-    assert failed == 3
-    assert "no lungs" in index(tmp_path / "out", "problems.csv")[-1]["problem"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("seriesuid,coordX,coordY,coordZ\n1.2.1,1,2,3\n", "needs a column diameter_mm"),
-        ("seriesuid,coordX,coordY,coordZ,diameter_mm\n1.2.1,1,b,3,4\n", "line 2: not a finding"),
-        ("seriesuid,coordX,coordY,coordZ,diameter_mm\n1.2.1,1,nan,3,4\n", "line 2: not a finding"),
-        ("seriesuid,coordX,coordY,coordZ,diameter_mm\n1.2.1,1,2,3,0\n", "line 2: a diameter of 0 mm"),
-        ("seriesuid,coordX,coordY,coordZ,diameter_mm\n1.2.1,1,2,3\n", "line 2: not a finding"),
-        ("", "holds no annotation"),
-    ],
-)
-def test_damaged_annotations_are_named_with_their_line(text: str, message: str, luna: Path, tmp_path: Path) -> None:
-    (luna / "annotations.csv").write_text(text)
-    with pytest.raises(ConfigError, match=message):
-        import_scans(Luna16Settings(), luna, tmp_path / "out", find_lungs=lungs)
-
-
-class _Interrupted(Exception):
-    pass
-
-
-def test_an_interrupted_import_goes_on_and_ends_as_an_unbroken_one(luna: Path, tmp_path: Path) -> None:
-    def stop(step: luna16.Step) -> None:
-        if step.scan == 1:
-            raise _Interrupted
-
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    import_scans(Luna16Settings(), luna, whole, find_lungs=lungs)
-    with pytest.raises(_Interrupted):
-        import_scans(Luna16Settings(), luna, broken, find_lungs=lungs, on_scan=stop)
-    assert not (broken / "index.csv").exists()
-    read: list[str] = []
-
-    def counted(pixels: NDArray[np.generic], geometry: Geometry) -> Framed:
-        read.append("a scan")
-        return lungs(pixels, geometry)
-
-    with pytest.raises(ConfigError, match="--resume"):
-        import_scans(Luna16Settings(), luna, broken, find_lungs=lungs)
-    import_scans(Luna16Settings(), luna, broken, find_lungs=counted, resume=True)
-    assert len(read) == 2  # the first scan was not read again
-    assert (broken / "index.csv").read_bytes() == (whole / "index.csv").read_bytes()
-    assert sorted(p.name for p in (broken / "images").iterdir()) == sorted(p.name for p in (whole / "images").iterdir())
-
-
-def test_going_on_with_other_settings_or_other_annotations_is_refused(luna: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    import_scans(Luna16Settings(), luna, out, find_lungs=lungs)
-    with pytest.raises(ConfigError, match=r"other settings \(negatives\)"):
-        import_scans(Luna16Settings(negatives=3), luna, out, find_lungs=lungs, resume=True)
-    import_scans(Luna16Settings(split="subset"), luna, out, find_lungs=lungs, resume=True)  # concerns the index alone
-    assert {r["fold"] for r in index(out)} == {"0", "1"}
-    write_table(luna, [("1.2.1", -20.0, 90.0, -285.0, 6.0)])
-    with pytest.raises(ConfigError, match=r"other settings \(tables\)"):
-        import_scans(Luna16Settings(), luna, out, find_lungs=lungs, resume=True)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-def test_a_killed_import_goes_on(luna: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    code = (
-        "import os, signal, sys; from pathlib import Path\n"
-        "from trainers.data import luna16; from cadviewer import atomic\n"
-        "write, count = atomic.write_bytes, [0]\n"
-        "def dying(path, content):\n"
-        "    count[0] += 1\n"
-        "    if count[0] == 20: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    write(path, content)\n"
-        "atomic.write_bytes = dying\n"
-        "luna16.import_scans(luna16.Luna16Settings(mode='paper'), Path(sys.argv[1]), Path(sys.argv[2]))\n"
-    )
-    root = str(Path(__file__).resolve().parents[2])
-    ended = subprocess.run([sys.executable, "-c", code, luna, out], env={**os.environ, "PYTHONPATH": root}, check=False)
-    assert ended.returncode == -signal.SIGKILL
-    import_scans(Luna16Settings(mode="paper"), luna, out, resume=True)
-    import_scans(Luna16Settings(mode="paper"), luna, tmp_path / "whole")
-    assert (out / "index.csv").read_bytes() == (tmp_path / "whole" / "index.csv").read_bytes()
-    for path in (tmp_path / "whole" / "images").iterdir():
-        assert (out / "images" / path.name).read_bytes() == path.read_bytes()
-
-
-def test_the_command_imports_and_tells_how_far_it_is(
-    luna: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    line = ["luna16", "--data", str(luna), "--out", str(out), "--set", "mode=paper"]
-    assert main(line) == 0
-    assert "3/3 scans" in capsys.readouterr().err
-    log = (out / "log.jsonl").read_text()
-    assert '"progress": 1.0' in log
-    assert main(line) == 2  # it holds an import already
-    assert "--resume" in capsys.readouterr().err
-    assert main([*line, "--resume"]) == 0
-    (luna / "subset1" / "1.2.2.raw").unlink()
-    assert main([*line[:-1], "mode=paper", "--out", str(tmp_path / "damaged")]) == 1
-    assert "problems.csv" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("setting", ["mode=other", "split=other", "window=400,-1000", "pixel_mm=0", "nothing=1"])
-def test_wrong_settings_are_refused(setting: str, luna: Path, tmp_path: Path) -> None:
-    assert main(["luna16", "--data", str(luna), "--out", str(tmp_path / "out"), "--set", setting]) == 2
 
 
 def test_official_lung_segmentations_are_not_taken_for_scans(luna: Path, tmp_path: Path) -> None:
