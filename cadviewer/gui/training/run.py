@@ -6,6 +6,7 @@ the lines of `log.jsonl` (written by `trainers.run_log`) and stops it by a file 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic, paths
+from cadviewer.gui.training.processes import alive
 from cadviewer.models import catalogue
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
@@ -117,7 +119,8 @@ class Run:
     def kill(self) -> None:
         """End a run that does not answer."""
         if self.state.pid and _alive(self.state.pid):
-            os.kill(self.state.pid, signal.SIGTERM)
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                os.kill(self.state.pid, signal.SIGTERM)
 
     def poll(self) -> RunState:
         """Read what the log has gained; cheap enough for twice a second."""
@@ -193,13 +196,4 @@ def _alive(pid: int) -> bool:
     """Whether a process of that number runs; one that this program started and that has ended is let go of."""
     if pid in _started:
         return _started[pid].poll() is None
-    if sys.platform == "win32":
-        answer = subprocess.run(["tasklist", "/FI", f"PID eq {pid}", "/NH"], capture_output=True, check=False)
-        return str(pid).encode() in answer.stdout
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return alive(pid)
