@@ -156,10 +156,15 @@ def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status
 
 
 def _start_engine(window: MainWindow) -> None:
-    """Start the worker and have it load the models that a case would use, so that the first one begins at once."""
+    """Start the worker and have it load the models that a case would use, so that the first one begins at once.
+
+    And remove what a killed viewer left behind.
+    """
     from cadviewer.findings import Task
+    from cadviewer.imaging import archives
     from cadviewer.models import catalogue
 
+    archives.remove_abandoned_later()
     window.engine.start()
     for task in Task:
         with contextlib.suppress(catalogue.CardError):  # the case that needs it will say so

@@ -12,6 +12,7 @@ from cadviewer import batch
 from cadviewer.cli import DONE, TROUBLED, USAGE, AnnotateArgs, DemoArgs
 from cadviewer.cli.progress import Progress
 from cadviewer.findings import Task
+from cadviewer.imaging import archives
 from cadviewer.models.catalogue import CardError
 
 
@@ -47,6 +48,7 @@ def demo(args: DemoArgs) -> int:
 
 def _run(command: str, inputs: Sequence[Path], out: Path, options: batch.Options) -> int:
     progress = Progress(sys.stderr)
+    archives.remove_abandoned_later()
     try:
         with _Interrupt() as stop:
             summary = batch.run(inputs, out, options, progress, stop.is_set)

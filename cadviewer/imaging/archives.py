@@ -1,21 +1,33 @@
 """Zip archives of images: unpacked into a temporary folder that goes when the program ends.
 
-The folder and its sub-folders have names without meaning, since paths inside an archive can hold patient names.
+The folder and its sub-folders have names without meaning, since paths inside an archive can hold patient names. Each
+folder holds a file that its owner keeps locked: one that can be locked was left by a process that was killed, and the
+next start of the program removes it.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import os
 import shutil
+import stat
 import tempfile
+import threading
+import time
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from cadviewer import atomic
 from cadviewer.imaging.series import InputError, Rejected, State
 
 _LARGEST = 64 * 2**30
 _SPARE = 2**30  # bytes that unpacking leaves free on the disk
+_PREFIX = "cadviewer-zip-"
+_LOCK = "in-use"
+_YOUNG_SECONDS = 3600.0
+"""So long after its last change a folder without a living owner is left alone."""
 _DOCUMENTS = ("[Content_Types].xml", "META-INF/MANIFEST.MF", "mimetype")
 
 
@@ -43,9 +55,36 @@ def unpack(file: Path) -> dict[Path, str] | Rejected:
         raise InputError("an encrypted archive") from error
 
 
+def remove_abandoned() -> None:
+    """Remove what killed processes of this user had unpacked: it holds patients' images. May take its time."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # in use, or another process was quicker
+            about = folder.lstat()
+            mine = stat.S_ISDIR(about.st_mode) and (not hasattr(os, "getuid") or about.st_uid == os.getuid())
+            if mine and time.time() - about.st_mtime > _YOUNG_SECONDS:
+                with atomic.locked(folder / _LOCK, wait=0):
+                    pass
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned_later() -> None:
+    """`remove_abandoned` on a thread that nobody waits for."""
+    threading.Thread(target=remove_abandoned, name="abandoned archives", daemon=True).start()
+
+
+def _folder() -> Path:
+    """A new folder of this process, locked and removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    held = contextlib.ExitStack()
+    held.callback(shutil.rmtree, folder, ignore_errors=True)  # after the lock is let go, as Windows wants it
+    with contextlib.suppress(OSError):  # a disk without locks: the hour has to do
+        held.enter_context(atomic.locked(folder / _LOCK))
+    atexit.register(held.close)
+    return folder
+
+
 def _extract(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> dict[Path, str]:
-    folder = Path(tempfile.mkdtemp(prefix="cadviewer-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = _folder()
     size = sum(m.file_size for m in members)
     if size > min(_LARGEST, shutil.disk_usage(folder).free - _SPARE):
         raise InputError(f"an archive of {size / 2**30:.1f} GiB, too large to unpack here")
