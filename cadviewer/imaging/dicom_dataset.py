@@ -57,6 +57,21 @@ FAULTS = (
 )
 """What pydicom and its plug-ins raise over damaged files, also when an element is only looked at: not of one kind."""
 
+_OWN = (
+    ("MREchoSequence", "EffectiveEchoTime", dh.ECHO_TIME),
+    ("MRDiffusionSequence", "DiffusionBValue", dh.B_VALUE),
+    ("MRModifierSequence", "InversionTimes", dh.INVERSION_TIME),
+    ("MRImageFrameTypeSequence", "FrameType", dh.IMAGE_TYPE),
+    ("CTImageFrameTypeSequence", "FrameType", dh.IMAGE_TYPE),
+    ("CTReconstructionSequence", "ConvolutionKernel", dh.KERNEL),
+    ("CTXRayDetailsSequence", "KVP", dh.KVP),
+    ("FrameContentSequence", "TemporalPositionIndex", dh.TEMPORAL_POSITION),
+    ("FrameContentSequence", "StackID", dh.STACK),
+    ("FrameContentSequence", "FrameAcquisitionNumber", dh.ACQUISITION_NUMBER),
+    ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", dh.TRIGGER_TIME),
+)
+"""Functional group, its element, and the element of a single image that says the same."""
+
 _T = TypeVar("_T")
 UltrasoundRegions = tuple[tuple[int, int, int, int, int], ...]
 
@@ -135,6 +150,7 @@ def _from_group(plain: Frame, index: int, group: Dataset, shared: Dataset) -> Fr
         or plain.orientation,
         spacing=pixel_spacing(_numbers(measures.get("PixelSpacing"))) or plain.spacing,
         thickness=positive(_numbers(measures.get("SliceThickness"))) or plain.thickness,
+        own={tag: text for sequence, name, tag in _OWN if (text := _value_text(item(sequence).get(name)))},
     )
 
 
@@ -238,14 +254,17 @@ def _text(dataset: Dataset, tag: int) -> str | None:
     if tag not in dataset or tag in dh.SEQUENCES:
         return None
     try:
-        value = dataset[tag].value
-        if value is None:
-            return ""
-        if isinstance(value, MultiValue | list):
-            return "\\".join(str(v).strip("\0 ") for v in value)
-        return str(value).strip("\0 ")
+        return _value_text(dataset[tag].value)
     except FAULTS:
         return None  # one bad element is as good as none
+
+
+def _value_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, MultiValue | list):
+        return "\\".join(str(v).strip("\0 ") for v in value)
+    return str(value).strip("\0 ")
 
 
 def _first(dataset: Dataset, sequence: str) -> Dataset:

@@ -7,7 +7,8 @@ Single images keep their place at the top of the header; enhanced multi-frame ob
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from cadviewer.imaging import codecs
 from cadviewer.imaging import dicom_header as dh
@@ -29,6 +30,7 @@ class Frame:
     """One image of a file, without its pixels.
 
     colour: whether its pixels become RGB.
+    own: text of elements that functional groups give this frame, by the tag a single image has for it.
     """
 
     header: Header
@@ -41,6 +43,11 @@ class Frame:
     orientation: Orientation | None = None
     spacing: tuple[float, float] | None = None
     thickness: float | None = None
+    own: Mapping[int, str] = field(default_factory=dict)
+
+    def text(self, tag: int) -> str:
+        """An element of this frame, of its file where it has none of its own."""
+        return self.own.get(tag) or self.header.text(tag)
 
     @property
     def sequence(self) -> tuple[float, int]:

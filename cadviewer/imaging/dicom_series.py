@@ -1,8 +1,8 @@
 """DICOM frames → series: which images belong together, in which order, and whether they are a volume.
 
 Slices are sorted along their normal, never by InstanceNumber. Localizers and images of another size or kind in the
-same series become series of their own, and both say so; what is not an evenly spaced volume stays a stack of images
-that says why.
+same series become series of their own, and so do its volumes where it holds several (`dicom_split`); what is not an
+evenly spaced volume stays a stack of images that says why.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from os.path import commonpath
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,11 +19,10 @@ from cadviewer.imaging.dicom import frames_of
 from cadviewer.imaging.dicom_frames import Frame, reject
 from cadviewer.imaging.dicom_header import Header
 from cadviewer.imaging.dicom_pixels import value_type
+from cadviewer.imaging.dicom_split import Part, is_localizer, split
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Patient, Rejected, Series, Shape, SliceInfo, State, Window
-from cadviewer.imaging.stacking import Arrangement, arrange, same_orientation
-
-_MAIN_SHARE = 0.75  # of the images in one orientation: the others then are not what the series is about
+from cadviewer.imaging.stacking import Arrangement, arrange
 
 
 def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
@@ -58,53 +56,16 @@ def _copy_of(header: Header, seen: dict[str, Header]) -> Rejected | None:
 
 
 def _series(frames: Sequence[Frame]) -> Iterator[Series | Rejected]:
-    parts = _split(frames)
-    for part, note in parts:
+    for part in split(frames):
         try:
-            yield _one(part, note)
+            yield _one(part)
         except InputError as error:
-            for file in dict.fromkeys(f.header.file for f in part):
+            for file in dict.fromkeys(f.header.file for f in part.frames):
                 yield Rejected(file, State.FAILED, str(error))
 
 
-def _split(frames: Sequence[Frame]) -> list[tuple[list[Frame], str]]:
-    """Images that can share one array, the largest group first, each with what to say about the others."""
-    groups: dict[tuple[Any, ...], list[Frame]] = defaultdict(list)
-    for frame in frames:
-        groups[(_is_localizer(frame.header), frame.rows, frame.columns, frame.colour)].append(frame)
-    parts: list[list[Frame]] = []
-    for group in groups.values():
-        parts.extend(_split_strays(group))
-    if len(parts) == 1:
-        return [(parts[0], "")]
-    parts.sort(key=len, reverse=True)
-    total = sum(map(len, parts))
-    result = []
-    for part in parts:
-        others = total - len(part)
-        localizers = sum(_is_localizer(f.header) for f in frames) if not _is_localizer(part[0].header) else 0
-        kind = "localizer" if others == localizers else "of another size, kind or plane"
-        result.append((part, f"the series also holds {others} image(s) {kind}, shown apart".replace("(s) l", "(s): l")))
-    return result
-
-
-def _split_strays(group: list[Frame]) -> list[list[Frame]]:
-    """Splits off the few images in another plane; an even mixture stays together."""
-    middle = group[len(group) // 2]
-    main = [f for f in group if _same_plane(f, middle)]
-    others = [f for f in group if not _same_plane(f, middle)] if len(main) < len(group) else []
-    if others and len(main) >= 3 and len(main) >= _MAIN_SHARE * len(group):
-        return [main, others]
-    return [group]
-
-
-def _same_plane(a: Frame, b: Frame) -> bool:
-    if a.orientation is None or b.orientation is None:
-        return a.orientation is b.orientation
-    return same_orientation(a.orientation, b.orientation)
-
-
-def _one(frames: list[Frame], note: str) -> Series:
+def _one(part: Part) -> Series:
+    frames = part.frames
     rank = {id(f): k for k, f in enumerate(sorted(frames, key=lambda f: f.sequence))}
     arrangement = arrange([f.position for f in frames], [f.orientation for f in frames], [rank[id(f)] for f in frames])
     ordered = [frames[k] for k in arrangement.order]
@@ -116,7 +77,7 @@ def _one(frames: list[Frame], note: str) -> Series:
         reason = "mixed pixel spacing"
     geometry, regions, warnings = _geometry(ordered, arrangement, reason)
     hounsfield = _is_hounsfield(ordered)
-    warnings += [note] if note else []
+    warnings += part.notes
     warnings += _cautions(ordered)
     words = header.values if header.words else _words(header.file)
     stored = [f.stored for f in ordered]
@@ -135,7 +96,7 @@ def _one(frames: list[Frame], note: str) -> Series:
         frame_of_reference_uid=header.text(dh.FRAME_OF_REFERENCE),
         study_date=header.text(dh.STUDY_DATE),
         study_description=words.get(dh.STUDY_DESCRIPTION, ""),
-        description=words.get(dh.SERIES_DESCRIPTION, ""),
+        description=" · ".join(t for t in (words.get(dh.SERIES_DESCRIPTION, ""), part.label) if t),
         series_number=header.integer(dh.SERIES_NUMBER),
         body_part=header.text(dh.BODY_PART),
         manufacturer=words.get(dh.MANUFACTURER, ""),
@@ -198,7 +159,7 @@ def _is_hounsfield(frames: Sequence[Frame]) -> bool:
     return (
         header.text(dh.MODALITY) == "CT"
         and not frames[0].colour
-        and not _is_localizer(header)
+        and not is_localizer(header)
         and header.text(dh.RESCALE_TYPE).upper() in ("", "HU")
         and (dh.INTERCEPT in header.values or any(f.stored.intercept for f in frames))
     )
@@ -219,10 +180,6 @@ def _cautions(frames: Sequence[Frame]) -> list[str]:
     ):
         warnings.append("colour of more than 8 bits is shown with 8")
     return warnings
-
-
-def _is_localizer(header: Header) -> bool:
-    return "LOCALIZER" in header.text(dh.IMAGE_TYPE).upper().split("\\")
 
 
 def _source(frames: Sequence[Frame]) -> Path:

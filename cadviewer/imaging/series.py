@@ -183,7 +183,12 @@ class Series:
     @property
     def case_id(self) -> str:
         """Sixteen hexadecimal digits that name this case without naming the patient or the path."""
-        text = "\0".join([str(self.source), self.series_uid, *(s.sop_uid for s in self.slices)])
+        parts = [str(self.source), self.series_uid, *(s.sop_uid for s in self.slices)]
+        if self.slices and self.slices[0].file == self.slices[-1].file:
+            frames = [s.frame for s in self.slices]
+            if sorted(frames) != list(range(len(frames))):
+                parts += map(str, frames)  # a part of the frames of a file: the others are another case
+        text = "\0".join(parts)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
