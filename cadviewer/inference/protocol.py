@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from cadviewer.findings import Result, Task
+from cadviewer.findings import Box, Result, Task
 from cadviewer.imaging.series import Series
 
 
@@ -40,6 +40,8 @@ class Job:
     spacing_mm: mm per pixel given by the user for an image whose file does not say.
     window: (low, high) HU that the 8-bit values of a 2-D CT slice span.
     explain: a frame whose score is to be explained; the result then has `maps` and no findings.
+    outline: boxes of one finding to be outlined by `model`, whose role is "outline"; the result then has this finding
+        alone, or none where the model sees nothing to outline.
     """
 
     case_id: str
@@ -54,6 +56,7 @@ class Job:
     priority: Priority = Priority.OPEN
     options: tuple[tuple[str, str], ...] = field(default=())
     explain: int | None = None
+    outline: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)

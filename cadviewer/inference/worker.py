@@ -66,12 +66,14 @@ class TorchHandler:
         """See `serve.Handler`."""
         self._reports.append(report)
         try:
-            card = catalogue.card(job.model)
+            card = catalogue.card(job.model, role="outline" if job.outline else "")
             if card.task != job.task:
                 raise JobError(f"the model {card.name} is for {card.task.value}, not for {job.task.value}")
             with attach(job.pixels) as pixels:
                 if job.explain is not None:
                     return self._explain(job, card, Volume(job.series, pixels), report)
+                if job.outline:
+                    return self._outline(job, card, Volume(job.series, pixels), report)
                 companions, missing = self._companions(card)
                 forward = self._forward(card)
                 began = report.seconds()
@@ -114,6 +116,19 @@ class TorchHandler:
         made = breast_explain.explain(volume, job.explain, forward, card, occlusion, progress=report.step)
         origin = _provenance(job, card, forward, {})
         return Result(job.case_id, job.task, origin, maps=(made,), seconds_infer=report.seconds() - began)
+
+    def _outline(self, job: Job, card: ModelCard, volume: Volume, report: Reporter) -> Result:
+        """One finding, measured by the network that outlines."""
+        if job.task is not Task.NODULES:
+            raise JobError(f"findings of {job.task.value} are not outlined")
+        from cadviewer.models.outlining import outline_one
+
+        forward = self._forward(card)
+        began = report.seconds()
+        nodule = outline_one(volume, job.outline, Companion(card, forward))
+        found = (nodule,) if nodule is not None else ()
+        origin = _provenance(job, card, forward, {})
+        return Result(job.case_id, job.task, origin, nodules=found, seconds_infer=report.seconds() - began)
 
     def _forward(self, card: ModelCard) -> TorchForward:
         """The network of a card, ready to run; the file is read again when a training has replaced it."""

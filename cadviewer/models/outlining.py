@@ -17,7 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.findings import Box
+from cadviewer.findings import Box, Nodule
+from cadviewer.imaging.series import Shape as SeriesShape
+from cadviewer.imaging.series import Volume
 from cadviewer.models.measure import Measured, axes
 from cadviewer.models.outline import SIDE, VIEWS, Floats, Patch, Shape, chances_of, shape
 from cadviewer.models.runtime import Companion
@@ -79,6 +81,32 @@ def outline_findings(
         if outlined is not None:
             found[place.finding][place.slice] = _section(outlined, image)
     return [_measured(boxes, _dense(each), pixel_mm, slice_mm) for boxes, each in zip(findings, found, strict=True)]
+
+
+def outline_one(volume: Volume, boxes: tuple[Box, ...], companion: Companion) -> Nodule | None:
+    """A finding in the boxes of a reader, outlined and measured; None where the network outlines nothing there.
+
+    boxes: one per slice, slices increasing, the best one scored highest.
+    Raises ValueError for boxes outside the series and for values or a pixel size that are not known.
+    """
+    pixel_mm = volume.geometry.pixel_spacing
+    if pixel_mm is None or not volume.series.hounsfield:
+        raise ValueError("values or pixel size of this image are not known")
+    if not all(0 <= box.slice < len(volume.pixels) for box in boxes):
+        raise ValueError("the finding is not on these images")
+    slice_mm = volume.geometry.slice_spacing if volume.series.shape is SeriesShape.VOLUME else None
+    (measured,) = outline_findings(volume.pixels, [boxes], pixel_mm, slice_mm, companion)
+    if measured is None:
+        return None
+    return Nodule(
+        1,
+        boxes,
+        long_mm=measured.long_mm,
+        short_mm=measured.short_mm,
+        volume_mm3=measured.volume_mm3,
+        outline=measured.outline,
+        outlines=measured.outlines,
+    )
 
 
 def _section(outlined: Shape, image: Floats) -> _Section:

@@ -111,6 +111,32 @@ class Drawn:
 
 
 @dataclass(frozen=True)
+class DrawnOutline:
+    """An outline on one slice: (x, y) in edge coordinates."""
+
+    slice: int
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """What a model measured of the finding that the record `target` drew; it counts instead of what stands there.
+
+    No step of the reader's: it is neither undone nor redone by itself, and counts as long as its target does.
+    model, model_version, weights_sha256: what outlined it. The rest as in `Drawn`.
+    """
+
+    target: str
+    model: str
+    model_version: str
+    weights_sha256: str
+    outlines: tuple[DrawnOutline, ...]
+    long_mm: float | None = None
+    short_mm: float | None = None
+    volume_mm3: float | None = None
+
+
+@dataclass(frozen=True)
 class KeyImage:
     """The slice was marked as a key image, or no longer is."""
 
@@ -171,4 +197,4 @@ class Redone:
     target: str
 
 
-Mark = Decision | Measure | Drawn | KeyImage | Note | Entered | PixelSize | Deleted | Undone | Redone
+Mark = Decision | Measure | Drawn | Outlined | KeyImage | Note | Entered | PixelSize | Deleted | Undone | Redone

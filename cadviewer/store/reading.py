@@ -25,6 +25,7 @@ from cadviewer.store.session import (
     KeyImage,
     Measure,
     MeasureKind,
+    Outlined,
     PixelSize,
     answer_at,
     decisions,
@@ -61,12 +62,14 @@ class Found:
     """A finding as it is shown: the model's, with the reader's box if he or she changed it, or the reader's own.
 
     nodule: as shown. place: how records name it. origin: who found it. key: the record that drew it, "" for none.
+    outlined: by which model what the reader drew was measured; None where by its density.
     """
 
     nodule: Nodule
     place: FindingRef
     origin: Origin = Origin.MODEL
     key: str = ""
+    outlined: Outlined | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | 
     """The model's findings, with boxes that the reader changed, then those that the reader drew, in that order."""
     drawn = [(e.id, e.mark) for e in entries if isinstance(e.mark, Drawn)]
     changed = [(key, mark, mark.replaces) for key, mark in drawn if mark.replaces is not None]
+    outlined = {e.mark.target: e.mark for e in entries if isinstance(e.mark, Outlined)}
     found = []
     for nodule in nodules:
         origin = result.provenance if result is not None else None
@@ -161,15 +165,17 @@ def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | 
         if last is None:
             found.append(Found(nodule, place))
         else:
-            found.append(Found(_moved(nodule, last[1]), place, Origin.EDITED, last[0]))
+            by = outlined.get(last[0])
+            found.append(Found(_moved(nodule, last[1], by), place, Origin.EDITED, last[0], by))
     every = [*(result.nodules + result.candidates if result is not None else ()), *nodules]
     taken = {n.number for n in every}
     for key, mark in drawn:
         if mark.replaces is None or mark.replaces.model == READER:
             number = mark.number if mark.number and mark.number not in taken else max(taken, default=0) + 1
             taken.add(number)
-            own = _nodule(number, mark, 1.0)
-            found.append(Found(own, mark.replaces or reference(own, READER, ""), Origin.READER, key))
+            own = _nodule(number, mark, 1.0, outlined.get(key))
+            place = mark.replaces or reference(own, READER, "")
+            found.append(Found(own, place, Origin.READER, key, outlined.get(key)))
     return tuple(found)
 
 
@@ -212,28 +218,32 @@ def facts_of(series: Series) -> form.CaseFacts:
     return form.CaseFacts(age, sex, scan)
 
 
-def _moved(nodule: Nodule, mark: Drawn) -> Nodule:
+def _moved(nodule: Nodule, mark: Drawn, outlined: Outlined | None) -> Nodule:
     """A model's finding in the reader's box: what was measured in that counts."""
-    own = _nodule(nodule.number, mark, nodule.score)
+    own = _nodule(nodule.number, mark, nodule.score, outlined)
     if not mark.others:  # its boxes on the other slices stay the model's
         rest = [replace(b, score=min(b.score, own.score)) for b in nodule.boxes if b.slice != mark.slice]
         own = replace(own, boxes=tuple(sorted([*own.boxes, *rest], key=lambda b: b.slice)))
     return replace(own, malignancy=nodule.malignancy, type=nodule.type)
 
 
-def _nodule(number: int, mark: Drawn, score: float) -> Nodule:
-    outline = np.array(mark.outline, np.float32) if mark.outline else None
+def _nodule(number: int, mark: Drawn, score: float, outlined: Outlined | None) -> Nodule:
+    """What was drawn; measured by a model where it was, else as the record says."""
+    outlines = {mark.slice: np.array(mark.outline, np.float32)} if mark.outline else {}
+    if outlined is not None:
+        outlines = {each.slice: np.array(each.points, np.float32) for each in outlined.outlines}
+    measured = outlined or mark
     boxes = [Box(mark.slice, mark.x0, mark.y0, mark.x1, mark.y1, score)]
     boxes += [Box(b.slice, b.x0, b.y0, b.x1, b.y1, score * 0.999) for b in mark.others if b.slice != mark.slice]
     return Nodule(
         number,
         tuple(sorted(boxes, key=lambda b: b.slice)),
         centre_mm=mark.centre_mm,
-        long_mm=mark.long_mm,
-        short_mm=mark.short_mm,
-        volume_mm3=mark.volume_mm3,
-        outline=outline,
-        outlines={mark.slice: outline} if outline is not None else {},
+        long_mm=measured.long_mm,
+        short_mm=measured.short_mm,
+        volume_mm3=measured.volume_mm3,
+        outline=outlines.get(mark.slice),
+        outlines=outlines,
     )
 
 

@@ -29,6 +29,7 @@ from cadviewer.store.marks import (
     Deleted,
     Drawn,
     DrawnBox,
+    DrawnOutline,
     Entered,
     FindingRef,
     KeyImage,
@@ -36,6 +37,7 @@ from cadviewer.store.marks import (
     Measure,
     MeasureKind,
     Note,
+    Outlined,
     PixelSize,
     Redone,
     Undone,
@@ -49,6 +51,7 @@ __all__ = [
     "Deleted",
     "Drawn",
     "DrawnBox",
+    "DrawnOutline",
     "Entered",
     "Entry",
     "FindingRef",
@@ -58,6 +61,7 @@ __all__ = [
     "Measure",
     "MeasureKind",
     "Note",
+    "Outlined",
     "PixelSize",
     "Redone",
     "Session",
@@ -72,6 +76,7 @@ _TYPES: Mapping[str, type] = {
     "decision": Decision,
     "measure": Measure,
     "drawn": Drawn,
+    "outlined": Outlined,
     "key_image": KeyImage,
     "note": Note,
     "entered": Entered,
@@ -186,7 +191,8 @@ class Session:
 
     def undo(self) -> Entry | None:
         """Undo this window's last mark that still counts; returns the entry undone, None when there is none."""
-        mine = [e for e in effective(self.history(), deletions=True) if e.window == self._window]
+        counting = effective(self.history(), deletions=True)
+        mine = [e for e in counting if e.window == self._window and not isinstance(e.mark, Outlined)]
         if not mine:
             return None
         self.record(Undone(mine[-1].id))
@@ -197,8 +203,8 @@ class Session:
         undone: list[str] = []
         history = self.history()
         for entry in history:
-            if entry.window != self._window:
-                continue
+            if entry.window != self._window or isinstance(entry.mark, Outlined):
+                continue  # what a model measured is no step of the reader's
             if isinstance(entry.mark, Undone):
                 undone.append(entry.mark.target)
             elif isinstance(entry.mark, Redone):

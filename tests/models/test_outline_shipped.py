@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cadviewer import paths
 from cadviewer.findings import Box, Task
 from cadviewer.imaging.phantom import NoduleSpec, NoduleTruth, Phantom, chest_ct
+from cadviewer.inference.launch import WorkerOptions
+from cadviewer.inference.protocol import DeviceReady, Job
+from cadviewer.inference.serve import JobError
+from cadviewer.inference.shared import SharedPixels
 from cadviewer.models import catalogue
 from cadviewer.models.measure import Measured
 from cadviewer.models.outlining import outline_findings
@@ -21,6 +27,17 @@ SPECS = (
     NoduleSpec(12.0, kind="ground-glass", side="right", height=-40.0),
     NoduleSpec(6.0, side="left", height=10.0),
 )
+
+
+class Silent:
+    """A `serve.Reporter` for whom nothing is done."""
+
+    def step(self, done: int, total: int) -> None: ...
+    def check(self) -> None: ...
+    def note(self, text: str) -> None: ...
+    def device(self, ready: DeviceReady) -> None: ...
+    def seconds(self) -> float:
+        return 0.0
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +82,37 @@ def test_nodules_of_every_kind_keep_their_diameter_volume_and_place(
     centre = phantom.volume.geometry.to_index(truth.centre_mm)[[2, 1]] + 0.5
     middle = (found.widest_outline.min(axis=0) + found.widest_outline.max(axis=0)) / 2
     assert np.abs(middle - centre).max() < 1.0
+
+
+def test_the_worker_outlines_one_finding_of_the_reader(phantom: Phantom) -> None:
+    worker = pytest.importorskip("cadviewer.inference.worker")
+    volume, truth = phantom.volume, phantom.nodules[1]
+    with SharedPixels() as shared:
+        shared.allocate(volume.pixels.shape, volume.pixels.dtype)[:] = volume.pixels
+        assert shared.handle is not None
+        job = Job("case", 7, Task.NODULES, "nodules-outline", volume.series, shared.handle, outline=boxes(truth))
+        result = worker.TorchHandler(WorkerOptions(device="cpu")).run(job, Silent())
+    (found,) = result.nodules
+    assert (result.case_id, result.provenance.model) == ("case", "nodules-outline")
+    assert result.provenance.weights_sha256 == catalogue.card("nodules-outline", role="outline").weights_sha256
+    assert found.boxes == job.outline
+    assert ((found.long_mm or 0) + (found.short_mm or 0)) / 2 == pytest.approx(truth.diameter_mm, rel=0.1)
+    assert len(found.outlines) >= len(found.boxes)
+
+
+def test_the_worker_says_why_it_cannot_outline(phantom: Phantom) -> None:
+    worker = pytest.importorskip("cadviewer.inference.worker")
+    volume = phantom.volume
+    handler = worker.TorchHandler(WorkerOptions(device="cpu"))
+    with SharedPixels() as shared:
+        shared.allocate(volume.pixels.shape, volume.pixels.dtype)
+        assert shared.handle is not None
+        far = (Box(10_000, 1, 1, 9, 9, 1.0),)
+        job = Job("case", 7, Task.NODULES, "nodules-outline", volume.series, shared.handle, outline=far)
+        with pytest.raises(JobError, match="not on these images"):
+            handler.run(job, Silent())
+        with pytest.raises(JobError, match="no outline model"):
+            handler.run(replace(job, model="nodules-ssd-inception_v2", outline=boxes(phantom.nodules[1])), Silent())
 
 
 def test_the_card_is_that_of_a_companion_with_its_figures() -> None:

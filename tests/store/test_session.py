@@ -21,12 +21,14 @@ from cadviewer.store.session import (
     Deleted,
     Drawn,
     DrawnBox,
+    DrawnOutline,
     Entered,
     FindingRef,
     KeyImage,
     Measure,
     MeasureKind,
     Note,
+    Outlined,
     PixelSize,
     Session,
 )
@@ -47,6 +49,7 @@ def test_marks_of_every_kind_come_back_equal_in_a_new_start() -> None:
         KeyImage(7, True),
         PixelSize(0.2, 50.0, 10.0),
         PixelSize(None),
+        Outlined("0" * 16, "net", "1", "cd" * 32, (DrawnOutline(3, ((1.5, 2.5), (2.0, 3.0))),), 7.5, 6.0, 80.0),
         Note("größer als zuvor", REF),
         Measure(MeasureKind.ANGLE, 0, ((0, 0), (1, 0), (1, 1)), None, ""),
         Measure(MeasureKind.ARROW, 0, ((0, 0), (1, 0)), None, "", "here", (1.5, 2.0), ((1, 2, 3), (4, 5, 6))),
@@ -246,3 +249,15 @@ def test_an_image_without_uids_never_gets_the_journal_of_another(tmp_path: Path)
 
 def test_finding_refs_of_the_same_place_are_equal() -> None:
     assert FindingRef("ssd", "ab" * 32, 1, 30, 89, 153, 129, 192) == REF
+
+
+def test_what_a_model_measured_is_no_step_of_the_readers() -> None:
+    session = Session("a7")
+    drawn = session.record(Drawn(3, 1, 2, 3, 4))
+    by_model = Outlined(drawn.id, "net", "1", "cd" * 32, (), 7.5)
+    session.record(by_model)
+    assert session.undo() == drawn
+    session.record(by_model)  # it comes late
+    assert session.redo() == drawn
+    assert drawn in session.entries()
+    assert [e.mark for e in session.entries() if isinstance(e.mark, Outlined)] == [by_model, by_model]

@@ -7,7 +7,7 @@ from typing import Any
 
 from cadviewer.risk.words import Assessment
 from cadviewer.store.reading import Read, Reading
-from cadviewer.store.session import Entry, Measure, PixelSize
+from cadviewer.store.session import Entry, Measure, Outlined, PixelSize
 
 
 def document(reading: Reading) -> dict[str, Any]:
@@ -38,9 +38,17 @@ def _finding(reading: Reading, read: Read) -> dict[str, Any]:
         "long_mm": _float(nodule.long_mm),
         "short_mm": _float(nodule.short_mm),
         "volume_mm3": _float(nodule.volume_mm3),
+        "outlined_by": _outlined(read.found.outlined),
         "entries": dict(read.values),
         "assessments": [_assessment(a) for a in reading.assess(read)],
     }
+
+
+def _outlined(by: Outlined | None) -> dict[str, str] | None:
+    """The model that outlined what the reader drew."""
+    if by is None:
+        return None
+    return {"model": by.model, "model_version": by.model_version, "weights_sha256": by.weights_sha256}
 
 
 def _assessment(answer: Assessment) -> dict[str, Any]:
