@@ -160,8 +160,11 @@ class Settings:
         high=64,
         page="models",
     )
-    presets: tuple[Preset, ...] = _option(
-        (), "Window presets", "The first nine have keys; empty for the usual ones.", page="presets"
+    presets: tuple[tuple[int, Preset | None], ...] = _option(
+        (),
+        "Window presets",
+        "Pairs of a number and its window, of those that are not the usual ones; the first nine have keys.",
+        page="presets",
     )
     shortcuts: tuple[tuple[str, str], ...] = _option(
         (),
@@ -171,6 +174,12 @@ class Settings:
     )
     recent: tuple[str, ...] = _option((), "Recent", "Files and folders opened last, newest first.")
     last_folder: str = _option("", "Last folder", "Where the file dialog opens.")
+    layouts: tuple[tuple[str, str], ...] = _option(
+        (), "Layouts", "Pairs of a modality and the layout its images open in, of those other than one view."
+    )
+    slabs: tuple[tuple[str, str], ...] = _option(
+        (), "Slabs", "Pairs of a modality and the thick slab chosen last, as “MIP 10”, in mm."
+    )
     window_geometry: str = _option("", "Window place", "Size and place of the window, base64.")
     window_state: str = _option("", "Window panels", "Widths of the panels of the window, base64.")
     batch_out: str = _option("", "Batch folder", "Where the last batch wrote its results.")
@@ -309,11 +318,26 @@ def _from_json(content: Mapping[str, Any]) -> Loaded:
     return Loaded(settings, unknown, tuple(problems))
 
 
+def _number(value: Any) -> int:
+    """Of a preset. Raises TypeError or ValueError."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("presets")
+    if value < 1:
+        raise ValueError("presets are numbered from 1")
+    return value
+
+
+def _preset(value: Any) -> Preset | None:
+    """A window, None for none under this number. Raises TypeError, ValueError or KeyError."""
+    return None if value is None else Preset(str(value["name"]), float(value["width"]), float(value["centre"]))
+
+
 def _typed(name: str, hint: Any, value: Any) -> Any:
     """A JSON value as the type of its field. Raises ValueError, TypeError or KeyError."""
     if name == "presets":
-        return tuple(Preset(str(v["name"]), float(v["width"]), float(v["centre"])) for v in value)
-    if name == "shortcuts":
+        whole = all(isinstance(v, Mapping) for v in value)  # as it was stored once: one after the other
+        return tuple((_number(k), _preset(v)) for k, v in (enumerate(value, start=1) if whole else value))
+    if name in ("shortcuts", "layouts", "slabs"):
         pairs = tuple((action, keys) for action, keys in value)
         if not all(isinstance(v, str) for pair in pairs for v in pair):
             raise TypeError(name)

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QMenu, QMenuBar, QWidget
 
 from cadviewer.findings import Task
 from cadviewer.gui import style
-from cadviewer.gui.keys import PORTABLE, Keys, resolve, shown
+from cadviewer.gui.keys import PORTABLE, Keys, hint, resolve, use
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.series import Window
 
@@ -206,6 +206,7 @@ class Actions:
     def use_keys(self, changed: Mapping[str, Sequence[str]]) -> None:
         """Give every action its keys, those of the user first, and let the tool tips say them."""
         self.keys: Keys = resolve(SPECS, changed)
+        use(self.keys)
         for spec in SPECS:
             action = self._actions[spec.name]
             action.setShortcuts([QKeySequence(key, PORTABLE) for key in self.keys.of[spec.name]])
@@ -221,8 +222,7 @@ class Actions:
 
     def with_keys(self, text: str, name: str) -> str:
         """ "Accept (Enter)"."""
-        keys = shown(self.keys.of[name][:1])
-        return f"{text} ({keys})" if keys else text
+        return text + hint(name)
 
     def __getitem__(self, name: str) -> QAction:
         return self._actions[name]
@@ -242,16 +242,16 @@ class Actions:
         for name in names:
             self._actions[name].setEnabled(on)
 
-    def name_presets(self, menu: QMenu, presets: Sequence[Window], chosen: Callable[[Window], object]) -> None:
-        """Fill the menu of presets; those beyond the ninth have no key."""
+    def name_presets(self, menu: QMenu, presets: Mapping[int, Window], chosen: Callable[[Window], object]) -> None:
+        """Fill the menu of presets, by number; those beyond the ninth have no key."""
         menu.clear()
         for old in menu.findChildren(QAction, "beyond"):
             old.deleteLater()
         self._actions["preset_0"].setText(tr("As in the file"))
         menu.addAction(self._actions["preset_0"])
         for number in range(1, 10):
-            self._actions[f"preset_{number}"].setVisible(number <= len(presets))
-        for number, preset in enumerate(presets, start=1):
+            self._actions[f"preset_{number}"].setVisible(number in presets)
+        for number, preset in presets.items():
             text = f"{tr(preset.name)}  {preset.width:g} / {preset.centre:g}".replace("-", "−").replace("&", "&&")
             if number <= 9:
                 action = self._actions[f"preset_{number}"]

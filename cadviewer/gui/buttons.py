@@ -6,10 +6,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSizePolicy, QToolButton
 
 from cadviewer.gui import style
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 
 
-def answer_button(icon: str, text: str, key: str) -> QToolButton:
+def answer_button(icon: str, text: str) -> QToolButton:
     """A button that stays down while its answer holds; keys are the window's, so it takes no focus.
 
     icon: also the name of the action that does the same; the window keeps its key in the tool tip (`actions.Actions`).
@@ -18,7 +19,7 @@ def answer_button(icon: str, text: str, key: str) -> QToolButton:
     button.setObjectName("answer")
     button.setIcon(style.icon(icon))
     button.setText(tr(text))
-    button.setToolTip(f"{tr(text)} ({key})")
+    button.setToolTip(tr(text) + hint(icon))
     button.setProperty("action", icon)
     button.setCheckable(True)
     button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

@@ -22,6 +22,7 @@ from cadviewer.store.session import (
     Entry,
     FindingRef,
     KeyImage,
+    Outlined,
     answer_at,
     filled_in,
     pixel_size,
@@ -93,7 +94,7 @@ class Case:
     used_mm: the entered pixel size that the latest job was given.
     cut: the confidence below which findings are hidden. kept: what the journal holds; nothing else is shown as done.
     order, only: how the list of findings is sorted, and which it shows. second_read: the model's findings are hidden
-        until the reader has read the case alone.
+        until the reader has read the case alone. outlining: records of drawn findings that a network is outlining.
     """
 
     series: Series
@@ -122,6 +123,7 @@ class Case:
     order: Order = Order.SCORE
     only: Only = Only.ALL
     second_read: bool = False
+    outlining: frozenset[str] = frozenset()
     _found: tuple[Result | None, Kept, tuple[Found, ...]] | None = None
 
     @property
@@ -264,6 +266,11 @@ class Case:
 
     def _found_by(self, number: int | None) -> Found | None:
         return next((f for f in self.found() if f.nodule.number == number), None)
+
+    def outlined_by(self, number: int) -> Outlined | None:
+        """The model that outlined what the reader drew; None where none did."""
+        found = self._found_by(number)
+        return found.outlined if found is not None else None
 
     def origin(self, number: int) -> Origin:
         """Who found a finding; the model where there is no such one."""

@@ -12,6 +12,7 @@ from cadviewer.gui.case import FIRST_READ, Case, Kept, Only, Order
 from cadviewer.gui.cases import Cases
 from cadviewer.gui.desk import Desk
 from cadviewer.gui.journal import Journal
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.store.session import Answer, Decision, Entered, PixelSize
 
@@ -83,7 +84,7 @@ class Decisions(QObject):
             given = case.answer(nodule) if nodule is not None else None
         place = case.reference(number) if number is not None else None
         if place is None:
-            self.said.emit(tr("Choose a finding first (N)"))
+            self.said.emit(tr("Choose a finding first{key}", key=hint("next_finding")))
             return
         self._journal.record(case.series, Decision(place, None if given is answer else answer))
 

@@ -24,6 +24,7 @@ from cadviewer.gui.image.strip import Stretch, Strip
 from cadviewer.gui.image.viewport import Layer, Viewport
 from cadviewer.gui.image.writing import TextLine
 from cadviewer.gui.keymark import KeyMark
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.gui.notice import Notice, Notices
 from cadviewer.gui.views.grid import Grid
@@ -66,15 +67,15 @@ class Desk(QWidget):
         self.grid.clicked.connect(self._clicked)
         self.grid.layout_changed.connect(self.refresh)
         self.welcome = _Welcome()
-        self.welcome_with("Ctrl+O", "Ctrl+Shift+O")
+        self.say_welcome()
         self.welcome.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.welcome.setWordWrap(True)
         self._arrange()
 
-    def welcome_with(self, files: str, folder: str) -> None:
-        """What an empty viewport says, with the keys that open files and folders; "" for none."""
-        keys = tuple(f" ({key})" if key else "" for key in (files, folder))
-        opening = tr("or open a file{files} or a folder{folder}", files=keys[0], folder=keys[1])
+    def say_welcome(self) -> None:
+        """What an empty viewport says, with the keys that open files and folders as they are now."""
+        files, folder = hint("open_files"), hint("open_folder")
+        opening = tr("or open a file{files} or a folder{folder}", files=files, folder=folder)
         kinds = tr("Chest CT and breast ultrasound: DICOM, NIfTI, MetaImage, NRRD, PNG, TIFF")
         self.welcome.setText(
             f"<p style='font-size:20px'>{tr('Drop a study here')}</p><p>{escape(opening)}</p>"

@@ -8,9 +8,9 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.lettering import MARGIN, draw_text, overlay_font
 from cadviewer.gui.image.viewport import Kind, Viewport
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import Plane
 
-TEXT = "★ key image"
 COLOUR = QColor(255, 233, 130)
 
 
@@ -30,5 +30,6 @@ class KeyMark:
             return
         painter.setFont(overlay_font(viewport))
         metrics = QFontMetricsF(painter.font())
-        x = (viewport.width() - metrics.horizontalAdvance(TEXT)) / 2
-        draw_text(painter, QPointF(x, MARGIN + 2.6 * metrics.height()), TEXT, COLOUR)
+        text = "★ " + tr("key image")
+        x = (viewport.width() - metrics.horizontalAdvance(text)) / 2
+        draw_text(painter, QPointF(x, MARGIN + 2.6 * metrics.height()), text, COLOUR)

@@ -38,6 +38,21 @@ class Keys:
         return next((name for name, keys in self.of.items() if wanted in keys), None) if wanted else None
 
 
+_now: Mapping[str, tuple[str, ...]] = {}
+
+
+def use(keys: Keys) -> None:
+    """These are the keys from now on, for sentences that name one."""
+    global _now
+    _now = keys.of
+
+
+def hint(name: str) -> str:
+    """ " (N)": the first key of an action as it is now, to be put into a sentence; "" where it has none."""
+    keys = shown(_now.get(name, ())[:1])
+    return f" ({keys})" if keys else ""
+
+
 def normal(key: str) -> str:
     """One key combination as Qt writes it on every system ("Ctrl+O"), "" for what is none."""
     sequence = QKeySequence(key.strip(), PORTABLE)

@@ -11,6 +11,7 @@ from cadviewer.gui import stepping
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.viewport import Viewport
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.views.layout import MIP, Layout
@@ -116,6 +117,24 @@ class Looking:
             self.refresh(self._case)
             return
         grid.set_layout(layout)
+        if self._case is not None:
+            self._remember("layouts", self._case, layout.name.lower() if layout is not Layout.ONE else "")
+
+    def prepare(self, case: Case | None) -> None:
+        """Another case comes on screen: in the layout, and with the slab, that were chosen last for its kind."""
+        grid = self._window.desk.grid
+        if case is not None and case is not grid.case:
+            now = self._window.prefs.now
+            grid.wanted = layout_of(dict(now.layouts).get(_kind(case), ""))
+            grid.slab = slab_of(dict(now.slabs).get(_kind(case), ""))
+
+    def _remember(self, name: str, case: Case, value: str) -> None:
+        """Keep what was chosen for the modality of a case; "" for what everybody begins with."""
+        chosen = dict(getattr(self._window.prefs.now, name))
+        chosen.pop(_kind(case), None)
+        if value:
+            chosen[_kind(case)] = value
+        self._window.prefs.change(**{name: tuple(sorted(chosen.items()))})
 
     def use_plane(self, plane: Plane) -> None:
         """Other planes in the active view."""
@@ -171,13 +190,18 @@ class Looking:
         else:
             window.desk.notices.hush("patients")
         if window.desk.grid.link.guessed:
-            text = tr(
-                "The two examinations have no common frame of reference. Where they do not show the same place: part "
-                "them (L), scroll one, and link them again (L)."
-            )
-            window.desk.notices.say(Notice("link", text))
+            self.say_link()
         else:
             window.desk.notices.hush("link")
+
+    def say_link(self) -> None:
+        """That the place of one examination in the other was guessed, and how to set it right."""
+        text = tr(
+            "The two examinations have no common frame of reference. Where they do not show the same place: part "
+            "them{key}, scroll one, and link them again{key}.",
+            key=hint("link"),
+        )
+        self._window.desk.notices.say(Notice("link", text))
 
     def toggle_link(self) -> None:
         self._window.status.say(self._window.desk.grid.toggle_link())
@@ -219,15 +243,15 @@ class Looking:
 
     def use_preset_number(self, number: int) -> None:
         """The preset of a number key, as the settings have it."""
-        presets = self._window.prefs.presets
-        if number <= len(presets):
-            self.use_preset(presets[number - 1])
+        preset = self._window.prefs.presets.get(number)
+        if preset is not None:
+            self.use_preset(preset)
 
     def fill_file_windows(self) -> None:
         menu, case = self._window.file_windows, self._window.desk.grid.active.case
         menu.clear()
         for window in case.series.windows if case is not None else ():
-            kind = "table " if window.curve else ""
+            kind = tr("table") + " " if window.curve else ""
             text = f"{kind}{window.name}  {window.width:g} / {window.centre:g}".strip().replace("-", "−")
             menu.addAction(text.replace("&", "&&")).triggered.connect(partial(self._use_window, window))
         if menu.isEmpty():
@@ -260,7 +284,7 @@ class Looking:
         order: list[Projection | None] = [None, *Projection]
         if view is not None:
             projection = order[(order.index(view.slab.projection if view.slab else None) + 1) % len(order)]
-            mm = view.slab.mm if view.slab is not None else MIP.mm
+            mm = view.slab.mm if view.slab is not None else self._window.desk.grid.slab.mm
             self._use_slab(Slab(projection, mm) if projection is not None else None)
 
     def step_slab(self, by: int) -> None:
@@ -289,8 +313,13 @@ class Looking:
             action.triggered.connect(partial(self._use_slab, Slab(slab.projection if slab else Projection.MIP, mm)))
 
     def _use_slab(self, slab: Slab | None, _: bool = False) -> None:
+        grid = self._window.desk.grid
         if not self._view.set_slab(slab):
             self._window.status.say(tr("No thick slab: the distance between these images is unknown"))
+        elif slab is not None and grid.active.case is not None:
+            grid.slab = slab
+            text = f"{slab.projection.name.lower()} {slab.mm:g}"
+            self._remember("slabs", grid.active.case, text if slab != MIP else "")
 
     # cine --------------------------------------------------------------------------------------------------------
 
@@ -302,6 +331,26 @@ class Looking:
             pane.viewport.set_cine_rate(rate)
         self._window.prefs.change(cine_rate=rate)
         self._window.status.say(tr("Cine: {rate:g} images per second", rate=rate))
+
+
+def _kind(case: Case) -> str:
+    """What layouts and slabs are remembered by."""
+    return case.series.modality or "other"
+
+
+def layout_of(name: str) -> Layout:
+    """The layout of a name in the settings; one view for none, or one of another version."""
+    known = {layout.name.lower(): layout for layout in Layout if layout is not Layout.PAIR}
+    return known.get(name, Layout.ONE)
+
+
+def slab_of(text: str) -> Slab:
+    """The slab that the settings name ("mip 10"); the usual one for none, or one of another version."""
+    projection, _, mm = text.partition(" ")
+    try:
+        return Slab(Projection[projection.upper()], min(max(float(mm), THICKNESSES[0]), THICKNESSES[-1]))
+    except (KeyError, ValueError):
+        return MIP
 
 
 def same_patient(first: Case, second: Case) -> bool:

@@ -23,12 +23,12 @@ from cadviewer.gui.cases import Cases
 from cadviewer.gui.commands import Commands
 from cadviewer.gui.compare import Compare
 from cadviewer.gui.ct.priors import priors
+from cadviewer.gui.ct.refining import Refining
 from cadviewer.gui.decisions import Decisions
 from cadviewer.gui.desk import Desk
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.viewport import Marks, Viewport
 from cadviewer.gui.journal import Journal
-from cadviewer.gui.keys import shown
 from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import Loader
 from cadviewer.gui.looking import Looking
@@ -64,6 +64,7 @@ class MainWindow(QMainWindow):
         self.side, self.status = SidePanel(), StatusLine()
         self.decisions = Decisions(self.cases, self.journal, self.desk, self)
         self.marking = Marking(self.cases, self.journal, self.desk, self)
+        self.refining = Refining(self.cases, engine, bridge, self.journal, self)
         self.tools = Tools(self, engine, bridge, prefs)
         self.saving = Saving(self)
         self.compare = Compare(self.cases, self.loader, self)
@@ -78,17 +79,27 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(style.app_icon())
         self.setAcceptDrops(True)
         self.actions_.tell_buttons()
-        self._welcome()
+        self.desk.say_welcome()
         self.analysis.usual = self._usual
         self.desk.grid.equip = self.equip
         self.desk.viewport.marks = Marks[prefs.now.annotations.upper()]
         self._use_settings(None, prefs.now)
         self.show_case(None)
+        self._place()
+
+    def _place(self) -> None:
+        """Size and place as they were left, as far as there still is a screen there."""
         self.resize(1366, 768)
-        if prefs.now.window_geometry:
-            self.restoreGeometry(QByteArray.fromBase64(prefs.now.window_geometry.encode()))
-        if prefs.now.window_state:
-            self.split.restoreState(QByteArray.fromBase64(prefs.now.window_state.encode()))
+        settings = self.prefs.now
+        if settings.window_geometry:
+            self.restoreGeometry(QByteArray.fromBase64(settings.window_geometry.encode()))
+        if settings.window_state:
+            self.split.restoreState(QByteArray.fromBase64(settings.window_state.encode()))
+        screen = QApplication.screenAt(self.frameGeometry().center())
+        if screen is None:  # it was on one that is gone
+            room = QApplication.primaryScreen().availableGeometry()
+            self.resize(self.size().boundedTo(room.size()))
+            self.move(room.center() - self.rect().center())
 
     def equip(self, viewport: Viewport) -> None:
         """Have a viewport do what the settings say."""
@@ -115,10 +126,19 @@ class MainWindow(QMainWindow):
         if before is None or before.presets != now.presets:
             self.actions_.name_presets(self.preset_menu, self.prefs.presets, self.looking.use_preset)
         if before is not None and before.keys != now.keys:
-            self.actions_.use_keys(now.keys)
-            self._welcome()
+            self.use_keys(now)
         if before is not None and before.theme != now.theme:
             self.use_theme(now.theme)
+
+    def use_keys(self, now: Settings) -> None:
+        """Other keys, at once, also in the sentences that name one."""
+        self.actions_.use_keys(now.keys)
+        self.desk.say_welcome()
+        self.desk.grid.say_link()
+        if "link" in self.desk.notices.topics():
+            self.looking.say_link()
+        if self.cases.current is not None:
+            self._changed(self.cases.current)
 
     def use_theme(self, theme: str) -> None:
         """Other colours, at once."""
@@ -126,13 +146,10 @@ class MainWindow(QMainWindow):
         assert isinstance(app, QApplication)
         style.apply(app, theme)
         self.desk.notices.say_again()
-        self._welcome()
+        self.desk.say_welcome()
         self.tools.use_theme()
         if self.cases.current is not None:
             self._changed(self.cases.current)
-
-    def _welcome(self) -> None:
-        self.desk.welcome_with(*(shown(self.actions_.keys.of[name][:1]) for name in ("open_files", "open_folder")))
 
     def _usual(self, task: Task) -> Order:
         """The model and the threshold that the settings name for a task."""
@@ -243,6 +260,10 @@ class MainWindow(QMainWindow):
         desk.index_changed.connect(self._moved)
         self.marking.said.connect(self.status.say)
         self.marking.added.connect(decisions.select)
+        self.marking.met.connect(decisions.select)
+        self.marking.measured.connect(self.refining.ask)
+        self.refining.changed.connect(self._changed)
+        self.refining.said.connect(self.status.say)
         desk.grid.maximise_asked.connect(self.commands.maximise)
         desk.grid.menu_asked.connect(self._popup)
         desk.grid.layout_changed.connect(lambda: self.looking.refresh(self.cases.current))
@@ -273,6 +294,7 @@ class MainWindow(QMainWindow):
 
     def show_case(self, case: Case | None) -> None:
         """Everything of the window shows this case."""
+        self.looking.prepare(case)
         self.banner.show_series(case.series if case is not None else None)
         self.desk.show_case(case)
         self.studies.select(case)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import Box
@@ -13,23 +16,30 @@ from cadviewer.gui.desk import Desk
 from cadviewer.gui.image.shapes import Drawing, to_measure
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.journal import Journal
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
-from cadviewer.gui.outlining import Outlining
+from cadviewer.gui.outlining import Outlining, overlap
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Deleted, Drawn, KeyImage
 
 
 class Marking(QObject):
-    """Signals: added(number): a finding was drawn and is kept; said(text): a remark for the status line."""
+    """Signals: added(number): a finding was drawn and is kept; met(number): one was there already; measured(Case,
+    number): a finding was drawn or changed, is kept, and was outlined by its density; said(text): a remark for the
+    status line.
+    """
 
     added = Signal(int)
+    met = Signal(int)
+    measured = Signal(object, int)
     said = Signal(str)
 
     def __init__(self, cases: Cases, journal: Journal, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cases, self._journal, self._desk = cases, journal, desk
         self.outlining = Outlining(self)
-        self._awaited: dict[str, int] = {}  # case -> number of the finding that was drawn last and is not kept yet
+        self._awaited: dict[str, tuple[int, Drawn]] = {}  # case -> the finding that was drawn last and is not kept yet
+        self._changed: dict[str, tuple[int, str]] = {}  # the same of a changed box: number, the record before
         desk.drawings.changed.connect(self._shaped)
         desk.drawings.said.connect(self.said)
         desk.editing.said.connect(self.said)
@@ -65,7 +75,8 @@ class Marking(QObject):
         if key:
             self._journal.record(case.series, Deleted(key))
         else:
-            self.said.emit(tr("Nothing of yours is selected; a finding of the model is rejected (X)"))
+            text = tr("Nothing of yours is selected; a finding of the model is rejected{key}", key=hint("reject"))
+            self.said.emit(text)
 
     def edit_text(self) -> None:
         """Change the text of the selected arrow or text."""
@@ -84,29 +95,64 @@ class Marking(QObject):
     # findings ----------------------------------------------------------------------------------------------------
 
     def _pointed(self, index: int, x: float, y: float) -> None:
-        if self._case is not None:
-            self.outlining.point(self._case, index, x, y)
+        """A finding was clicked: one that is there is chosen, a missed one is outlined."""
+        case = self._case
+        if case is None:
+            return
+        number = finding_at(case, index, x, y)
+        if number is not None:
+            self._meet(number)
+        else:
+            self.outlining.point(case, index, x, y)
+
+    def _meet(self, number: int) -> None:
+        """Nothing is drawn where a finding is: it is chosen."""
+        self._desk.editing.drop_draft()
+        self.met.emit(number)
+        self.said.emit(tr("Finding {number} is here already: chosen, nothing added", number=number))
 
     def _boxed(self, number: int, box: Box) -> None:
-        if self._case is not None:
-            self.outlining.box(self._case, box, number)
+        """A box was drawn, or one changed; where it covers a finding it is that one's."""
+        case = self._case
+        if case is None:
+            return
+        if not number:
+            number = covered(case, [box]) or 0
+            if number:
+                self.met.emit(number)
+                self.said.emit(tr("Finding {number} is here already: this is its box now", number=number))
+        self.outlining.box(case, box, number)
 
     def _outlined(self, case: Case, number: int, drawn: Drawn) -> None:
         """What was drawn is measured: keep it. It has no place on a case that was left, and none is lost there."""
         if not number:
-            number = case.number_for_new()
-            self._awaited[case.case_id] = number
-            self._journal.record(case.series, replace(drawn, number=number))
+            self._new(case, drawn)
             return
         place, origin, key = case.reference(number), case.origin(number), case.drawn_by(number)
         if place is None:
             return
         kept = number if origin is Origin.READER else 0
         drawn = replace(drawn, replaces=place, number=kept)
+        self._changed[case.case_id] = number, key
         if key:
             self._journal.replace(case.series, key, drawn)
         else:
             self._journal.record(case.series, drawn)
+
+    def _new(self, case: Case, drawn: Drawn) -> None:
+        """A finding for the list, unless it turned out to be one that is there: clicked at its rim, or twice."""
+        boxes = _boxes(drawn)
+        number = covered(case, boxes)
+        waiting = self._awaited.get(case.case_id)
+        if number is None and waiting is not None and _cover(boxes, _boxes(waiting[1])):
+            return  # it is chosen as soon as it is kept
+        if number is not None:
+            if case is self._case:
+                self._meet(number)
+            return
+        number = case.number_for_new()
+        self._awaited[case.case_id] = number, drawn
+        self._journal.record(case.series, replace(drawn, number=number))
 
     def _nothing(self, case: Case, text: str) -> None:
         if case is self._case:
@@ -120,9 +166,58 @@ class Marking(QObject):
         if case is None or case is not self._case:
             return
         self._desk.editing.drop_draft()
-        number = self._awaited.pop(case_id, 0)
-        if number and case.finding(number) is not None:
+        number, _ = self._awaited.get(case_id, (0, None))
+        if number and case.finding(number) is not None:  # else something else was kept first
+            del self._awaited[case_id]
             self.added.emit(number)
+            self.measured.emit(case, number)
+        number, before = self._changed.get(case_id, (0, ""))
+        if number and case.drawn_by(number) not in ("", before):
+            del self._changed[case_id]
+            self.measured.emit(case, number)
 
     def _not_kept(self, case_id: str, reason: str) -> None:
         self._awaited.pop(case_id, None)
+        self._changed.pop(case_id, None)
+
+
+SAME = 0.4
+"""Overlap (intersection over union) on a slice from which two findings are one."""
+
+
+def finding_at(case: Case, index: int, x: float, y: float) -> int | None:
+    """The shown finding that a point of an acquired slice lies in, the smallest of several: in its box or outline."""
+    hits = []
+    for nodule in case.findings():
+        box = next((b for b in nodule.boxes if b.slice == index), None)
+        outline = nodule.outlines.get(index)
+        if (box is not None and box.x0 <= x <= box.x1 and box.y0 <= y <= box.y1) or (
+            outline is not None and _inside(outline, x, y)
+        ):
+            sized = box or nodule.box
+            hits.append(((sized.x1 - sized.x0) * (sized.y1 - sized.y0), nodule.number))
+    return min(hits)[1] if hits else None
+
+
+def covered(case: Case, boxes: Sequence[Box]) -> int | None:
+    """The shown finding that lies where these boxes do."""
+    return next((n.number for n in case.findings() if _cover(boxes, n.boxes)), None)
+
+
+def _cover(some: Sequence[Box], others: Sequence[Box]) -> bool:
+    return any(overlap(a, b) >= SAME for a in some for b in others if a.slice == b.slice)
+
+
+def _boxes(drawn: Drawn) -> list[Box]:
+    others = [Box(b.slice, b.x0, b.y0, b.x1, b.y1, 1.0) for b in drawn.others]
+    return [Box(drawn.slice, drawn.x0, drawn.y0, drawn.x1, drawn.y1, 1.0), *others]
+
+
+def _inside(outline: NDArray[np.float32], x: float, y: float) -> bool:
+    """Even–odd rule."""
+    x0, y0 = outline.T
+    x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
+    crossed = (y0 > y) != (y1 > y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = (x1 - x0) * (y - y0) / (y1 - y0) + x0
+    return bool(np.count_nonzero(crossed & (x < at)) % 2)

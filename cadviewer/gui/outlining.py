@@ -1,6 +1,7 @@
 """Boxes, outline and measures of what the reader points at: computed on a thread, from a copy of the pixels around it.
 
-No network is asked: `models.click` finds what is dense there, `models.measure` measures it, as for a model's boxes.
+No network is asked: `models.click` finds what is dense there, `models.measure` measures it. So something is there at
+once; `gui.ct.refining` then asks the network that outlines the model's findings.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def boxed(around: Patch, box: Box) -> Drawn:
     grown = click.grow(around.pixels, (here.slice, *here.centre), around.pixel_mm, around.geometry.slice_spacing)
     others = [b for b in grown or () if b.slice != here.slice]
     alike = next((b for b in grown or () if b.slice == here.slice), None)
-    if alike is None or _overlap(alike, here) < 0.3:
+    if alike is None or overlap(alike, here) < 0.3:
         others = []
     boxes = tuple(sorted([here, *(replace(b, score=0.99 * b.score) for b in others)], key=lambda b: b.slice))
     return _drawn(around, boxes, here)
@@ -159,7 +160,7 @@ def _drawn(around: Patch, boxes: Sequence[Box], best: Box) -> Drawn:
     )
 
 
-def _overlap(a: Box, b: Box) -> float:
+def overlap(a: Box, b: Box) -> float:
     """Intersection over union."""
     width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
     if width <= 0 or height <= 0:

@@ -30,9 +30,15 @@ class Prefs(QObject):
         self.problems = loaded.problems
 
     @property
-    def presets(self) -> tuple[Window, ...]:
-        """Window presets, the first nine with keys: the user's own, else the usual ones."""
-        return tuple(Window(p.centre, p.width, p.name) for p in self.now.presets) or windowing.PRESETS
+    def presets(self) -> dict[int, Window]:
+        """Window presets by number, the first nine with keys: the user's own, else the usual ones."""
+        numbered = dict(enumerate(windowing.PRESETS, start=1))
+        for number, own in self.now.presets:
+            if own is None:
+                numbered.pop(number, None)
+            else:
+                numbered[number] = Window(own.centre, own.width, own.name)
+        return dict(sorted(numbered.items()))
 
     def change(self, **changes: Any) -> None:
         """Set fields of `Settings`. Raises ValueError for a value that is not allowed; nothing is changed then."""

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolBu
 from cadviewer.gui import style
 from cadviewer.gui.case import Case
 from cadviewer.gui.elided import Elided
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 
 MESSAGE_MS = 6000
@@ -38,7 +39,7 @@ class StatusLine(QFrame):
         self.left.setObjectName("dim")
         self.cancel = QToolButton()
         self.cancel.setIcon(style.icon("cancel"))
-        self.cancel.setToolTip(tr("Cancel (Esc)"))
+        self.cancel.setToolTip(tr("Cancel") + hint("escape"))
         self.cancel.setAccessibleName(tr("Cancel"))
         self.cancel.setProperty("action", "escape")
         self.cancel.clicked.connect(self.cancel_asked)

@@ -67,9 +67,23 @@ def measures(nodule: Nodule) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def outline_maker(case: Case, nodule: Nodule) -> str:
+    """Which made the outline of what the reader drew: a model or the density alone; "" for a model's own finding."""
+    if case.origin(nodule.number) is Origin.MODEL:
+        return ""
+    by = case.outlined_by(nodule.number)
+    if by is not None:
+        return tr("Outline by {model}", model=f"{by.model} {by.model_version}")
+    if nodule.outline is None:
+        return tr("The network is outlining it…") if case.drawn_by(nodule.number) in case.outlining else ""
+    if case.drawn_by(nodule.number) in case.outlining:
+        return tr("Outline by density; the network is working on another…")
+    return tr("Outline by density")
+
+
 def likely_type(nodule: Nodule) -> str:
     """ "solid?": the model's opinion, which a reader may correct; "" where it has none."""
-    return f"{nodule.type}?" if nodule.type else ""
+    return f"{tr(nodule.type)}?" if nodule.type else ""
 
 
 def place(nodule: Nodule) -> str:

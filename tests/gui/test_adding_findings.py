@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from gui_desk import Desk, nodule
+from gui_desk import Desk, nodule, provenance
 from PySide6.QtCore import Qt
 from test_drawing import click, drag
 
+from cadviewer import paths
+from cadviewer.findings import Nodule, Result, Task
 from cadviewer.gui.image.mouse import Tool
+from cadviewer.inference.protocol import Failed, Finished
+from cadviewer.models.catalogue import ModelCard
 from cadviewer.store.reading import Origin
-from cadviewer.store.session import Answer, Drawn, Session, case_key
+from cadviewer.store.session import Answer, Drawn, Outlined, Session, case_key
 
 KEY = Qt.Key
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -186,3 +192,175 @@ def test_in_the_first_read_own_findings_are_shown_and_the_models_stay_hidden(des
     desk.bot.waitUntil(lambda: len(desk.case.findings()) == 1, timeout=10_000)
     assert desk.case.findings()[0].number == 2
     assert desk.window.side.findings.model.rowCount() == 1
+
+
+# one finding is one finding ------------------------------------------------------------------------------------------
+
+
+def test_a_click_inside_an_accepted_finding_chooses_it_and_adds_none(read_ct: Desk) -> None:
+    read_ct.window.decisions.choose(1)  # 20…28 × 16…24 on slice 3
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_Return))
+    read_ct.window.decisions.choose(2)
+    read_ct.viewport.go_to(3)
+    read_ct.bot.keyClick(read_ct.window, KEY.Key_E)
+    click(read_ct, (24, 20))
+    read_ct.bot.waitUntil(lambda: read_ct.case.selected == 1)
+    assert "Finding 1 is here already" in read_ct.window.status.text.text()
+    assert len(read_ct.case.found()) == 5
+    assert _drawn(read_ct) == []
+    assert read_ct.case.answer(read_ct.case.finding(1)) is Answer.ACCEPTED
+
+
+def test_a_second_click_on_an_added_one_chooses_it(added: Desk) -> None:
+    added.window.decisions.choose(1)
+    added.viewport.go_to(3)
+    click(added, (BALL[0] + 2, BALL[1]))
+    added.bot.waitUntil(lambda: added.case.selected == 2)
+    assert "Finding 2 is here already" in added.window.status.text.text()
+    assert len(_drawn(added)) == 1
+
+
+def test_two_hasty_clicks_add_one_finding(ct: Desk) -> None:
+    ct.viewport.go_to(3)
+    ct.bot.keyClick(ct.window, KEY.Key_E)
+    for _ in range(2):
+        click(ct, BALL)
+    ct.bot.waitUntil(lambda: len(ct.case.found()) > 0 and ct.window.journal.pending == 0, timeout=10_000)
+    ct.window.marking.outlining._thread.submit(lambda: None).result(10)
+    ct.bot.wait(50)
+    assert len(_drawn(ct)) == 1
+    assert ct.case.selected == 1
+
+
+def test_a_click_at_the_rim_beyond_the_models_boxes_still_finds_the_same_nodule(ct: Desk) -> None:
+    ct.finish(nodule(1, 0.9, 3, 3, x=20, y=16, side=9))  # one slice of the ball alone
+    ct.bot.waitUntil(lambda: ct.case.result is not None)
+    ct.viewport.go_to(4)
+    ct.bot.keyClick(ct.window, KEY.Key_E)
+    click(ct, BALL)
+    ct.bot.waitUntil(lambda: ct.case.selected == 1, timeout=10_000)
+    assert _drawn(ct) == []
+
+
+def test_a_box_drawn_over_a_finding_becomes_its_box(read_ct: Desk) -> None:
+    read_ct.viewport.go_to(3)
+    read_ct.bot.keyClick(read_ct.window, KEY.Key_E)
+    drag(read_ct, (19, 15), (29, 26))
+    read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
+    assert len(read_ct.case.found()) == 5
+    assert read_ct.case.finding(1).box.x1 == pytest.approx(29, abs=0.4)
+    assert "this is its box now" in read_ct.window.status.text.text()
+
+
+def test_in_the_first_read_a_click_on_what_the_model_found_adds_it_and_gives_nothing_away(
+    desk: Desk, ct_folder: Path
+) -> None:
+    desk.window.prefs.change(reading="second")
+    desk.open(ct_folder)
+    desk.finish(nodule(1, 0.9, 2, 4))
+    desk.bot.waitUntil(lambda: desk.case.result is not None)
+    desk.viewport.go_to(3)
+    desk.bot.keyClick(desk.window, KEY.Key_E)
+    click(desk, BALL)
+    desk.bot.waitUntil(lambda: len(desk.case.findings()) == 1, timeout=10_000)
+    assert desk.case.origin(desk.case.findings()[0].number) is Origin.READER
+
+
+# outlined by the network ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_network() -> None:
+    """An outline model is installed."""
+    folder = paths.user_data() / "weights"
+    card = ModelCard("outline-test", "7", Task.NODULES, "Outline", "net", {}, {}, 0.5, "cd" * 32, role="outline")
+    (folder / "outline-test.json").write_text(card.to_json(), encoding="utf-8")
+    (folder / "outline-test.safetensors").write_bytes(b"")
+
+
+def _answer(desk: Desk, *, sees: bool = True) -> None:
+    """The network outlines a square 18…31 × 14…27 on slices 2 to 4 of what was asked for."""
+    job = desk.engine.jobs[-1]
+    assert job.outline
+    square = np.array([[18, 14], [31, 14], [31, 27], [18, 27]], np.float32)
+    found = Nodule(
+        1,
+        job.outline,
+        long_mm=12.9,
+        short_mm=9.1,
+        volume_mm3=700.4,
+        outline=square,
+        outlines=dict.fromkeys((2, 3, 4), square),
+    )
+    origin = replace(provenance(), model="outline-test", model_version="7", weights_sha256="cd" * 32)
+    result = Result(job.case_id, Task.NODULES, origin, nodules=(found,) if sees else ())
+    desk.bridge.take(Finished(job.case_id, job.request_id, result))
+
+
+def test_an_added_finding_is_outlined_by_density_at_once_and_then_by_the_network(
+    with_network: None, added: Desk
+) -> None:
+    at_once = added.case.finding(2)
+    about = added.window.side.findings.about.measures
+    added.bot.waitUntil(lambda: "network is working" in about.text())
+    (job,) = [j for j in added.engine.jobs if j.outline]
+    assert job.model == "outline-test"
+    assert job.outline == at_once.boxes
+    _answer(added)
+    added.bot.waitUntil(lambda: "Outline by outline-test 7" in about.text(), timeout=10_000)
+    now = added.case.finding(2)
+    assert (now.long_mm, now.short_mm, now.volume_mm3) == (12.9, 9.1, 700.4)
+    assert sorted(now.outlines) == [2, 3, 4]
+    assert now.boxes == at_once.boxes
+    assert "12.9 × 9.1 mm" in about.text()
+    assert added.case.answer(now) is Answer.ACCEPTED
+    assert added.case.outlining == frozenset()
+
+
+def test_what_the_network_measured_is_there_again_and_undone_with_its_finding(with_network: None, added: Desk) -> None:
+    added.wait_kept(lambda: added.window.decisions.enter(2, {"note": "mine"}))
+    _answer(added)
+    added.bot.waitUntil(lambda: added.case.finding(2).long_mm == 12.9, timeout=10_000)
+    added.wait_kept(lambda: added.bot.keyClick(added.window, KEY.Key_Z, CTRL))  # the note, not the outline
+    assert added.case.finding(2).long_mm == 12.9
+    assert added.case.values(added.case.finding(2)) == {}
+    added.wait_kept(lambda: added.bot.keyClick(added.window, KEY.Key_Z, CTRL))
+    assert len(added.case.found()) == 1
+    added.wait_kept(lambda: added.bot.keyClick(added.window, KEY.Key_Y, CTRL))
+    assert added.case.finding(2).long_mm == 12.9
+    entries = Session(case_key(added.case.series)).entries()
+    (mark,) = [e.mark for e in entries if isinstance(e.mark, Outlined)]
+    assert (mark.model, mark.weights_sha256) == ("outline-test", "cd" * 32)
+
+
+def test_the_density_stays_and_it_is_said_where_the_network_sees_nothing_or_fails(
+    with_network: None, added: Desk
+) -> None:
+    before = added.case.finding(2)
+    _answer(added, sees=False)
+    added.bot.waitUntil(lambda: "outlines nothing" in added.window.status.text.text())
+    assert added.case.finding(2) is before
+    box = before.box
+    added.viewport.mouse.set_tool(Tool.WINDOW)
+    drag(added, (box.x1, box.centre[1]), (box.x1 + 3, box.centre[1]))
+    added.bot.waitUntil(lambda: len([j for j in added.engine.jobs if j.outline]) == 2, timeout=10_000)
+    job = added.engine.jobs[-1]
+    added.bridge.take(Failed(job.case_id, job.request_id, "the inference process crashed"))
+    added.bot.waitUntil(lambda: "process crashed" in added.window.status.text.text())
+    assert added.window.side.findings.about.measures.text().endswith("Outline by density")
+
+
+def test_the_answer_for_a_box_that_was_changed_meanwhile_is_not_wanted(with_network: None, added: Desk) -> None:
+    first = added.engine.jobs[-1]
+    box = added.case.finding(2).box
+    added.viewport.mouse.set_tool(Tool.WINDOW)
+    drag(added, (box.x1, box.centre[1]), (box.x1 + 3, box.centre[1]))
+    added.bot.waitUntil(lambda: added.engine.jobs[-1] is not first, timeout=10_000)
+    assert first.request_id in added.engine.cancelled
+    _answer(added)
+    added.bot.waitUntil(lambda: added.case.finding(2).long_mm == 12.9, timeout=10_000)
+
+
+def test_without_an_outline_model_nobody_is_asked_and_the_finding_says_by_density(added: Desk) -> None:
+    assert not any(job.outline for job in added.engine.jobs)
+    assert added.window.side.findings.about.measures.text().endswith("Outline by density")

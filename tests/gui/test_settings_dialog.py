@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from gui_desk import Desk, StillEngine
+from gui_images import write_ct, write_ultrasound
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QKeySequence, QWheelEvent
 from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox
@@ -21,10 +22,14 @@ from cadviewer.findings import Task
 from cadviewer.gui.bridge import Bridge
 from cadviewer.gui.main_window import MainWindow
 from cadviewer.gui.preferences.dialog import SettingsDialog
+from cadviewer.gui.preferences.presets import CENTRE, NAME, WIDTH
 from cadviewer.gui.prefs import Prefs
-from cadviewer.settings import FILE, Preset, Settings
+from cadviewer.gui.views.layout import Layout
+from cadviewer.imaging.planes import Projection, Slab
+from cadviewer.settings import FILE, Settings
 
 KEY, NONE = Qt.Key, Qt.KeyboardModifier.NoModifier
+CTRL = Qt.KeyboardModifier.ControlModifier
 LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
 
 
@@ -236,44 +241,98 @@ def test_what_was_switched_by_a_key_stays_when_another_setting_changes(read_ct: 
     assert read_ct.viewport.cine_rate == 25
 
 
-def test_an_edited_preset_is_under_its_key_at_once(
+def _write(dialog: SettingsDialog, row: int, name: str, width: str, centre: str) -> None:
+    for column, text in ((NAME, name), (WIDTH, width), (CENTRE, centre)):
+        dialog.pages["presets"].table.item(row, column).setText(text)
+
+
+def test_an_edited_preset_is_under_its_key_at_once_and_is_all_that_is_stored(
     read_ct: Desk, dialog: SettingsDialog, restarted: Callable[[], Desk]
 ) -> None:
     page = dialog.pages["presets"]
-    page.table.item(2, 0).setText("Mine")
-    page.table.item(2, 1).setText("1234")
-    page.table.item(2, 2).setText("−56,5")
-    page.table.setCurrentCell(2, 0)
-    page.up.click()
+    _write(dialog, 1, "Mine", "1234", "−56,5")
+    assert page.table.item(1, NAME).font().bold()
+    assert not page.table.item(2, NAME).font().bold()
     dialog.accept()
     _press(read_ct, KEY.Key_2)
     window = read_ct.viewport.view.window
     assert (window.width, window.centre) == (1234, -56.5)
     assert "Mine  1234 / −56.5" in [a.text() for a in read_ct.window.preset_menu.actions()]
+    _press(read_ct, KEY.Key_3)
+    assert read_ct.viewport.view.window.width == 2500
     _saved(read_ct)
+    assert _stored() == {"presets": [[2, {"name": "Mine", "width": 1234.0, "centre": -56.5}]]}
     again = restarted().window
     assert "Mine" in again.actions_["preset_2"].text()
+    assert "2500" in again.actions_["preset_3"].text()
 
 
-def test_a_tenth_preset_is_in_the_menu_and_removed_ones_lose_their_keys(read_ct: Desk, dialog: SettingsDialog) -> None:
+def test_each_preset_is_reset_by_itself(read_ct: Desk, dialog: SettingsDialog) -> None:
     page = dialog.pages["presets"]
-    page.table.setCurrentCell(8, 0)
-    page.add.click()
-    page.table.item(9, 1).setText("77")
+    _write(dialog, 0, "Wide lung", "1800", "-500")
+    _write(dialog, 3, "Mine", "200", "70")
     dialog.apply.click()
-    tenth = read_ct.window.preset_menu.actions()[10]
+    page.table.setCurrentCell(2, NAME)
+    assert not page.reset.isEnabled()
+    page.table.setCurrentCell(0, NAME)
+    page.reset.click()
+    assert page.table.item(0, NAME).text() == "Lung"
+    dialog.apply.click()
+    _saved(read_ct)
+    assert _stored() == {"presets": [[4, {"name": "Mine", "width": 200.0, "centre": 70.0}]]}
+    _press(read_ct, KEY.Key_1)
+    assert read_ct.viewport.view.window.width == 1500
+
+
+def test_moved_presets_change_places_and_keys(read_ct: Desk, dialog: SettingsDialog) -> None:
+    page = dialog.pages["presets"]
+    page.table.setCurrentCell(2, NAME)
+    page.up.click()
+    assert page.table.currentRow() == 1
+    dialog.accept()
+    _press(read_ct, KEY.Key_2)
+    assert read_ct.viewport.view.window.width == 2500
+    _press(read_ct, KEY.Key_3)
+    assert read_ct.viewport.view.window.width == 400
+    assert [number for number, _ in read_ct.window.prefs.now.presets] == [2, 3]
+
+
+def test_a_tenth_preset_is_in_the_menu_and_a_removed_one_leaves_its_key_without_a_window(
+    read_ct: Desk, dialog: SettingsDialog
+) -> None:
+    page = dialog.pages["presets"]
+    page.add.click()
+    page.table.item(9, WIDTH).setText("77")
+    page.table.setCurrentCell(1, NAME)
+    page.remove.click()
+    dialog.apply.click()
+    actions = read_ct.window.preset_menu.actions()
+    tenth = actions[-1]
     assert "77 / 40" in tenth.text()
     tenth.trigger()
-    assert read_ct.viewport.view.window.width == 77
-    read_ct.window.prefs.change(presets=(Preset("Only", 10, 5),))
     before = read_ct.viewport.view.window
+    assert before.width == 77
     _press(read_ct, KEY.Key_2)
     assert read_ct.viewport.view.window == before
-    assert len(read_ct.window.preset_menu.actions()) == 2
+    assert not read_ct.window.actions_["preset_2"].isVisible()
+    _press(read_ct, KEY.Key_3)
+    assert read_ct.viewport.view.window.width == 2500
+    page.table.setCurrentCell(1, NAME)
+    page.reset.click()
+    page.table.setCurrentCell(9, NAME)
+    page.remove.click()
+    dialog.apply.click()
+    assert read_ct.window.prefs.now.presets == ()
+
+
+def test_the_keys_beside_the_presets_are_those_of_now(read_ct: Desk) -> None:
+    read_ct.window.prefs.change(shortcuts=(("preset_2", "Ctrl+J"), ("preset_3", "")))
+    table = _open(read_ct).pages["presets"].table
+    assert [table.item(row, 0).text() for row in range(4)] == ["1", "Ctrl+J", "", "4"]
 
 
 def test_a_window_without_width_is_said_and_cannot_be_kept(dialog: SettingsDialog) -> None:
-    dialog.pages["presets"].table.item(0, 1).setText("0")
+    dialog.pages["presets"].table.item(0, WIDTH).setText("0")
     assert "Row 1" in dialog.say.text()
     assert not dialog.ok.isEnabled()
     assert not dialog.use()
@@ -281,9 +340,9 @@ def test_a_window_without_width_is_said_and_cannot_be_kept(dialog: SettingsDialo
 
 def test_the_usual_presets_are_not_stored(read_ct: Desk, dialog: SettingsDialog) -> None:
     page = dialog.pages["presets"]
-    page.table.item(0, 1).setText("1600")
+    page.table.item(0, WIDTH).setText("1600")
     assert "presets" in dialog.draft()
-    page.table.item(0, 1).setText("1500")
+    page.table.item(0, WIDTH).setText("1500")
     assert dialog.draft() == {}
 
 
@@ -331,3 +390,90 @@ def test_no_setting_is_without_effect() -> None:
     code = "".join(p.read_text(encoding="utf-8") for p in [folder / "app.py", *(folder / "gui").rglob("*.py")])
     used = set(re.findall(r"(?:now|settings)\.(\w+)", code)) | ({"shortcuts"} if "now.keys" in code else set())
     assert [option.name for option in fields(Settings) if option.name not in used] == []
+
+
+# what is remembered without a dialog ----------------------------------------------------------------------------------
+
+
+def test_the_layout_is_remembered_for_each_modality(
+    ct: Desk, ct_folder: Path, tmp_path: Path, restarted: Callable[[], Desk]
+) -> None:
+    ct.bot.keyClick(ct.window, KEY.Key_3, CTRL)
+    ct.open(write_ultrasound(tmp_path / "us.dcm"))
+    assert ct.window.desk.grid.layout_now is Layout.ONE
+    _saved(ct)
+    assert _stored() == {"layouts": [["CT", "four"]]}
+    again = restarted()
+    again.open(tmp_path / "us.dcm")
+    assert again.window.desk.grid.layout_now is Layout.ONE
+    again.open(ct_folder)
+    assert again.window.desk.grid.layout_now is Layout.FOUR
+    assert len([pane for pane in again.window.desk.grid.panes if pane.isVisible()]) == 4
+    again.window.actions_["layout_one"].trigger()
+    _saved(again)
+    assert _stored() == {}
+
+
+def test_two_series_side_by_side_are_no_layout_to_begin_with(ct: Desk, tmp_path: Path) -> None:
+    ct.bot.keyClick(ct.window, KEY.Key_2, CTRL)
+    ct.open(write_ct(tmp_path / "second"))
+    ct.bot.keyClick(ct.window, KEY.Key_4, CTRL)
+    ct.bot.waitUntil(lambda: ct.window.desk.grid.layout_now is Layout.PAIR, timeout=10_000)
+    assert ct.window.prefs.now.layouts == (("CT", "one_two"),)
+
+
+def test_the_slab_is_remembered_and_never_laid_over_the_acquired_slices_by_itself(
+    ct: Desk, ct_folder: Path, restarted: Callable[[], Desk]
+) -> None:
+    ct.bot.keyClick(ct.window, KEY.Key_P)
+    ct.bot.keyClick(ct.window, KEY.Key_P)
+    ct.bot.keyClick(ct.window, KEY.Key_Plus)
+    assert ct.viewport.view.slab == Slab(Projection.MINIP, 15.0)
+    _saved(ct)
+    assert _stored() == {"slabs": [["CT", "minip 15"]]}
+    again = restarted()
+    again.open(ct_folder)
+    assert again.viewport.view.slab is None
+    again.window.actions_["layout_four"].trigger()
+    assert again.window.desk.grid.panes[3].viewport.view.slab == Slab(Projection.MINIP, 15.0)
+    again.window.desk.grid.use(again.window.desk.grid.panes[0])
+    again.window.actions_["slab"].trigger()
+    assert again.viewport.view.slab == Slab(Projection.MIP, 15.0)
+
+
+def test_a_layout_or_slab_of_another_version_is_no_harm(ct_folder: Path, desk: Desk) -> None:
+    desk.window.prefs.change(layouts=(("CT", "nine"),), slabs=(("CT", "fancy"),))
+    desk.open(ct_folder)
+    assert desk.window.desk.grid.layout_now is Layout.ONE
+    assert desk.window.desk.grid.slab == Slab(Projection.MIP, 10.0)
+
+
+def test_a_window_whose_screen_is_gone_comes_up_on_one_that_is_there(desk: Desk, restarted: Callable[[], Desk]) -> None:
+    desk.window.setGeometry(9000, 7000, 2400, 1600)
+    desk.window.close()
+    _saved(desk)
+    window = restarted().window
+    room = QApplication.primaryScreen().availableGeometry()
+    assert room.contains(window.frameGeometry().center())
+    assert room.intersects(window.frameGeometry())
+    assert window.frameGeometry().top() >= room.top()
+
+
+def test_a_damaged_window_place_is_no_harm(desk: Desk, restarted: Callable[[], Desk]) -> None:
+    desk.window.prefs.change(window_geometry="AAAA", window_state="zz")
+    _saved(desk)
+    window = restarted().window
+    assert window.split.sizes()[1] > 300
+
+
+def test_panels_that_were_hidden_for_the_image_are_there_again(desk: Desk, restarted: Callable[[], Desk]) -> None:
+    desk.window.split.setSizes([300, 500, 400])
+    sizes = desk.window.split.sizes()
+    desk.bot.keyClick(desk.window, KEY.Key_F11)
+    assert not desk.window.side.isVisible()
+    desk.window.close()
+    _saved(desk)
+    again = restarted().window
+    again.resize(desk.window.size())
+    assert again.side.isVisible()
+    assert again.split.sizes() == pytest.approx(sizes, abs=2)

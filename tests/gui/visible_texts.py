@@ -14,11 +14,14 @@ from cadviewer.gui import fields as fields_
 from cadviewer.gui.actions import MENUS, PRESETS, SPECS, STEPS
 from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
+from cadviewer.gui.image.lettering import PLANES
 from cadviewer.gui.image.viewport import Marks
 from cadviewer.gui.preferences.keys import KeysPage
 from cadviewer.gui.preferences.presets import PresetsPage
 from cadviewer.gui.training.dialog import STATES
 from cadviewer.imaging import windowing
+from cadviewer.imaging.planes import ANATOMICAL, Projection
+from cadviewer.models.nodule_type import KINDS
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS
 from cadviewer.settings import Settings
 from cadviewer.store.report import CaseState
@@ -69,6 +72,10 @@ def in_tables() -> set[str]:
         *("waiting", "running"),
         *(state.value for state in CaseState),
         *(marks.value for marks in Marks),
+        *PLANES.values(),
+        *(plane.value for plane in ANATOMICAL),
+        *(projection.value for projection in Projection),
+        *KINDS,
         *(status.value for status in case.Status),
         *words.ANSWERS.values(),
         *words.CALLS.values(),

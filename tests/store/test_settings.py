@@ -33,7 +33,8 @@ def test_only_what_differs_from_the_defaults_is_stored(file: SettingsFile) -> No
 
 def test_every_kind_of_value_comes_back_as_it_was(file: SettingsFile) -> None:
     changed = file.change(
-        presets=(Preset("Mine", 10, -5),),
+        presets=((2, Preset("Mine", 10, -5)), (4, None)),
+        layouts=(("CT", "four"),),
         shortcuts=(("accept", "Return"),),
         recent=("/a", "/b ö"),
         batch_jobs=4,
@@ -63,6 +64,9 @@ def test_a_damaged_file_is_kept_aside_and_said(file: SettingsFile) -> None:
         {"batch_jobs": True},
         {"recent": "x"},
         {"presets": [{"name": "a"}]},
+        {"presets": [[0, None]]},
+        {"presets": [["2", None]]},
+        {"layouts": [["CT", 4]]},
         {"nodule_threshold": 2},
         {"shortcuts": ["xyz"]},
         {"analyse_on_open": 1},
@@ -76,6 +80,12 @@ def test_a_value_that_is_not_allowed_gives_way_to_its_default_and_is_named(
     loaded = file.load()
     assert loaded.settings == Settings(language="de")
     assert next(iter(wrong)) in loaded.problems[0]
+
+
+def test_presets_of_before_are_those_of_the_first_numbers(file: SettingsFile) -> None:
+    file.path.parent.mkdir()
+    file.path.write_text(json.dumps({"presets": [{"name": "A", "width": 1, "centre": 2}]}))
+    assert file.load().settings.presets == ((1, Preset("A", 1, 2)),)
 
 
 def test_keys_of_another_version_survive_a_change(file: SettingsFile) -> None:

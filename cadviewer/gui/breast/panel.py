@@ -92,9 +92,9 @@ class BreastPanel(QWidget):
             label.setObjectName("dim")
             label.setWordWrap(True)
         self.buttons: dict[Answer, QToolButton] = {
-            Answer.ACCEPTED: answer_button("accept", tr("Agree"), "Enter"),
-            Answer.REJECTED: answer_button("reject", tr("Disagree"), "X"),
-            Answer.UNSURE: answer_button("unsure", tr("Unsure"), "U"),
+            Answer.ACCEPTED: answer_button("accept", tr("Agree")),
+            Answer.REJECTED: answer_button("reject", tr("Disagree")),
+            Answer.UNSURE: answer_button("unsure", tr("Unsure")),
         }
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -17,6 +17,7 @@ from cadviewer.gui.case import Case
 from cadviewer.gui.image.lettering import HALO, draw_text, overlay_font
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Kind, Marks, Viewport
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import Plane, Planes
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer
@@ -101,7 +102,8 @@ class Boxes:
             self._corners(painter, rect)
         painter.setFont(overlay_font(viewport, 1.0, bold=selected))
         own = self.case.origin(nodule.number) is Origin.READER
-        text = f"{words.SIGNS[answer]} {nodule.number} · {'added' if own else f'{box.score:.2f}'}".strip()
+        score = tr("added") if own else f"{box.score:.2f}"
+        text = f"{words.SIGNS[answer]} {nodule.number} · {score}".strip()
         metrics = QFontMetricsF(painter.font())
         x = min(max(rect.left(), 4.0), viewport.width() - metrics.horizontalAdvance(text) - 4)
         above = rect.top() - 6

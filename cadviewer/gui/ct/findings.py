@@ -38,6 +38,7 @@ from cadviewer.gui.buttons import answer_button
 from cadviewer.gui.case import Case, Only, Order
 from cadviewer.gui.ct.boxes import LOOKS
 from cadviewer.gui.fields import Choice, Editor
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.risk.form import FINDING_FIELDS
 from cadviewer.store.reading import Origin, proposed_type
@@ -146,7 +147,7 @@ class _Row(QStyledItemDelegate):
         painter.setFont(bold)
         painter.setPen(style.colour("text"))
         own = origin == Origin.READER  # a variant of Qt makes it a str
-        score = "added" if own else f"{nodule.score:.2f}"
+        score = tr("added") if own else f"{nodule.score:.2f}"
         advance = painter.fontMetrics().horizontalAdvance(score if own else "0.00")
         painter.drawText(QRect(left, first, advance + 4, height), Qt.AlignmentFlag.AlignLeft, score)
         bar = QRectF(left + advance + 10, first + height / 2 - 2, 0 if own else 64, 4)
@@ -219,9 +220,9 @@ class FindingsPanel(QWidget):
         self.count = QLabel()
         self.count.setObjectName("dim")
         self.buttons = {
-            Answer.ACCEPTED: answer_button("accept", tr("Accept"), "Enter"),
-            Answer.REJECTED: answer_button("reject", tr("Reject"), "X"),
-            Answer.UNSURE: answer_button("unsure", tr("Unsure"), "U"),
+            Answer.ACCEPTED: answer_button("accept", tr("Accept")),
+            Answer.REJECTED: answer_button("reject", tr("Reject")),
+            Answer.UNSURE: answer_button("unsure", tr("Unsure")),
         }
         for answer, button in self.buttons.items():
             button.clicked.connect(lambda _=False, answer=answer: self.answered.emit(answer))
@@ -262,6 +263,7 @@ class FindingsPanel(QWidget):
         analysed = case.result is not None
         shown, listed = case.findings(), case.listed()
         self.first_read.setVisible(case.concealed)
+        self.first_read.say_keys()
         self.above.setVisible(not case.concealed)
         self.model.show([(n, case.answer(n), case.origin(n.number)) for n in listed])
         row = self.model.row_of(case.selected)
@@ -288,7 +290,10 @@ class FindingsPanel(QWidget):
         self.order.setCurrentIndex(list(Order).index(case.order))
         self.only.setCurrentIndex(list(Only).index(case.only))
         nodule = next((n for n in shown if n.number == case.selected), None)
-        self.about.show_finding(nodule, case.values(nodule) if nodule is not None else {})
+        if nodule is None:
+            self.about.show_finding(None, {})
+        else:
+            self.about.show_finding(nodule, case.values(nodule), words.outline_maker(case, nodule))
         for answer, button in self.buttons.items():
             button.setEnabled(nodule is not None)
             button.setChecked(nodule is not None and case.answer(nodule) is answer)
@@ -312,8 +317,10 @@ class Details(QWidget):
         self.measures.setWordWrap(True)
         self.measures.setObjectName("dim")
         self.measures.setToolTip(
-            "Axes and volume of the outline. Suspicion and type with a question mark are the model's: learned from how "
-            "readers of LIDC-IDRI rated nodules, not from pathology."
+            tr(
+                "Axes and volume of the outline. Suspicion and type with a question mark are the model's: learned from "
+                "how readers of LIDC-IDRI rated nodules, not from pathology."
+            )
         )
         self.editors = {name: Editor(FINDING_FIELDS[name]) for name in ("type", "note")}
         column = QVBoxLayout(self)
@@ -330,13 +337,13 @@ class Details(QWidget):
             column.addLayout(row)
             editor.entered.connect(lambda field, text: self.entered.emit(self._number, {field: text}))
 
-    def show_finding(self, nodule: Nodule | None, values: Mapping[str, str]) -> None:
-        """Show a finding with the fields that the reader entered; None hides it all."""
+    def show_finding(self, nodule: Nodule | None, values: Mapping[str, str], maker: str = "") -> None:
+        """Show a finding with the fields that the reader entered; None hides it all. maker: of its outline."""
         self.setVisible(nodule is not None)
         self._number = nodule.number if nodule is not None else 0
         if nodule is None:
             return
-        self.measures.setText(words.measures(nodule))
+        self.measures.setText("\n".join(line for line in (words.measures(nodule), maker) if line))
         self.measures.setVisible(bool(self.measures.text()))
         for name, editor in self.editors.items():
             known = tr("Add a note") if name == "note" else ""
@@ -348,15 +355,21 @@ class FirstRead(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        text = QLabel(tr("First read: what the model found is hidden. Add what you see (E), then:"))
-        text.setWordWrap(True)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
         self.button = QPushButton(tr("First read done"))
-        self.button.setToolTip(tr("Show what the model found (Ctrl+Return). The time is kept."))
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(text)
+        column.addWidget(self.text)
         column.addWidget(self.button)
+        self.say_keys()
+
+    def say_keys(self) -> None:
+        """The keys as they are now."""
+        add, done = hint("tool_finding"), hint("reveal")
+        self.text.setText(tr("First read: what the model found is hidden. Add what you see{key}, then:", key=add))
+        self.button.setToolTip(tr("Show what the model found{key}. The time is kept.", key=done))
 
 
 def _combo(name: str, kind: type[StrEnum]) -> Choice:

@@ -28,6 +28,7 @@ from cadviewer.gui import style
 from cadviewer.gui.case import Case
 from cadviewer.gui.ct.priors import Prior
 from cadviewer.gui.fields import Choice, Editor
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.risk import form
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS, Field, Setting
@@ -119,7 +120,7 @@ class RiskPanel(QWidget):
             tr("Say first what this CT was made for: screening and incidental findings have their own rules.")
         )
         self.ask.setWordWrap(True)
-        self.choose = QLabel(tr("Choose a finding (N) to assess it."))
+        self.choose = QLabel()
         self.choose.setWordWrap(True)
         self.choose.setObjectName("dim")
         self._arrange()
@@ -169,6 +170,7 @@ class RiskPanel(QWidget):
         for which, button in self.setting.items():
             button.setChecked(which is setting)
         self.ask.setVisible(setting is None)
+        self.choose.setText(tr("Choose a finding{key} to assess it.", key=hint("next_finding")))
         self.choose.setVisible(setting is not None and read is None)
         self._show_fields(reading, read)
         shown = reading.assess(read) if read is not None else ()

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtCore import QPointF, QRect, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
 
 from cadviewer.gui.image import orientation
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Kind, Viewport
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import TILT, Plane, Slab, tilt
+
+PLANES = {Plane.AXIAL: "Axial", Plane.CORONAL: "Coronal", Plane.SAGITTAL: "Sagittal"}
+"""What the patient's planes are called in a corner, in English."""
 
 TEXT = QColor(222, 228, 235)
 HALO = QColor(0, 0, 0, 210)
@@ -54,8 +58,8 @@ def title_lines(stack: Stack, slab: Slab | None = None) -> list[str]:
 
 def plane_line(stack: Stack, slab: Slab | None = None) -> str:
     """Name of the planes on screen and the slab made of them."""
-    name = _acquired_name(stack) if stack.plane is Plane.ACQUIRED else stack.plane.value.capitalize()
-    slab_name = f"{slab.projection.value} {slab.mm:g} mm" if slab is not None and stack.takes_slabs() else ""
+    name = _acquired_name(stack) if stack.plane is Plane.ACQUIRED else tr(PLANES[stack.plane])
+    slab_name = f"{tr(slab.projection.value)} {slab.mm:g} mm" if slab is not None and stack.takes_slabs() else ""
     return " · ".join(part for part in (name, slab_name) if part)
 
 
@@ -65,23 +69,25 @@ def _acquired_name(stack: Stack) -> str:
         return ""
     plane, degrees = nearest
     if degrees > TILT:
-        return f"Oblique ({plane.value} {degrees:.0f}°)"
-    return plane.value.capitalize() + (f" {degrees:.1f}°" if degrees >= 0.5 else "")
+        return tr("Oblique ({plane} {degrees:.0f}°)", plane=tr(plane.value), degrees=degrees)
+    return tr(PLANES[plane]) + (f" {degrees:.1f}°" if degrees >= 0.5 else "")
 
 
 def place_lines(stack: Stack, index: int) -> list[str]:
     """Image number of all, place along the slice axis and thickness: what the file says, nothing else."""
     if stack.plane is not Plane.ACQUIRED:
-        lines = [f"Plane {index + 1} / {len(stack)}"]
+        lines = [tr("Plane {number} / {count}", number=index + 1, count=len(stack))]
         axis = orientation.slice_axis(stack.geometry)
         if axis is not None and stack.geometry.placed:
             lines.append(_place(axis, stack.geometry.to_patient((index, 0, 0)).tolist()))
         return lines
     info = stack.series.slices[index] if index < len(stack.series.slices) else None
-    name = "Frame" if _frames(stack) else "Image"
-    first = f"{name} {index + 1} / {len(stack)}"
+    number, count = index + 1, len(stack)
+    first = tr("Frame {number} / {count}", number=number, count=count)
+    if not _frames(stack):
+        first = tr("Image {number} / {count}", number=number, count=count)
     if info is not None and info.instance_number is not None and info.instance_number != index + 1:
-        first += f"   (no. {info.instance_number})"
+        first += "   " + tr("(no. {number})", number=info.instance_number)
     lines = [first]
     axis = orientation.slice_axis(stack.series.geometry)
     position = info.position if info is not None else None
@@ -90,7 +96,7 @@ def place_lines(stack: Stack, index: int) -> list[str]:
     if axis is not None and position is not None:
         lines.append(_place(axis, position))
     if info is not None and info.thickness_mm:
-        lines.append(f"slice {info.thickness_mm:g} mm")
+        lines.append(tr("slice {thickness:g} mm", thickness=info.thickness_mm))
     return lines
 
 
@@ -112,7 +118,7 @@ def probe_line(
     if value is None:
         return ""
     numbers = " ".join(f"{v:.0f}" if v == round(v) else f"{v:.2f}" for v in value).replace("-", "−")
-    name = "HU" if stack.series.hounsfield else "RGB" if len(value) == 3 else "value"
+    name = "HU" if stack.series.hounsfield else "RGB" if len(value) == 3 else tr("value")
     return f"{name} {numbers}   x {int(at[0])}  y {int(at[1])}"
 
 
@@ -156,11 +162,11 @@ class CornerText:
         if view.window.curve:
             window += "  LUT"
         if view.inverted != series.inverted:
-            window += "  inverted"
+            window += "  " + tr("inverted")
         zoom = f"{min(view.scale) * viewport.devicePixelRatioF() * 100:.0f} %"
-        lines = [f"cine {viewport.cine_rate:g}/s"] if viewport.playing else []
+        lines = [tr("cine {rate:g}/s", rate=viewport.cine_rate)] if viewport.playing else []
         lines += [] if narrow else [window]
-        lines.append(zoom if viewport.interpolate else f"{zoom}  pixels")
+        lines.append(zoom if viewport.interpolate else f"{zoom}  {tr('pixels')}")
         self._column(painter, lines, width, height, left=False, top=False)
         frame = viewport.frame_on_screen()
         probe = probe_line(stack, viewport.index, viewport.cursor_at, frame)
@@ -171,8 +177,8 @@ class CornerText:
         )
         self._column(painter, [probe], width, height, left=True, top=False)
         if frame is None:
-            painter.drawText(QRectF(0, 0, width, height), Qt.AlignmentFlag.AlignCenter, "")
-            draw_text(painter, QPointF(width / 2 - metrics.horizontalAdvance("Loading…") / 2, height / 2), "Loading…")
+            loading = tr("Loading…")
+            draw_text(painter, QPointF((width - metrics.horizontalAdvance(loading)) / 2, height / 2), loading)
 
     @staticmethod
     def _column(painter: QPainter, lines: list[str], width: float, height: float, *, left: bool, top: bool) -> None:

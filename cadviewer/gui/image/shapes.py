@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.planes import Plane
 from cadviewer.store.session import Measure, MeasureKind
@@ -280,7 +281,7 @@ def _region(
 ) -> Value:
     polygon = np.array(outline(kind, points)[0])
     area = _area(kind, points, polygon) * pixel_area
-    lines = [f"area {area:.1f} {unit}²"]
+    lines = [tr("area {area:.1f} {unit}²", area=area, unit=unit)]
     frame = stack.frame(index)
     if frame is None or frame.ndim != 2:
         return Value(None, "", tuple(lines))
@@ -289,8 +290,8 @@ def _region(
         return Value(None, "", tuple(lines))
     name = "HU" if stack.series.hounsfield else ""
     mean, low, high = float(values.mean()), float(values.min()), float(values.max())
-    spread = f"mean {mean:.1f} ± {float(values.std()):.1f} {name}".rstrip()
-    found = (spread, f"{low:g} to {high:g} {name}".rstrip(), lines[0])
+    spread = tr("mean {mean:.1f} ± {spread:.1f} {unit}", mean=mean, spread=float(values.std()), unit=name).rstrip()
+    found = (spread, tr("{low:g} to {high:g} {unit}", low=low, high=high, unit=name).rstrip(), lines[0])
     return Value(mean, name, tuple(line.replace("-", "−") for line in found))
 
 

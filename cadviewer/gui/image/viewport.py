@@ -30,6 +30,7 @@ from cadviewer.gui.image import render
 from cadviewer.gui.image.mouse import Mouse
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
+from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import Slab, upright
 from cadviewer.imaging.series import Window
 
@@ -117,7 +118,7 @@ class Viewport(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMinimumSize(240, 240)
-        self.setAccessibleName("Image")
+        self.setAccessibleName(tr("Image"))
 
     # what is shown -----------------------------------------------------------------------------------------------
 

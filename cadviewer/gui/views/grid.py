@@ -13,9 +13,10 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Layer, Marks, Viewport
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.gui.studies import date
-from cadviewer.gui.views.layout import PLACES, Content, Layout, contents
+from cadviewer.gui.views.layout import MIP, PLACES, Content, Layout, contents
 from cadviewer.gui.views.linking import Point, link, realign, unlinked
 from cadviewer.gui.views.pane import Pane
 from cadviewer.imaging.planes import Plane, why_not
@@ -46,6 +47,7 @@ class Grid(QWidget):
         self.case: Case | None = None
         self.beside: Case | None = None
         self.wanted = Layout.ONE
+        self.slab = MIP  # of the fourth view
         self.point: Point | None = None  # LPS mm
         self.link = unlinked()
         self.equip: Callable[[Viewport], None] = lambda viewport: None
@@ -161,7 +163,9 @@ class Grid(QWidget):
             if main.stack is not case.stack and layout is not Layout.ONE:
                 self._show_in(self.panes[0], Content())
             if layout.planes:
-                for pane, content in list(zip(self.shown, contents(case.series.geometry, layout), strict=True))[1:]:
+                for pane, content in list(
+                    zip(self.shown, contents(case.series.geometry, layout, self.slab), strict=True)
+                )[1:]:
                     self._show_in(pane, content)
             elif layout is Layout.PAIR:
                 self._show_beside()
@@ -201,7 +205,7 @@ class Grid(QWidget):
             pane.show_stack(case, case.stack, window, index, own=False, layers=[pane.boxes])
         assert self.case is not None
         self.link = link(self.case.series, case.series)
-        self._say_link()
+        self.say_link()
         self._windowed(self.panes[0], forced=True)
 
     def set_layout(self, layout: Layout) -> None:
@@ -327,7 +331,7 @@ class Grid(QWidget):
     def toggle_link(self) -> str:
         """Let the two examinations go their own ways, or link them with what they show now as the same place."""
         if self.layout_now is not Layout.PAIR or self.case is None or self.beside is None:
-            return tr("Two series side by side are linked with L")
+            return tr("Two series side by side are linked and parted{key}", key=hint("link"))
         first, second = (pane.viewport for pane in self.shown)
         if self.link.offset is not None or first.stack is None or second.stack is None:
             self.link = unlinked()
@@ -335,14 +339,16 @@ class Grid(QWidget):
             here, there = (_middle(viewport.stack, viewport.index) for viewport in (first, second))
             series = self.case.series, self.beside.series
             self.link = realign(*series, here, there) if here is not None and there is not None else link(*series)
-        self._say_link()
+        self.say_link()
         if self.point is not None:
             self.show_point(self.point)
-        return self.link.words.capitalize()
+        return _sentence(self.link.said)
 
-    def _say_link(self) -> None:
-        assert self.beside is not None
-        self.panes[1].set_head((date(self.beside.series.study_date), self.link.words))
+    def say_link(self) -> None:
+        """Over the second of two examinations: its date, and how it is linked."""
+        if self.layout_now is not Layout.PAIR or self.beside is None:
+            return
+        self.panes[1].set_head((date(self.beside.series.study_date), self.link.said))
 
 
 def _middle(stack: Stack | None, index: int) -> Point | None:
@@ -350,3 +356,7 @@ def _middle(stack: Stack | None, index: int) -> Point | None:
     if stack is None or not stack.geometry.placed:
         return None
     return stack.geometry.to_patient((index, (stack.rows - 1) / 2, (stack.columns - 1) / 2))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -52,8 +52,8 @@ class Content:
     slab: Slab | None = None
 
 
-def contents(geometry: Geometry, layout: Layout) -> tuple[Content, ...]:
-    """Of each view of a layout of planes, for a placed volume.
+def contents(geometry: Geometry, layout: Layout, slab: Slab = MIP) -> tuple[Content, ...]:
+    """Of each view of a layout of planes, for a placed volume. slab: of the fourth view.
 
     The first view is always the images as acquired: nothing in it is interpolated, and findings and lengths lie on it.
     The next are the patient's planes that it is not. The fourth is the missing one of an oblique acquisition, else a
@@ -63,5 +63,5 @@ def contents(geometry: Geometry, layout: Layout) -> tuple[Content, ...]:
     assert nearest is not None  # it is placed
     crooked = oblique(geometry)
     others = [Content(plane) for plane in ANATOMICAL if plane is not nearest[0]]
-    fourth = Content(nearest[0]) if crooked else Content(slab=MIP)
+    fourth = Content(nearest[0]) if crooked else Content(slab=slab)
     return (Content(), *others, fourth)[: len(PLACES[layout])]

@@ -1,4 +1,4 @@
-"""How two examinations are laid over each other, so that scrolling one scrolls the other. No Qt."""
+"""How two examinations are laid over each other, so that scrolling one scrolls the other."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.planes import why_not
@@ -20,12 +21,18 @@ _OVERLAP = 0.5
 class Link:
     """offset: LPS mm from a point of the first series to the same point in the second; None when they are not linked.
 
-    words: how they are linked, for the corner of the image. guessed: whether the reader has to look at it.
+    words: how they are linked; {key} stands for the key that links and parts. guessed: whether the reader has to look
+        at it.
     """
 
     offset: Point | None
     words: str
     guessed: bool = False
+
+    @property
+    def said(self) -> str:
+        """`words` for the corner of the image, with the key as it is now."""
+        return self.words.replace("{key}", hint("link"))
 
 
 def unlinkable(first: Series, second: Series) -> str:
@@ -47,13 +54,13 @@ def link(first: Series, second: Series) -> Link:
     shared = np.minimum(a[1], b[1]) - np.maximum(a[0], b[0])
     shorter = np.minimum(a[1] - a[0], b[1] - b[0])
     if (shared >= _OVERLAP * shorter).all():
-        return Link(np.zeros(3), tr("linked by table position (L)"), guessed=True)
-    return Link((b[0] + b[1] - a[0] - a[1]) / 2, tr("linked middle on middle (L)"), guessed=True)
+        return Link(np.zeros(3), tr("linked by table position{key}"), guessed=True)
+    return Link((b[0] + b[1] - a[0] - a[1]) / 2, tr("linked middle on middle{key}"), guessed=True)
 
 
 def unlinked() -> Link:
     """Each goes its own way."""
-    return Link(None, tr("not linked (L)"))
+    return Link(None, tr("not linked{key}"))
 
 
 def realign(first: Series, second: Series, here: Point, there: Point) -> Link:
