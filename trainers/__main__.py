@@ -59,6 +59,13 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--out", type=Path, required=True, help="where views.md, .csv and .json are written")
     shown.add_argument("--device", default="auto", help="auto, cpu or cuda[:N]")
     shown.add_argument("--limit", type=int, default=0, metavar="N", help="at most N images, evenly chosen")
+    gate = commands.add_parser("gate", help="what the gate of the breast model lets in and refuses; asks no model")
+    gate.add_argument("--data", type=Path, default=None, help="folder of the data sets")
+    gate.add_argument("--out", type=Path, required=True, help="where gate.md and gate.csv are written")
+    gate.add_argument("--split", choices=("test", "tune"), default="test", help="as for evaluate")
+    gate.add_argument("--seed", type=int, default=1, help="of what is made of the images")
+    gate.add_argument("--limit", type=int, default=0, metavar="N", help="at most N images per set, evenly chosen")
+    gate.add_argument("--other", type=Path, action="append", default=[], metavar="DIR", help="pictures of other things")
     several = commands.add_parser("compare", help="measure several models alike, and lay their figures side by side")
     several.add_argument("models", nargs="+", metavar="MODEL", help="folder of a run, path of a card, or a name")
     several.add_argument("--data", type=Path, default=None, help="folder of the data sets")
@@ -102,6 +109,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             _marks(arguments, data)
         elif arguments.command == "views":
             _views(arguments, data)
+        elif arguments.command == "gate":
+            from trainers import breast_gate
+
+            chosen = {k: getattr(arguments, k) for k in ("split", "seed", "limit", "other")}
+            print(breast_gate.table(breast_gate.run(data, arguments.out, **chosen)))
         else:
             module, _, function = TRAINERS[arguments.command][0].partition(":")
             run = getattr(importlib.import_module(module), function)

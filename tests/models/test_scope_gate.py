@@ -123,10 +123,38 @@ def test_a_region_listed_twice_is_one_and_two_regions_are_a_split_screen() -> No
 @pytest.mark.parametrize("modality", ["", "US"])
 def test_two_images_side_by_side_are_a_split_screen(gutter: int, modality: str) -> None:
     gap = np.zeros((image().shape[0], gutter), np.uint8)
-    other = image(4) // 2  # another gain: without a gutter two alike images are not always told apart
+    other = image(4) // 2  # another gain
     both = np.hstack([image(3), gap, other])
     assert "split screen" in refused(ultrasound(both, modality=modality))
     assert not any(bmode.looks_split(image(k)) for k in range(6))
+
+
+def test_a_seam_between_images_of_equal_gain_is_seen_by_the_speckle_that_ends_there() -> None:
+    for seed in range(3):
+        first, second = speckle(2 * seed), speckle(2 * seed + 1)
+        assert "split screen" in refused(ultrasound(np.hstack([first, second])))
+        assert not bmode.looks_split(first)
+        assert not bmode.looks_split(np.hstack([first, first[:, ::-1]]))  # as wide, and going on where it was
+
+
+def speckle(seed: int) -> NDArray[np.uint8]:
+    """Even tissue, its speckle longer sideways than downwards."""
+    noise = np.random.default_rng(seed).normal(0, 1, (200, 160))
+    smooth = cv2.GaussianBlur(noise, (0, 0), sigmaX=3, sigmaY=1)
+    return np.asarray(np.clip(100 + 30 * smooth / smooth.std(), 1, 255), np.uint8)
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_a_bright_line_that_a_machine_leaves_makes_no_split_screen(width: int) -> None:
+    pixels = image().copy()
+    pixels[:, 120 : 120 + width] = np.minimum(pixels[:, 120 : 120 + width].astype(int) + 90, 255)
+    assert breast.assess(ultrasound(pixels), Nothing(), CARD).findings
+
+
+def test_a_shadow_behind_a_lesion_makes_no_split_screen() -> None:
+    pixels = image().astype(float)
+    pixels[60:, 100:] *= 0.35  # dark on one side, below a depth
+    assert breast.assess(ultrasound(pixels.astype(np.uint8)), Nothing(), CARD).findings
 
 
 def painted(hues: tuple[int, ...], share: float) -> NDArray[np.uint8]:
