@@ -6,6 +6,7 @@ from cadviewer.findings import BreastFinding, Call, Estimate, Nodule, Result
 from cadviewer.gui import lang
 from cadviewer.gui.case import Case, Status
 from cadviewer.gui.lang import tr
+from cadviewer.gui.told import told
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer
 
@@ -119,7 +120,8 @@ def state(case: Case) -> tuple[str, str]:
 
 
 def sentence(text: str) -> str:
-    """A reason as a sentence: "no CT" as "No CT."."""
+    """A reason as a sentence: "no CT" as "No CT.", in the user's language where it is known."""
+    text = told(text)
     return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
 
 
@@ -130,7 +132,7 @@ def as_text(case: Case) -> str:
     lines = list(case.result.lines)
     if not lines:
         lines = _breast_lines(case) if case.result.breast else _nodule_lines(case)
-    lines += [tr("Warning: {text}", text=w) for w in case.result.warnings]
+    lines += [tr("Warning: {text}", text=told(w)) for w in case.result.warnings]
     lines += [tr("Read with {what}", what=line) for line in [provenance(case.result)]]
     return "\n".join([*lines, RESEARCH])
 
@@ -170,7 +172,7 @@ def _breast_lines(case: Case) -> list[str]:
         parts = [name + tr(CALLS[finding.call])]
         if finding.probability is not None:
             parts.append(tr("probability of malignancy {estimate}", estimate=estimate(finding.probability)))
-        parts += [breast_size(finding), breast_count(finding), finding.reason]
+        parts += [breast_size(finding), breast_count(finding), told(finding.reason)]
         lines.append(", ".join(part for part in parts if part))
     return lines
 

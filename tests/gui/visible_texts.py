@@ -18,6 +18,7 @@ from cadviewer.gui.image.lettering import PLANES
 from cadviewer.gui.image.viewport import Marks
 from cadviewer.gui.preferences.keys import KeysPage
 from cadviewer.gui.preferences.presets import PresetsPage
+from cadviewer.gui.told import TOLD
 from cadviewer.gui.training.dialog import STATES
 from cadviewer.imaging import windowing
 from cadviewer.imaging.planes import ANATOMICAL, Projection
@@ -77,6 +78,7 @@ def in_tables() -> set[str]:
         *(projection.value for projection in Projection),
         *KINDS,
         *(status.value for status in case.Status),
+        *TOLD,
         *words.ANSWERS.values(),
         *words.CALLS.values(),
         words.RESEARCH,

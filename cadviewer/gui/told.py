@@ -1,0 +1,81 @@
+"""What the breast model and its gate say, in the user's language. No Qt.
+
+They know no languages: their reasons and warnings are English, in results and exports too, where they have to stay what
+they are. The window recognises them by these templates. What is none of them is shown as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from string import Formatter
+
+from cadviewer.gui.lang import tr
+
+TOLD = (
+    # scope: what is not taken, the particular ones before those with a place
+    "this is a CT; the breast model reads B-mode ultrasound",
+    "this is a volume; the breast model reads B-mode ultrasound images",
+    "this looks like a chest CT; the breast model reads gray B-mode images",
+    "without the speckle of ultrasound; the breast model reads gray B-mode images",
+    "body part {part}; the breast model reads ultrasound of the breast",
+    "an examination of type {exam}; the breast model reads ultrasound of the breast",
+    "modality {modality}; the breast model reads B-mode ultrasound",
+    "modality {modality}; the models read CT and breast ultrasound",
+    "{mode}; the breast model reads B-mode ultrasound",
+    "{colours}; the breast model reads gray B-mode images",
+    "a split screen with several B-mode images; open one of them alone",
+    "a split screen with two images side by side; open one of them alone",
+    "no B-mode region in this ultrasound image",
+    "{columns}×{rows} pixels are too few",
+    "the image is blank",
+    "too few gray values; a mask or a drawing",
+    "neither a CT nor an ultrasound image, as far as it shows; choose the task yourself",
+    # what stands in their places
+    "M-mode",
+    "Doppler",
+    "colour Doppler",
+    "colour M-mode",
+    "power Doppler",
+    "a Doppler spectrum",
+    "a 3-D rendering",
+    "tissue characterisation (elastography)",
+    "coloured like an elastogram",
+    "coloured like colour Doppler",
+    "coloured (Doppler, elastography or a photograph)",
+    # breast: calls and warnings
+    "neither benign nor malignant can be ruled out at an error of {error}",
+    "fits neither class at an error of {error}",
+    "no clear outline, but the image as a whole looks suspicious",
+    "no lesion stands out",
+    "a pixel size must be positive, not {given}",
+    "the file says how large a pixel is; the {mm} mm that were given are not used",
+    "millimetres by a pixel size of {mm} mm that was given by the user",
+    "the image is not calibrated: no millimetres",
+    "analysed inside the B-mode region that the file names",
+    "the image is unlike the breast ultrasound that the model knows: the score may mean nothing",
+    "{unlike} of {total} frames are unlike the breast ultrasound that the model knows: the score may mean nothing",
+    # what the score depends on
+    "there is no frame {frame}",
+    "maps of what a score depends on need the library captum, which is not installed",
+    "the model gave no map",
+    "unknown error",
+    "stopped",
+)
+"""Everything that is recognised, with {places} for what differs."""
+
+
+def told(text: str) -> str:
+    """A reason or a warning in the user's language, what stands in its places too; any other text as it is."""
+    for template in TOLD:
+        if (found := _pattern(template).fullmatch(text)) is not None:
+            return tr(template, **{name: told(value) for name, value in found.groupdict().items()})
+    return text
+
+
+@lru_cache(maxsize=len(TOLD))
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = (
+        re.escape(literal) + (f"(?P<{name}>.+?)" if name else "") for literal, name, _, _ in Formatter().parse(template)
+    )
+    return re.compile("".join(parts), re.DOTALL)
