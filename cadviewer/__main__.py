@@ -18,7 +18,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # In a frozen program the worker is this executable again with multiprocessing's own arguments: this call serves it
     # and never returns. Elsewhere it does nothing.
     multiprocessing.freeze_support()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    from cadviewer import terminal
+
+    with terminal.speaking():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(given: list[str]) -> int:
     if given[:1] == ["--train"]:  # how the frozen program starts its trainer; by name, since nothing imports trainers
         return int(importlib.import_module("trainers.__main__").main(given[1:]) or 0)
     from cadviewer import cli

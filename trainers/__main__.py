@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cadviewer import terminal
 from trainers.config import ConfigError
 
 if TYPE_CHECKING:
@@ -87,7 +88,11 @@ def _measuring(sub: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; 0 done, 1 failed with a message, 2 wrong usage."""
-    arguments = parser().parse_args(argv)
+    with terminal.speaking():
+        return _run(parser().parse_args(argv))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     data = arguments.data or default_data()
     try:
         if not data.is_dir():

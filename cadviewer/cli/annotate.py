@@ -37,7 +37,12 @@ def demo(args: DemoArgs) -> int:
     from cadviewer.imaging import phantom_files
 
     study, out = args.out / "study", args.out / "results"
-    phantom_files.write_demo_study(study)
+    try:
+        study.mkdir(parents=True, exist_ok=True)  # before the seconds that making the phantoms takes
+        phantom_files.write_demo_study(study)
+    except OSError as error:
+        print(f"cadviewer demo: {args.out}: the demo cannot be written: {error.strerror}", file=sys.stderr)
+        return USAGE
     options = batch.Options(device=args.device, formats=("csv", "json", "png"), existing=batch.Existing.OVERWRITE)
     status = _run("demo", [study], out, options)
     print(f"Demo study: {study.resolve()}")
@@ -47,16 +52,22 @@ def demo(args: DemoArgs) -> int:
 
 
 def _run(command: str, inputs: Sequence[Path], out: Path, options: batch.Options) -> int:
-    progress = Progress(sys.stderr)
+    progress = Progress(sys.stderr, inputs, out)
     archives.remove_abandoned_later()
     try:
         with _Interrupt() as stop:
             summary = batch.run(inputs, out, options, progress, stop.is_set)
-    except (batch.ResultsError, CardError) as error:
+    except batch.ResultsError as error:
+        progress.say(f"cadviewer {command}: {out}: {error}")
+        return USAGE
+    except CardError as error:
         progress.say(f"cadviewer {command}: {error}")
         return USAGE
     except batch.BatchError as error:
-        progress.say(f"cadviewer {command}: {error}; what is finished is kept, go on with --resume")
+        progress.say(f"cadviewer {command}: {out}: {error}; what is finished is kept, go on with --resume")
+        return TROUBLED
+    except KeyboardInterrupt:
+        progress.say(f"cadviewer {command}: stopped at once; what is finished is kept, go on with --resume")
         return TROUBLED
     progress.end(summary)
     return TROUBLED if summary.troubled or summary.cancelled else DONE

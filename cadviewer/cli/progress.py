@@ -1,8 +1,14 @@
-"""What a run says on standard error: how far it is. Cases by their hash: a path can hold a patient's name."""
+"""What a run says on standard error: how far it is. Cases by their hash: a path can hold a patient's name.
+
+Inputs that were named on the command line are named here too when they could not be used: whoever typed them sees at
+once what is wrong with them. What was found in folders is in errors.csv.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
 from cadviewer import batch
@@ -15,8 +21,11 @@ REDRAW_SECONDS = 0.1
 class Progress:
     """Listens to a batch. On a terminal one line is kept up to date; elsewhere a line is written now and then."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, inputs: Sequence[Path] = (), out: Path = Path()) -> None:
+        """inputs, out: as they were given on the command line."""
         self._stream = stream
+        self._named = {str(path) for path in inputs}
+        self._errors = out / "errors.csv"
         self._terminal = stream.isatty()
         self._last = 0.0
         self._width = 0
@@ -45,6 +54,7 @@ class Progress:
                 self._done += 1
                 if event.state in (batch.CaseState.REFUSED, batch.CaseState.FAILED):
                     self._troubled += 1
+                    self._name(event)
         self._draw()
 
     def say(self, text: str) -> None:
@@ -58,9 +68,15 @@ class Progress:
         counts = ", ".join(f"{n} {state.value}" for state in batch.CaseState if (n := summary.counts.get(state, 0)))
         self.say(f"{'Stopped' if summary.cancelled else 'Finished'}: {counts or 'no case'}.")
         if summary.troubled:
-            self.say("What was refused or failed, and why, is in errors.csv.")
+            self.say(f"What was refused or failed, and why, is in {self._errors}.")
         if summary.cancelled:
             self.say("Go on with --resume and the same options.")
+
+    def _name(self, event: batch.CaseDone) -> None:
+        """Say of an input that was named why it could not be used."""
+        source = event.row.get("source", "")
+        if source in self._named:
+            self.say(f"{source}: {event.row.get('reason', '')}")
 
     def _draw(self) -> None:
         now = time.monotonic()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QElapsedTimer, QObject, QSize, QTimer
+from PySide6.QtCore import QBuffer, QByteArray, QElapsedTimer, QObject, QSize, QTimer
+from PySide6.QtGui import QPixmap
 
+from cadviewer import atomic
 from cadviewer.gui.case import Status
 from cadviewer.gui.main_window import MainWindow
 from cadviewer.gui.opener import Report
@@ -78,8 +80,20 @@ class Screenshot(QObject):
 
     def _save(self, status: int, message: str) -> None:
         self._timer.stop()
-        picture = self._window.grab()
-        self._out.parent.mkdir(parents=True, exist_ok=True)
-        if not picture.save(str(self._out)):
-            status, message = 1, f"the picture could not be written to {self._out}"
+        if why := _write(self._window.grab(), self._out):
+            status, message = 1, f"the picture could not be written to {self._out}: {why}"
         self._done(status, message)
+
+
+def _write(picture: QPixmap, out: Path) -> str:
+    """Why the picture could not be written; "" when it was."""
+    content = QByteArray()
+    buffer = QBuffer(content)
+    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
+    if not picture.save(buffer, out.suffix[1:]):  # type: ignore[call-overload]
+        return f"no kind of picture ends in {out.suffix!r}; .png does"
+    try:
+        atomic.write_bytes(out, content.data())
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""

@@ -12,6 +12,10 @@ import cv2
 import numpy as np
 import pytest
 from gui_images import write_ct, write_png
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import QApplication
+
+from cadviewer.gui import screenshot
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NODULES = json.dumps([[3, 18, 14, 30, 26, 0.97], [8, 40, 10, 46, 16, 0.6]])
@@ -104,3 +108,16 @@ assert not heavy, heavy
     script.write_text(f"if __name__ == '__main__':\n    exec({program!r})\n")
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_picture_that_cannot_be_written_says_why(qapp: QApplication, tmp_path: Path) -> None:
+    picture = QPixmap(4, 3)
+    picture.fill()
+    (tmp_path / "taken").touch()
+    (tmp_path / "folder.png").mkdir()
+    assert screenshot._write(picture, tmp_path / "new" / "picture.png") == ""
+    assert cv2.imread(str(tmp_path / "new" / "picture.png")).shape == (3, 4, 3)
+    assert screenshot._write(picture, tmp_path / "picture.xyz") == "no kind of picture ends in '.xyz'; .png does"
+    assert screenshot._write(picture, tmp_path / "taken" / "picture.png") in ("Not a directory", "File exists")
+    assert screenshot._write(picture, tmp_path / "folder.png") == "Is a directory"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.png", "new", "taken"]
