@@ -90,10 +90,10 @@ def _write(picture: QPixmap, out: Path) -> str:
     content = QByteArray()
     buffer = QBuffer(content)
     buffer.open(QBuffer.OpenModeFlag.WriteOnly)
-    if not picture.save(buffer, out.suffix[1:]):  # type: ignore[call-overload]
+    if not picture.save(buffer, out.suffix[1:]):
         return f"no kind of picture ends in {out.suffix!r}; .png does"
     try:
-        atomic.write_bytes(out, content.data())
+        atomic.write_bytes(out, bytes(content.data()))
     except OSError as error:
         return error.strerror or type(error).__name__
     return ""
