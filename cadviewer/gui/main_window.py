@@ -411,6 +411,7 @@ class MainWindow(QMainWindow):
         self.loader.close()
         self.prefs.close()
         self.desk.show_case(None)
+        self.desk.grid.shut()
 
 
 def _of_viewports(s: Settings) -> tuple[object, ...]:

@@ -60,6 +60,8 @@ class Screenshot(QObject):
         case = window.cases.current
         if self._report is None or window.opener.reading:
             return True
+        if not window.desk.grid.sharp:
+            return True
         return case is not None and (case.running or case.stack is None or not case.stack.complete)
 
     def _to_best_finding(self) -> None:

@@ -68,6 +68,11 @@ class Geometry:
         axes: NDArray[np.float64] = (np.array(self.direction, float) * np.array(self.spacing, float)[:, None]).T
         return axes
 
+    @cached_property
+    def _inverse(self) -> NDArray[np.float64]:
+        inverse: NDArray[np.float64] = np.asarray(np.linalg.inv(self._axes), np.float64)
+        return inverse
+
     def to_patient(self, index: ArrayLike) -> NDArray[np.float64]:
         """LPS mm, shape (..., 3), of continuous (slice, row, column) indices, shape (..., 3)."""
         point: NDArray[np.float64] = np.asarray(index, float) @ self._axes.T + np.array(self.origin, float)
@@ -75,8 +80,8 @@ class Geometry:
 
     def to_index(self, point: ArrayLike) -> NDArray[np.float64]:
         """Continuous (slice, row, column) indices, shape (..., 3), of LPS mm points, shape (..., 3)."""
-        axes = self._axes  # raises when the image has no known place
-        index: NDArray[np.float64] = (np.asarray(point, float) - np.array(self.origin, float)) @ np.linalg.inv(axes).T
+        inverse = self._inverse  # raises when the image has no known place
+        index: NDArray[np.float64] = (np.asarray(point, float) - np.array(self.origin, float)) @ inverse.T
         return index
 
     def with_shape(self, shape: tuple[int, int, int]) -> Geometry:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -175,12 +176,12 @@ class Series:
     warnings: tuple[str, ...] = ()
     data_files: tuple[Path, ...] = ()
 
-    @property
+    @cached_property
     def files(self) -> tuple[Path, ...]:
         """The files of this series, each once, in slice order."""
         return tuple(dict.fromkeys(s.file for s in self.slices))
 
-    @property
+    @cached_property
     def case_id(self) -> str:
         """Sixteen hexadecimal digits that name this case without naming the patient or the path."""
         parts = [str(self.source), self.series_uid, *(s.sop_uid for s in self.slices)]

@@ -190,3 +190,37 @@ def test_what_has_no_planes_says_why() -> None:
     assert "place" in why_not(replace(series, geometry=replace(series.geometry, origin=None)))
     with pytest.raises(ValueError, match="no known place"):
         through(replace(series.geometry, origin=None), Plane.AXIAL)
+
+
+@pytest.mark.parametrize("plane", ANATOMICAL)
+def test_a_quick_plane_is_made_of_the_voxels_that_its_points_lie_in(plane: Plane) -> None:
+    grid = labelled.geometry(labelled.OBLIQUE)
+    pixels = np.random.default_rng(0).integers(-1000, 1000, grid.shape, np.int16)
+    planes = through(grid, plane)
+    count, rows, columns = planes.geometry.shape
+    for k in (0, count // 3, count - 1):
+        row, column = np.mgrid[:rows, :columns]
+        at = grid.to_index(planes.geometry.to_patient(np.stack([np.full_like(row, k), row, column], -1)))
+        voxel = np.floor(at + 0.5).astype(int)
+        inside = ((voxel >= 0) & (voxel < grid.shape)).all(axis=-1)
+        sure = (abs(at + 0.5 - np.rint(at + 0.5)) > 1e-3).all(axis=-1)  # on a border rounding decides
+        wanted = np.full((rows, columns), -1024, np.int16)
+        wanted[inside] = pixels[tuple(voxel[inside].T)]
+        quick = planes.image(pixels, k, outside=-1024, quick=True)
+        assert quick.dtype == np.int16
+        assert (quick == wanted)[sure].all()
+
+
+def test_a_quick_plane_of_a_large_volume_and_a_quick_slab_show_the_same_place_in_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cadviewer.imaging.planes._QUICK_POINTS", 2000)
+    volume = labelled.volume(labelled.geometry(labelled.OBLIQUE))
+    for plane in ANATOMICAL:
+        planes = through(volume.geometry, plane)
+        for signs in labelled.CORNERS:
+            k, row, column = np.rint(planes.geometry.to_index(labelled.corner_point(signs))).astype(int)
+            for slab in (None, Slab(Projection.MIP, 5.0)):
+                quick = planes.image(volume.pixels, k, slab, quick=True)
+                assert quick.shape == planes.geometry.shape[1:]
+                assert quick[row, column] == labelled.label(signs)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QLineF, QPointF
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtGui import QColor, QPainter
 
 from cadviewer.gui.image.viewport import Kind, Viewport
 
@@ -25,13 +24,12 @@ class Crosshair:
         if not self.on or viewport.cross is None:
             return
         at = viewport.to_screen(*viewport.cross)
-        width, height = viewport.area()
-        lines = [
-            QLineF(QPointF(0, at.y()), QPointF(at.x() - GAP, at.y())),
-            QLineF(QPointF(at.x() + GAP, at.y()), QPointF(width, at.y())),
-            QLineF(QPointF(at.x(), 0), QPointF(at.x(), at.y() - GAP)),
-            QLineF(QPointF(at.x(), at.y() + GAP), QPointF(at.x(), height)),
-        ]
-        for pen in (QPen(_RIM, 2.6), QPen(COLOUR, 1)):
-            painter.setPen(pen)
-            painter.drawLines(lines)
+        x, y = round(at.x()), round(at.y())
+        width, height = (round(side) for side in viewport.area())
+        # Filled rectangles: antialiased lines take as long as the image
+        for colour, rim in ((_RIM, 1), (COLOUR, 0)):
+            thick = 1 + 2 * rim
+            painter.fillRect(0, y - rim, x - GAP, thick, colour)
+            painter.fillRect(x + GAP, y - rim, width - x - GAP, thick, colour)
+            painter.fillRect(x - rim, 0, thick, y - GAP, colour)
+            painter.fillRect(x - rim, y + GAP, thick, height - y - GAP, colour)

@@ -105,7 +105,8 @@ def _place(axis: tuple[int, str], point: Sequence[float]) -> str:
 
 
 def _frames(stack: Stack) -> bool:
-    return len(stack.series.files) == 1 and len(stack) > 1 and stack.series.modality in {"US", "IVUS", "XA", "RF"}
+    # The files last: to count them takes a walk over all slices
+    return len(stack) > 1 and stack.series.modality in {"US", "IVUS", "XA", "RF"} and len(stack.series.files) == 1
 
 
 def probe_line(

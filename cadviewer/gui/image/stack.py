@@ -78,12 +78,27 @@ class Stack:
     def complete(self) -> bool:
         return bool(self.loaded.all())
 
+    def loaded_runs(self) -> list[tuple[int, int]]:
+        """(first, end) of each run of images that can be shown; other planes need all the pixels."""
+        if self.plane is not Plane.ACQUIRED:
+            return [(0, len(self))] if self.complete else []
+        edges = np.flatnonzero(np.diff(self.loaded, prepend=False, append=False))
+        return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
     def takes_slabs(self) -> bool:
         """Whether a slab in mm can be made: the planes are a known distance apart."""
         return self.geometry.slice_spacing is not None and not self.colour and len(self) > 1
 
-    def frame(self, index: int, slab: Slab | None = None) -> NDArray[np.generic] | None:
-        """(row, column[, 3]) pixels of a plane or of the slab around it, None while they are not there."""
+    @property
+    def resampled(self) -> bool:
+        """Whether its images are computed point by point, which takes longer than a frame."""
+        return self.plane is not Plane.ACQUIRED and self.planes.resampled
+
+    def frame(self, index: int, slab: Slab | None = None, *, quick: bool = False) -> NDArray[np.generic] | None:
+        """(row, column[, 3]) pixels of a plane or of the slab around it, None while they are not there.
+
+        quick: a resampled plane is made of the nearest voxels, within a frame.
+        """
         if not 0 <= index < len(self):
             return None
         if self.plane is Plane.ACQUIRED and (slab is None or not self.takes_slabs()):
@@ -93,7 +108,7 @@ class Stack:
         if not needed.all():
             return None
         outside = AIR if self.series.hounsfield else 0.0
-        return planes.image(self.pixels, index, slab, outside)
+        return planes.image(self.pixels, index, slab, outside, quick=quick)
 
     def value(
         self, index: int, x: float, y: float, frame: NDArray[np.generic] | None = None

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from cadviewer.gui import style
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.lang import tr
-from cadviewer.imaging.planes import Plane
 
 WIDTH = 26
 END = 8
@@ -95,15 +94,8 @@ class Strip(QWidget):
         painter.drawRoundedRect(QRectF(5, END, 4, self.height() - 2 * END), 2, 2)
         painter.setBrush(style.colour("faint"))
         step = (self.height() - 2 * END) / len(self._stack)
-        start: int | None = None
-        own = self._stack.plane is Plane.ACQUIRED
-        loaded_ones = self._stack.loaded.tolist() if own else [self._stack.complete] * len(self._stack)
-        for k, loaded in enumerate([*loaded_ones, False]):
-            if loaded and start is None:
-                start = k
-            elif not loaded and start is not None:
-                painter.drawRoundedRect(QRectF(5, END + start * step, 4, (k - start) * step), 2, 2)
-                start = None
+        for start, end in self._stack.loaded_runs():
+            painter.drawRoundedRect(QRectF(5, END + start * step, 4, (end - start) * step), 2, 2)
 
     def _paint_stretch(self, painter: QPainter, stretch: Stretch) -> None:
         top, bottom = self.y_of(stretch.first - 0.5), self.y_of(stretch.last + 0.5)

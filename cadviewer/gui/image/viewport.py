@@ -15,7 +15,6 @@ from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
-    QImage,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -26,8 +25,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from cadviewer.gui.image import render
 from cadviewer.gui.image.mouse import Mouse
+from cadviewer.gui.image.picture import Picture
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
 from cadviewer.gui.lang import tr
@@ -105,10 +104,7 @@ class Viewport(QWidget):
         self.home: View | None = None  # what a reset goes back to
         self.mouse = Mouse(self)
         self.interpolate = True
-        self._frame: NDArray[Any] | None = None
-        self._frame_of: tuple[int, Slab | None] | None = None
-        self._image: QImage | None = None
-        self._image_of: tuple[int, Slab | None, Window, bool] | None = None
+        self.picture = Picture(self)
         self._told_shown = False
         self._rate = CINE_PER_SECOND
         self._cine = QTimer(self, interval=round(1000 / CINE_PER_SECOND))
@@ -128,7 +124,7 @@ class Viewport(QWidget):
         """Show another stack from scratch, in `window`, upright and fitted; None empties the viewport."""
         self.stop_cine()
         self.stack, self._told_shown = stack, False
-        self._frame = self._frame_of = self._image = self._image_of = None
+        self.picture.forget()
         self.cursor_at = self.cross = None
         self.mouse.forget()
         if stack is None or window is None:
@@ -152,7 +148,7 @@ class Viewport(QWidget):
 
     def pixels_arrived(self) -> None:
         """More slices of the stack were read: repaint if the one on screen was waiting for its pixels."""
-        if self._image_of is None or (self.stack is not None and not self._told_shown):
+        if not self.picture.there or (self.stack is not None and not self._told_shown):
             self.update()
 
     def go_to(self, index: int) -> None:
@@ -314,9 +310,7 @@ class Viewport(QWidget):
         painter.fillRect(event.rect(), BACKGROUND)
         if self.stack is None or self.view is None:
             return
-        image = self._current_image()
-        if image is not None:
-            self._paint_image(painter, image)
+        there = self.picture.paint(painter)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for layer in self.layers:
             if layer.kind in _SHOWN[self.marks]:
@@ -324,42 +318,13 @@ class Viewport(QWidget):
                 layer.paint(painter, self)
                 painter.restore()
         painter.end()
-        if image is not None and not self._told_shown:
+        if there and not self._told_shown:
             self._told_shown = True
             self.shown.emit()
 
-    def _paint_image(self, painter: QPainter, image: QImage) -> None:
-        assert self.view is not None
-        sx, sy = self.view.scale
-        painter.save()
-        painter.setTransform(self.transform(), True)
-        # Shrunk images are always smoothed, or fine lines would vanish. Beyond some 8 screen pixels per image pixel the
-        # reader wants to see the pixels themselves; pixels of a coronal view of thick slices are tall long before that.
-        smooth = min(sx, sy) < 8 and (self.interpolate or max(sx, sy) < 1)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
-        painter.drawImage(0, 0, image)
-        painter.restore()
-
     def frame_on_screen(self) -> NDArray[Any] | None:
         """The values of the image on screen, None while they are not there."""
-        if self.stack is None or self.view is None:
-            return None
-        key = (self.index, self.view.slab)
-        if self._frame_of != key:
-            self._frame = self.stack.frame(*key)
-            self._frame_of = key if self._frame is not None else None
-        return self._frame
-
-    def _current_image(self) -> QImage | None:
-        assert self.view is not None
-        key = (self.index, self.view.slab, self.view.window, self.view.inverted)
-        if self._image_of != key:
-            frame = self.frame_on_screen()
-            if frame is None:
-                self._image, self._image_of = None, None
-            else:
-                self._image, self._image_of = render.to_image(frame, self.view.window, self.view.inverted), key
-        return self._image
+        return self.picture.frame()
 
     # events ------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import QPoint, QPointF, Signal
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from cadviewer.gui.case import Case
+from cadviewer.gui.image.resampler import Resampler
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Layer, Marks, Viewport
 from cadviewer.gui.keys import hint
@@ -52,6 +53,7 @@ class Grid(QWidget):
         self.link = unlinked()
         self.equip: Callable[[Viewport], None] = lambda viewport: None
         self.own_layers: Callable[[Pane], list[Layer]] = lambda pane: [pane.boxes]
+        self._resampler = Resampler(self)
         self._cross = {True: True, False: False}  # by whether the layout shows planes of one volume
         self._following = False
         self._alone: Pane | None = None
@@ -69,6 +71,7 @@ class Grid(QWidget):
             pane = Pane()
             self.panes.append(pane)
             viewport = pane.viewport
+            viewport.picture.resampler = self._resampler
             if len(self.panes) > 1:
                 viewport.setMinimumSize(140, 120)
                 viewport.marks = self.panes[0].viewport.marks
@@ -96,6 +99,15 @@ class Grid(QWidget):
     def shown(self) -> list[Pane]:
         """The views of the layout, in its order; all but one may be hidden for the moment."""
         return [self._pane(k) for k in range(len(PLACES[self.layout_now]))]
+
+    @property
+    def sharp(self) -> bool:
+        """Whether no view shows a quick plane for the moment."""
+        return all(pane.viewport.picture.sharp for pane in self.shown)
+
+    def shut(self) -> None:
+        """End the thread that makes planes."""
+        self._resampler.close()
 
     def use(self, pane: Pane) -> None:
         """Keys act on this view from now on."""

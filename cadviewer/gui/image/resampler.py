@@ -1,0 +1,91 @@
+"""Planes that take longer than a frame, made on a thread. A view shows a quick one until the plane itself is there."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from cadviewer.gui.image.stack import Stack
+from cadviewer.imaging.planes import Slab
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One image of a stack: plane `index`, or the slab around it."""
+
+    stack: Stack
+    index: int
+    slab: Slab | None
+
+
+class Asker(Protocol):
+    """Whoever asks for planes; of each only the newest request counts."""
+
+    def take(self, request: Request, frame: NDArray[Any]) -> None:
+        """What was asked for is there."""
+        ...
+
+
+class Resampler(QObject):
+    """One thread for all views, begun when it is first needed.
+
+    Signal (for itself alone): made(Asker, Request, array).
+    """
+
+    made = Signal(object, object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._wanted: OrderedDict[Asker, Request] = OrderedDict()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self.made.connect(self._deliver)
+
+    def ask(self, asker: Asker, request: Request) -> None:
+        """Have `asker.take` called on this object's thread. What it asked for before is not wanted any more.
+
+        It keeps its place in the row then, so that several that ask all the time take turns.
+        """
+        with self._changed:
+            if self._closed:
+                return
+            self._wanted[asker] = request
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="resample", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Make nothing more. Waits for the plane at hand."""
+        with self._changed:
+            self._closed = True
+            self._wanted.clear()
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (wanted := self._next()) is not None:
+            asker, request = wanted
+            try:
+                frame = request.stack.frame(request.index, request.slab)
+            except MemoryError:  # the quick plane stays
+                frame = None
+            if frame is not None and not self._closed:
+                self.made.emit(asker, request, frame)
+            del wanted, asker, request, frame  # or the pixels of a case that is left would stay in memory
+
+    def _next(self) -> tuple[Asker, Request] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._wanted or self._closed)
+            return None if self._closed else self._wanted.popitem(last=False)
+
+    def _deliver(self, asker: Asker, request: Request, frame: NDArray[Any]) -> None:
+        if not self._closed:
+            asker.take(request, frame)
