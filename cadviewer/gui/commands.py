@@ -56,6 +56,8 @@ class Commands:
             "delete": window.marking.delete,
             "edit_text": window.marking.edit_text,
             "key_image": window.marking.toggle_key_image,
+            "next_measure": lambda: self.step_measure(1),
+            "previous_measure": lambda: self.step_measure(-1),
             "analyse": lambda: self.analyse(None),
             **{f"analyse_{task.value}": partial(self.analyse, task) for task in Task},
             "threshold": self.ask_threshold,
@@ -87,6 +89,7 @@ class Commands:
         actions.enable(bool(loaded), "analyse", "threshold", *(f"analyse_{t.value}" for t in Task))
         actions.enable(bool(loaded and case is not None and case.task is not None), "analyse", "threshold")
         actions.enable(bool(shown), "delete", "undo", "redo")
+        actions.enable(bool(self._window.measures.rows), "next_measure", "previous_measure")
         findings = case is not None and bool(case.findings())
         breast = case is not None and case.result is not None and bool(case.result.breast)
         actions.enable(findings, "next_finding", "previous_finding")
@@ -172,6 +175,13 @@ class Commands:
         case = self._window.cases.neighbour(by)
         if case is not None:
             self._window.opener.open_case(case)
+
+    def step_measure(self, by: int) -> None:
+        """Go to the next thing that the reader drew or marked."""
+        row = self._window.measures.neighbour(by)
+        if row is not None:
+            self._window.marking.go_to(row)
+            self._window.status.say(f"{row.title} · {row.place}")
 
     def picture_of(self, case: Case) -> None:
         """The thumbnail of a case that is read anyway."""

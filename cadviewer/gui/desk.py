@@ -15,13 +15,14 @@ from cadviewer.gui.breast.mask import MaskOutline
 from cadviewer.gui.case import Case
 from cadviewer.gui.ct.boxes import LOOKS, planes_of
 from cadviewer.gui.ct.editing import BoxEditing
+from cadviewer.gui.image.crossings import home
 from cadviewer.gui.image.drawings import Drawings
 from cadviewer.gui.image.grips import AllGrips
 from cadviewer.gui.image.lettering import CornerText
 from cadviewer.gui.image.shapes import Drawing, on_plane, seen
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.strip import Stretch, Strip
-from cadviewer.gui.image.viewport import Layer, Viewport
+from cadviewer.gui.image.viewport import Layer, Marks, Viewport
 from cadviewer.gui.image.writing import TextLine
 from cadviewer.gui.keymark import KeyMark
 from cadviewer.gui.keys import hint
@@ -29,9 +30,10 @@ from cadviewer.gui.lang import tr
 from cadviewer.gui.notice import Notice, Notices
 from cadviewer.gui.views.grid import Grid
 from cadviewer.gui.views.pane import Pane
+from cadviewer.imaging.planes import Plane
 from cadviewer.imaging.series import Shape
 from cadviewer.imaging.windowing import default_window
-from cadviewer.store.session import Answer, MeasureKind
+from cadviewer.store.session import Answer
 
 
 class _Welcome(QLabel):
@@ -172,6 +174,7 @@ class Desk(QWidget):
             stack = pane.viewport.stack
             if pane.own and stack is not None and pane.case is self.case:
                 pane.strip.show_findings([s for n in findings if (s := stretch(self.case, n, stack)) is not None])
+                pane.strip.show_marked(marked(self.case, stack))
             pane.viewport.update()
 
     def show_kept(self) -> None:
@@ -209,10 +212,11 @@ class Desk(QWidget):
         )
 
     def write_again(self) -> bool:
-        """Change the text of the selected arrow or text; False when none is selected."""
+        """Change the text of the selected arrow or text, or name the selected measure; False when none is selected."""
         shape = self.drawings.selected_shape()
-        if shape is None or shape.kind not in (MeasureKind.ARROW, MeasureKind.TEXT):
+        if shape is None:
             return False
+        self.go_to_shape(shape)
         for pane in self.grid.shown:
             viewport = pane.viewport
             if pane.own and viewport.stack is not None and on_plane(shape, viewport.stack, viewport.index) is not None:
@@ -235,6 +239,37 @@ class Desk(QWidget):
             x, y = nodule.box.centre
             self.grid.show_point(geometry.to_patient((nodule.box.slice, y - 0.5, x - 0.5)), centre=True)
 
+    def go_to_shape(self, shape: Drawing) -> None:
+        """Show a shape in a view of the plane that it was drawn on, and select it."""
+        found = home(shape, self.case.stack) if self.case is not None and self.case.stack is not None else None
+        if self.case is None or found is None:
+            return
+        stack, index = found
+        panes = [p for p in self.grid.shown if p.own and p.viewport.stack is not None and p.case is self.case]
+        pane = next((p for p in panes if p.viewport.stack is not None and p.viewport.stack.plane is stack.plane), None)
+        if pane is None:  # none shows such planes: the active view does from now on
+            self.grid.use(self.grid.active if self.grid.active in panes else panes[0])
+            self.grid.set_plane(stack.plane)
+            pane = self.grid.active
+        if pane.viewport.marks is not Marks.ALL:
+            self.grid.set_marks(Marks.ALL)
+        pane.viewport.stop_cine()
+        flat = on_plane(shape, stack, index)
+        assert flat is not None
+        x, y = (sum(p[k] for p in flat) / len(flat) for k in (0, 1))
+        pane.viewport.go_to(index)
+        pane.viewport.centre_on(x, y)
+        if stack.geometry.placed:
+            self.grid.show_point(stack.geometry.to_patient((index, y - 0.5, x - 0.5)), centre=True)
+        self.drawings.select(shape.key)
+
+    def go_to_image(self, index: int) -> None:
+        """Show an acquired image in the first view."""
+        if self.case is not None and self.viewport.stack is not self.case.stack:
+            self.grid.use(self.grid.panes[0])
+            self.grid.set_plane(Plane.ACQUIRED)
+        self.viewport.go_to(index)
+
     def _clicked(self, pane: Pane, at: QPointF) -> None:
         number = pane.boxes.at(pane.viewport, at) if pane.own else None
         if number is not None:
@@ -248,3 +283,10 @@ def stretch(case: Case, nodule: Nodule, stack: Stack) -> Stretch | None:
         return None
     answer = case.answer(nodule)
     return Stretch(*reach, LOOKS[answer][0], selected=nodule.number == case.selected, hollow=answer is Answer.REJECTED)
+
+
+def marked(case: Case, stack: Stack) -> frozenset[int]:
+    """Planes of a stack that something was drawn on, and of the acquired ones the key images."""
+    homes = [home(shape, stack) for shape in case.shapes]
+    drawn = {found[1] for found in homes if found is not None and found[0].plane is stack.plane}
+    return frozenset(drawn | (case.key_images if stack.plane is Plane.ACQUIRED else frozenset()))

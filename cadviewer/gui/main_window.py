@@ -33,6 +33,7 @@ from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import Loader
 from cadviewer.gui.looking import Looking
 from cadviewer.gui.marking import Marking
+from cadviewer.gui.measures import Measures
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Opener, Report
 from cadviewer.gui.prefs import Prefs
@@ -61,7 +62,7 @@ class MainWindow(QMainWindow):
         self.journal = Journal(self)
         self.ahead = Ahead(self.cases, self.loader, self.opener, self.analysis, self)
         self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
-        self.side, self.status = SidePanel(), StatusLine()
+        self.side, self.status, self.measures = SidePanel(), StatusLine(), Measures()
         self.decisions = Decisions(self.cases, self.journal, self.desk, self)
         self.marking = Marking(self.cases, self.journal, self.desk, self)
         self.refining = Refining(self.cases, engine, bridge, self.journal, self)
@@ -165,7 +166,8 @@ class MainWindow(QMainWindow):
         left.setObjectName("panel")
         column = QVBoxLayout(left)
         column.setContentsMargins(4, 6, 4, 6)
-        column.addWidget(self.studies)
+        column.addWidget(self.studies, 1)
+        column.addWidget(self.measures)
         self.left = left
         self.split = QSplitter(Qt.Orientation.Horizontal)
         for widget, width in ((left, 150), (self.desk, 300), (self.side, 230)):
@@ -259,6 +261,10 @@ class MainWindow(QMainWindow):
         desk.finding_clicked.connect(decisions.select)
         desk.index_changed.connect(self._moved)
         self.marking.said.connect(self.status.say)
+        desk.drawings.repaint.connect(lambda: self.measures.select(desk.drawings.selected))
+        self.measures.chosen.connect(self.marking.go_to)
+        self.measures.rename_asked.connect(self.marking.rename)
+        self.measures.delete_asked.connect(self.marking.drop)
         self.marking.added.connect(decisions.select)
         self.marking.met.connect(decisions.select)
         self.marking.measured.connect(self.refining.ask)
@@ -297,6 +303,7 @@ class MainWindow(QMainWindow):
         self.looking.prepare(case)
         self.banner.show_series(case.series if case is not None else None)
         self.desk.show_case(case)
+        self.measures.show_case(case)
         self.studies.select(case)
         self.status.show_case(case)
         self.side.show_case(case, priors=priors(case, self.cases) if case is not None else ())
@@ -318,6 +325,8 @@ class MainWindow(QMainWindow):
         if case is not self.cases.current:
             return
         self.desk.refresh()
+        self.measures.show_case(case)
+        self.measures.select(self.desk.drawings.selected)
         self.side.show_case(case, self.desk.viewport.index, priors(case, self.cases))
         self._show_depends(case)
         self.status.show_case(case)

@@ -18,6 +18,7 @@ from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.journal import Journal
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
+from cadviewer.gui.measures import Row
 from cadviewer.gui.outlining import Outlining, overlap
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Deleted, Drawn, KeyImage
@@ -79,9 +80,29 @@ class Marking(QObject):
             self.said.emit(text)
 
     def edit_text(self) -> None:
-        """Change the text of the selected arrow or text."""
+        """Change the text of the selected arrow or text, or name the selected measure."""
         if not self._desk.write_again():
-            self.said.emit(tr("No text is selected"))
+            self.said.emit(tr("Nothing drawn is selected"))
+
+    def go_to(self, row: Row) -> None:
+        """Show a measure or a key image of the list."""
+        shape = next((s for s in self._case.shapes if s.key == row.key), None) if self._case is not None else None
+        if shape is not None:
+            self._desk.go_to_shape(shape)
+        elif not row.key:
+            self._desk.drawings.select(None)
+            self._desk.go_to_image(row.slice)
+
+    def rename(self, row: Row) -> None:
+        """Have a measure of the list named, where it lies on the image."""
+        self.go_to(row)
+        self.edit_text()
+
+    def drop(self, row: Row) -> None:
+        """Take away a measure or the mark of a key image."""
+        if self._case is not None:
+            mark = Deleted(row.key) if row.key else KeyImage(row.slice, False)
+            self._journal.record(self._case.series, mark)
 
     def toggle_key_image(self) -> None:
         """Mark the slice on screen as a key image, or no longer."""

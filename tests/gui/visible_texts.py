@@ -16,6 +16,7 @@ from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
 from cadviewer.gui.image.lettering import PLANES
 from cadviewer.gui.image.viewport import Marks
+from cadviewer.gui.measures import NAMES
 from cadviewer.gui.preferences.keys import KeysPage
 from cadviewer.gui.preferences.presets import PresetsPage
 from cadviewer.gui.told import TOLD
@@ -77,6 +78,7 @@ def in_tables() -> set[str]:
         *(plane.value for plane in ANATOMICAL),
         *(projection.value for projection in Projection),
         *KINDS,
+        *NAMES.values(),
         *(status.value for status in case.Status),
         *TOLD,
         *words.ANSWERS.values(),

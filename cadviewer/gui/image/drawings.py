@@ -1,7 +1,7 @@
 """The layer of what the reader draws: lengths, angles, regions, arrows, texts; each can be taken hold of and changed.
 
 What was just drawn or moved is dotted until it has been written to the journal. A shape is shown on the plane that it
-lies in, in whichever view that plane is on screen.
+lies in, in whichever view that plane is on screen; other planes show where it goes through them.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from itertools import pairwise
 from PySide6.QtCore import QObject, QPointF, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF, Qt
 
-from cadviewer.gui.image import shapes
+from cadviewer.gui.image import crossings, shapes
 from cadviewer.gui.image.lettering import HALO, draw_text, overlay_font
 from cadviewer.gui.image.mouse import SHAPES, Grip, Tool
 from cadviewer.gui.image.shapes import Drawing, Point, Value
+from cadviewer.gui.image.strip import MARKED
 from cadviewer.gui.image.viewport import Kind, Marks, Viewport
 from cadviewer.store.session import MeasureKind
 
-COLOUR = QColor(255, 233, 130)
+COLOUR = MARKED
 REACH = 9
 """Screen units around a handle or a line within which the mouse takes hold of it."""
+FAINT = 0.6
+"""Opacity of the signs of shapes that lie in another plane."""
 _STEP = 2.0
 """Screen units between two points of a freehand outline."""
 
@@ -84,6 +87,7 @@ class Drawings(QObject):
         self.pixels: object = None  # of the case that is drawn on
         self._drafts: dict[str, Drawing] = {}
         self._values: dict[tuple[object, ...], Value] = {}
+        self._crossed: dict[tuple[object, ...], tuple[Point, ...]] = {}
 
     def show(self, kept: tuple[Drawing, ...]) -> None:
         """These are kept. A draft among them is one no longer, and stays selected under the key it was kept by."""
@@ -103,6 +107,13 @@ class Drawings(QObject):
         """What was drawn or changed and is not kept yet is not going to be."""
         self._drafts.clear()
         self._values.clear()
+        self._crossed.clear()
+
+    def select(self, key: str | None) -> None:
+        """Have another shape selected, or none."""
+        if key != self.selected:
+            self.selected = key
+            self.repaint.emit()
 
     def selected_shape(self) -> Drawing | None:
         return next((s for s in self.shapes if s.key == self.selected), None)
@@ -134,7 +145,7 @@ class Drawings(QObject):
         self.repaint.emit()
 
     def written(self, viewport: Viewport, shape: Drawing, text: str, new: bool) -> None:
-        """A text was typed for an arrow or a text; none is wanted where it is empty (an arrow may go without)."""
+        """A text was typed: of an arrow or a text, or the name of a measure. An empty text is none."""
         after = replace(shape, text=text.strip())
         if not after.text and after.kind is MeasureKind.TEXT:
             self.forget(shape)
@@ -209,10 +220,7 @@ class Drawings(QObject):
 
     def click(self, viewport: Viewport, at: QPointF) -> bool:
         hit = self._hit(viewport, at)
-        selected = hit[0].key if hit else None
-        if selected != self.selected:
-            self.selected = selected
-            self.repaint.emit()
+        self.select(hit[0].key if hit else None)
         return hit is not None
 
     def _flat(self, viewport: Viewport, shape: Drawing) -> tuple[Point, ...] | None:
@@ -246,6 +254,8 @@ class Drawings(QObject):
             flat = self._flat(viewport, shape)
             if flat is not None:
                 self._paint_one(painter, viewport, shape, flat, draft=shape.key in self._drafts)
+            elif viewport.stack is not None and viewport.stack.pixels is self.pixels:
+                self._paint_crossing(painter, viewport, shape)
 
     def _paint_one(
         self, painter: QPainter, viewport: Viewport, shape: Drawing, flat: tuple[Point, ...], draft: bool
@@ -263,6 +273,42 @@ class Drawings(QObject):
         if shape.kind is not MeasureKind.ARROW or selected:
             self._paint_handles(painter, viewport, shape, flat, selected)
         self._paint_text(painter, viewport, shape, flat)
+
+    def _paint_crossing(self, painter: QPainter, viewport: Viewport, shape: Drawing) -> None:
+        """A faint sign where a shape of another plane goes through this one; its value when it is the selected one."""
+        points = [viewport.to_screen(*point) for point in self._crossings(viewport, shape)]
+        if not points:
+            return
+        painter.setOpacity(FAINT if shape.key != self.selected else 1.0)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for pen in (QPen(HALO, 3), QPen(COLOUR, 1.2, Qt.PenStyle.DotLine)):
+            painter.setPen(pen)
+            painter.drawPolyline(QPolygonF(points))
+        for pen in (QPen(HALO, 3.5), QPen(COLOUR, 1.5)):
+            painter.setPen(pen)
+            for at in points:
+                painter.drawLine(at + QPointF(-4, -4), at + QPointF(4, 4))
+                painter.drawLine(at + QPointF(-4, 4), at + QPointF(4, -4))
+        found = crossings.home(shape, viewport.stack) if viewport.stack is not None else None
+        if shape.key == self.selected and found is not None:
+            flat = shapes.on_plane(shape, *found)
+            assert flat is not None
+            lines = shapes.value(shape.kind, flat, *found, shape.text).lines
+            painter.setFont(overlay_font(viewport))
+            if lines:
+                draw_text(painter, points[0] + QPointF(10, 5), lines[0], COLOUR)
+        painter.setOpacity(1.0)
+
+    def _crossings(self, viewport: Viewport, shape: Drawing) -> tuple[Point, ...]:
+        """Where it goes through the plane on screen; not looked for again for every frame."""
+        stack = viewport.stack
+        assert stack is not None
+        key = (id(stack.pixels), stack.plane, viewport.index, shape.kind, shape.points)
+        if key not in self._crossed:
+            if len(self._crossed) > 512:
+                self._crossed.clear()
+            self._crossed[key] = crossings.crossings(shape, stack, viewport.index)
+        return self._crossed[key]
 
     def _paint_handles(
         self, painter: QPainter, viewport: Viewport, shape: Drawing, flat: tuple[Point, ...], selected: bool
@@ -298,7 +344,7 @@ class Drawings(QObject):
         assert stack is not None
         if shape.kind not in shapes.REGIONS:
             return shapes.value(shape.kind, flat, stack, viewport.index, shape.text)
-        key = (id(stack.pixels), stack.plane, viewport.index, shape.kind, shape.points, stack.complete)
+        key = (id(stack.pixels), stack.plane, viewport.index, shape.kind, shape.points, shape.text, stack.complete)
         if key not in self._values:
             if len(self._values) > 64:
                 self._values.clear()

@@ -247,7 +247,12 @@ def complete(kind: MeasureKind, points: Sequence[Point]) -> bool:
 
 
 def value(kind: MeasureKind, points: Sequence[Point], stack: Stack, index: int, text: str = "") -> Value:
-    """What a shape on plane `index` of a stack measures."""
+    """What a shape on plane `index` of a stack measures, below its name if it has one."""
+    found = _measured(kind, points, stack, index)
+    return Value(found.number, found.unit, (*text.splitlines(), *found.lines))
+
+
+def _measured(kind: MeasureKind, points: Sequence[Point], stack: Stack, index: int) -> Value:
     row, column = stack.pixel_mm or (1.0, 1.0)
     unit = "mm" if stack.pixel_mm else "px"
     flat = [(x * column, y * row) for x, y in points]
@@ -268,7 +273,7 @@ def value(kind: MeasureKind, points: Sequence[Point], stack: Stack, index: int, 
         return Value(long, unit, (f"{long:.1f} × {short:.1f} {unit}",))
     if kind in REGIONS:
         return _region(kind, points, stack, index, row * column, unit)
-    return Value(None, "", tuple(text.splitlines()))
+    return Value(None, "", ())
 
 
 def _angle(a: Point, vertex: Point, b: Point) -> float:

@@ -1,4 +1,4 @@
-"""The scroll bar of a stack: where one is, what is loaded, and which images hold findings."""
+"""The scroll bar of a stack: where one is, what is loaded, and which images hold findings, measures, key images."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from cadviewer.gui.lang import tr
 
 WIDTH = 26
 END = 8
+MARKED = QColor(255, 233, 130)
+"""Of dots, and of what is drawn on images."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,14 @@ class Strip(QWidget):
         self._stack: Stack | None = None
         self._index = 0
         self._stretches: tuple[Stretch, ...] = ()
+        self._marked: frozenset[int] = frozenset()
         self.setFixedWidth(WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self.setAccessibleName(tr("Image position"))
-        self.setToolTip(tr("Images of this series; bars mark findings"))
+        self.setToolTip(tr("Images of this series; bars mark findings, dots measures and key images"))
 
     def show_stack(self, stack: Stack | None) -> None:
-        self._stack, self._stretches = stack, ()
+        self._stack, self._stretches, self._marked = stack, (), frozenset()
         self.setVisible(stack is not None and len(stack) > 1)
         self.update()
 
@@ -56,6 +59,16 @@ class Strip(QWidget):
     def show_findings(self, stretches: Sequence[Stretch]) -> None:
         self._stretches = tuple(stretches)
         self.update()
+
+    def show_marked(self, indices: frozenset[int]) -> None:
+        """Images on which something was drawn, and key images."""
+        if indices != self._marked:
+            self._marked = indices
+            self.update()
+
+    @property
+    def marked(self) -> frozenset[int]:
+        return self._marked
 
     @property
     def stretches(self) -> tuple[Stretch, ...]:
@@ -82,6 +95,10 @@ class Strip(QWidget):
         self._paint_loaded(painter)
         for stretch in self._stretches:
             self._paint_stretch(painter, stretch)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(style.on_panel(MARKED, 3.0))
+        for index in self._marked:
+            painter.drawEllipse(QPointF(WIDTH - 4.5, self.y_of(index)), 2.2, 2.2)
         y = self.y_of(self._index)
         painter.setPen(QPen(QColor(0, 0, 0, 150), 1))
         painter.setBrush(style.colour("text"))
