@@ -301,9 +301,16 @@ def combine(seen: Sequence[Seen], size: tuple[int, int]) -> Reading:
 
 
 def _merge(masks: Sequence[tuple[View, Map]]) -> Map:
-    """Mean probability of mask logits (S, S), put back to where the image is; an enlarged view counts where it was."""
-    total, weight = np.zeros_like(masks[0][1]), np.zeros_like(masks[0][1])
-    for view, mask in masks:
+    """Mean probability of mask logits (S, S), put back to where the image is; an enlarged view counts where it was.
+
+    Of several networks with inputs of different sides the largest one counts.
+    """
+    side = max(mask.shape[0] for _, mask in masks)
+    total, weight = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
+    for view, small in masks:
+        mask = small
+        if small.shape[0] != side:
+            mask = np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
         total += _zoomed(_sigmoid(mask)[:, :: -1 if view.flip else 1], 1 / view.zoom)
         weight += _zoomed(np.ones_like(mask), 1 / view.zoom)
     return np.asarray(total / np.maximum(weight, 1e-3), np.float32)

@@ -27,6 +27,9 @@ SMALLEST = 48
 COLOURED = 0.015
 """Share of clearly coloured pixels above which an ultrasound image counts as coloured (Doppler, elastography)."""
 
+BLOTCHES = 0.006
+"""The same of the pixels of coloured patches alone: a small field of flow, but no calipers or letters of a machine."""
+
 FEWEST_GRAYS = 16
 """Different gray values below which an image is drawn: the masks of data sets lie beside their images."""
 
@@ -111,12 +114,16 @@ def _same(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
     return a == b or both >= 0.9 * either
 
 
-def coloured_share(pixels: NDArray[Any]) -> float:
-    """Share of clearly coloured pixels in an RGB image (0 for a gray one)."""
+def coloured(pixels: NDArray[Any]) -> bool:
+    """Whether an image shows more colour than a machine's marks: by all of it, or by patches wider than 1/48 of it."""
     if pixels.ndim != 3:
-        return 0.0
+        return False
     values = pixels[..., :3].astype(np.int16)
-    return float(np.mean(values.max(2) - values.min(2) > 40))
+    there = (values.max(2) - values.min(2) > 40).astype(np.uint8)
+    if float(there.mean()) > COLOURED:
+        return True
+    wide = max(3, min(there.shape) // 48)
+    return float(cv2.morphologyEx(there, cv2.MORPH_OPEN, np.ones((wide, wide), np.uint8)).mean()) > BLOTCHES
 
 
 def colours(pixels: NDArray[Any]) -> str:
@@ -140,7 +147,7 @@ def frame_problem(pixels: NDArray[Any], series: Series) -> str:
     rows, columns = pixels.shape[:2]
     if min(rows, columns) < SMALLEST:
         return f"{columns}×{rows} pixels are too few"
-    if coloured_share(pixels) > COLOURED:
+    if coloured(pixels):
         return f"{colours(pixels)}; the breast model reads gray B-mode images"
     gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     if float(np.std(gray)) < 2:
@@ -178,7 +185,7 @@ def task_for(series: Series, pixels: NDArray[Any] | None) -> Task:
         if problem:
             raise OutOfScope(problem)
         return Task.BREAST
-    if series.format == "image" and pixels is not None and coloured_share(pixels) <= COLOURED:
+    if series.format == "image" and pixels is not None and not coloured(pixels):
         if looks_like_bmode(pixels):  # first: of real ultrasound a few images have the outline of a chest too
             return Task.BREAST
         if looks_like_chest_ct(pixels):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -241,3 +242,27 @@ def test_a_drawn_length_can_be_given_its_millimetres(desk: Desk, tmp_path: Path)
 
 def test_a_calibrated_image_is_not_asked_for_its_pixel_size(ct: Desk) -> None:
     assert not ct.window.actions_["spacing"].isEnabled()
+
+
+@pytest.mark.parametrize("height", [720, 1080])
+def test_nothing_of_a_long_answer_is_cut_off_and_the_answers_stay_in_sight(read: Desk, height: int) -> None:
+    job = read.engine.jobs[-1]
+    long = breast_result(job.case_id, 160, 200, frames=2)
+    found = tuple(
+        replace(f, reason="no clear outline, but the image as a whole looks suspicious", lesions=3) for f in long.breast
+    )
+    read.case.result = replace(long, breast=found, warnings=("the image is not calibrated: no millimetres",) * 4)
+    read.window.resize(1280, height)
+    read.window._changed(read.case)
+    panel = read.window.side.breast
+    panel.depends.click()
+    job = read.engine.jobs[-1]
+    read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.explain)))
+    read.bot.waitUntil(lambda: "No proof" in panel.legend.text())
+    read.bot.wait(50)
+    for label in (panel.frame, panel.call, panel.reason, panel.score, panel.size_, panel.count, panel.legend):
+        assert label.isVisibleTo(panel)
+        assert label.height() >= label.heightForWidth(label.width()), label.text()
+    assert panel.depends.height() >= panel.depends.sizeHint().height()
+    for button in panel.buttons.values():
+        assert button.visibleRegion().boundingRect().size() == button.size()

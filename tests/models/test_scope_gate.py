@@ -184,6 +184,21 @@ def test_small_coloured_marks_of_a_machine_do_not_hinder() -> None:
     assert breast.assess(ultrasound(pixels), Nothing(), CARD).findings
 
 
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_small_field_of_flow_is_refused_and_letters_of_a_machine_are_not(scale: int) -> None:
+    rows, columns = (scale * n for n in image().shape)
+    plain = np.repeat(cv2.resize(image(), (columns, rows))[..., None], 3, 2)
+    side = round(np.sqrt(0.01 * rows * columns))  # a hundredth of the image, less than what counts of any colour
+    flow = plain.copy()
+    flow[40 : 40 + side, 40 : 40 + side] = (210, 60, 20)
+    assert "coloured" in refused(ultrasound(flow))
+    lettered = plain.copy()
+    for line in range(4):
+        at = (10, 40 * scale + 20 * scale * line)
+        cv2.putText(lettered, "MI 1.2  TIS 0.1", at, cv2.FONT_HERSHEY_SIMPLEX, 0.35 * scale, (255, 220, 0), scale)
+    assert breast.assess(ultrasound(lettered), Nothing(), CARD).findings
+
+
 @pytest.mark.parametrize("modality", ["", "OT", "SC"])
 def test_pictures_of_other_things_get_no_score_even_when_called_breast_ultrasound(modality: str) -> None:
     generator = np.random.default_rng(0)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from cadviewer.findings import BreastFinding, Estimate
 from cadviewer.gui import style, words
@@ -43,9 +53,10 @@ class ScoreBar(QWidget):
         def x(value: float) -> float:
             return left + (right - left) * value
 
-        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setPen(QPen(style.colour("line")))  # bright, and with high contrast, the scale is hardly seen without
         painter.setBrush(style.colour("raised"))
         painter.drawRoundedRect(QRectF(left, y - 5, right - left, 10), 5, 5)
+        painter.setPen(Qt.PenStyle.NoPen)
         band = QRectF(x(self._estimate.low), y - 5, max(x(self._estimate.high) - x(self._estimate.low), 4), 10)
         painter.setBrush(QColor(style.MASK.red(), style.MASK.green(), style.MASK.blue(), 110))
         painter.drawRoundedRect(band, 5, 5)
@@ -96,9 +107,6 @@ class BreastPanel(QWidget):
             Answer.REJECTED: answer_button("reject", tr("Disagree")),
             Answer.UNSURE: answer_button("unsure", tr("Unsure")),
         }
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
         self.depends = QToolButton()
         self.depends.setText(tr("What the score depends on"))
         self.depends.setObjectName("answer")
@@ -114,11 +122,28 @@ class BreastPanel(QWidget):
         self.legend = QLabel()
         self.legend.setWordWrap(True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
-        for widget in (self.frame, self.call, self.reason, self.score, self.bar, self.size_, self.count):
-            column.addWidget(widget)
-        for extra in (self.depends, self.opacity, self.legend):
-            column.addWidget(extra)
-        column.addStretch()
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """What is said scrolls where it is too long for the screen; the answers stay in sight."""
+        inside = QWidget()
+        lines = QVBoxLayout(inside)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.setSpacing(8)
+        said = (self.frame, self.call, self.reason, self.score, self.bar, self.size_, self.count)
+        for widget in (*said, self.depends, self.opacity, self.legend):
+            lines.addWidget(widget)
+        lines.addStretch()
+        self.area = QScrollArea()
+        self.area.setWidget(inside)
+        self.area.setWidgetResizable(True)
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.area, 1)
         row = QHBoxLayout()
         row.setSpacing(4)
         for answer, button in self.buttons.items():
