@@ -5,6 +5,7 @@ A request is made on the window's thread, works on captured state only, and come
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 TELL_EVERY = 0.05
 """Seconds between two messages of a running scan or read."""
+SWITCH = 0.001
+"""Seconds after which a thread that reads lets the window's go on: Python's own 0.005 are a third of a frame, and
+a frame waits more than once."""
 
 
 class Stopped(Exception):
@@ -71,6 +75,7 @@ class Loader(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        sys.setswitchinterval(SWITCH)
         self._scanner = ThreadPoolExecutor(1, "scan")
         self._reader = ThreadPoolExecutor(1, "read")
         self._thumbnailer = ThreadPoolExecutor(1, "thumbnail")

@@ -67,6 +67,8 @@ TOLD = (
 
 def told(text: str) -> str:
     """A reason or a warning in the user's language, what stands in its places too; any other text as it is."""
+    if not text:
+        return ""  # while a case opens: the patterns would take as long as its first image
     for template in TOLD:
         if (found := _pattern(template).fullmatch(text)) is not None:
             return tr(template, **{name: told(value) for name, value in found.groupdict().items()})

@@ -204,6 +204,19 @@ def test_views_of_600_slices(window: MainWindow, made_600: Path) -> None:
     _measure(window)
 
 
+def test_scrolling_while_600_slices_are_read(window: MainWindow, made_600: Path) -> None:
+    _square(window)
+    window.open_paths([made_600])
+    viewport = window.desk.viewport
+    while viewport.stack is None:
+        QApplication.processEvents()
+    _square(window)
+    figures = _frames(window, lambda k: viewport.go_to(290 + (7 * k) % 20), 100)
+    stack = viewport.stack
+    print(f"\n600 slices, {stack.loaded.sum()} of them read in the end")
+    _say("slice change while they are read", figures, 16)
+
+
 @pytest.mark.parametrize("series", ["chest_ct_99", "made_600"])
 def test_views_while_a_model_runs(qtbot: QtBot, request: pytest.FixtureRequest, series: str) -> None:
     folder = request.getfixturevalue(series)

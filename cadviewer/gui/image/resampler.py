@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -12,6 +15,9 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.gui.image.stack import Stack
 from cadviewer.imaging.planes import Slab
+
+NICENESS = 5
+"""Before a model that runs, after the window."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +77,7 @@ class Resampler(QObject):
             self._thread.join()
 
     def _work(self) -> None:
+        _step_back()
         while (wanted := self._next()) is not None:
             asker, request = wanted
             try:
@@ -89,3 +96,10 @@ class Resampler(QObject):
     def _deliver(self, asker: Asker, request: Request, frame: NDArray[Any]) -> None:
         if not self._closed:
             asker.take(request, frame)
+
+
+def _step_back() -> None:
+    """Let the window's thread go first where threads have a priority each: on Linux."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # refused in some sandboxes
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
