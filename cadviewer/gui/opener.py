@@ -90,8 +90,11 @@ class Opener(QObject):
             self._show(case)
             self.loaded.emit(case)
             return
+        current = self._cases.current
+        if current is None or current.stack is None or current.stack.complete:
+            self._before = current
+        # else it is itself still being read, and given up now: the one before it stays the last good one
         self._give_up()
-        self._before = self._cases.current
         self._reading = self._loader.read(case.series, case.index)
         self.busy.emit(tr("Opening"), 0, len(case.series.slices))
 
@@ -102,7 +105,7 @@ class Opener(QObject):
         case = self._cases.get(self._reading.series.case_id)
         self._give_up()
         self.busy.emit("", 0, 0)
-        if case is not None and case is self._cases.current:
+        if case is not None and self._is_half(self._cases.current):
             self._back(case)
         return True
 
@@ -181,7 +184,7 @@ class Opener(QObject):
         self._reading = None
         case.fail(reason)
         self.busy.emit("", 0, 0)
-        if case is self._cases.current:
+        if case is self._cases.current or self._is_half(self._cases.current):
             self._back(case)
         else:
             self._cases.drop_pixels(case)
@@ -194,12 +197,19 @@ class Opener(QObject):
     def _back(self, case: Case) -> None:
         """Leave a case that cannot be read for the one before it: the last good state."""
         before, self._before = self._before, None
+        self._cases.drop_pixels(case)
         if before is not None and before is not case and before.stack is not None:
             self._show(before)
-        else:
-            self._cases.current = None
-            self.closed.emit()
-        self._cases.drop_pixels(case)
+            return
+        self._cases.current = None
+        self.closed.emit()
+        if before is not None and before is not case:  # its pixels had to make room: they are read again
+            self.open_case(before)
+
+    @staticmethod
+    def _is_half(case: Case | None) -> bool:
+        """Whether a case is on screen of which only a part was read, and no more is to come."""
+        return case is not None and case.stack is None
 
 
 def learn(case: Case, reading: Reading, volume: Volume) -> None:
