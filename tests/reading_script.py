@@ -17,11 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ACTIONS = 40
-
 
 def serve(folder: str) -> None:
-    """Fork a reading for each order {"pipe": path, "home": path, "across": columns} until the input ends."""
+    """Fork a reading for each order {"pipe": path, "home": path, "across": columns, "actions": number}."""
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     import gui_desk  # noqa: F401 - Qt and the window: nothing of them is begun before the fork
 
@@ -33,13 +31,15 @@ def serve(folder: str) -> None:
             os.environ["CADVIEWER_HOME"] = order["home"]
             try:
                 with open(order["pipe"], "w", buffering=1, encoding="ascii") as pipe:
-                    read(Path(folder), lambda text, pipe=pipe: pipe.write(text + "\n"), order["across"])
+                    read(
+                        Path(folder), lambda text, pipe=pipe: pipe.write(text + "\n"), order["across"], order["actions"]
+                    )
             finally:
                 os._exit(0)  # not through what the server would do at its own end
 
 
-def read(folder: Path, tell: Callable[[str], object], across: float) -> None:
-    """One reading. across: columns by which everything drawn is moved, for a second window that draws elsewhere."""
+def read(folder: Path, tell: Callable[[str], object], across: float, actions: int) -> None:
+    """One reading of so many actions. across: columns by which everything drawn is moved, for a second window that draws elsewhere."""
     from gui_desk import StillEngine, ct_result, nodule
     from PySide6.QtWidgets import QApplication
 
@@ -62,7 +62,7 @@ def read(folder: Path, tell: Callable[[str], object], across: float) -> None:
     bridge.take(Finished(job.case_id, job.request_id, result))
     reading.wait(lambda: window.cases.current.result is not None and window.journal.pending == 0)
     tell("READY")
-    for number in range(ACTIONS):
+    for number in range(actions):
         reading.act(number)
         tell(f"SHOWN {number} {reading.records()}")
     tell("END")

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-import reading_script
 from gui_desk import Desk, StillEngine, ct_result, nodule
 from gui_images import write_ct
 from PySide6.QtCore import Qt
@@ -45,9 +44,9 @@ class _Reading:
     over: whether it came to its end. counts: records of its window after each action shown so far, 0 first.
     """
 
-    def __init__(self, orders: IO[str], pipe: Path, across: float) -> None:
+    def __init__(self, orders: IO[str], pipe: Path, across: float, actions: int) -> None:
         os.mkfifo(pipe)
-        order = {"pipe": str(pipe), "home": os.environ["CADVIEWER_HOME"], "across": across}
+        order = {"pipe": str(pipe), "home": os.environ["CADVIEWER_HOME"], "across": across, "actions": actions}
         orders.write(json.dumps(order) + "\n")
         orders.flush()
         self._pipe = pipe.open(encoding="ascii")
@@ -61,7 +60,7 @@ class _Reading:
         assert self._pipe.readline() == "READY\n"
         return self
 
-    def follow(self, actions: int = reading_script.ACTIONS + 1) -> None:
+    def follow(self, actions: int = 1000) -> None:
         """Wait until so many more actions are shown as done, or there are no more."""
         for _ in range(actions):
             line = self._pipe.readline()
@@ -101,11 +100,11 @@ def readers(scan: Path) -> Iterator[IO[str]]:
 
 @pytest.fixture
 def start(readers: IO[str], tmp_path: Path) -> Iterator[Callable[..., _Reading]]:
-    """Begins a reading. across: columns by which what it draws is moved. None is left at the end."""
+    """Begins a reading of some actions. across: columns by which what it draws is moved. None is left at the end."""
     begun: list[_Reading] = []
 
-    def begin(across: float = 0) -> _Reading:
-        begun.append(_Reading(readers, tmp_path / f"pipe{len(begun)}", across))
+    def begin(across: float = 0, actions: int = 20) -> _Reading:
+        begun.append(_Reading(readers, tmp_path / f"pipe{len(begun)}", across, actions))
         return begun[-1]
 
     yield begin
@@ -167,24 +166,24 @@ class _Whole:
     pace: float
 
 
-def _read_whole(start: Callable[..., _Reading]) -> _Whole:
-    reading = start().wait_ready()
+def _read_whole(start: Callable[..., _Reading], actions: int) -> _Whole:
+    reading = start(actions=actions).wait_ready()
     begun = time.monotonic()
     reading.end()
     assert reading.over
-    assert len(reading.counts) == reading_script.ACTIONS + 1
+    assert len(reading.counts) == actions + 1
     records = _plain(_journal())
     _clear()
-    return _Whole(reading.counts, records, (time.monotonic() - begun) / reading_script.ACTIONS)
+    return _Whole(reading.counts, records, (time.monotonic() - begun) / actions)
 
 
-def _kill_at_random_moments(start: Callable[..., _Reading], moments: int) -> None:
+def _kill_at_random_moments(start: Callable[..., _Reading], moments: int, actions: int) -> None:
     """Compare every killed reading with the one that nobody killed."""
-    whole = _read_whole(start)
+    whole = _read_whole(start, actions)
     dice = random.Random(20261122)
     for _ in range(moments):
-        reading = start().wait_ready()
-        reading.follow(dice.randrange(reading_script.ACTIONS - 1))
+        reading = start(actions=actions).wait_ready()
+        reading.follow(dice.randrange(actions - 1))
         time.sleep(dice.random() * 2 * whole.pace)
         reading.kill()
         survived = _plain(_journal())
@@ -194,18 +193,18 @@ def _kill_at_random_moments(start: Callable[..., _Reading], moments: int) -> Non
 
 
 def test_a_killed_reading_loses_at_most_the_action_under_way(start: Callable[..., _Reading]) -> None:
-    _kill_at_random_moments(start, 3)
+    _kill_at_random_moments(start, 3, 20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # 1.2 s of processor time each, and many times that where others use the machine
 def test_readings_killed_at_fifty_moments_lose_at_most_the_action_under_way(start: Callable[..., _Reading]) -> None:
-    _kill_at_random_moments(start, 50)
+    _kill_at_random_moments(start, 50, 40)
 
 
 def test_a_killed_window_takes_nothing_of_another_one_on_the_same_case(start: Callable[..., _Reading]) -> None:
     killed, other = start(), start(across=-38)
-    killed.wait_ready().follow(12)
+    killed.wait_ready().follow(8)
     other.wait_ready()
     killed.kill()
     other.end()
