@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,16 @@ def serve(folder: str) -> None:
             os.environ["CADVIEWER_HOME"] = order["home"]
             try:
                 with open(order["pipe"], "w", buffering=1, encoding="ascii") as pipe:
-                    read(
-                        Path(folder), lambda text, pipe=pipe: pipe.write(text + "\n"), order["across"], order["actions"]
-                    )
+                    read(Path(folder), partial(print, file=pipe), order["across"], order["actions"])
             finally:
                 os._exit(0)  # not through what the server would do at its own end
 
 
 def read(folder: Path, tell: Callable[[str], object], across: float, actions: int) -> None:
-    """One reading of so many actions. across: columns by which everything drawn is moved, for a second window that draws elsewhere."""
+    """One reading of so many actions.
+
+    across: columns by which everything drawn is moved, for a second window that draws elsewhere.
+    """
     from gui_desk import StillEngine, ct_result, nodule
     from PySide6.QtWidgets import QApplication
 
