@@ -11,7 +11,7 @@ from cadviewer.findings import Task
 from cadviewer.gui.bridge import Bridge, EngineLike
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
-from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent, Priority
+from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent, Priority, Progressed
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 
@@ -26,9 +26,13 @@ class Order:
 
 
 class Analysis(QObject):
-    """Signal: changed(Case): its state is another. usual: how a task is analysed when nobody says."""
+    """Signals: changed(Case): its state is another; progressed(Case): its job is further on, and nothing else.
+
+    usual: how a task is analysed when nobody says.
+    """
 
     changed = Signal(object)
+    progressed = Signal(object)
 
     def __init__(self, cases: Cases, engine: EngineLike, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -108,5 +112,8 @@ class Analysis(QObject):
         if isinstance(event, Finished | Failed | Cancelled):
             self._cases.job_ended(event.request_id)
         case = self._cases.get(event.case_id)
-        if case is not None and case.take(event):
-            self.changed.emit(case)
+        if case is None:
+            return
+        further = isinstance(event, Progressed) and case.started
+        if case.take(event):
+            (self.progressed if further else self.changed).emit(case)

@@ -234,6 +234,7 @@ class MainWindow(QMainWindow):
         opener.busy.connect(self.status.show_opening)
         self.loader.thumbnail.connect(self.studies.rows.add_picture)
         self.analysis.changed.connect(self._changed)
+        self.analysis.progressed.connect(self._progressed)
         self.tools.open_case.connect(lambda path: self.open_paths([path]))
         self.tools.said.connect(self.status.say)
         self.saving.said.connect(self.status.say)
@@ -333,6 +334,12 @@ class MainWindow(QMainWindow):
         self.commands.refresh(case)
         self.looking.refresh(case)
         self.commands.ask_task(case)
+
+    def _progressed(self, case: Case) -> None:
+        """Many times a second: what is painted for it must not cost a frame."""
+        self.studies.rows.changed(case)
+        if case is self.cases.current:
+            self.status.show_case(case)
 
     def _moved(self, index: int) -> None:
         case = self.cases.current

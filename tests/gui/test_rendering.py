@@ -7,13 +7,14 @@ from itertools import product
 import numpy as np
 import pytest
 from gui_desk import Desk
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QEvent, QObject, QPointF
 
 from cadviewer.gui.image import render
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Marks
 from cadviewer.imaging.planes import Plane
 from cadviewer.imaging.series import Window
+from cadviewer.inference.protocol import Progressed
 
 GRAY = Window(127.5, 255)
 
@@ -97,3 +98,25 @@ def test_the_runs_that_are_read_are_told_and_other_planes_wait_for_all(ct: Desk)
     coronal = whole.through(Plane.CORONAL)
     assert whole.loaded_runs() == [(0, 12)]
     assert coronal.loaded_runs() == [(0, len(coronal))]
+
+
+class _Paints(QObject):
+    count = 0
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        self.count += event.type() is QEvent.Type.Paint
+        return False
+
+
+def test_the_progress_of_a_job_is_told_without_painting_the_image_again(ct: Desk) -> None:
+    job, paints = ct.engine.jobs[0], _Paints()
+    ct.bridge.take(Progressed(job.case_id, job.request_id, 1, 12, None))
+    ct.viewport.repaint()
+    ct.bot.wait(1)
+    ct.viewport.installEventFilter(paints)
+    ct.bridge.take(Progressed(job.case_id, job.request_id, 6, 12, 9.0))
+    ct.bot.waitUntil(lambda: ct.window.status.progress.value() == 6)
+    ct.bot.wait(1)
+    assert paints.count == 0
+    ct.finish()
+    ct.bot.waitUntil(lambda: paints.count > 0)
