@@ -15,9 +15,8 @@ def patient_line(series: Series) -> str:
     """Name, identity, sex, date of birth, age: what the file says."""
     p = series.patient
     born = tr("born {date}", date=date(p.birth_date)) if p.birth_date else ""
-    return "   ".join(part for part in (p.name, p.patient_id, p.sex, born, p.age) if part) or tr(
-        "No patient information"
-    )
+    number = p.patient_id if p.patient_id != p.name else ""  # research data often have one for both
+    return "   ".join(part for part in (p.name, number, p.sex, born, p.age) if part) or tr("No patient information")
 
 
 def study_line(series: Series) -> str:

@@ -359,7 +359,8 @@ class Commands:
     def show_shortcuts(self) -> None:
         from cadviewer.gui import dialogs
 
-        dialogs.shortcuts(self._window, self._window.actions_.keys, self._window.prefs.now).open()
+        prefs = self._window.prefs
+        dialogs.shortcuts(self._window, self._window.actions_.keys, prefs.now, prefs.presets).open()
 
     def about(self) -> None:
         from cadviewer.gui import dialogs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -16,6 +17,7 @@ from cadviewer.gui.actions import GROUPS, SPECS
 from cadviewer.gui.keys import Keys, shown
 from cadviewer.gui.lang import tr
 from cadviewer.gui.opener import Report
+from cadviewer.imaging.series import Window
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.settings import Settings, label_of
 
@@ -111,11 +113,19 @@ def not_opened(parent: QWidget | None, report: Report) -> TextDialog:
     return TextDialog(parent, tr("Files that were not opened"), f"<table cellpadding='3'>{rows}</table>")
 
 
-def shortcuts(parent: QWidget | None, keys: Keys, settings: Settings) -> TextDialog:
-    """Keys and mouse as they are now: those of the user's settings."""
+def shortcuts(
+    parent: QWidget | None, keys: Keys, settings: Settings, presets: Mapping[int, Window] = MappingProxyType({})
+) -> TextDialog:
+    """Keys and mouse as they are now: those of the user's settings. presets: windows under the number keys."""
+    named = {
+        f"preset_{number}": f"{tr(w.name)}  {w.width:g} / {w.centre:g}".replace("-", "−")
+        for number, w in presets.items()
+    }
+    empty = {f"preset_{number}" for number in range(1, 10) if presets and number not in presets}
     groups: list[tuple[str, list[tuple[str, str]]]] = [(tr("Mouse"), mouse(settings))]
     for menu in GROUPS:
-        rows = [(shown(keys.of[s.name]), s.plain) for s in SPECS if s.menu == menu and keys.of[s.name]]
+        specs = [s for s in SPECS if s.menu == menu and keys.of[s.name] and s.name not in empty]
+        rows = [(shown(keys.of[s.name]), named.get(s.name, s.plain)) for s in specs]
         if rows:
             groups.append((tr(menu).replace("&", ""), rows))
     parts = []

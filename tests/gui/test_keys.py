@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import seen_texts
 from gui_desk import Desk
 from PySide6.QtCore import Qt
 
+from cadviewer.gui.dialogs import TextDialog
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.viewport import Marks
+from cadviewer.settings import Preset
 
 KEY, SHIFT, CTRL = Qt.Key, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
 NONE = Qt.KeyboardModifier.NoModifier
@@ -127,3 +130,25 @@ def test_no_two_actions_share_a_key(desk: Desk) -> None:
             assert key.toString() not in seen, f"{key.toString()}: {action.text()} and {seen[key.toString()]}"
             seen[key.toString()] = action.text()
     assert len(seen) > 40
+
+
+def test_hidden_marks_are_said_on_the_image_with_the_key_that_shows_them(
+    read_ct: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_ct.window.prefs.change(shortcuts=(("marks", "Q"),))
+    for shown in (False, True, False):  # everything, text alone, nothing
+        with seen_texts.painted(monkeypatch) as painted:
+            read_ct.viewport.grab()
+        assert any(text == "marks hidden (Q)" for _, text in painted) is shown
+        read_ct.bot.keyClick(read_ct.window, KEY.Key_Q)
+
+
+def test_the_overview_of_keys_names_the_windows_of_the_number_keys(read_ct: Desk) -> None:
+    read_ct.window.prefs.change(presets=((2, Preset("Mine", 1234, -56)), (3, None)))
+    read_ct.bot.keyClick(read_ct.window, KEY.Key_F1)
+    (dialog,) = read_ct.window.findChildren(TextDialog)
+    text = dialog.text.toPlainText()
+    assert "Mine 1234 / −56" in text
+    assert "Lung 1500 / −600" in text
+    assert "Bone" not in text
+    dialog.close()

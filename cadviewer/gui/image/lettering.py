@@ -11,7 +11,8 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, 
 
 from cadviewer.gui.image import orientation
 from cadviewer.gui.image.stack import Stack
-from cadviewer.gui.image.viewport import Kind, Viewport
+from cadviewer.gui.image.viewport import Kind, Marks, Viewport
+from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import TILT, Plane, Slab, tilt
 
@@ -165,7 +166,8 @@ class CornerText:
         if view.inverted != series.inverted:
             window += "  " + tr("inverted")
         zoom = f"{min(view.scale) * viewport.devicePixelRatioF() * 100:.0f} %"
-        lines = [tr("cine {rate:g}/s", rate=viewport.cine_rate)] if viewport.playing else []
+        lines = [tr("marks hidden") + hint("marks")] if viewport.marks is Marks.TEXT else []
+        lines += [tr("cine {rate:g}/s", rate=viewport.cine_rate)] if viewport.playing else []
         lines += [] if narrow else [window]
         lines.append(zoom if viewport.interpolate else f"{zoom}  {tr('pixels')}")
         self._column(painter, lines, width, height, left=False, top=False)

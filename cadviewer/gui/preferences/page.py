@@ -106,6 +106,7 @@ def _edit(option: Field[Any], edited: Callable[[], None]) -> _Edit:
         return _tick(edited)
     if isinstance(option.default, int):
         spin = QSpinBox(minimum=int(about["low"]), maximum=int(about["high"]))
+        spin.setAlignment(Qt.AlignmentFlag.AlignRight)
         spin.valueChanged.connect(lambda _: edited())
         return _Edit(spin, spin.setValue, spin.value)
     if option.default is None:

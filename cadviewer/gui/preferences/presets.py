@@ -49,6 +49,7 @@ class PresetsPage(Page):
             | QAbstractItemView.EditTrigger.AnyKeyPressed
         )
         header = self.table.horizontalHeader()
+        header.setHighlightSections(False)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         for column, wide in ((KEY, 90), (WIDTH, 120), (CENTRE, 120)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
