@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cadviewer.models import scope
 from trainers import statistics
 from trainers.breast_figures import intervals
-from trainers.data.augment_ultrasound import Gray
+from trainers.data.augment_ultrasound import Gray, paint_calipers, paint_text
 from trainers.data.ultrasound import UltrasoundCase
 from trainers.evaluate_breast import sets, volume_of
 
@@ -78,9 +78,23 @@ def doppler(gray: Gray, other: Gray, generator: np.random.Generator) -> Pixels:
     return picture
 
 
+def marked(gray: Gray, other: Gray, generator: np.random.Generator) -> Pixels:
+    """Two pairs of calipers, one across the other, and two lines of letters, anywhere."""
+    picture = gray.copy()
+    rows, columns = gray.shape
+    y, x = int(rows * generator.uniform(0.3, 0.7)), int(columns * generator.uniform(0.3, 0.7))
+    high, wide = int(rows * generator.uniform(0.05, 0.25)), int(columns * generator.uniform(0.05, 0.25))
+    paint_calipers(picture, (x - wide, y), (x + wide, y), generator)
+    paint_calipers(picture, (x, y - high), (x, y + high), generator)
+    for place in (0.12, 0.92):
+        paint_text(picture, (int(generator.integers(0, columns // 2)), max(9, int(place * rows))), generator)
+    return picture
+
+
 MADE: Mapping[str, tuple[str, Make]] = {
     "as it is": ("", lambda gray, other, generator: gray),
     "as a screen shot (JPEG)": ("", lambda gray, other, generator: screen(gray)),
+    "calipers and letters painted in": ("", marked),
     "two, a gutter of 4 to 20 pixels": (
         "split",
         lambda gray, other, generator: beside(gray, other, int(generator.integers(4, 21))),

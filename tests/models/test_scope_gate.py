@@ -17,6 +17,7 @@ from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo, Volum
 from cadviewer.models import bmode, breast, scope
 from cadviewer.models.catalogue import ModelCard
 from trainers.data import breast_tcia, bus_bra, busi
+from trainers.data.augment_ultrasound import paint_calipers
 
 CARD = ModelCard("fake", "1", Task.BREAST, "", "", {}, {"size": 64}, 0.5, "")
 
@@ -148,6 +149,15 @@ def speckle(seed: int) -> NDArray[np.uint8]:
 def test_a_bright_line_that_a_machine_leaves_makes_no_split_screen(width: int) -> None:
     pixels = image().copy()
     pixels[:, 120 : 120 + width] = np.minimum(pixels[:, 120 : 120 + width].astype(int) + 90, 255)
+    assert breast.assess(ultrasound(pixels), Nothing(), CARD).findings
+
+
+@pytest.mark.parametrize("style", range(6))
+def test_a_line_of_calipers_makes_no_split_screen(style: int) -> None:
+    pixels = image(style).copy()
+    generator = np.random.default_rng(style)
+    for x in (110, 140):
+        paint_calipers(pixels, (x, 30), (x, 130), generator)
     assert breast.assess(ultrasound(pixels), Nothing(), CARD).findings
 
 
