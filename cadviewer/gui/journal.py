@@ -73,21 +73,15 @@ class Journal(QObject):
 
     def undo(self, series: Series) -> None:
         def once(session: Session) -> None:
-            entry = session.undo()
-            if entry is None:
+            if session.undo(self._pairs) is None:
                 self.told.emit(series.case_id, tr("Nothing to undo"))
-            elif entry.id in self._pairs.values():
-                session.undo()
 
         self._do(series, once)
 
     def redo(self, series: Series) -> None:
         def once(session: Session) -> None:
-            entry = session.redo()
-            if entry is None:
+            if session.redo(self._pairs) is None:
                 self.told.emit(series.case_id, tr("Nothing to redo"))
-            elif entry.id in self._pairs:
-                session.redo()
 
         self._do(series, once)
 

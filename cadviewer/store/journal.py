@@ -1,9 +1,10 @@
 """Append-only files of JSON lines that survive a kill, a power cut and a second process.
 
-A line is one JSON object whose last key, `sum`, is a checksum of the rest. `append` returns after the line is on the
-disk. A last line without its end is what a killed process left of a record that nobody was told is saved: readers
-ignore it and the next `append` cuts it off. Any other line that does not check is damage: the file is then kept aside
-under another name and a new one is begun with every record that could still be read.
+A line is one JSON object whose last key, `sum`, is a checksum of the rest. Records that belong together are one line,
+under the key `together`: a kill leaves all of them or none. `append` returns after the line is on the disk. A last line
+without its end is what a killed process left of a record that nobody was told is saved: readers ignore it and the next
+`append` cuts it off. Any other line that does not check is damage: the file is then kept aside under another name and a
+new one is begun with every record that could still be read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from cadviewer import atomic
 
 Record = dict[str, Any]
+_TOGETHER = "together"
 
 
 class JournalError(Exception):
@@ -68,6 +70,8 @@ def parse(data: bytes) -> Content:
         record = decode(line)
         if record is None:
             damaged.append(number)
+        elif record.keys() == {_TOGETHER} and isinstance(record[_TOGETHER], list):
+            records.extend(record[_TOGETHER])
         else:
             records.append(record)
     return Content(tuple(records), tuple(damaged), len(rest))
@@ -90,8 +94,11 @@ class Journal:
             raise JournalError(f"the journal {self.path.name} cannot be read: {error.strerror}") from error
 
     def append(self, *records: Mapping[str, Any]) -> None:
-        """Write records so that they last, then return. Raises JournalError when the disk does not take them."""
-        data = b"".join(encode(r) for r in records)
+        """Write records so that they last, all or none, then return.
+
+        Raises JournalError when the disk does not take them.
+        """
+        data = encode(records[0] if len(records) == 1 else {_TOGETHER: list(records)})
         try:
             with atomic.locked(self._lock):
                 self._append(data)

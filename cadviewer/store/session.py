@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cadviewer
@@ -189,17 +190,24 @@ class Session:
         """The last answer on the finding at the place of this nodule."""
         return answer_at(self.decisions(), nodule)
 
-    def undo(self) -> Entry | None:
-        """Undo this window's last mark that still counts; returns the entry undone, None when there is none."""
+    def undo(self, together: Mapping[str, str] = MappingProxyType({})) -> Entry | None:
+        """Undo this window's last mark that still counts; returns the entry undone, None when there is none.
+
+        together: ids of marks that are undone and redone as one, a mark's → that of the one made right after it.
+        """
         counting = effective(self.history(), deletions=True)
         mine = [e for e in counting if e.window == self._window and not isinstance(e.mark, Outlined)]
         if not mine:
             return None
-        self.record(Undone(mine[-1].id))
+        last = mine[-1:] if len(mine) < 2 or together.get(mine[-2].id) != mine[-1].id else mine[-2:]
+        self.record_all(*(Undone(entry.id) for entry in reversed(last)))
         return mine[-1]
 
-    def redo(self) -> Entry | None:
-        """Redo what this window undid last, unless it made a new mark since; returns the entry redone or None."""
+    def redo(self, together: Mapping[str, str] = MappingProxyType({})) -> Entry | None:
+        """Redo what this window undid last, unless it made a new mark since; returns the entry redone or None.
+
+        together: as in `undo`.
+        """
         undone: list[str] = []
         history = self.history()
         for entry in history:
@@ -213,7 +221,8 @@ class Session:
                 undone = []
         target = next((e for e in history if undone and e.id == undone[-1]), None)
         if target is not None:
-            self.record(Redone(target.id))
+            after = together.get(target.id)
+            self.record_all(*(Redone(i) for i in (target.id, after) if i is not None))
         return target
 
 

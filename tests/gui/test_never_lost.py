@@ -159,9 +159,14 @@ def _lost_at_most_one(survived: int, shown: list[int], whole: list[int]) -> None
 
 @dataclass(frozen=True)
 class _Whole:
-    """A reading that nobody killed: records after each action, the records themselves, seconds for an action."""
+    """A reading that nobody killed.
+
+    counts: records after each action. ends: numbers of records after which no group of them is half there. records:
+    themselves. pace: seconds for an action.
+    """
 
     counts: list[int]
+    ends: set[int]
     records: list[Any]
     pace: float
 
@@ -172,9 +177,10 @@ def _read_whole(start: Callable[..., _Reading], actions: int) -> _Whole:
     reading.end()
     assert reading.over
     assert len(reading.counts) == actions + 1
-    records = _plain(_journal())
+    kept = _journal()
     _clear()
-    return _Whole(reading.counts, records, (time.monotonic() - begun) / actions)
+    ends = {0, len(kept)} | {k for k in range(1, len(kept)) if kept[k]["time"] != kept[k - 1]["time"]}
+    return _Whole(reading.counts, ends, _plain(kept), (time.monotonic() - begun) / actions)
 
 
 def _kill_at_random_moments(start: Callable[..., _Reading], moments: int, actions: int) -> None:
@@ -188,6 +194,7 @@ def _kill_at_random_moments(start: Callable[..., _Reading], moments: int, action
         reading.kill()
         survived = _plain(_journal())
         assert survived == whole.records[: len(survived)]
+        assert len(survived) in whole.ends, "half of what belongs together is there"
         _lost_at_most_one(len(survived), reading.counts, whole.counts)
         _clear()
 

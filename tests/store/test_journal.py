@@ -53,6 +53,21 @@ def test_a_torn_last_line_is_ignored_and_the_next_record_is_whole(tmp_path: Path
     assert journal.read().damaged == ()
 
 
+@pytest.mark.parametrize("left", [0, 1, 20, 70, 110])
+def test_records_that_belong_together_are_all_there_or_none_is(tmp_path: Path, left: int) -> None:
+    journal = Journal(tmp_path / "a.jsonl")
+    journal.append({"n": 1})
+    before = journal.path.stat().st_size
+    journal.append({"n": 2, "text": "x" * 30}, {"n": 3, "text": "y" * 30})
+    whole = journal.path.stat().st_size
+    assert whole - before > 110
+    os.truncate(journal.path, before + left)
+    assert [r["n"] for r in journal.read().records] == [1]
+    journal.append({"n": 4}, {"n": 5})
+    assert [r["n"] for r in journal.read().records] == [1, 4, 5]
+    assert journal.repair() == (journal.read(), None)
+
+
 def test_a_torn_line_longer_than_a_block_is_cut_off(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "a.jsonl")
     journal.append({"n": 1})
