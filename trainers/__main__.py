@@ -126,7 +126,11 @@ def _run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         print(f"cadviewer-train: {error}", file=sys.stderr)
         return 2
-    except (OSError, ValueError, RuntimeError) as error:
+    except OSError as error:
+        named = error.filename is not None and error.strerror
+        print(f"cadviewer-train: {f'{error.filename}: {error.strerror}' if named else error}", file=sys.stderr)
+        return 1
+    except (ValueError, RuntimeError) as error:
         print(f"cadviewer-train: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -172,9 +172,10 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
     from cadviewer.store.export import DEFAULT, FORMATS
 
     parser = _Parser("annotate", _ANNOTATE_HELP + NOTICE, _ANNOTATE_EPILOG)
+    parser.usage = "cadviewer annotate INPUT… --out DIR [options]"
     add = parser.add_argument
-    add("inputs", nargs="+", type=Path, metavar="INPUT", help="a file or a folder")
-    add("--out", type=Path, required=True, metavar="DIR", help="folder for the results; made when missing")
+    add("inputs", nargs="*", type=Path, metavar="INPUT", help="a file or a folder")
+    add("--out", type=Path, metavar="DIR", help="folder for the results; made when missing")
     add(
         "--task",
         choices=("auto", *(task.value for task in Task)),
@@ -221,6 +222,9 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
     existing.add_argument("--resume", action="store_true", help="go on with the run whose results are in DIR")
     existing.add_argument("--overwrite", action="store_true", help="replace the results in DIR, and only those")
     given = parser.parse_intermixed_args(words.joined(argv, "--window"))
+    missing = [name for name, value in (("INPUT", given.inputs), ("--out DIR", given.out)) if not value]
+    if missing:  # argparse would name the options first, and the inputs only once those are there
+        parser.error(f"{' and '.join(missing)} must be given")
     return AnnotateArgs(
         tuple(given.inputs),
         given.out,

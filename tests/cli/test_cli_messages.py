@@ -107,6 +107,23 @@ def test_what_was_found_in_a_folder_is_not_named_where_it_may_be_kept(
     assert "DOE" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing"), [([], "INPUT and --out DIR"), (["x"], "--out DIR"), (["--out", "y"], "INPUT")]
+)
+def test_all_that_is_missing_is_named(
+    arguments: list[str],
+    missing: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        annotate(*arguments)
+    assert capsys.readouterr().err.startswith(f"cadviewer annotate: {missing} must be given\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("command", ["annotate", "demo"])
 @pytest.mark.parametrize("inside", ["", "sub"])
 def test_an_output_folder_that_is_a_file_is_wrong_usage_and_named(
