@@ -15,8 +15,10 @@ from pytestqt.qtbot import QtBot
 from cadviewer import app
 from cadviewer.gui import lang
 from cadviewer.gui.bridge import Bridge
+from cadviewer.gui.ct.risk import lack
 from cadviewer.gui.main_window import MainWindow
 from cadviewer.gui.prefs import Prefs
+from cadviewer.risk import form
 
 OTHERS = [code for code in lang.available() if code != lang.ENGLISH]
 
@@ -116,3 +118,20 @@ def test_german_menus_have_no_letter_twice(german: Desk) -> None:
         menu = action.menu()
         letters = [a.text()[a.text().index("&") + 1].lower() for a in menu.actions() if "&" in a.text()]
         assert len(letters) == len(set(letters)), (action.text(), sorted(letters))
+
+
+@pytest.mark.parametrize("purpose", ["screening", "incidental finding"])
+@pytest.mark.parametrize("kind", ["", "solid", "part-solid", "non-solid"])
+def test_what_a_rule_lacks_before_anything_is_said_speaks_the_language(purpose: str, kind: str) -> None:
+    lang.use("de")
+    answers = form.assess({"setting": purpose}, {"type": kind} if kind else {})
+    exam = form.assess_exam({"setting": purpose}, [("finding 3", {})], unread=2)
+    lacking = [text for answer in (*answers, *([exam] if exam is not None else [])) for text in answer.missing]
+    assert lacking
+    table = {translated for text, translated in lang.texts("de").items() if text != translated}
+    for text in lacking:
+        said = lack(text)
+        assert said != text, text
+        if ": " not in said and not said[0].isdigit():
+            assert said in table, said
+        assert "finding" not in said

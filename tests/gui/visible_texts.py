@@ -14,6 +14,7 @@ from cadviewer.gui import fields as fields_
 from cadviewer.gui.actions import MENUS, PRESETS, SPECS, STEPS
 from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
+from cadviewer.gui.ct.risk import LACKING
 from cadviewer.gui.image.lettering import PLANES
 from cadviewer.gui.image.viewport import Marks
 from cadviewer.gui.measures import NAMES
@@ -78,6 +79,7 @@ def in_tables() -> set[str]:
         *(plane.value for plane in ANATOMICAL),
         *(projection.value for projection in Projection),
         *KINDS,
+        *LACKING,
         *NAMES.values(),
         *(status.value for status in case.Status),
         *TOLD,

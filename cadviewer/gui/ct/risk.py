@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cadviewer.gui import style
+from cadviewer.gui import lang, style
 from cadviewer.gui.case import Case
 from cadviewer.gui.ct.priors import Prior
 from cadviewer.gui.fields import Choice, Editor
@@ -34,6 +34,20 @@ from cadviewer.risk import form
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS, Field, Setting
 from cadviewer.risk.words import Assessment
 from cadviewer.store.reading import Read, Reading, proposed_type
+
+LACKING = (
+    *("age", "sex", "family history of lung cancer", "emphysema", "longest diameter", "nodule type", "upper lobe"),
+    *("number of nodules", "size (long and short axis, or volume)", "known cancer", "immunosuppression"),
+    *("single or multiple", "risk (low or high)", "size of the solid component", "baseline or new", "features"),
+    *("whether the exam is complete", "date of the earlier CT", "date of this CT", "the earlier diameters"),
+    *(
+        "a volume or both axes of both CTs",
+        "an earlier CT that is earlier than this one",
+        "months since the earlier CT",
+    ),
+    *("whether the solid component is new or growing", "the category at the earlier CT"),
+)
+"""What rules lack until the reader has said it, in their words."""
 
 _EARLIER = ("prior_date", "prior_long_mm", "prior_short_mm", "prior_volume_mm3")
 _PATIENT = (
@@ -263,7 +277,7 @@ def _html(title: str, answer: Assessment, unfolded: bool) -> str:
     rule = f"{title} · {answer.rule.title}" if title else answer.rule.title
     parts = [f"<p style='{small}; margin-top:4px'>{escape(rule)}</p>"]
     if answer.category is None:
-        lacking = escape(", ".join(answer.missing))
+        lacking = escape(", ".join(map(lack, answer.missing)))
         parts.append(f"<p style='margin:0; color:{warn}'><b>{tr('Not determined.')}</b> {tr('Missing:')} {lacking}</p>")
     else:
         large = f"margin:0; color:{text}; font-size:16px; font-weight:600"
@@ -277,6 +291,18 @@ def _html(title: str, answer: Assessment, unfolded: bool) -> str:
         used = " · ".join(f"{name}: {value}" for name, value in answer.used)
         parts.append(f"<p style='{small}'>{escape(used)}</p>")
     return "".join(parts)
+
+
+def lack(text: str) -> str:
+    """What a rule lacks, in the user's language as far as it is one of the usual things."""
+    head, _, rest = text.partition(": ")
+    if rest and head.startswith("finding "):
+        finding = tr("Finding {number}", number=head.removeprefix("finding "))
+        return f"{finding}: {', '.join(tr(part) for part in rest.split(', '))}"
+    unread, _, rest = text.partition(" ")
+    if unread.isdigit() and rest in ("finding not read yet", "findings not read yet"):
+        return lang.count(int(unread), "{n} finding not read yet", "{n} findings not read yet")
+    return tr(text)
 
 
 def _known(reading: Reading, read: Read | None) -> Mapping[str, str]:

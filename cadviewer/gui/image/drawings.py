@@ -296,7 +296,7 @@ class Drawings(QObject):
             lines = shapes.value(shape.kind, flat, *found, shape.text).lines
             painter.setFont(overlay_font(viewport))
             if lines:
-                draw_text(painter, points[0] + QPointF(10, -7), lines[0], COLOUR)  # above a crosshair
+                draw_text(painter, points[0] + QPointF(10, 17), lines[0], COLOUR)  # below a crosshair
         painter.setOpacity(1.0)
 
     def _crossings(self, viewport: Viewport, shape: Drawing) -> tuple[Point, ...]:
