@@ -15,7 +15,7 @@ from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
-from cadviewer.store.reading import Found, Origin, Reading, answer_of, read, shown, values_of
+from cadviewer.store.reading import Found, Origin, Reading, answer_of, letters, read, shown, values_of
 from cadviewer.store.session import (
     Answer,
     Entered,
@@ -276,6 +276,16 @@ class Case:
         """Who found a finding; the model where there is no such one."""
         found = self._found_by(number)
         return found.origin if found is not None else Origin.MODEL
+
+    def name(self, number: int) -> str:
+        """What a finding is called: its number, or the letter of one of the reader's own."""
+        found = self._found_by(number)
+        return found.name if found is not None else str(number)
+
+    def name_for_new(self) -> str:
+        """The letter of the next finding of the reader's."""
+        used = {f.name for f in self.found()}
+        return next(name for name in map(letters, range(1, len(used) + 2)) if name not in used)
 
     def number_for_new(self) -> int:
         """The number that the next finding of the reader's gets."""

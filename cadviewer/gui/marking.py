@@ -122,15 +122,15 @@ class Marking(QObject):
             return
         number = finding_at(case, index, x, y)
         if number is not None:
-            self._meet(number)
+            self._meet(case, number)
         else:
             self.outlining.point(case, index, x, y)
 
-    def _meet(self, number: int) -> None:
+    def _meet(self, case: Case, number: int) -> None:
         """Nothing is drawn where a finding is: it is chosen."""
         self._desk.editing.drop_draft()
         self.met.emit(number)
-        self.said.emit(tr("Finding {number} is here already: chosen, nothing added", number=number))
+        self.said.emit(tr("Finding {number} is here already: chosen, nothing added", number=case.name(number)))
 
     def _boxed(self, number: int, box: Box) -> None:
         """A box was drawn, or one changed; where it covers a finding it is that one's."""
@@ -141,7 +141,7 @@ class Marking(QObject):
             number = covered(case, [box]) or 0
             if number:
                 self.met.emit(number)
-                self.said.emit(tr("Finding {number} is here already: this is its box now", number=number))
+                self.said.emit(tr("Finding {number} is here already: this is its box now", number=case.name(number)))
         self.outlining.box(case, box, number)
 
     def _outlined(self, case: Case, number: int, drawn: Drawn) -> None:
@@ -153,7 +153,7 @@ class Marking(QObject):
         if place is None:
             return
         kept = number if origin is Origin.READER else 0
-        drawn = replace(drawn, replaces=place, number=kept)
+        drawn = replace(drawn, replaces=place, number=kept, label=case.name(number) if kept else "")
         self._changed[case.case_id] = number, key
         if key:
             self._journal.replace(case.series, key, drawn)
@@ -169,11 +169,11 @@ class Marking(QObject):
             return  # it is chosen as soon as it is kept
         if number is not None:
             if case is self._case:
-                self._meet(number)
+                self._meet(case, number)
             return
         number = case.number_for_new()
         self._awaited[case.case_id] = number, drawn
-        self._journal.record(case.series, replace(drawn, number=number))
+        self._journal.record(case.series, replace(drawn, number=number, label=case.name_for_new()))
 
     def _nothing(self, case: Case, text: str) -> None:
         if case is self._case:

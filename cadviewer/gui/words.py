@@ -151,7 +151,7 @@ def _nodule_lines(case: Case) -> list[str]:
     ]
     for nodule in shown:
         parts = [
-            f"{nodule.number}. {score(nodule, case.origin(nodule.number))}",
+            f"{case.name(nodule.number)}. {score(nodule, case.origin(nodule.number))}",
             size(nodule.long_mm, nodule.short_mm),
             slices(nodule),
         ]

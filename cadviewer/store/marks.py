@@ -89,9 +89,9 @@ class DrawnBox:
 class Drawn:
     """A finding that the reader drew, or a box that he or she changed (`replaces`: as it was named before).
 
-    number: as shown when it was drawn, 0 where it replaces a model's. others: its boxes on other slices. The rest is
-    what was measured in it, None where nothing was: axes in mm, volume in mm³, centre in LPS mm, outline on `slice` in
-    edge coordinates.
+    number: as shown when it was drawn, 0 where it replaces a model's. label: what the window calls it, a letter.
+    others: its boxes on other slices. The rest is what was measured in it, None where nothing was: axes in mm, volume
+    in mm³, centre in LPS mm, outline on `slice` in edge coordinates.
     """
 
     slice: int

@@ -62,7 +62,8 @@ class Found:
     """A finding as it is shown: the model's, with the reader's box if he or she changed it, or the reader's own.
 
     nodule: as shown. place: how records name it. origin: who found it. key: the record that drew it, "" for none.
-    outlined: by which model what the reader drew was measured; None where by its density.
+    outlined: by which model what the reader drew was measured; None where by its density. name: what the window calls
+        it: the model's by their numbers, the reader's by letters, since candidates below the threshold have numbers.
     """
 
     nodule: Nodule
@@ -70,6 +71,7 @@ class Found:
     origin: Origin = Origin.MODEL
     key: str = ""
     outlined: Outlined | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Reading:
 
     def assess_exam(self) -> Assessment | None:
         """Lung-RADS of the exam, from what the reader accepted; None where it is not for screening."""
-        accepted = [(f"finding {r.found.nodule.number}", r.form) for r in self.findings if r.answer is Answer.ACCEPTED]
+        accepted = [(f"finding {r.found.name}", r.form) for r in self.findings if r.answer is Answer.ACCEPTED]
         unread = sum(r.answer in (None, Answer.UNSURE) for r in self.findings)
         return form.assess_exam(self.form, accepted, unread)
 
@@ -163,10 +165,10 @@ def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | 
         place = reference(nodule, origin.model if origin else "", origin.weights_sha256 if origin else "")
         last = next(((k, m) for k, m, old in reversed(changed) if same_place(old, nodule)), None)
         if last is None:
-            found.append(Found(nodule, place))
+            found.append(Found(nodule, place, name=str(nodule.number)))
         else:
             by = outlined.get(last[0])
-            found.append(Found(_moved(nodule, last[1], by), place, Origin.EDITED, last[0], by))
+            found.append(Found(_moved(nodule, last[1], by), place, Origin.EDITED, last[0], by, str(nodule.number)))
     every = [*(result.nodules + result.candidates if result is not None else ()), *nodules]
     taken = {n.number for n in every}
     for key, mark in drawn:
@@ -175,8 +177,18 @@ def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | 
             taken.add(number)
             own = _nodule(number, mark, 1.0, outlined.get(key))
             place = mark.replaces or reference(own, READER, "")
-            found.append(Found(own, place, Origin.READER, key, outlined.get(key)))
+            name = mark.label if mark.label and mark.label not in {f.name for f in found} else str(number)
+            found.append(Found(own, place, Origin.READER, key, outlined.get(key), name))
     return tuple(found)
+
+
+def letters(count: int) -> str:
+    """The name of the `count`-th finding of the reader's: A … Z, AA, AB …"""
+    name = ""
+    while count > 0:
+        count, rest = divmod(count - 1, 26)
+        name = chr(ord("A") + rest) + name
+    return name
 
 
 def answer_of(found: Found, answers: dict[FindingRef, Answer]) -> Answer | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import seen_texts
 from gui_desk import Desk, nodule, provenance
 from PySide6.QtCore import Qt
 from test_drawing import click, drag
@@ -216,7 +217,7 @@ def test_a_second_click_on_an_added_one_chooses_it(added: Desk) -> None:
     added.viewport.go_to(3)
     click(added, (BALL[0] + 2, BALL[1]))
     added.bot.waitUntil(lambda: added.case.selected == 2)
-    assert "Finding 2 is here already" in added.window.status.text.text()
+    assert "Finding A is here already" in added.window.status.text.text()
     assert len(_drawn(added)) == 1
 
 
@@ -364,3 +365,42 @@ def test_the_answer_for_a_box_that_was_changed_meanwhile_is_not_wanted(with_netw
 def test_without_an_outline_model_nobody_is_asked_and_the_finding_says_by_density(added: Desk) -> None:
     assert not any(job.outline for job in added.engine.jobs)
     assert added.window.side.findings.about.measures.text().endswith("Outline by density")
+
+
+# names ---------------------------------------------------------------------------------------------------------------
+
+
+def test_own_findings_are_called_by_letters_which_they_keep(read_ct: Desk) -> None:
+    read_ct.bot.keyClick(read_ct.window, KEY.Key_E)
+    for slice_, x in ((1, 4), (11, 44)):
+        read_ct.viewport.go_to(slice_)
+        drag(read_ct, (x, 36), (x + 8, 44))
+        read_ct.bot.waitUntil(lambda: read_ct.window.journal.pending == 0, timeout=10_000)
+        read_ct.window.marking.outlining._thread.submit(lambda: None).result(10)
+        read_ct.bot.waitUntil(
+            lambda s=slice_: any(f.place.model == "reader" and f.nodule.box.slice == s for f in read_ct.case.found()),
+            timeout=10_000,
+        )
+    own = [f for f in read_ct.case.found() if f.origin is Origin.READER]
+    assert [f.name for f in own] == ["A", "B"]
+    texts = [read_ct.window.side.findings.model.index(k).data() for k in range(5)]
+    assert texts[3].startswith("Finding A, added")
+    read_ct.window.decisions.choose(own[0].nodule.number)
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_Backspace))
+    assert [f.name for f in read_ct.case.found() if f.origin is Origin.READER] == ["B"]
+    assert read_ct.case.name_for_new() == "A"
+    box = read_ct.case.finding(own[1].nodule.number).box if read_ct.case.finding(own[1].nodule.number) else None
+    assert box is None or box.slice == 11
+
+
+def test_the_label_of_a_box_out_of_sight_is_not_held_at_the_edge(
+    read_ct: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_ct.viewport.go_to(3)
+    with seen_texts.painted(monkeypatch) as painted:
+        read_ct.viewport.grab()
+    assert any("1 · 0.90" in text for _, text in painted)
+    read_ct.viewport.zoom(8, read_ct.viewport.to_screen(60, 44))
+    with seen_texts.painted(monkeypatch) as painted:
+        read_ct.viewport.grab()
+    assert not any("1 · 0.90" in text for _, text in painted)

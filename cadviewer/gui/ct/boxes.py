@@ -93,6 +93,8 @@ class Boxes:
         colour, line = LOOKS[answer]
         rect = QRectF(viewport.to_screen(box.x0, box.y0), viewport.to_screen(box.x1, box.y1)).normalized()
         rect.adjust(-2, -2, 2, 2)  # beside the finding, not on it
+        if not rect.intersects(QRectF(viewport.rect())):
+            return  # out of sight: its label must not be held at the edge, far from it
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(HALO, 4.2 if selected else 3.2))
         painter.drawRect(rect)
@@ -103,7 +105,7 @@ class Boxes:
         painter.setFont(overlay_font(viewport, 1.0, bold=selected))
         own = self.case.origin(nodule.number) is Origin.READER
         score = tr("added") if own else f"{box.score:.2f}"
-        text = f"{words.SIGNS[answer]} {nodule.number} · {score}".strip()
+        text = f"{words.SIGNS[answer]} {self.case.name(nodule.number)} · {score}".strip()
         metrics = QFontMetricsF(painter.font())
         x = min(max(rect.left(), 4.0), viewport.width() - metrics.horizontalAdvance(text) - 4)
         above = rect.top() - 6

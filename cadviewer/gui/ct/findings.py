@@ -47,6 +47,7 @@ from cadviewer.store.session import Answer
 NODULE = Qt.ItemDataRole.UserRole
 ANSWER = Qt.ItemDataRole.UserRole + 1
 ORIGIN = Qt.ItemDataRole.UserRole + 2
+NAME = Qt.ItemDataRole.UserRole + 3
 STEPS = 1000
 
 
@@ -55,10 +56,10 @@ class FindingsModel(QAbstractListModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: list[tuple[Nodule, Answer | None, Origin]] = []
+        self._rows: list[tuple[Nodule, Answer | None, Origin, str]] = []
 
-    def show(self, rows: list[tuple[Nodule, Answer | None, Origin]]) -> None:
-        if [n.number for n, _, _ in rows] == [n.number for n, _, _ in self._rows] and rows:
+    def show(self, rows: list[tuple[Nodule, Answer | None, Origin, str]]) -> None:
+        if [n.number for n, *_ in rows] == [n.number for n, *_ in self._rows] and rows:
             self._rows = rows
             self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
             return
@@ -67,7 +68,7 @@ class FindingsModel(QAbstractListModel):
         self.endResetModel()
 
     def row_of(self, number: int | None) -> int:
-        return next((k for k, (n, _, _) in enumerate(self._rows) if n.number == number), -1)
+        return next((k for k, (n, *_) in enumerate(self._rows) if n.number == number), -1)
 
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         return 0 if parent.isValid() else len(self._rows)
@@ -75,16 +76,18 @@ class FindingsModel(QAbstractListModel):
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
-        nodule, answer, origin = self._rows[index.row()]
+        nodule, answer, origin, name = self._rows[index.row()]
         if role == NODULE:
             return nodule
         if role == ANSWER:
             return answer
         if role == ORIGIN:
             return origin
+        if role == NAME:
+            return name
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             parts = [
-                tr("Finding {number}, {score}", number=nodule.number, score=words.score(nodule, origin)),
+                tr("Finding {number}, {score}", number=name, score=words.score(nodule, origin)),
                 words.size(nodule.long_mm),
                 words.slices(nodule),
             ]
@@ -116,18 +119,18 @@ class _Row(QStyledItemDelegate):
             painter.setPen(QPen(style.colour("accent"), 1) if selected else Qt.PenStyle.NoPen)
             painter.setBrush(style.colour("accent_dark" if selected else "raised"))
             painter.drawRoundedRect(rect, 6, 6)
-        self._badge(painter, rect, nodule.number, colour, line)
+        self._badge(painter, rect, index.data(NAME), colour, line)
         self._text(painter, option, rect, nodule, answer, index.data(ORIGIN), colour)
         painter.restore()
 
     @staticmethod
-    def _badge(painter: QPainter, rect: QRect, number: int, colour: QColor, line: Qt.PenStyle) -> None:
+    def _badge(painter: QPainter, rect: QRect, name: str, colour: QColor, line: Qt.PenStyle) -> None:
         square = QRectF(rect.left() + 9, rect.center().y() - 13, 26, 26)
         painter.setPen(QPen(colour, 1.6, line))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(square)
         painter.setPen(colour)
-        painter.drawText(square, Qt.AlignmentFlag.AlignCenter, str(number))
+        painter.drawText(square, Qt.AlignmentFlag.AlignCenter, name)
 
     @staticmethod
     def _text(
@@ -265,7 +268,7 @@ class FindingsPanel(QWidget):
         self.first_read.setVisible(case.concealed)
         self.first_read.say_keys()
         self.above.setVisible(not case.concealed)
-        self.model.show([(n, case.answer(n), case.origin(n.number)) for n in listed])
+        self.model.show([(n, case.answer(n), case.origin(n.number), case.name(n.number)) for n in listed])
         row = self.model.row_of(case.selected)
         if row >= 0:
             self.list.setCurrentIndex(self.model.index(row))

@@ -84,13 +84,14 @@ class Refining(QObject):
         case = self._cases.get(asked.case_id)
         if case is None:
             return
+        name = case.name(asked.number)
         match event:
             case Finished(result=result) if result.nodules:
                 self._journal.record(case.series, _mark(asked.key, result, result.nodules[0]))
             case Finished():
-                self._say(case, tr("Finding {number}: the network outlines nothing here", number=asked.number))
+                self._say(case, tr("Finding {number}: the network outlines nothing here", number=name))
             case Failed(reason=reason):
-                text = tr("Finding {number} stays outlined by density: {reason}", number=asked.number, reason=reason)
+                text = tr("Finding {number} stays outlined by density: {reason}", number=name, reason=reason)
                 self._say(case, text)
         self._tell(case)
 

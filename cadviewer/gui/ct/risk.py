@@ -188,7 +188,8 @@ class RiskPanel(QWidget):
         self.choose.setVisible(setting is not None and read is None)
         self._show_fields(reading, read)
         shown = reading.assess(read) if read is not None else ()
-        self.answer.show_assessments(tr("Finding {number}", number=self._number), shown)
+        name = read.found.name if read is not None else ""
+        self.answer.show_assessments(tr("Finding {number}", number=name), shown)
         exam = reading.assess_exam()
         if exam is not None and any(a.management == exam.management for a in shown):
             exam = replace(exam, management="")  # it is just above
@@ -200,7 +201,7 @@ class RiskPanel(QWidget):
         of_case, of_finding = form.asked(reading.form, {**own})
         if form.setting(reading.form) is None:
             of_case = of_finding = ()
-        self.finding.head.setText(tr("Finding {number}", number=self._number))
+        self.finding.head.setText(tr("Finding {number}", number=read.found.name if read is not None else ""))
         self.finding.ask([n for n in of_finding if n not in _EARLIER] if read is not None else ())
         self.earlier.ask(
             [n for n in (*of_case, *of_finding) if n in _EARLIER and (read is not None or n == "prior_date")]

@@ -28,6 +28,7 @@ def _finding(reading: Reading, read: Read) -> dict[str, Any]:
     nodule, box = read.found.nodule, read.found.nodule.box
     return {
         "finding": nodule.number,
+        "name": read.found.name,
         "origin": read.found.origin.value,
         "answer": read.answer.value if read.answer is not None else None,
         "slice": box.slice,
