@@ -104,10 +104,11 @@ def state(case: Case) -> tuple[str, str]:
         count = len(case.findings())
         if case.result.lines:
             return tr("Analysed"), ""
+        own = _own(case)
         found = lang.count(
-            count, "{n} finding at or above {cut:.2f}", "{n} findings at or above {cut:.2f}", cut=case.cut
+            count - own, "{n} finding at or above {cut:.2f}", "{n} findings at or above {cut:.2f}", cut=case.cut
         )
-        return found, ""
+        return found + (tr(", {n} added", n=own) if own else ""), ""
     if status is Status.NOTHING:
         if case.result is not None and case.result.breast:
             return tr("Analysed: no lesion found"), ""
@@ -117,6 +118,11 @@ def state(case: Case) -> tuple[str, str]:
     if status is Status.NOT_ANALYSED:
         return tr(status.value), tr("Stopped by the user.") if case.stopped else sentence(case.question)
     return tr(status.value), sentence(case.reason)
+
+
+def _own(case: Case) -> int:
+    """How many of the shown findings the reader added: they have no score."""
+    return sum(case.origin(nodule.number) is Origin.READER for nodule in case.findings())
 
 
 def sentence(text: str) -> str:
@@ -138,16 +144,18 @@ def as_text(case: Case) -> str:
 
 
 def _nodule_lines(case: Case) -> list[str]:
-    shown = case.findings()
+    shown, own = case.findings(), _own(case)
     if not shown:
         return [tr("No finding at or above a score of {cut:.2f}.", cut=case.cut)]
     lines = [
         lang.count(
-            len(shown),
-            "{n} finding at or above a score of {cut:.2f}:",
-            "{n} findings at or above a score of {cut:.2f}:",
+            len(shown) - own,
+            "{n} finding at or above a score of {cut:.2f}",
+            "{n} findings at or above a score of {cut:.2f}",
             cut=case.cut,
         )
+        + (tr(", {n} added", n=own) if own else "")
+        + ":"
     ]
     for nodule in shown:
         parts = [
