@@ -155,10 +155,11 @@ BUS_BRA: Mapping[str, Any] = {
 LIMITS = (
     "For research use only: no medical device.",
     "Trained on about 1,100 images of one hospital; see the external sets for what other hospitals' images cost.",
-    "Every training image holds a lesion: images of normal breasts are recognised by a rule, not by training.",
     "Gray B-mode images alone: no Doppler, no elastography, no clips taken as a whole.",
     "The probability is calibrated for BUS-BRA's share of malignant lesions (about one in three).",
 )
+ALL_LESIONS = "Every training image holds a lesion: images of normal breasts are recognised by a rule, not by training."
+TISSUE = "No training image is of a normal breast: tissue beside lesions stood in for some."
 
 
 def card_name(settings: Settings) -> str:
@@ -175,6 +176,8 @@ def ship(settings: Settings, network: BreastNetwork, data: Path, out: Path, seco
         "steps": "gray, zero-padded to a square, resized, less its mean and over its deviation where not black",
     }
     name = own_set(data)[0]
+    before = [_told(catalogue.load(c)) for c in settings.init]
+    normals = settings.normals or any(b.get("settings", {}).get("normals") for b in before)
     card = ModelCard(
         name=card_name(settings),
         version=settings.version,
@@ -191,10 +194,11 @@ def ship(settings: Settings, network: BreastNetwork, data: Path, out: Path, seco
             "sets": {name: {"folds": list(settings.train_folds), "tuned on": list(settings.tune_folds)}},
             **(BUS_BRA if name == "BUS-BRA" else {}),
             "settings": configuration.described(settings),
+            **({"started_from": before} if before else {}),
             "seconds": round(seconds),
             "parameters": sum(p.numel() for p in network.parameters()),
         },
-        limits=LIMITS if name == "BUS-BRA" else LIMITS[:1],
+        limits=(*LIMITS, TISSUE if normals else ALL_LESIONS) if name == "BUS-BRA" else LIMITS[:1],
     )
     written = export(network.state_dict(), card, out)
     forward = TorchForward(build_from_card(written))
@@ -203,6 +207,12 @@ def ship(settings: Settings, network: BreastNetwork, data: Path, out: Path, seco
     finished = dataclasses.replace(written, threshold=threshold, calibration=calibration)
     write_card(finished)
     return finished
+
+
+def _told(card: ModelCard) -> dict[str, Any]:
+    """How a model that another started from was trained, as far back as its own card tells."""
+    known = ("settings", "seconds", "started_from")
+    return {"name": card.name, "version": card.version} | {k: card.training[k] for k in known if k in card.training}
 
 
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:

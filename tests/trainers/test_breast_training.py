@@ -117,6 +117,8 @@ def test_cards_of_several_runs_are_averaged_without_training(drawn: Path, tmp_pa
     breast.run(None, drawn, joined, [*TINY, "epochs=0", f"init={cards[0]},{cards[1]}"], False)
     told = catalogue.load(joined / "breast-hybrid-mt-estan-tiny.json").training["settings"]["init"]
     assert told == ["run1/breast-hybrid-mt-estan-tiny.json", "run2/breast-hybrid-mt-estan-tiny.json"]
+    before = catalogue.load(joined / "breast-hybrid-mt-estan-tiny.json").training["started_from"]
+    assert [b["settings"]["seed"] for b in before] == [1, 2]
     one, two, mean = (
         build(catalogue.load(c)).state_dict() for c in (*cards, joined / "breast-hybrid-mt-estan-tiny.json")
     )
