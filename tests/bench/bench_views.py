@@ -143,7 +143,10 @@ def _busy() -> float:
 
 
 def _frames(window: MainWindow, act: Callable[[int], object], count: int = STEPS, sharp: bool = False) -> _Figures:
-    """From each act until every view that it concerns has been painted; sharp: until none shows a quick plane."""
+    """From each act until every view that it concerns has been painted; sharp: until none shows a quick plane.
+
+    An act that changes nothing paints nothing; it is given up after a second and not counted.
+    """
     figures = _Figures()
     busy, began, own = _busy(), time.perf_counter(), time.process_time()
     grid = window.desk.grid
@@ -197,7 +200,7 @@ def _measure(window: MainWindow) -> None:
     _say("crosshair step", _frames(window, cross), 33)
     coronal = grid.shown[1].viewport
     for pane in grid.shown:
-        scroll = _frames(window, lambda k, pane=pane: pane.viewport.go_to(80 + (3 * k) % 300))  # type: ignore[misc]
+        scroll = _frames(window, lambda k, pane=pane: pane.viewport.go_to((3 * k) % len(pane.viewport.stack)))  # type: ignore[misc]
         _say(f"scroll of the {pane.viewport.stack.plane.value} view", scroll, 33)  # type: ignore[union-attr]
     seen = coronal.view
     assert seen is not None
