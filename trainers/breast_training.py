@@ -34,8 +34,8 @@ class Settings:
     network: key of `models.nets.NETWORKS`; size: its preset ("compact", "paper").
     mt_estan, swin, aaa, aaa_place, aaa_up, fuse: Hybrid-MT-ESTAN's switches, as in its `Config`; "" for the preset's.
     loss: "tuned" or "paper". augmentation: "strong", "paper" or "domain" (stronger, for other hospitals).
-    normals: share of training images shown without their lesion, as normal (benign) tissue with an empty mask; not
-        measured yet, and such cuts have another shape than whole images, which a network may learn instead.
+    normals: share of training images shown without their lesion, as normal (benign) tissue with an empty mask; such
+        cuts have another shape than whole images, which a network may learn instead (see the documentation's figures).
     minutes: wall-clock budget, 0 for none: the schedule then follows whichever of time and epochs is further on.
     train_folds, tune_folds: official folds of BUS-BRA; fold 5 is left to `evaluate`.
     limit: use only so many training images, 0 for all (for tests).

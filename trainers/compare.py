@@ -27,7 +27,7 @@ from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.detect import MULTIPLE
 from cadviewer.models.nets import runtime
-from trainers import evaluate, paired, run_log, statistics
+from trainers import breast_paired, evaluate, paired, run_log, statistics
 from trainers.config import ConfigError
 from trainers.data import read_slices, samples
 from trainers.statistics import Figure
@@ -55,7 +55,7 @@ MAIN: dict[Task, tuple[tuple[str, str], ...]] = {
 SLICE = (256, 320)
 """Rows and columns by which a nodule network is timed: the lungs of an adult at 1 mm per pixel."""
 
-FIGURES, MARKS = "figures.json", "marks.csv"
+FIGURES, MARKS, IMAGES = "figures.json", "marks.csv", "images.csv"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def compare(
     twice = {c.name for c, _ in found if sum(c.name == o.name for o, _ in found) > 1}
     if twice:
         raise ConfigError(f"two models are called {', '.join(sorted(twice))}; give them names of their own")
-    rows, marks = [], []
+    rows, places = [], []
     for card, run in found:
         on_model(card.name)
         earlier = known(card, split, [out / card.name, *([run] if run else []), card.folder])
@@ -120,7 +120,7 @@ def compare(
             figures = evaluate.evaluate(card, data, place, split=split, device=device)
         else:
             figures, place = earlier
-        marks.append(place / MARKS)
+        places.append(place)
         network = runtime.build(card)
         rows.append(
             Compared(
@@ -134,7 +134,7 @@ def compare(
                 figures={name: dict(group) for name, group in figures.items()},
             )
         )
-    rows = beside_the_first(rows, marks, data, split)
+    rows = beside_the_first(rows, places, data, split)
     out.mkdir(parents=True, exist_ok=True)
     about = {"split": split, "threads": torch.get_num_threads(), "input": described(found[0][0]), **_load()}
     content = {**about, "models": [_plain(row) for row in rows]}
@@ -165,9 +165,17 @@ def find(name: str) -> tuple[ModelCard, Path | None]:
         raise ConfigError(str(error)) from error
 
 
-def beside_the_first(rows: Sequence[Compared], marks: Sequence[Path], data: Path, split: str) -> list[Compared]:
-    """The models with their differences to the first, where all left their marks on these labelled slices."""
-    if len(rows) < 2 or rows[0].task is not Task.NODULES or not all(path.is_file() for path in marks):
+def beside_the_first(rows: Sequence[Compared], places: Sequence[Path], data: Path, split: str) -> list[Compared]:
+    """The models with their differences to the first, where all left what they said of the same images.
+
+    places: the folder of each evaluation. Breast models are compared on the first of their sets, the held-out fold.
+    """
+    if len(rows) < 2:
+        return list(rows)
+    if rows[0].task is Task.BREAST:
+        return _breast_beside_the_first(rows, places)
+    marks = [place / MARKS for place in places]
+    if not all(path.is_file() for path in marks):
         return list(rows)
     items = read_slices(data, samples.TEST if split == "test" else samples.TUNE)
     patients = [item.patient for item in items]
@@ -180,6 +188,21 @@ def beside_the_first(rows: Sequence[Compared], marks: Sequence[Path], data: Path
         for row, one in zip(rows[1:], scored[1:], strict=True)
     ]
     return [rows[0], *others]
+
+
+def _breast_beside_the_first(rows: Sequence[Compared], places: Sequence[Path]) -> list[Compared]:
+    name = next(iter(rows[0].figures))
+    paths = [place / IMAGES for place in places]
+    if not all(path.is_file() for path in paths):
+        return list(rows)
+    first, *others = (breast_paired.read(path, name) for path in paths)
+    return [
+        rows[0],
+        *(
+            replace(row, difference=breast_paired.differences(first, said))
+            for row, said in zip(rows[1:], others, strict=True)
+        ),
+    ]
 
 
 def known(card: ModelCard, split: str, folders: Sequence[Path]) -> tuple[Mapping[str, Any], Path] | None:
@@ -355,13 +378,18 @@ def _differences(rows: Sequence[Compared]) -> list[str]:
     """The table of differences to the first model; nothing when there are none."""
     if not any(row.difference for row in rows):
         return []
-    heads = list(paired.NAMES)
+    heads = list(dict.fromkeys(name for row in rows for name in row.difference))
     lines = ["", f"**less {rows[0].name}, on the same patients**", ""]
     lines += ["| model | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
     for row in rows[1:]:
-        cells = [f"{v:+.3f} [{low:+.3f}…{high:+.3f}]" for v, low, high in (row.difference[h] for h in heads)]
+        cells = [_signed(row.difference[h]) if h in row.difference else "" for h in heads]
         lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _signed(figure: Figure) -> str:
+    value, low, high = figure
+    return f"{value:+.3f} [{low:+.3f}…{high:+.3f}]"
 
 
 def _bold(figure: tuple[float, float, float], best: float) -> str:
