@@ -54,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     marks = commands.add_parser("marks", help="what burned-in calipers and text do to the score of a breast model")
     _measuring(marks)
     marks.add_argument("--limit", type=int, default=0, metavar="N", help="at most N images per set, evenly chosen")
+    tissue = commands.add_parser("tissue", help="what a breast model says of tissue cut out beside lesions")
+    _measuring(tissue)
     shown = commands.add_parser("views", help="in which views a breast model is best asked, and whether several pay")
     shown.add_argument("models", nargs="+", metavar="MODEL", help="name of an installed model, or the path of its card")
     shown.add_argument("--data", type=Path, default=None, help="folder of the data set; its tune fold is used")
@@ -112,6 +114,11 @@ def _run(arguments: argparse.Namespace) -> int:
             _evaluate(arguments, data)
         elif arguments.command == "marks":
             _marks(arguments, data)
+        elif arguments.command == "tissue":
+            from trainers import breast_tissue
+
+            chosen = {"split": arguments.split, "device": arguments.device}
+            _print_figures(breast_tissue.run(_breast_card(arguments.model), data, arguments.out, **chosen))
         elif arguments.command == "views":
             _views(arguments, data)
         elif arguments.command == "gate":
