@@ -208,12 +208,13 @@ def test_the_wheel_over_a_view_scrolls_that_one_and_keys_then_act_on_it(ct: Desk
 def test_h_hides_the_crosshair_and_shows_it_again(ct: Desk) -> None:
     press(ct, KEY.Key_2, CTRL)
     viewport = views(ct)[1]
-    at = viewport.to_screen(*viewport.cross)
-    on_line = (viewport.width() * 0.3, at.y())
+    row, column = round(viewport.to_screen(*viewport.cross).y()), round(viewport.width() * 0.3)
 
     def blue() -> int:
-        colour = viewport.grab().toImage().pixelColor(round(on_line[0]), round(on_line[1] - 0.5))
-        return int(colour.blue() - colour.red())
+        """At the line, which lies on one row of pixels or the next, as the window's size has it."""
+        image = viewport.grab().toImage()
+        colours = [image.pixelColor(column, row + k) for k in (-1, 0, 1)]
+        return max(int(c.blue() - c.red()) for c in colours)
 
     assert blue() > 40
     press(ct, KEY.Key_H)
