@@ -174,7 +174,8 @@ def run(
 ) -> dict[str, dict[str, Any]]:
     """Ask the gate and write `gate.md` and `gate.csv` (one row per picture) into `out`.
 
-    split: as for `evaluate`. limit: at most so many images per set, evenly chosen; 0 for all.
+    split: as for `evaluate`. limit: at most so many images per set, evenly chosen; 0 for all
+        (of `other`, whose pictures count as a patient each, 300 per folder).
     """
     given: list[Answer] = []
     for name, cases in sets(data, split).items():

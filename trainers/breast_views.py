@@ -71,7 +71,11 @@ def run(cards: Sequence[ModelCard], data: Path, out: Path, *, device: str, limit
     """
     from cadviewer.models.nets.runtime import TorchForward, build
 
-    cases = own_cases(data, cards[0].training.get("settings", {}).get("tune_folds", [4]))
+    folds = cards[0].training.get("settings", {}).get("tune_folds", [4])
+    for card in cards:
+        if set(folds) & set(card.training.get("settings", {}).get("train_folds", ())):
+            raise ConfigError(f"{card.name} was trained on the images that the models are compared on")
+    cases = own_cases(data, folds)
     if limit and len(cases) > limit:
         cases = [cases[k * len(cases) // limit] for k in range(limit)]
     members = [(card, TorchForward(build(card), device)) for card in cards]

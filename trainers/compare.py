@@ -76,7 +76,7 @@ class Course:
 @dataclass(frozen=True)
 class Compared:
     """One model: parameters; bytes on disk (half precision); milliseconds per image by device; figures by set;
-    difference: to the first model on the same slices, where marks of both are known."""
+    difference: to the first model on the same slices, or on the same images of its held-out fold, where both say."""
 
     name: str
     task: Task
@@ -258,12 +258,12 @@ def described(card: ModelCard) -> str:
 def course_of(card: ModelCard, run: Path | None) -> Course:
     """How long a model was trained, from its run's log, else from its card."""
     settings = dict(card.training.get("settings", {}))
-    start = Path(str(settings.get("start_from", ""))).parent.name if settings.get("start_from") else ""
+    started = [settings["start_from"]] if settings.get("start_from") else list(settings.get("init") or ())
+    start = ", ".join(Path(str(path)).parent.name for path in started)
     lines = list(_lines(run)) if run else []
     steps = [line for line in lines if line["kind"] in ("step", "tune")]
     if not steps:
-        seconds = card.training.get("seconds")
-        return Course(seconds=float(seconds) if seconds is not None else None, start=start)
+        return Course(seconds=_seconds(card), start=start)
     total, part = 0.0, 0.0
     for line in lines:
         if line["kind"] == "begin":
@@ -275,6 +275,20 @@ def course_of(card: ModelCard, run: Path | None) -> Course:
     count = max(int(line["step"]) for line in steps)
     batch = settings.get("batch")
     return Course(epochs, count, round(total + part, 1), count * int(batch) if batch else None, start)
+
+
+def _seconds(card: ModelCard) -> float | None:
+    """Wall-clock seconds of a model and of every run it started from, each once; None where its card says none."""
+    found: dict[str, float] = {}
+
+    def gather(training: Mapping[str, Any]) -> None:
+        if training.get("seconds") is not None:
+            found[json.dumps([training.get("settings"), training["seconds"]], sort_keys=True)] = training["seconds"]
+        for earlier in training.get("started_from", ()):
+            gather(earlier)
+
+    gather(card.training)
+    return float(sum(found.values())) if found else None
 
 
 def _lines(run: Path) -> Iterator[dict[str, Any]]:

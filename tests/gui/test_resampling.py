@@ -63,6 +63,25 @@ def _request(stack: object, index: int) -> Request:
     return Request(stack, index, None)  # type: ignore[arg-type]
 
 
+class BrokenOnce(SlowStack):
+    """Fails at the plane 1."""
+
+    def frame(self, index: int, slab: Slab | None = None) -> NDArray[Any]:
+        if index == 1:
+            self.made.append(index)
+            raise RuntimeError("no room")
+        return super().frame(index, slab)
+
+
+def test_a_plane_that_cannot_be_made_does_not_end_the_making_of_others(qtbot: QtBot, resampler: Resampler) -> None:
+    stack, view = BrokenOnce(), Asked()
+    stack.go_on.release()
+    resampler.ask(view, _request(stack, 1))
+    qtbot.waitUntil(lambda: stack.made == [1], timeout=SECONDS * 1000)
+    resampler.ask(view, _request(stack, 2))
+    qtbot.waitUntil(lambda: view.planes == [2], timeout=SECONDS * 1000)
+
+
 def test_of_what_a_view_asks_for_only_the_newest_is_made(qtbot: QtBot, resampler: Resampler) -> None:
     stack, view = SlowStack(), Asked()
     resampler.ask(view, _request(stack, 1))

@@ -85,4 +85,5 @@ def test_killing_a_run_that_ended_meanwhile_is_quiet(tmp_path: Path, monkeypatch
     run.poll()
     monkeypatch.setattr("cadviewer.gui.training.run.alive", lambda pid: True)  # it was, a moment ago
     run.kill()
-    assert processes.alive(os.getpid())
+    assert run.state.pid == child.pid
+    assert not processes.alive(child.pid)

@@ -34,7 +34,10 @@ def test_single_images_pass_and_what_is_made_of_them_is_refused_for_its_reason(c
     assert found["phantoms: as it is"]["refused"][0] == 0
     assert found["phantoms: as it is"]["pictures"] == 6
     assert found["phantoms: as it is"]["patients"] == 4
-    for kind in ("two, a gutter of 4 to 20 pixels", "turned on its side"):
+    for kind in ("as it is", "as a screen shot (JPEG)", "calipers and letters painted in"):
+        assert found[f"phantoms: {kind}"]["refused"][0] == 0, kind
+    assert found["phantoms: two without a gutter"]["for the reason that is due"][0] > 0.5
+    for kind in ("two, a gutter of 4 to 20 pixels", "colour flow painted in", "turned on its side"):
         assert found[f"phantoms: {kind}"]["for the reason that is due"][0] == 1, kind
     assert "for the reason that is due" not in found["phantoms: as it is"]
     assert "| phantoms: as it is | 6 | 0.000 [0.000–0.000] |" in breast_gate.table(found)

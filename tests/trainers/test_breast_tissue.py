@@ -19,7 +19,7 @@ CARD = ModelCard("fake", "1", Task.BREAST, "", "", {}, {"size": 64}, 0.5, "")
 
 
 class Sees:
-    """Draws a mask over everything, or nothing, always sure that it is benign."""
+    """Draws a square in the middle, or nothing, always sure that it is benign."""
 
     batch_size = 4
 

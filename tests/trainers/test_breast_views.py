@@ -15,6 +15,7 @@ from cadviewer.models import breast
 from cadviewer.models.catalogue import ModelCard
 from trainers import __main__ as command
 from trainers import breast_views
+from trainers.config import ConfigError
 from trainers.data import bus_bra
 from trainers.data.ultrasound import UltrasoundCase
 
@@ -100,3 +101,9 @@ def test_the_command_writes_its_tables_and_knows_what_it_is_for(
     detector.write_text(card.to_json(), encoding="utf-8")
     assert command.main(["views", str(detector), "--data", str(data), "--out", str(tmp_path)]) == 2
     assert "measured for breast ultrasound" in capsys.readouterr().err
+
+
+def test_a_model_that_was_trained_on_the_tune_fold_is_not_compared_on_it(tmp_path: Path) -> None:
+    seen = ModelCard("seen", "1", Task.BREAST, "", "", {}, {}, 0.5, "", training={"settings": {"train_folds": [1, 4]}})
+    with pytest.raises(ConfigError, match="seen was trained on"):
+        breast_views.run([CARD, seen], tmp_path, tmp_path / "out", device="cpu")

@@ -113,6 +113,19 @@ def test_figures_of_the_same_weights_and_split_are_taken_over_and_others_are_mea
         assert compare.compare([str(tmp_path / "run")], data, tmp_path / "last", rounds=0)[0].figures == figures
 
 
+def test_the_time_of_an_average_is_that_of_the_runs_it_was_made_of_each_once() -> None:
+    first = {"name": "a", "settings": {"seed": 1}, "seconds": 100}
+    on = {"name": "a", "settings": {"seed": 2, "init": ["first/a.json"]}, "seconds": 50, "started_from": [first]}
+    last = {"name": "a", "settings": {"seed": 3, "init": ["on/a.json"]}, "seconds": 7, "started_from": [on]}
+    training = {
+        "settings": {"epochs": 0, "init": ["on/a.json", "last/a.json"]},
+        "seconds": 0,
+        "started_from": [on, last],
+    }
+    card = catalogue.ModelCard("a", "2", Task.BREAST, "", "", {}, {}, 0.5, "", training=training)
+    assert compare.course_of(card, None) == compare.Course(seconds=157.0, start="on, last")
+
+
 def test_differences_are_those_of_the_same_patients(data: Path, tmp_path: Path) -> None:
     made(tmp_path / "a", "one")
     made(tmp_path / "b", "two", seed=1, width=24)

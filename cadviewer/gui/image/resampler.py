@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -15,6 +16,8 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.gui.image.stack import Stack
 from cadviewer.imaging.planes import Slab
+
+log = logging.getLogger(__name__)
 
 NICENESS = 5
 """Before a model that runs, after the window."""
@@ -82,7 +85,8 @@ class Resampler(QObject):
             asker, request = wanted
             try:
                 frame = request.stack.frame(request.index, request.slab)
-            except MemoryError:  # the quick plane stays
+            except Exception as error:  # noqa: BLE001 - want of memory has several kinds; the quick plane stays
+                log.warning("a plane could not be resampled (%s)", type(error).__name__)
                 frame = None
             if frame is not None and not self._closed:
                 self.made.emit(asker, request, frame)
