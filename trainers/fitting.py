@@ -30,6 +30,20 @@ class Common(Protocol):
     def threads(self) -> int: ...
 
 
+class Fitted(Protocol):
+    """Settings that `fit` goes by. device: "auto" or "cpu"; precision: Lightning's, or "auto" for bfloat16 where the
+    processor has it; clip: of the gradient's norm."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def epochs(self) -> int: ...
+
+
 S = TypeVar("S", bound=Common)
 
 
@@ -130,28 +144,25 @@ def fit(
     out: Path,
     checkpoint: Path | None,
     validation: lightning.Callback,
+    settings: Fitted,
     *,
-    device: str,
-    precision: str,
-    clip: float,
-    epochs: int,
     iterations: int = 0,
 ) -> None:
     """Train `task` into `out` (last.ckpt after each epoch, log.jsonl), from `checkpoint` on.
 
-    device: "auto" or "cpu"; precision: Lightning's, or "auto" for bfloat16 where the processor has it.
-    iterations: train for so many steps, whatever `epochs` says; 0 for `epochs`.
+    iterations: train for so many steps, whatever `settings.epochs` says; 0 for these.
     """
-    cuda = torch.cuda.is_available() and device != "cpu"
+    cuda = torch.cuda.is_available() and settings.device != "cpu"
+    precision = settings.precision
     if precision == "auto":
         precision = "bf16-mixed" if cuda or torch.backends.cpu.get_cpu_capability() == "AVX512" else "32-true"
     trainer = lightning.Trainer(
-        max_epochs=-1 if iterations else epochs,
+        max_epochs=-1 if iterations else settings.epochs,
         max_steps=iterations or -1,
         accelerator="cuda" if cuda else "cpu",
         devices=1,
         precision=precision,  # type: ignore[arg-type]
-        gradient_clip_val=clip,
+        gradient_clip_val=settings.clip,
         logger=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

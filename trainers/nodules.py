@@ -150,18 +150,8 @@ def fit(
         drop_last=len(sampler) > settings.batch,
     )
     task.steps = settings.iterations or settings.epochs * len(loader)
-    fitting.fit(
-        task,
-        loader,
-        out,
-        checkpoint,
-        Validation(tune, settings, out),
-        device=settings.device,
-        precision=settings.precision,
-        clip=settings.clip,
-        epochs=settings.epochs,
-        iterations=settings.iterations,
-    )
+    validation = Validation(tune, settings, out)
+    fitting.fit(task, loader, out, checkpoint, validation, settings, iterations=settings.iterations)
     return task
 
 

@@ -148,17 +148,7 @@ def fit(
         patches, batch_size=settings.batch, sampler=sampler, drop_last=len(sampler) > settings.batch
     )
     task = OutlineTask(settings, settings.epochs * len(loader))
-    fitting.fit(
-        task,
-        loader,
-        out,
-        checkpoint,
-        Validation(tune, settings, out),
-        device=settings.device,
-        precision=settings.precision,
-        clip=settings.clip,
-        epochs=settings.epochs,
-    )
+    fitting.fit(task, loader, out, checkpoint, Validation(tune, settings, out), settings)
     return task
 
 
