@@ -20,7 +20,6 @@ from cadviewer.gui.case import Case
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.geometry import Geometry
-from cadviewer.models import click, measure
 from cadviewer.store.session import Drawn, DrawnBox
 
 log = logging.getLogger(__name__)
@@ -110,6 +109,8 @@ class Outlining(QObject):
 
 def outlined(around: Patch, index: int, x: float, y: float) -> Drawn | None:
     """The finding under a point, None where nothing is dense."""
+    from cadviewer.models import click  # SciPy: not needed for the first frame
+
     s0, y0, x0 = around.corner
     boxes = click.grow(around.pixels, (index - s0, x - x0, y - y0), around.pixel_mm, around.geometry.slice_spacing)
     if not boxes:
@@ -119,6 +120,8 @@ def outlined(around: Patch, index: int, x: float, y: float) -> Drawn | None:
 
 def boxed(around: Patch, box: Box) -> Drawn:
     """The finding in a box of the reader's; on other slices its boxes are those that fit to it."""
+    from cadviewer.models import click  # SciPy: not needed for the first frame
+
     s0, y0, x0 = around.corner
     here = Box(box.slice - s0, box.x0 - x0, box.y0 - y0, box.x1 - x0, box.y1 - y0, 1.0)
     grown = click.grow(around.pixels, (here.slice, *here.centre), around.pixel_mm, around.geometry.slice_spacing)
@@ -132,6 +135,8 @@ def boxed(around: Patch, box: Box) -> Drawn:
 
 def _drawn(around: Patch, boxes: Sequence[Box], best: Box) -> Drawn:
     """Boxes of a patch with what is measured in them, in the series' own coordinates."""
+    from cadviewer.models import measure  # SciPy: not needed for the first frame
+
     s0, y0, x0 = around.corner
     geometry = around.geometry
     found = measure.measure(around.pixels, tuple(boxes), around.pixel_mm, geometry.slice_spacing)

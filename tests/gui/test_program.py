@@ -110,6 +110,33 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
 
 
+FIRST_FRAME = """
+import sys
+from cadviewer import app
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+from cadviewer.gui.main_window import MainWindow
+
+def painted(self, event, was=MainWindow.paintEvent):
+    print(*sorted(sys.modules), flush=True)
+    was(self, event)
+    QTimer.singleShot(0, QApplication.quit)
+
+MainWindow.paintEvent = painted
+app.main()
+"""
+
+
+def test_only_what_the_empty_window_needs_is_imported_before_its_first_frame(home: Path) -> None:
+    environment = os.environ | {"CADVIEWER_HOME": str(home), "CADVIEWER_WORKER": "fake_worker"}
+    command = [sys.executable, "-c", FIRST_FRAME]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    imported = set(done.stdout.splitlines()[0].split())
+    assert {"PySide6.QtWidgets", "cadviewer.gui.main_window"} <= imported
+    late = {"scipy", "cv2", "torch", "pydicom", "SimpleITK", "pyqtgraph", "matplotlib", "jsonschema"}
+    assert not late & imported
+
+
 def test_a_picture_that_cannot_be_written_says_why(qapp: QApplication, tmp_path: Path) -> None:
     picture = QPixmap(4, 3)
     picture.fill()
