@@ -24,7 +24,8 @@ from cadviewer.models.nets.runtime import build as build_from_card
 from trainers import config as configuration
 from trainers import fitting, run_log
 from trainers.breast_calibrate import calibrate, observe
-from trainers.breast_training import Average, Epochs, Images, Settings, Training
+from trainers.breast_settings import PRESETS, Settings
+from trainers.breast_training import Average, Epochs, Images, Training
 from trainers.config import ConfigError
 from trainers.data import bus_bra
 from trainers.data.augment_ultrasound import Strength
@@ -42,23 +43,6 @@ STRENGTHS: Mapping[str, Strength] = {
     "strong": Strength(),
     "paper": Strength.paper(),
     "domain": Strength.other_hospitals(),
-}
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "paper": {
-        "size": "paper",
-        "image_size": 256,
-        "pretrained": True,
-        "loss": "paper",
-        "augmentation": "paper",
-        "normals": 0.0,
-        "optimiser": "adam",
-        "rate": 1e-5,
-        "decay": 0.0,
-        "average": 0.0,
-        "batch": 4,
-        "precision": "32-true",
-    },
-    "quick": {"epochs": 2, "limit": 64, "check_every": 1},
 }
 
 

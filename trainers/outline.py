@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,35 +33,9 @@ from trainers.data.lidc_crops import OutlinedCrop
 from trainers.data.luna16_slices import WINDOW
 from trainers.nodule_crops import EpochSampler
 from trainers.outline_patches import Patches, PatchSettings
+from trainers.outline_settings import PRESETS, Settings
 
 TITLE = "Outline of the nodule in a box on axial chest CT"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings of a run (`--set key=value`). dice: weight of the Dice loss; average: of the running average."""
-
-    epochs: int = 22
-    patches: int = 0
-    batch: int = 32
-    lr: float = 3e-3
-    weight_decay: float = 0.02
-    warm_up: float = 0.05
-    average: float = 0.99
-    dice: float = 0.5
-    clip: float = 5.0
-    widths: tuple[int, ...] = (16, 32, 64, 112)
-    seed: int = 1
-    threads: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    check_every: int = 5
-    limit: int = 0
-    name: str = "nodules-outline"
-    version: str = "1"
-
-
-PRESETS: dict[str, dict[str, Any]] = {}
 
 
 def loss_of(logits: Tensor, share: Tensor, weight: float) -> Tensor:

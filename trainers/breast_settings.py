@@ -1,0 +1,82 @@
+"""Settings of a breast run and its presets. No torch, so that a window can ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made of.
+
+    network: key of `models.nets.NETWORKS`; size: its preset ("compact", "paper").
+    mt_estan, swin, aaa, aaa_place, aaa_up, fuse: Hybrid-MT-ESTAN's switches, as in its `Config`; "" for the preset's.
+    loss: "tuned" or "paper". augmentation: "strong", "paper" or "domain" (stronger, for other hospitals).
+    normals: share of training images shown without their lesion, as normal (benign) tissue with an empty mask; such
+        cuts have another shape than whole images, which a network may learn instead (see the documentation's figures).
+    minutes: wall-clock budget, 0 for none: the schedule then follows whichever of time and epochs is further on.
+    train_folds, tune_folds: official folds of BUS-BRA; fold 5 is left to `evaluate`.
+    limit: use only so many training images, 0 for all (for tests).
+    views: what the exported card shows to the network: "one", "two" (mirrored) or "four" (and smaller).
+    init: cards whose weights, averaged, training starts from; none for fresh ones. Cards of several runs from one start
+        with `epochs=0` are joined that way (Wortsman et al. 2022, "Model soups", arXiv 2203.05482).
+    name: of the card; "" for one made of network and size.
+    """
+
+    network: str = "hybrid_mt_estan"
+    size: str = "compact"
+    image_size: int = 192
+    mt_estan: bool = True
+    swin: bool = True
+    aaa: str = "cat"
+    aaa_place: str = ""
+    aaa_up: str = ""
+    fuse: str = ""
+    pretrained: bool = False
+    loss: str = "tuned"
+    augmentation: str = "strong"
+    optimiser: str = "adamw"
+    rate: float = 2e-3
+    decay: float = 0.05
+    average: float = 0.998
+    batch: int = 16
+    epochs: int = 60
+    minutes: float = 0
+    warm_up: float = 0.05
+    class_weight: float = 0.6
+    smoothing: float = 0.1
+    positive_weight: float = 1.5
+    normals: float = 0.0
+    check_every: int = 1
+    seed: int = 1
+    threads: int = 0
+    precision: str = "bf16-mixed"
+    train_folds: tuple[int, ...] = (1, 2, 3)
+    tune_folds: tuple[int, ...] = (4,)
+    limit: int = 0
+    views: str = "four"
+    init: tuple[Path, ...] = ()
+    name: str = ""
+    version: str = "1"
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {
+        "size": "paper",
+        "image_size": 256,
+        "pretrained": True,
+        "loss": "paper",
+        "augmentation": "paper",
+        "normals": 0.0,
+        "optimiser": "adam",
+        "rate": 1e-5,
+        "decay": 0.0,
+        "average": 0.0,
+        "batch": 4,
+        "precision": "32-true",
+    },
+    "quick": {"epochs": 2, "limit": 64, "check_every": 1},
+}
