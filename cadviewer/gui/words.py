@@ -49,11 +49,16 @@ def score(nodule: Nodule, origin: Origin) -> str:
     return tr("added by the reader") if origin is Origin.READER else tr("score {score:.2f}", score=nodule.score)
 
 
-def measures(nodule: Nodule) -> str:
-    """ "22.4 × 18.0 mm · 4210 mm³ · solid? · suspicion 81 % (…)": what is known of a finding, "" when nothing is."""
+def measures(nodule: Nodule, volumetric: bool = True) -> str:
+    """ "22.4 × 18.0 mm · 4210 mm³ · solid? · suspicion 81 % (…)": what is known of a finding, "" when nothing is.
+
+    volumetric: the slices are a volume, so that a missing volume was too small for their thickness.
+    """
     parts = [size(nodule.long_mm, nodule.short_mm)]
     if nodule.volume_mm3 is not None:
         parts.append(f"{nodule.volume_mm3:.0f} mm³")
+    elif volumetric and nodule.long_mm is not None:
+        parts.append(tr("volume not measurable at this slice thickness"))
     parts.append(likely_type(nodule))
     if nodule.malignancy is not None:
         low, high = nodule.malignancy.low * 100, nodule.malignancy.high * 100

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cadviewer.findings import Box
-from cadviewer.models.measure import LUNG_HU
+from cadviewer.models.volume import LUNG_HU
 
 REACH_MM = 22.0
 """How far from the click a nodule may extend."""

@@ -2,7 +2,7 @@
 
 Threshold: half-way between the nodule and the lung around it, between −650 and −300 HU (−400 HU for a solid nodule).
 Long axis: the largest distance of two points of the outline on the slice with the largest area; short axis: the width
-across it. Volume: voxels times their size. Simple and explainable; not a substitute for a reader's measurement.
+across it. Volume: see `models.volume`. Simple and explainable; not a substitute for a reader's measurement.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cadviewer.findings import Box
+from cadviewer.models.volume import LUNG_HU, volume_mm3
 
-LUNG_HU = -850.0
 FINE = 4
 
 
 @dataclass(frozen=True)
 class Measured:
-    """long_mm, short_mm: on the slice with the largest area; volume_mm3: None on a single slice; outline: (n, 2) of
+    """long_mm, short_mm: on the slice with the largest area; volume_mm3: None on a single slice and where
+    the slices are too thick for it; outline: (n, 2) of
     (x, y) edge coordinates on the slice of the best box, None when nothing is left there.
     widest: the slice with the largest area; outlines: by slice. by_network: by `models.outlining`."""
 
@@ -72,7 +73,7 @@ def measure(
     if widest is None:
         return None
     long_mm, short_mm = axes(widest * np.array([pixel_mm[1], pixel_mm[0]], np.float32))
-    volume = float(mask.sum()) * float(np.prod(spacing)) if slice_mm else None
+    volume = volume_mm3(region, mask, spacing) if slice_mm else None
     found = {first + k: _outline(mask[k], (x0, y0)) for k in np.flatnonzero(areas).tolist()}
     outlines = {k: outline for k, outline in found.items() if outline is not None}
     return Measured(long_mm, short_mm, volume, outlines.get(best.slice), first + largest, outlines)

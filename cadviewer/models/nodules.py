@@ -23,6 +23,7 @@ from cadviewer.models.runtime import ALONE, Companions, Forward, Progress, no_pr
 from cadviewer.models.slices import Prepared, prepare
 from cadviewer.models.suspicion import LONGEST_MM, features, suspicion
 from cadviewer.models.tasks import Demand, Found
+from cadviewer.models.volume import LEAST_MM, LEAST_SLICES
 
 THICK_MM = 3.0
 MOST_CANDIDATES = 400
@@ -86,7 +87,7 @@ def find_nodules(
     return NoduleAnalysis(
         tuple(n for n in made if n.score >= cut),
         tuple(n for n in made if n.score < cut),
-        (*ready.warnings, *_warnings(volume, ready)),
+        (*ready.warnings, *_warnings(volume, ready), *_unmeasured(made, slice_mm)),
     )
 
 
@@ -213,6 +214,16 @@ def _centre(boxes: tuple[Box, ...], volume: Volume) -> Vector | None:
     index, x, y = centre(boxes)
     x, y, z = volume.geometry.to_patient((index, *edge_to_index(x, y)))
     return float(x), float(y), float(z)
+
+
+def _unmeasured(nodules: Sequence[Nodule], slice_mm: float | None) -> list[str]:
+    """Why findings of a volume that were measured have no volume."""
+    if slice_mm is None or not any(n.volume_mm3 is None and n.long_mm is not None for n in nodules):
+        return []
+    least = max(LEAST_MM, LEAST_SLICES * slice_mm)
+    return [
+        f"Volumes below {least:.1f} mm are not measurable at this slice thickness ({slice_mm:.1f} mm) and left empty."
+    ]
 
 
 def _warnings(volume: Volume, ready: Prepared) -> list[str]:

@@ -5,7 +5,7 @@ detector misses the caps of a nodule. What is kept grows from the slice of the b
 as the outlines of neighbouring slices overlap, so that a vessel or a rib above a nodule is not counted to it, and as
 long as what they enclose is at least half as dense as the nodule where it is widest: the network learned from slices
 that hold a nodule, and given a box where it has just ended it goes on outlining what is faintly left. Half-way in
-density is where a threshold would put the end, as it does in the plane. Volume: areas times the distance of slices.
+density is where a threshold would put the end, as it does in the plane. Volume: see `models.volume`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from cadviewer.imaging.series import Volume
 from cadviewer.models.measure import Measured, axes
 from cadviewer.models.outline import SIDE, VIEWS, Floats, Patch, Shape, chances_of, shape
 from cadviewer.models.runtime import Companion
+from cadviewer.models.volume import volume_mm3
 
 BEYOND_SIDES = 0.35
 """How far beyond the ends of a finding is looked, in sides of its box…"""
@@ -38,6 +39,8 @@ LUNG = 0.25
 OVERLAP = 0.3
 """Share of the smaller of two neighbouring outlines that the other must cover."""
 FINE = 4
+MARGIN_MM = 6.0
+"""How much of the lung around is looked at for the volume."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,9 @@ def outline_findings(
         outlined = shape(one, place.patch, companion.card.threshold)
         if outlined is not None:
             found[place.finding][place.slice] = _section(outlined, image)
-    return [_measured(boxes, _dense(each), pixel_mm, slice_mm) for boxes, each in zip(findings, found, strict=True)]
+    return [
+        _measured(boxes, _dense(each), pixels, pixel_mm, slice_mm) for boxes, each in zip(findings, found, strict=True)
+    ]
 
 
 def outline_one(volume: Volume, boxes: tuple[Box, ...], companion: Companion) -> Nodule | None:
@@ -174,7 +179,11 @@ def _places(
 
 
 def _measured(
-    boxes: tuple[Box, ...], shapes: Mapping[int, Shape], pixel_mm: tuple[float, float], slice_mm: float | None
+    boxes: tuple[Box, ...],
+    shapes: Mapping[int, Shape],
+    pixels: NDArray[np.generic],
+    pixel_mm: tuple[float, float],
+    slice_mm: float | None,
 ) -> Measured | None:
     best = max(boxes, key=lambda b: b.score).slice
     if best not in shapes:
@@ -182,13 +191,35 @@ def _measured(
     body = _connected(best, shapes)
     widest = max(sorted(body), key=lambda k: body[k].area)
     long_mm, short_mm = axes(body[widest].polygon * np.array([pixel_mm[1], pixel_mm[0]], np.float32))
-    volume = None
-    if slice_mm is not None:
-        slices = sorted(body)
-        areas = np.interp(np.arange(slices[0], slices[-1] + 1), slices, [body[k].area for k in slices])
-        volume = float(areas.sum()) * pixel_mm[0] * pixel_mm[1] * slice_mm
     outlines = {k: body[k].polygon for k in sorted(body)}
+    volume = _volume(outlines, pixels, (slice_mm, *pixel_mm)) if slice_mm is not None else None
     return Measured(long_mm, short_mm, volume, outlines[best], widest, outlines, by_network=True)
+
+
+def _volume(
+    outlines: Mapping[int, NDArray[np.float32]], pixels: NDArray[np.generic], spacing: tuple[float, float, float]
+) -> float | None:
+    """Volume in mm³ of outlines by slice; a slice missing between two is taken to be like the one before it."""
+    margin = [int(np.ceil(MARGIN_MM / mm)) + 2 for mm in spacing]
+    points = np.concatenate(list(outlines.values()))
+    first, last = min(outlines), max(outlines)
+    low = [first - margin[0], *(np.floor(points.min(axis=0)).astype(int)[::-1] - margin[1:]).tolist()]
+    high = [last + 1 + margin[0], *(np.ceil(points.max(axis=0)).astype(int)[::-1] + margin[1:]).tolist()]
+    part = tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(low, high, pixels.shape, strict=True))
+    mask = np.zeros([p.stop - p.start for p in part], bool)
+    corner = np.array([part[2].start, part[1].start], np.float32)
+    for k in range(first, last + 1):
+        polygon = outlines[max(j for j in outlines if j <= k)]
+        mask[k - part[0].start] = _filled(polygon - corner, mask.shape[1:])
+    return volume_mm3(pixels[part], mask, spacing)
+
+
+def _filled(polygon: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Pixels of (rows, columns) that lie in a polygon (n, 2) of (x, y) edge coordinates by at least a half."""
+    fine = np.zeros((shape[0] * FINE, shape[1] * FINE), np.uint8)
+    cv2.fillPoly(fine, [np.rint(polygon * FINE - 0.5).astype(np.int32)], 1)
+    filled: NDArray[np.bool_] = fine.reshape(shape[0], FINE, shape[1], FINE).mean(axis=(1, 3)) >= 0.5
+    return filled
 
 
 def _connected(start: int, shapes: Mapping[int, Shape]) -> dict[int, Shape]:

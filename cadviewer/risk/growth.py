@@ -17,6 +17,9 @@ RULE = Rule("Volume doubling time", "BTS 2015", "Thorax 2015;70:ii1–ii54")
 
 SIGNIFICANT = 0.25
 """Least relative change of volume that counts."""
+SIGNIFICANT_MM = 1.5
+"""Change of the mean diameter that must be exceeded to count (growth in Lung-RADS v2022): less is the error of the two
+measurements, which the third power would make a doubling time of."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,11 @@ def assess(earlier: Look, now: Look) -> Assessment:
         (by, f"{pair[0]:.0f} → {pair[1]:.0f} mm³ ({change * 100:+.0f} %)".replace("-", "−")),
     )
     notes = () if by == "volume" else ("volumes are those of spheres of the mean diameters",)
-    if abs(change) < SIGNIFICANT:
+    if by != "volume" and earlier.mean_mm is not None and now.mean_mm is not None:
+        if abs(now.mean_mm - earlier.mean_mm) <= SIGNIFICANT_MM:
+            told = f"The mean diameter changed by no more than {SIGNIFICANT_MM} mm"
+            return Assessment(RULE, "no significant change", told, used, notes=notes)
+    elif abs(change) < SIGNIFICANT:
         return Assessment(
             RULE, "no significant change", f"The volume changed by less than {SIGNIFICANT:.0%}", used, notes=notes
         )

@@ -38,7 +38,7 @@ def test_a_round_nodule_has_boxes_and_measures_of_its_size(mm: float, off: tuple
     found = measure(pixels, boxes, SPACING[1:], SPACING[0])
     assert found is not None
     assert found.long_mm == pytest.approx(mm, abs=1.3)
-    assert found.volume_mm3 == pytest.approx(np.pi / 6 * mm**3, rel=0.35)
+    assert found.volume_mm3 == (None if mm < 4.5 else pytest.approx(np.pi / 6 * mm**3, rel=0.15))
 
 
 def test_a_vessel_that_leads_to_it_is_not_part_of_it() -> None:

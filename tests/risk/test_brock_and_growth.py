@@ -75,6 +75,17 @@ def test_diameters_give_the_doubling_time_of_spheres() -> None:
 
 
 @pytest.mark.parametrize(
+    ("after", "category"),
+    [(5.4, "no significant change"), (2.4, "smaller"), (5.6, "365 days"), (4.0, "no significant change")],
+)
+def test_diameters_must_differ_by_more_than_their_error_for_a_doubling_time(after: float, category: str) -> None:
+    days = 365 * 3 * math.log(5.6 / 4) / math.log(2)
+    assert (
+        growth.assess(Look(START, mean_mm=4), Look(START + timedelta(round(days)), mean_mm=after)).category == category
+    )
+
+
+@pytest.mark.parametrize(
     ("after", "category"), [(124, "no significant change"), (76, "no significant change"), (74, "smaller")]
 )
 def test_a_change_within_the_error_of_measuring_has_no_doubling_time(after: float, category: str) -> None:

@@ -40,6 +40,7 @@ from cadviewer.gui.ct.boxes import LOOKS
 from cadviewer.gui.fields import Choice, Editor
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
+from cadviewer.imaging.series import Shape
 from cadviewer.risk.form import FINDING_FIELDS
 from cadviewer.store.reading import Origin, proposed_type
 from cadviewer.store.session import Answer
@@ -296,7 +297,9 @@ class FindingsPanel(QWidget):
         if nodule is None:
             self.about.show_finding(None, {})
         else:
-            self.about.show_finding(nodule, case.values(nodule), words.outline_maker(case, nodule))
+            volumetric = case.series.shape is Shape.VOLUME
+            lines = (words.measures(nodule, volumetric), words.outline_maker(case, nodule))
+            self.about.show_finding(nodule, case.values(nodule), "\n".join(line for line in lines if line))
         for answer, button in self.buttons.items():
             button.setEnabled(nodule is not None)
             button.setChecked(nodule is not None and case.answer(nodule) is answer)
@@ -340,13 +343,13 @@ class Details(QWidget):
             column.addLayout(row)
             editor.entered.connect(lambda field, text: self.entered.emit(self._number, {field: text}))
 
-    def show_finding(self, nodule: Nodule | None, values: Mapping[str, str], maker: str = "") -> None:
-        """Show a finding with the fields that the reader entered; None hides it all. maker: of its outline."""
+    def show_finding(self, nodule: Nodule | None, values: Mapping[str, str], about: str = "") -> None:
+        """Show a finding with the fields that the reader entered; None hides it all. about: what was measured."""
         self.setVisible(nodule is not None)
         self._number = nodule.number if nodule is not None else 0
         if nodule is None:
             return
-        self.measures.setText("\n".join(line for line in (words.measures(nodule), maker) if line))
+        self.measures.setText(about)
         self.measures.setVisible(bool(self.measures.text()))
         for name, editor in self.editors.items():
             known = tr("Add a note") if name == "note" else ""
