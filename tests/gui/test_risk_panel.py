@@ -237,7 +237,7 @@ def test_a_finding_of_an_earlier_ct_of_the_same_patient_gives_the_doubling_time(
     risk.open(earlier)
     risk.window.opener.open_case(risk.window.cases.get(risk.case.case_id))
     risk.bot.waitUntil(lambda: risk.case is not today, timeout=5000)
-    risk.finish(replace(nodule(1, 0.9, 2, 4), long_mm=6.0, short_mm=5.0, volume_mm3=60.0))
+    risk.finish(replace(nodule(1, 0.9, 2, 4), long_mm=4.0, short_mm=3.0, volume_mm3=20.0))
     risk.bot.waitUntil(lambda: risk.case.result is not None)
     risk.window.opener.open_case(today)
     risk.bot.waitUntil(lambda: risk.case is today)
