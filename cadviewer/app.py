@@ -143,6 +143,8 @@ def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status
         Screenshot(window, args.screenshot, size, opening, done)
     elif size is not None:
         window.resize(size)
+    elif not window.prefs.now.window_geometry:
+        window.fit_screen()
     for problem in window.prefs.problems:
         window.desk.notices.say(Notice("settings", problem))
     # The worker costs seconds of a core: it starts when the window is there.

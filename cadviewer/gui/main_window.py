@@ -102,6 +102,14 @@ class MainWindow(QMainWindow):
             self.resize(self.size().boundedTo(room.size()))
             self.move(room.center() - self.rect().center())
 
+    def fit_screen(self) -> None:
+        """The first start: in the middle of the screen, never larger than it, and all of it where it is a small one."""
+        room = QApplication.primaryScreen().availableGeometry()
+        self.resize(self.size().boundedTo(room.size()))
+        self.move(room.center() - self.rect().center())
+        if room.width() < 1.2 * self.width() or room.height() < 1.2 * self.height():
+            self.setWindowState(Qt.WindowState.WindowMaximized)
+
     def equip(self, viewport: Viewport) -> None:
         """Have a viewport do what the settings say."""
         settings, mouse = self.prefs.now, viewport.mouse

@@ -110,6 +110,34 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
 
 
+FIRST_SIZE = """
+import sys
+from cadviewer import app
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+from cadviewer.gui.main_window import MainWindow
+
+def show(self, was=MainWindow.show):
+    was(self)
+    QTimer.singleShot(300, lambda: told(self))
+
+def told(self):
+    print(self.screen().availableGeometry().contains(self.frameGeometry()), self.isMaximized(), flush=True)
+    QApplication.quit()
+
+MainWindow.show = show
+app.main()
+"""
+
+
+def test_the_first_window_is_not_larger_than_a_small_screen_and_fills_it(home: Path) -> None:
+    environment = os.environ | {"CADVIEWER_HOME": str(home), "CADVIEWER_WORKER": "fake_worker"}
+    environment["QT_QPA_PLATFORM"] = "offscreen"  # its screen has 800 × 800 pixels
+    command = [sys.executable, "-c", FIRST_SIZE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split() == ["True", "True"], done.stderr
+
+
 FIRST_FRAME = """
 import sys
 from cadviewer import app
