@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -127,15 +128,17 @@ def _run(arguments: argparse.Namespace) -> int:
             chosen = {k: getattr(arguments, k) for k in ("split", "seed", "limit", "other")}
             print(breast_gate.table(breast_gate.run(data, arguments.out, **chosen)))
         else:
-            module, _, function = TRAINERS[arguments.command][0].partition(":")
-            run = getattr(importlib.import_module(module), function)
-            run(arguments.config, data, arguments.out, arguments.set, arguments.resume)
+            _train(arguments, data)
     except ConfigError as error:
         print(f"cadviewer-train: {error}", file=sys.stderr)
         return 2
     except OSError as error:
+        from trainers import run_folder
+
         named = error.filename is not None and error.strerror
-        print(f"cadviewer-train: {f'{error.filename}: {error.strerror}' if named else error}", file=sys.stderr)
+        text = f"{error.filename}: {error.strerror}" if named else str(error)
+        full = error.errno in run_folder.FULL and hasattr(arguments, "out")
+        print(f"cadviewer-train: {run_folder.reason(error, arguments.out) if full else text}", file=sys.stderr)
         return 1
     except (ValueError, RuntimeError) as error:
         print(f"cadviewer-train: {error}", file=sys.stderr)
@@ -144,6 +147,16 @@ def _run(arguments: argparse.Namespace) -> int:
         print("cadviewer-train: stopped; go on with --resume", file=sys.stderr)
         return 1
     return 0
+
+
+def _train(arguments: argparse.Namespace, data: Path) -> None:
+    from trainers import run_folder
+
+    module, _, function = TRAINERS[arguments.command][0].partition(":")
+    # Before the import: of torch it takes up to twenty seconds, in which a second run could begin.
+    with run_folder.claimed(arguments.out) if arguments.command != "luna16" else contextlib.nullcontext():
+        run = getattr(importlib.import_module(module), function)
+        run(arguments.config, data, arguments.out, arguments.set, arguments.resume)
 
 
 def _evaluate(arguments: argparse.Namespace, data: Path) -> None:

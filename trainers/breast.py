@@ -12,7 +12,6 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader
 
 from cadviewer.findings import Task
@@ -21,8 +20,8 @@ from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets.breast_network import BreastNetwork
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_from_card
+from trainers import checkpoints, fitting, run_log
 from trainers import config as configuration
-from trainers import fitting, run_log
 from trainers.breast_calibrate import calibrate, observe
 from trainers.breast_settings import PRESETS, Settings
 from trainers.breast_training import Average, Epochs, Images, Training
@@ -103,8 +102,7 @@ def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Train
     callbacks: list[lightning.Callback] = [
         Epochs(images),
         run_log.RunLog(out),
-        # Without a monitor "the best one" is the latest; Lightning saves none at all for save_top_k=0.
-        ModelCheckpoint(out, "last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False),
+        *checkpoints.callbacks(out),
     ]
     if settings.average:
         callbacks.append(Average(settings.average))
@@ -114,6 +112,7 @@ def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Train
         devices=1,
         precision=settings.precision,  # type: ignore[arg-type]
         callbacks=callbacks,
+        plugins=[checkpoints.Whole()],
         default_root_dir=out,
         logger=False,
         check_val_every_n_epoch=settings.check_every,

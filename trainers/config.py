@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cadviewer import atomic
+
 S = TypeVar("S")
 
 
@@ -55,7 +57,7 @@ def merge(
 
 def save(settings: Any, path: Path) -> None:
     """Write the merged settings as JSON, so that a run says what it was."""
-    path.write_text(json.dumps(dataclasses.asdict(settings), indent=2, default=str) + "\n", encoding="utf-8")
+    atomic.write_text(path, json.dumps(dataclasses.asdict(settings), indent=2, default=str) + "\n")
 
 
 def described(settings: Any) -> dict[str, Any]:
@@ -67,19 +69,6 @@ def described(settings: Any) -> dict[str, Any]:
         return [told(v) for v in value] if isinstance(value, tuple | list) else value
 
     return {key: told(value) for key, value in dataclasses.asdict(settings).items()}
-
-
-def checkpoint(out: Path, *, resume: bool) -> Path | None:
-    """What a run in `out` goes on from, None for a new one: nothing is written over by mistake.
-
-    Raises ConfigError when there is nothing to resume, or a run already where a new one should begin.
-    """
-    last = out / "last.ckpt"
-    if resume and not last.is_file():
-        raise ConfigError(f"{out}: holds no last.ckpt to go on from")
-    if not resume and last.exists():
-        raise ConfigError(f"{out}: holds a run already; use --resume or another --out")
-    return last if resume else None
 
 
 def _read(file: Path) -> dict[str, Any]:

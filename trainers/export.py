@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from cadviewer import atomic
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
 
@@ -33,9 +33,7 @@ def export(state: Mapping[str, torch.Tensor], card: ModelCard, folder: Path) -> 
                 raise ValueError(f"{name} does not fit into half precision")
         half[name] = small.contiguous().clone()
     weights = folder / f"{card.name}.safetensors"
-    draft = weights.with_suffix(".part")
-    save_file(half, draft)
-    os.replace(draft, weights)
+    atomic.write_bytes(weights, save(half))
     written = replace(card, weights_sha256=catalogue.sha256(weights), folder=folder)
     write_card(written)
     return written
@@ -43,7 +41,4 @@ def export(state: Mapping[str, torch.Tensor], card: ModelCard, folder: Path) -> 
 
 def write_card(card: ModelCard) -> None:
     """Replace the JSON of a card, in one step."""
-    path = card.folder / f"{card.name}.json"
-    draft = path.with_suffix(".part")
-    draft.write_text(card.to_json(), encoding="utf-8")
-    os.replace(draft, path)
+    atomic.write_text(card.folder / f"{card.name}.json", card.to_json())

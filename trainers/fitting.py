@@ -13,12 +13,12 @@ from typing import Any, Generic, Protocol, TypeVar
 import cv2
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from torch import nn
 from torch.utils.data import DataLoader
 
 from cadviewer.models.catalogue import ModelCard
-from trainers import config, run_log
+from trainers import checkpoints, config, run_folder, run_log
 
 
 class Common(Protocol):
@@ -78,13 +78,13 @@ def begun(
     """
     settings = config.merge(kind, presets, file=file, assignments=assignments)
     out.mkdir(parents=True, exist_ok=True)
-    last = config.checkpoint(out, resume=resume)
+    last = run_folder.checkpoint(out, resume=resume)
     config.save(settings, out / "settings.json")
     if settings.threads:
         torch.set_num_threads(settings.threads)
         cv2.setNumThreads(settings.threads)
     lightning.seed_everything(settings.seed, verbose=False)
-    with run_log.recorded(out, dataclasses.asdict(settings), data) as result:  # type: ignore[call-overload]
+    with run_folder.recorded(out, dataclasses.asdict(settings), data) as result:  # type: ignore[call-overload]
         yield Run(settings, out, last, result)
 
 
@@ -168,10 +168,11 @@ def fit(
         num_sanity_val_steps=0,
         default_root_dir=out,
         deterministic=True,
+        plugins=[checkpoints.Whole()],
         callbacks=[
             validation,
             run_log.RunLog(out),
-            ModelCheckpoint(dirpath=out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
+            *checkpoints.callbacks(out),
             TQDMProgressBar(refresh_rate=20),
         ],
     )

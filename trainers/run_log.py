@@ -1,54 +1,17 @@
-"""What a run says of itself while it goes on: lines in its folder that a window can follow, and a file that stops it.
-
-`log.jsonl` holds one JSON object per line: `{"kind": "begin", "pid", "data", "settings"}`, then
-`{"kind": "step", "step", "epoch", "loss", "progress", "seconds"}` at most once a second,
-`{"kind": "tune", "epoch", "step", "progress", "seconds", figures…}` after each look at the tune fold, and
-`{"kind": "end", "state": "done" | "stopped" | "failed", "reason", "card"}`. A file called `stop` in the folder ends
-the run at the next step; the checkpoint of the last whole epoch stays for `--resume`.
-"""
+"""What a run says of itself while it trains on Lightning; `run_folder` says what the lines mean."""
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning
 
-LOG = "log.jsonl"
-STOP = "stop"
+from trainers.run_folder import LOG, STOP, Stopped, recorded, stage, write
 
-
-def write(out: Path, kind: str, **values: Any) -> None:
-    """Append one line to the log of the run in `out`."""
-    with (out / LOG).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps({"kind": kind, **values}, default=str) + "\n")
-
-
-class Stopped(Exception):
-    """The run was asked to stop; it can be resumed."""
-
-
-@contextmanager
-def recorded(out: Path, settings: Mapping[str, Any], data: Path) -> Iterator[dict[str, Any]]:
-    """A run in `out` from its first line to its last, whatever ends it. Put the path of the card under "card"."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / STOP).unlink(missing_ok=True)
-    write(out, "begin", pid=os.getpid(), data=str(data), settings=dict(settings))
-    result: dict[str, Any] = {}
-    try:
-        yield result
-    except (Stopped, KeyboardInterrupt):
-        write(out, "end", state="stopped", reason="stopped by the user; resume goes on from the last whole epoch")
-        raise KeyboardInterrupt from None
-    except BaseException as error:
-        write(out, "end", state="failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
-        raise
-    write(out, "end", state="done", reason="", **result)
+__all__ = ["LOG", "STOP", "RunLog", "Stopped", "recorded", "write"]
 
 
 class RunLog(lightning.Callback):
@@ -61,6 +24,10 @@ class RunLog(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.started = self.last = time.monotonic()
+        stage(self.out, "training")
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        stage(self.out, "finishing")
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int

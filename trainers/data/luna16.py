@@ -47,7 +47,7 @@ from cadviewer.imaging import lungs
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Volume
 from cadviewer.models.slices import NEIGHBOUR_MM
-from trainers import config
+from trainers import config, run_folder
 from trainers.config import ConfigError
 from trainers.data import luna16_rows as labels
 from trainers.data import luna16_scan as scan
@@ -147,19 +147,17 @@ class Step:
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
     """`cadviewer-train luna16`. Raises ConfigError for wrong settings or data, ValueError when scans failed."""
     settings = config.merge(Luna16Settings, {"paper": {"mode": "paper"}}, file=file, assignments=assignments)
-    from trainers import run_log  # it brings in Lightning, which nothing else here needs
-
     started = time.monotonic()
-    with run_log.recorded(out, asdict(settings), data):
+    with run_folder.recorded(out, asdict(settings), data):
 
         def tell(step: Step) -> None:
             seconds = round(time.monotonic() - started, 1)
             progress = round(step.scan / step.scans, 4)
-            run_log.write(out, "scan", **asdict(step), progress=progress, seconds=seconds)
+            run_folder.write(out, "scan", **asdict(step), progress=progress, seconds=seconds)
             sys.stderr.write(f"\r{step.scan}/{step.scans} scans, {step.boxes} boxes, {seconds:.0f} s ")
             sys.stderr.flush()
-            if (out / run_log.STOP).exists():
-                raise run_log.Stopped
+            if (out / run_folder.STOP).exists():
+                raise run_folder.Stopped
 
         failed = import_scans(settings, data, out, resume=resume, on_scan=tell)
         sys.stderr.write("\n")

@@ -1,0 +1,67 @@
+"""Checkpoints on Lightning: each is whole or not there, beside the old one, and only where there is room for it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from cadviewer import atomic
+from trainers import run_folder
+
+
+class Whole(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one and then puts it in its place.
+
+    Lightning's own writes to the system's temporary folder, which may be another disk, and copies from there over the
+    old one.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Raises `run_folder.NoRoomError` when the disk does not take it; the old checkpoint is then as it was."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        out = Path(path).parent
+        run_folder.check_room(out, buffer.tell())
+        try:
+            with atomic.replacing(Path(path)) as stream:
+                stream.write(buffer.getbuffer())
+        except OSError as error:
+            if error.errno in run_folder.FULL:
+                raise run_folder.no_room(out, "it is full") from error
+            raise
+
+
+class Room(lightning.Callback):
+    """Ends a run before an epoch whose checkpoint would find no room, the first one included."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Raises `run_folder.NoRoomError`."""
+        last = self.out / run_folder.LAST
+        run_folder.check_room(self.out, last.stat().st_size if last.is_file() else expected(trainer, pl_module))
+
+
+def expected(trainer: lightning.Trainer, module: lightning.LightningModule) -> int:
+    """About how many bytes a first checkpoint takes: the weights, their average, two moments of what is trained."""
+    state: int = sum(t.nbytes for t in module.state_dict().values())
+    moments: int = 2 * sum(p.nbytes for p in module.parameters() if p.requires_grad)
+    averages = sum(isinstance(c, WeightAveraging) for c in trainer.callbacks)  # type: ignore[attr-defined]
+    return state * (1 + averages) + moments
+
+
+def callbacks(out: Path) -> list[lightning.Callback]:
+    """What keeps the checkpoint of the last whole epoch of the run in `out`; its trainer needs the plugin `Whole`."""
+    # Without a monitor "the best one" is the latest; Lightning saves none at all for save_top_k=0.
+    name = Path(run_folder.LAST).stem
+    return [
+        Room(out),
+        ModelCheckpoint(out, name, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False),
+    ]

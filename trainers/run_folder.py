@@ -1,0 +1,139 @@
+"""The folder of a run: the lines it says of itself, what stops it, one run at a time, what it can go on from. No torch.
+
+`log.jsonl` holds one JSON object per line:
+`{"kind": "start", "pid", "resume"}` by who starts the process, before it says anything by itself,
+`{"kind": "begin", "pid", "data", "settings"}`, `{"kind": "stage", "stage": "reading" | "training" | "finishing"}`,
+`{"kind": "step", "step", "epoch", "loss", "progress", "seconds"}` at most once a second,
+`{"kind": "tune", "epoch", "step", "progress", "seconds", figures…}` after each look at the tune fold, and
+`{"kind": "end", "state": "done" | "stopped" | "failed", "reason", "card"}`. A figure that could not be measured is not
+there. A file called `stop` ends a run that is training at the next step; the checkpoint of the last whole epoch stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cadviewer import atomic
+from trainers.config import ConfigError
+
+LOG, STOP, LOCK, LAST = "log.jsonl", "stop", "run.lock", "last.ckpt"
+RESERVE = 32 << 20
+"""Bytes that have to stay free beside a checkpoint: for the log, and for other programs."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What an operating system calls a disk, a quota or a file system that takes no more."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop; it can be resumed."""
+
+
+class NoRoomError(OSError):
+    """The disk has no room for what a run has to write; the message says where, how much, and what is kept."""
+
+
+@contextlib.contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """The folder `out`, made when missing, for one run alone, however the process ends.
+
+    Raises ConfigError when another process trains into it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(atomic.locked(out / LOCK, wait=0))
+        except atomic.LockedError as error:
+            raise ConfigError(f"{out}: a training is under way in this folder; one folder takes one run") from error
+        atomic.remove_temporaries(out)
+        yield
+
+
+def write(out: Path, kind: str, **values: Any) -> None:
+    """Append one line to the log of the run in `out`; a number that is none (NaN) is left out. Raises OSError."""
+    known = {k: v for k, v in values.items() if not (isinstance(v, float) and not math.isfinite(v))}
+    with (out / LOG).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"kind": kind, **known}, default=str) + "\n")
+
+
+@contextlib.contextmanager
+def recorded(out: Path, settings: Mapping[str, Any], data: Path) -> Iterator[dict[str, Any]]:
+    """A run in `out` from its first line to its last, whatever ends it. Put the path of the card under "card"."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / STOP).unlink(missing_ok=True)
+    write(out, "begin", pid=os.getpid(), data=str(data), settings=dict(settings))
+    result: dict[str, Any] = {}
+    try:
+        stage(out, "reading")
+        yield result
+    except (Stopped, KeyboardInterrupt):
+        _last(out, state="stopped", reason="stopped by the user")
+        raise KeyboardInterrupt from None
+    except BaseException as error:
+        _last(out, state="failed", reason=reason(error, out))
+        raise
+    _last(out, state="done", reason="", **result)
+
+
+def _last(out: Path, **values: Any) -> None:
+    """The last line; on a full disk it goes to standard error, which the window reads where the log ends too early."""
+    try:
+        write(out, "end", **values)
+    except OSError:
+        sys.stderr.write(f"cadviewer-train: {values['reason'] or values['state']}\n")
+
+
+def stage(out: Path, name: str) -> None:
+    """Say what a run does now: "reading", "training" or "finishing" (calibrating, exporting)."""
+    write(out, "stage", stage=name)
+
+
+def checkpoint(out: Path, *, resume: bool) -> Path | None:
+    """What a run in `out` goes on from, None for a new one: nothing is written over by mistake.
+
+    Raises ConfigError when there is nothing to resume, or a run already where a new one should begin.
+    """
+    last = out / LAST
+    if resume and not last.is_file():
+        raise ConfigError(f"{out}: holds no {LAST} to go on from")
+    if resume and not zipfile.is_zipfile(last):  # what torch.save writes; its table of contents is at the end
+        raise ConfigError(f"{last}: is damaged or cut off; nothing can go on from it")
+    if not resume and last.exists():
+        raise ConfigError(f"{out}: holds a run already; use --resume or another --out")
+    return last if resume else None
+
+
+def check_room(out: Path, needed: int) -> None:
+    """Raises NoRoomError unless the disk of `out` has room for a checkpoint of `needed` bytes, beside the old one."""
+    free = shutil.disk_usage(out).free
+    if free < needed + RESERVE:
+        raise no_room(out, f"a checkpoint needs {_mb(needed + RESERVE)}, and {_mb(free)} are free")
+
+
+def no_room(out: Path, why: str) -> NoRoomError:
+    """What is said of a full disk."""
+    kept = out / LAST
+    rest = f"the last one is kept: free some space, then go on with --resume ({kept})" if kept.is_file() else (
+        "nothing was trained yet: free some space, or choose another place"
+    )  # fmt: skip
+    return NoRoomError(f"{out}: no room on this disk ({why}); {rest}")
+
+
+def reason(error: BaseException, out: Path) -> str:
+    """One line for the user about what ended a run."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        error = no_room(out, "it is full")
+    ours = isinstance(error, ConfigError | NoRoomError | ValueError)
+    return (str(error) if ours else f"{type(error).__name__}: {error}").splitlines()[0]
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
