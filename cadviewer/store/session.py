@@ -9,15 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import cadviewer
 from cadviewer import paths
@@ -43,6 +39,7 @@ from cadviewer.store.marks import (
     Redone,
     Undone,
 )
+from cadviewer.store.plain import build
 
 SCHEMA = 1
 
@@ -322,30 +319,6 @@ def _entry(record: Record) -> Entry | None:
     if kind is None or record.get("v") != SCHEMA:
         return None
     try:
-        return Entry(str(record["id"]), str(record["window"]), str(record["time"]), _build(kind, record["mark"]))
+        return Entry(str(record["id"]), str(record["window"]), str(record["time"]), build(kind, record["mark"]))
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-
-
-def _build(kind: type, content: Mapping[str, Any]) -> Any:
-    """A dataclass from its JSON: enums, nested dataclasses and tuples by their annotations. Unknown keys raise."""
-    hints = typing.get_type_hints(kind)
-    unknown = set(content) - {f.name for f in fields(kind)}
-    if unknown:
-        raise ValueError(f"unknown fields {sorted(unknown)}")
-    return kind(**{name: _value(hints[name], value) for name, value in content.items()})
-
-
-def _value(hint: Any, value: Any) -> Any:
-    options: Sequence[Any] = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if value is None and type(None) in options:
-        return None
-    hint = next(o for o in options if o is not type(None))
-    if typing.get_origin(hint) is tuple:
-        inner = typing.get_args(hint)
-        return tuple(_value(inner[0] if inner[-1] is Ellipsis else inner[i], v) for i, v in enumerate(value))
-    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
-        return _build(hint, value)
-    if hint is float:
-        return float(value)
-    return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum) else value
