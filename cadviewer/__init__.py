@@ -2,5 +2,8 @@
 
 __version__ = "0.1.0"
 
+APPLICATION = f"cadviewer {__version__}"
+"""What results name as their maker."""
+
 NOTICE = "For research use only. Not a medical device, not for diagnosis."
 """Said wherever results are shown or written."""

@@ -58,6 +58,6 @@ class Ahead(QObject):
         self._cases.keep(case, reading.shared)
         learn(case, reading, volume)
         if case.task is not None:
-            self._analysis.run(case, self._analysis.usual(case.task), Priority.BATCH)
+            self._analysis.begin(case, self._analysis.usual(case.task), Priority.BATCH)
         self._cases.trim()
         self._analysis.changed.emit(case)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
+import cadviewer
 from cadviewer.findings import Task
 from cadviewer.gui.bridge import Bridge, EngineLike
 from cadviewer.gui.case import Case
@@ -14,6 +15,7 @@ from cadviewer.gui.cases import Cases
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent, Priority, Progressed
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
+from cadviewer.store.last_results import Last
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,15 @@ class Order:
 
 
 class Analysis(QObject):
-    """Signals: changed(Case): its state is another; progressed(Case): its job is further on, and nothing else.
+    """Signals: changed(Case): its state is another; progressed(Case): its job is further on, and nothing else;
+    found(Case): it has a result that was just made.
 
     usual: how a task is analysed when nobody says.
     """
 
     changed = Signal(object)
     progressed = Signal(object)
+    found = Signal(object)
 
     def __init__(self, cases: Cases, engine: EngineLike, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -41,11 +45,29 @@ class Analysis(QObject):
         bridge.job_event.connect(self.take)
 
     def consider(self, case: Case) -> None:
-        """A case is read and on screen: analyse it unless it has been, or nobody knows what for."""
+        """A case is read and on screen: show what was found before, else analyse it, if anybody knows what for."""
         if case.result is None and not case.running and not case.reason and case.task is not None:
-            self.run(case, self.usual(case.task))
+            self.begin(case, self.usual(case.task))
         else:
             self.changed.emit(case)
+
+    def begin(self, case: Case, order: Order, priority: Priority = Priority.OPEN) -> None:
+        """Take the result that this program and the same model made of a case before, or make one."""
+        last = case.last.get(order.task)
+        if last is not None and self._of_now(last, order):
+            case.restore(last)
+            self.changed.emit(case)
+        else:
+            self.run(case, order, priority)
+
+    def _of_now(self, last: Last, order: Order) -> bool:
+        """Whether a kept result is what an analysis would be made with."""
+        by = last.result.provenance
+        try:
+            card = self._card(order)
+        except CardError:
+            return False
+        return (by.application, by.model, by.weights_sha256) == (cadviewer.APPLICATION, card.name, card.weights_sha256)
 
     def run(self, case: Case, order: Order, priority: Priority = Priority.OPEN) -> None:
         """Analyse a case that is read. An earlier job of it is cancelled. BATCH: nobody waits for it."""
@@ -90,11 +112,15 @@ class Analysis(QObject):
             self.run(case, Order(case.task, case.model or None), Priority.BATCH if case.ahead else Priority.OPEN)
 
     def leave(self, case: Case) -> None:
-        """The case's running job, if any, is not wanted any more: nothing it still says counts."""
+        """The case's running job, if any, is not wanted any more: nothing it still says counts, and the result that it
+        would have replaced stays.
+        """
         if case.running and case.request_id is not None:
             request = case.request_id
             case.drop_job()
             self._engine.cancel(request)
+            if case.former is not None and case.former.spacing_mm == case.spacing_mm:
+                case.restore(case.former)
             self.changed.emit(case)
 
     def cancel(self) -> bool:
@@ -103,7 +129,7 @@ class Analysis(QObject):
         if case is None or not case.running:
             return False
         self.leave(case)
-        case.stopped = True
+        case.stopped = case.result is None
         self.changed.emit(case)
         return True
 
@@ -117,3 +143,5 @@ class Analysis(QObject):
         further = isinstance(event, Progressed) and case.started
         if case.take(event):
             (self.progressed if further else self.changed).emit(case)
+            if isinstance(event, Finished):
+                self.found.emit(case)

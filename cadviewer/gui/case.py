@@ -5,8 +5,8 @@ Events are taken by `Case.take` alone, which drops whatever is not for this case
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cadviewer.findings import Box, Call, Nodule, Result, Task
@@ -15,6 +15,7 @@ from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
+from cadviewer.store.last_results import Last
 from cadviewer.store.reading import Found, Origin, Reading, answer_of, letters, read, shown, values_of
 from cadviewer.store.session import (
     Answer,
@@ -92,6 +93,8 @@ class Case:
     request_id: of the latest job; events of another are dropped. running: whether that job has not ended.
     stopped: by the user, so it is not begun again unasked. ahead: its job runs before anybody opened the case.
     used_mm: the entered pixel size that the latest job was given.
+    last: results kept of it when it was read, by task. made: when the result was made that was taken from there, "" for
+        one of now. former: the result before the one that is being made, which comes back when that is stopped.
     cut: the confidence below which findings are hidden. kept: what the journal holds; nothing else is shown as done.
     order, only: how the list of findings is sorted, and which it shows. second_read: the model's findings are hidden
         until the reader has read the case alone. outlining: records of drawn findings that a network is outlining.
@@ -117,6 +120,9 @@ class Case:
     reason: str = ""
     out_of_scope: bool = False
     used_mm: float | None = None
+    last: Mapping[Task, Last] = field(default_factory=dict)
+    made: str = ""
+    former: Last | None = None
     cut: float = 0.0
     selected: int | None = None
     kept: Kept = field(default_factory=Kept)
@@ -165,11 +171,20 @@ class Case:
         return bool(self.result.lines)
 
     def begin(self, request_id: int, task: Task, model: str) -> None:
-        """A job was handed in: an earlier result is no longer this case's."""
+        """A job was handed in: an earlier result is no longer this case's, unless the job is stopped."""
+        if self.result is not None:
+            self.former = Last(self.result, self.made, self.used_mm)
         self.request_id, self.task, self.model = request_id, task, model
         self.running, self.started, self.done, self.total, self.seconds_left = True, False, 0, 0, None
         self.result, self.reason, self.out_of_scope, self.notes, self.question = None, "", False, (), ""
-        self.selected, self.stopped, self.used_mm = None, False, self.spacing_mm
+        self.selected, self.stopped, self.used_mm, self.made = None, False, self.spacing_mm, ""
+
+    def restore(self, last: Last) -> None:
+        """Take a result that was made before."""
+        self.result, self.made, self.used_mm = replace(last.result, case_id=self.case_id), last.made, last.spacing_mm
+        by = last.result.provenance
+        self.task, self.model, self.cut = last.result.task, by.model, by.threshold
+        self.reason, self.out_of_scope, self.question, self.stopped, self.former = "", False, "", False, None
 
     def drop_job(self) -> None:
         """The job's events are no longer wanted; the case is not analysed."""
@@ -195,6 +210,7 @@ class Case:
                 if result.case_id != self.case_id:
                     return False
                 self.running, self.result, self.cut = False, result, result.provenance.threshold
+                self.former = None
             case Failed(reason=reason, out_of_scope=out_of_scope):
                 self.running, self.reason, self.out_of_scope = False, reason or "unknown error", out_of_scope
             case Cancelled():

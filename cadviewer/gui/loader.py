@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,9 @@ from PySide6.QtCore import QObject, Signal
 from cadviewer.findings import Task
 from cadviewer.gui.image.stack import Stack
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
+from cadviewer.store import last_results
+from cadviewer.store.last_results import Last
+from cadviewer.store.session import case_key
 
 if TYPE_CHECKING:
     from cadviewer.inference.shared import SharedPixels
@@ -41,7 +44,7 @@ class Reading:
     """One series being read.
 
     stack: from the first slice on. shared: the memory its pixels are in, for a job. task, question: what the case is
-    to be analysed for, or why that is unclear; set when the reading is over.
+    to be analysed for, or why that is unclear; last: results that were kept of it. Set when the reading is over.
     """
 
     number: int
@@ -52,6 +55,7 @@ class Reading:
     shared: SharedPixels | None = None
     task: Task | None = None
     question: str = ""
+    last: Mapping[Task, Last] = field(default_factory=dict)
 
 
 class Loader(QObject):
@@ -217,6 +221,7 @@ class Loader(QObject):
         if told == 0.0 and not quiet:
             self.began.emit(reading)
         reading.task, reading.question = classify(volume)
+        reading.last = kept_results(volume.series)
         return volume
 
     def _ahead(self, reading: Reading) -> None:
@@ -281,6 +286,15 @@ def classify(volume: Volume) -> tuple[Task | None, str]:
         return None, str(error)
     except Exception as error:  # noqa: BLE001 - an image that cannot be judged can still be looked at; the window asks
         return None, f"what it shows could not be told ({type(error).__name__})"
+
+
+def kept_results(series: Series) -> dict[Task, Last]:
+    """What was found in this case when it was analysed before."""
+    try:
+        key = case_key(series)
+    except OSError:  # the file went away meanwhile
+        return {}
+    return {task: found for task in Task if (found := last_results.last(key, task)) is not None}
 
 
 def _reason(error: Exception) -> str:

@@ -29,6 +29,7 @@ from cadviewer.gui.desk import Desk
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.viewport import Marks, Viewport
 from cadviewer.gui.journal import Journal
+from cadviewer.gui.kept_results import KeptResults
 from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import Loader
 from cadviewer.gui.looking import Looking
@@ -59,7 +60,7 @@ class MainWindow(QMainWindow):
         self.opener = Opener(self.cases, self.loader, self)
         self.analysis = Analysis(self.cases, engine, bridge, self)
         self.depends = Dependence(self.cases, engine, bridge, self)
-        self.journal = Journal(self)
+        self.journal, self.results = Journal(self), KeptResults(self)
         self.ahead = Ahead(self.cases, self.loader, self.opener, self.analysis, self)
         self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
         self.side, self.status, self.measures = SidePanel(), StatusLine(), Measures()
@@ -284,6 +285,8 @@ class MainWindow(QMainWindow):
         desk.grid.layout_changed.connect(lambda: self.looking.refresh(self.cases.current))
         self.compare.ready.connect(self.looking.show_beside)
         self.compare.said.connect(self.status.say)
+        self.analysis.found.connect(self.results.keep)
+        self.results.failed.connect(self.status.say)
         desk.welcome.clicked.connect(self.commands.open_files)
         self.status.cancel_asked.connect(self.commands.cancel)
         bridge.device_ready.connect(self._device_ready)
@@ -431,6 +434,7 @@ class MainWindow(QMainWindow):
         self.tools.shut()
         self.marking.outlining.close()
         self.journal.close()
+        self.results.close()
         self.saving.close()
         self.loader.close()
         self.prefs.close()

@@ -214,7 +214,7 @@ class Opener(QObject):
 
 def learn(case: Case, reading: Reading, volume: Volume) -> None:
     """What reading a case has told about it: its series, and what it is to be analysed for or why that is unclear."""
-    case.series = volume.series
+    case.series, case.last = volume.series, reading.last
     if case.task is None:
         case.task, case.question = reading.task, reading.question
         if case.question and volume.series.modality not in UNTOLD:  # there is nothing to ask the reader

@@ -140,6 +140,8 @@ class SidePanel(QFrame):
             ]
             dim = style.colour("dim").name()
             origin = escape(words.provenance(case.result))
+            if case.made:
+                origin = f"{escape(words.made(case.made))}<br>{origin}"
             lines.append(f"<p style='color:{dim}; margin:0; font-size:11px'>{origin}</p>")
         self.foot.setText("".join(lines))
         self.foot_area.setVisible(bool(lines))

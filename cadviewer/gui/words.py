@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from cadviewer.findings import BreastFinding, Call, Estimate, Nodule, Result
 from cadviewer.gui import lang
 from cadviewer.gui.case import Case, Status
@@ -221,6 +223,12 @@ def breast_count(finding: BreastFinding) -> str:
     return tr(
         "{lesions} separate lesions are outlined; axes and shape are those of the largest", lesions=finding.lesions
     )
+
+
+def made(when: str) -> str:
+    """ "Kept result of 2026-11-26 16:53": when a result was made (UTC, ISO 8601) that was not made now, local time."""
+    local = datetime.fromisoformat(when).astimezone()
+    return tr("Kept result of {when}", when=f"{local:%Y-%m-%d %H:%M}")
 
 
 def provenance(result: Result) -> str:

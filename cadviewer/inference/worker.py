@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from cadviewer import __version__
+from cadviewer import APPLICATION
 from cadviewer.findings import Provenance, Result, Task, UsedCompanion
 from cadviewer.imaging.series import InputError, Volume
 from cadviewer.inference.launch import WorkerOptions
@@ -188,7 +188,7 @@ def _provenance(job: Job, card: ModelCard, forward: TorchForward, companions: Co
     if job.task is Task.NODULES and not job.series.hounsfield:
         preparation["window_hu"] = list(job.window)
     return Provenance(
-        application=f"cadviewer {__version__}",
+        application=APPLICATION,
         model=card.name,
         model_version=card.version,
         weights_sha256=card.weights_sha256,
