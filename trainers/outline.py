@@ -147,8 +147,8 @@ def export_run(task: OutlineTask, settings: Settings, out: Path, train: Sequence
         role="outline",
         paper="U-Net: Ronneberger et al. 2015, arXiv 1505.04597 (made small)",
         training={
-            "data": "LIDC-IDRI crops with outlines (ct/lidc-crops128), folds 3–9 by patient; fold 2 for choices",
-            "target": "share of the readers (3 or 4) who count a pixel in",
+            "data": "LIDC-IDRI crops in HU with outlines (ct/lidc-hu-crops128), folds 3–9; fold 2 for choices",
+            "target": "share of the readers (2 to 4) who count a pixel in",
             "crops": len(train),
             "patients": len({c.patient for c in train}),
             "licence": "LIDC-IDRI CC BY 3.0",
@@ -180,7 +180,7 @@ def choose(card: ModelCard, tune: Sequence[OutlinedCrop], data: Path) -> ModelCa
 
 LIMITS = (
     "For research use only; not a medical device.",
-    "Outlines what readers of LIDC-IDRI outlined: nodules of 3 mm and more that at least three of four marked.",
-    "Trained on min–max scaled crops whose Hounsfield units are estimated; looks at single slices.",
+    "Outlines what readers of LIDC-IDRI outlined: nodules of 3 mm and more that at least two of four marked.",
+    "Looks at single slices.",
     "Needs a box: where there is no nodule it may outline a vessel or nothing.",
 )

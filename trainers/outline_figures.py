@@ -19,8 +19,6 @@ from trainers.outline_patches import PatchSettings, in_window, jittered
 Masks = list[NDArray[np.bool_]]
 LEVELS = tuple(round(0.3 + 0.025 * k, 3) for k in range(17))
 FINE = 8
-ASSUMED_MM = 0.7
-"""Pixel size of crops whose pixel size nobody knows, where a method needs one."""
 
 
 def boxes(crops: Sequence[OutlinedCrop], *, seed: int | None = None) -> list[Patch]:
@@ -95,12 +93,12 @@ def size_of(crop: OutlinedCrop) -> tuple[int, int]:
 
 
 def masks_by_threshold(crops: Sequence[OutlinedCrop], patches: Sequence[Patch]) -> Masks:
-    """What `models.measure` outlines in the same boxes, with the estimated HU and pixels of an assumed 0.7 mm."""
+    """What `models.measure` outlines in the same boxes."""
     found = []
     for crop, patch in zip(crops, patches, strict=True):
         (x, y), half = patch.to_source(np.full((1, 2), SIDE / 2))[0], patch.side / 2
         box = Box(0, float(x - half), float(y - half), float(x + half), float(y + half), 1.0)
-        measured = measure(crop.hounsfield()[None], (box,), (ASSUMED_MM, ASSUMED_MM), None)
+        measured = measure(crop.hounsfield()[None], (box,), (crop.pixel_mm, crop.pixel_mm), None)
         found.append(fill(measured.outline if measured else None, size_of(crop)))
     return found
 

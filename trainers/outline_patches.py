@@ -124,7 +124,7 @@ def jittered(
 
 def _recoloured(held: _Held, settings: PatchSettings, draw: np.random.Generator) -> Floats:
     """Gain, offset, blur or sharpening, noise, the window's clipping, and for some the lung mask."""
-    grey: NDArray[Any] = held.image * np.float32(draw.uniform(0.8, 1.25)) + np.float32(draw.uniform(-0.08, 0.08))
+    grey: NDArray[Any] = held.image * np.float32(draw.uniform(0.9, 1.12)) + np.float32(draw.uniform(-0.04, 0.04))
     kernel = draw.random()
     if kernel < 0.35:
         soft = cv2.GaussianBlur(grey, (0, 0), draw.uniform(0.4, 1.0))

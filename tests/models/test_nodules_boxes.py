@@ -121,7 +121,7 @@ def test_the_network_gives_one_score_and_four_offsets_per_default_box(layout: ob
     assert logits.shape == (1, count, 2 if maps == "extras" else 1)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "inception_v2", "resnet50"])
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "inception_v2", "efficientnet_lite0", "resnet50"])
 def test_every_backbone_gives_maps_of_its_strides(name: str) -> None:
     torch = pytest.importorskip("torch")
     from cadviewer.models.nets.backbones import backbone

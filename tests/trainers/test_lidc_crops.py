@@ -12,9 +12,12 @@ import pytest
 
 from trainers.config import ConfigError
 from trainers.data import lidc_crops
-from trainers.data.lidc_crops import box_of, consensus, estimated_hounsfield
+from trainers.data.lidc_crops import box_of, consensus
 
-HEAD = ("name", "patient_id", "nodule", "slice", "n_raters", "x0", "y0", "x1", "y1", "area", "fold")
+HEAD = ("name", "patient_id", "nodule", "slice", "n_raters", "x0", "y0", "x1", "y1", "area", "fold",
+        "hu_slope", "hu_intercept", "pixel_mm", "slice_mm", "series_uid", "crop_x", "crop_y", "z_mm")  # fmt: skip
+
+PLACE = (8.0, -1000.0, 0.7, 2.5, "1.2.3", 251.5, 301.5, -122.5)
 
 
 def make(folder: Path, *, zipped: bool = False) -> Path:
@@ -33,7 +36,7 @@ def make(folder: Path, *, zipped: bool = False) -> Path:
         name = f"P{number}_nodule-0_s01"
         cv2.imwrite(str(folder / "images" / f"{name}.png"), image)
         cv2.imwrite(str(folder / "masks" / f"{name}.png"), bits)
-        rows.append((name, f"P{number}", "nodule-0", 1, 3, 58, 56, 70, 72, 192, fold))
+        rows.append((name, f"P{number}", "nodule-0", 1, 3, 58, 56, 70, 72, 192, fold, *PLACE))
     with (folder / "index.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([HEAD, *rows])
     if zipped:
@@ -46,7 +49,7 @@ def make(folder: Path, *, zipped: bool = False) -> Path:
 
 @pytest.mark.parametrize("zipped", [False, True])
 def test_crops_of_the_folds_asked_for_are_read_with_every_readers_outline(tmp_path: Path, zipped: bool) -> None:
-    data = make(tmp_path / "ct" / "lidc-crops128", zipped=zipped)
+    data = make(tmp_path / "ct" / "lidc-hu-crops128", zipped=zipped)
     crops = lidc_crops.read(tmp_path, ("3",))
     named = [(c.patient, c.nodule, c.slice, c.fold) for c in crops]
     assert named == [("P0", "nodule-0", 1, "3"), ("P1", "nodule-0", 1, "3")]
@@ -64,21 +67,22 @@ def test_half_of_the_readers_are_enough_for_the_consensus() -> None:
     assert consensus(readers).tolist() == [[True, True, False, False]]
 
 
-def test_lung_and_soft_tissue_anchor_the_estimated_hounsfield_units() -> None:
-    pixels = np.full((128, 128), 40, np.uint8)
-    pixels[:, 90:] = 120
-    pixels[30:50, 95:105] = 250  # bone
-    pixels[56:72, 58:70] = 118
-    values = estimated_hounsfield(pixels)
-    assert values[10, 10] == pytest.approx(lidc_crops.LUNG_HU, abs=15)
-    assert values[60, 60] == pytest.approx(lidc_crops.SOFT_HU, abs=40)
-    padded = pixels.copy()
-    padded[:20] = 0  # outside the scanner's circle
-    assert estimated_hounsfield(padded)[60, 60] == pytest.approx(values[60, 60], abs=15)
-    assert np.isfinite(estimated_hounsfield(np.full((9, 9), 7, np.uint8))).all()
+def test_values_are_hounsfield_units_by_the_line_of_each_slice_and_places_may_be_unknown(tmp_path: Path) -> None:
+    data = make(tmp_path / "set")
+    index = data / "index.csv"
+    lines = index.read_text().splitlines()
+    index.write_text("\n".join([*lines[:2], lines[2].replace("251.5,301.5,-122.5", ",,")]))
+    first, second = lidc_crops.read(data, ("3",))
+    assert first.hounsfield()[0, 0] == pytest.approx(-760)
+    assert first.hounsfield()[60, 60] == pytest.approx(120)
+    assert (first.pixel_mm, first.slice_mm, first.series_uid) == (0.7, 2.5, "1.2.3")
+    assert (first.corner, first.z_mm) == ((251.5, 301.5), -122.5)
+    assert (second.corner, second.z_mm) == (None, None)
 
 
-@pytest.mark.parametrize("damage", ["no mask", "no picture", "other size", "nothing drawn", "no zip"])
+@pytest.mark.parametrize(
+    "damage", ["no mask", "no picture", "other size", "nothing drawn", "no zip", "no line", "no pixel size"]
+)
 def test_what_is_damaged_or_missing_is_said(tmp_path: Path, damage: str) -> None:
     data = make(tmp_path / "set", zipped=damage == "no zip")
     mask = data / "masks" / "P0_nodule-0_s01.png"
@@ -90,23 +94,26 @@ def test_what_is_damaged_or_missing_is_said(tmp_path: Path, damage: str) -> None
         cv2.imwrite(str(mask), np.ones((64, 64), np.uint8))
     elif damage == "nothing drawn":
         cv2.imwrite(str(mask), np.zeros((128, 128), np.uint8))
-    else:
+    elif damage == "no zip":
         (data / "crops.zip").write_bytes(b"no archive")
+    else:
+        index = data / "index.csv"
+        index.write_text(index.read_text().replace(*{"no line": ("8.0", ""), "no pixel size": ("0.7", "0")}[damage]))
     with pytest.raises(ConfigError, match="damaged"):
         lidc_crops.read(data, ("3",))
 
 
 def test_a_folder_without_the_set_is_refused_by_name(tmp_path: Path) -> None:
     assert not lidc_crops.holds(tmp_path)
-    with pytest.raises(ConfigError, match="lidc-crops128"):
+    with pytest.raises(ConfigError, match="lidc-hu-crops128"):
         lidc_crops.read(tmp_path, ("3",))
 
 
 def test_the_real_sets_boxes_and_areas_are_those_of_the_consensus(data: Path) -> None:
     if not lidc_crops.holds(data):
-        pytest.skip(f"no lidc-crops128 in {data}")
+        pytest.skip(f"no lidc-hu-crops128 in {data}")
     crops = {c.name: c for c in lidc_crops.read(data, ("2",))}
-    assert len(crops) == 297
+    assert len(crops) == 528
     with (lidc_crops.find(data) / "index.csv").open(newline="") as stream:
         rows = [r for r in csv.DictReader(stream) if r["name"] in crops]
     for row in rows:
@@ -116,3 +123,5 @@ def test_the_real_sets_boxes_and_areas_are_those_of_the_consensus(data: Path) ->
         assert crop.consensus.sum() == int(row["area"])
     inside = [float(np.median(c.hounsfield()[c.consensus])) for c in crops.values()]
     assert -300 < np.median(inside) < 100
+    lung = [float(np.percentile(c.hounsfield(), 10)) for c in crops.values()]
+    assert -950 < np.median(lung) < -750

@@ -29,7 +29,7 @@ def crop_of(radius: float, centre: tuple[float, float] = (64.0, 64.0)) -> Outlin
     pixels = np.where(apart < radius, 150, 40).astype(np.uint8)
     pixels[:, 110:] = 150
     readers = np.stack([apart < radius, apart < radius + 1])
-    return OutlinedCrop("disc", "P", "nodule-0", 0, "3", pixels, readers)
+    return OutlinedCrop("disc", "P", "nodule-0", 0, "3", pixels, readers, slope=8.1, intercept=-1184.0, pixel_mm=0.7)
 
 
 def test_the_network_is_small_and_gives_one_map_per_patch() -> None:
@@ -95,7 +95,7 @@ def settings_of(**changes: object) -> list[str]:
 
 
 def test_a_run_exports_a_companion_that_can_be_built(tmp_path: Path) -> None:
-    data = make(tmp_path / "lidc-crops128")
+    data = make(tmp_path / "lidc-hu-crops128")
     outline.run(None, data, tmp_path / "run", settings_of(), resume=False)
     card = catalogue.load(tmp_path / "run" / "nodules-outline.json")
     assert (card.task, card.role, card.network) == (Task.NODULES, "outline", "outline")
@@ -108,7 +108,7 @@ def test_a_run_exports_a_companion_that_can_be_built(tmp_path: Path) -> None:
 def test_a_run_that_was_ended_and_resumed_ends_where_the_unbroken_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = make(tmp_path / "lidc-crops128")
+    data = make(tmp_path / "lidc-hu-crops128")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     outline.run(None, data, whole, settings_of(), resume=False)
 
@@ -127,9 +127,9 @@ def test_a_run_that_was_ended_and_resumed_ends_where_the_unbroken_one_does(
 
 
 def test_data_without_crops_to_train_on_is_refused(tmp_path: Path) -> None:
-    data = make(tmp_path / "lidc-crops128")
+    data = make(tmp_path / "lidc-hu-crops128")
     index = data / "index.csv"
-    index.write_text(index.read_text().replace(",3\n", ",1\n").replace(",3\r\n", ",1\r\n"))
+    index.write_text(index.read_text().replace(",3,8.0,", ",1,8.0,"))
     with pytest.raises(ConfigError, match="no crops of folds"):
         outline.run(None, data, tmp_path / "run", settings_of(), resume=False)
 

@@ -1,15 +1,17 @@
-"""Importer for `ct/lidc-crops128`: crops of LIDC-IDRI around nodules, with each reader's outline.
+"""Importer for `ct/lidc-hu-crops128`: crops of LIDC-IDRI around nodules in Hounsfield units, with readers' outlines.
 
-`index.csv` names the crops with patient, nodule, slice and fold (by patient: 3–9 train, 2 tunes, 1 tests, x reserved);
-`images/NAME.png` and `masks/NAME.png` lie beside it or in `crops.zip`. Bit k of a mask: reader k outlined the pixel.
-The crops are 8-bit between their own smallest and largest value, so Hounsfield units are only estimated here.
+`index.csv` names the crops with patient, nodule, slice (consecutive numbers are neighbours) and fold (by patient: 3–9
+train, 2 tunes, 1 tests, 0 and x reserved), with the line that turns 8-bit values into HU, the size of a voxel and the
+crop's place in its series; `images/NAME.png` and `masks/NAME.png` lie beside it or in `crops.zip`. Bit k of a mask:
+reader k outlined the pixel.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,17 +22,18 @@ from numpy.typing import NDArray
 from trainers.config import ConfigError
 
 READERS = 4
-LUNG_HU, SOFT_HU = -860.0, 30.0
-"""Assumed values of lung and of soft tissue, the two anchors of the estimate."""
-NEAR_PX = 40
+NAME = "lidc-hu-crops128"
 
 
 @dataclass(frozen=True)
 class OutlinedCrop:
     """One crop with what readers drew on it.
 
-    pixels: (rows, columns) 8-bit; readers: (r, rows, columns) bool, one plane per reader that outlined the nodule.
-    nodule: of the patient; slice: number along the nodule.
+    pixels: (rows, columns) 8-bit; readers: (r, rows, columns) bool, one plane per reader that outlined the nodule on
+    this slice. nodule: of the patient; slice: number along the nodule, rising to the head.
+    slope, intercept: HU = slope · pixel + intercept. pixel_mm, slice_mm: size of a voxel.
+    series_uid, corner, z_mm: the series, the (x, y) of the crop's first pixel in its slices of 512², the height of the
+    slice (LPS); corner and z_mm are None where the place is not known.
     """
 
     name: str
@@ -40,6 +43,13 @@ class OutlinedCrop:
     fold: str
     pixels: NDArray[np.uint8]
     readers: NDArray[np.bool_]
+    slope: float
+    intercept: float
+    pixel_mm: float
+    slice_mm: float | None = None
+    series_uid: str = ""
+    corner: tuple[float, float] | None = None
+    z_mm: float | None = None
 
     @property
     def share(self) -> NDArray[np.float32]:
@@ -52,8 +62,8 @@ class OutlinedCrop:
         return consensus(self.readers)
 
     def hounsfield(self) -> NDArray[np.float32]:
-        """Estimated HU (see `estimated_hounsfield`)."""
-        return estimated_hounsfield(self.pixels)
+        """(rows, columns) in HU."""
+        return np.asarray(self.pixels.astype(np.float32) * self.slope + self.intercept, np.float32)
 
 
 def consensus(readers: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -69,35 +79,6 @@ def box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
 
 
-def estimated_hounsfield(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """HU of a min–max scaled crop: its lung near the centre is taken for −860 HU, its soft tissue for 30 HU.
-
-    Lung and soft tissue are what lies below and above the threshold of Otsu, without what the scanner did not see
-    (exact 0 in crops where the next darker value is far away); of the bright part the commonest value counts, which is
-    muscle or blood and not bone.
-    """
-    seen = pixels[pixels > _fill(pixels)]
-    if not len(seen) or seen.min() == seen.max():
-        return np.full(pixels.shape, LUNG_HU, np.float32)
-    cut, _ = cv2.threshold(seen.reshape(1, -1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    rows, columns = pixels.shape
-    y, x = np.ogrid[:rows, :columns]
-    near = (x - columns / 2) ** 2 + (y - rows / 2) ** 2 < NEAR_PX**2
-    dark = pixels[(pixels <= cut) & (pixels > _fill(pixels)) & near]
-    lung = float(np.median(dark)) if len(dark) else float(seen.min())
-    counts = np.bincount(seen[seen > cut], minlength=256).astype(np.float32)
-    smooth = np.convolve(counts, np.ones(5), "same")
-    soft = max(float(smooth.argmax()), lung + 8)
-    scale = (SOFT_HU - LUNG_HU) / (soft - lung)
-    return np.asarray(LUNG_HU + (pixels.astype(np.float32) - lung) * scale, np.float32)
-
-
-def _fill(pixels: NDArray[np.uint8]) -> int:
-    """Value at and below which pixels are padding outside the scanner's circle; −1 where there is none."""
-    present = np.flatnonzero(np.bincount(pixels.ravel(), minlength=256))
-    return 0 if len(present) > 1 and present[0] == 0 and present[1] > 12 else -1
-
-
 def holds(folder: Path) -> bool:
     """Whether the set is in the folder."""
     try:
@@ -109,10 +90,10 @@ def holds(folder: Path) -> bool:
 
 def find(data: Path) -> Path:
     """The folder of this set in a folder of data sets, or that folder itself. Raises ConfigError when it is neither."""
-    for folder in (data, data / "lidc-crops128", data / "ct" / "lidc-crops128"):
+    for folder in (data, data / NAME, data / "ct" / NAME):
         if (folder / "index.csv").is_file() and ((folder / "crops.zip").is_file() or (folder / "masks").is_dir()):
             return folder
-    raise ConfigError(f"{data}: holds no lidc-crops128 (an index.csv beside crops.zip or images/ and masks/)")
+    raise ConfigError(f"{data}: holds no {NAME} (an index.csv beside crops.zip or images/ and masks/)")
 
 
 def read(data: Path, folds: Sequence[str]) -> list[OutlinedCrop]:
@@ -138,7 +119,30 @@ def _crop(row: dict[str, str], content: Callable[[str], bytes]) -> OutlinedCrop:
     readers = readers[readers.any(axis=(1, 2))]
     if not len(readers):
         raise ValueError(f"{name}: no reader outlined anything")
-    return OutlinedCrop(name, row["patient_id"], row["nodule"], int(row["slice"]), row["fold"], pixels, readers)
+    slope, intercept, pixel_mm = (float(row[k]) for k in ("hu_slope", "hu_intercept", "pixel_mm"))
+    if not (all(map(math.isfinite, (slope, intercept, pixel_mm))) and slope > 0 and pixel_mm > 0):
+        raise ValueError(f"{name}: Hounsfield units or a pixel size that make no sense")
+    x, y = _known(row, "crop_x"), _known(row, "crop_y")
+    return OutlinedCrop(
+        name=name,
+        patient=row["patient_id"],
+        nodule=row["nodule"],
+        slice=int(row["slice"]),
+        fold=row["fold"],
+        pixels=pixels,
+        readers=readers,
+        slope=slope,
+        intercept=intercept,
+        pixel_mm=pixel_mm,
+        slice_mm=_known(row, "slice_mm"),
+        series_uid=row.get("series_uid") or "",
+        corner=None if x is None or y is None else (x, y),
+        z_mm=_known(row, "z_mm"),
+    )
+
+
+def _known(row: Mapping[str, str], key: str) -> float | None:
+    return float(row[key]) if row.get(key) else None
 
 
 def _decode(data: bytes, name: str) -> NDArray[np.uint8]:

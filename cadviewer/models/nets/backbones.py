@@ -1,7 +1,8 @@
-"""The five backbones of Abdullah et al. as feature maps at strides 2, 4, 8, 16 and 32.
+"""The five backbones of Abdullah et al. and EfficientNet-Lite0 as feature maps at strides 2, 4, 8, 16 and 32.
 
-MobileNetV1 (arXiv 1704.04861), MobileNetV2 (1801.04381), ResNet-50 and -101 (1512.03385) come from timm; InceptionV2
-(1502.03167) is in `inception_v2.py`. All take one gray channel; none is loaded with ImageNet weights by itself.
+MobileNetV1 (arXiv 1704.04861), MobileNetV2 (1801.04381), EfficientNet-Lite0 (1905.11946, without squeeze and
+excitation), ResNet-50 and -101 (1512.03385) come from timm; InceptionV2 (1502.03167) is in `inception_v2.py`. All take
+one gray channel; none is loaded with ImageNet weights by itself.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ BACKBONES: dict[str, str] = {
     "mobilenet_v1": "timm:mobilenetv1_100",
     "mobilenet_v2": "timm:mobilenetv2_100",
     "inception_v2": "cadviewer.models.nets.inception_v2:InceptionV2Features",
+    "efficientnet_lite0": "timm:tf_efficientnet_lite0",
     "resnet50": "timm:resnet50",
     "resnet101": "timm:resnet101",
 }
