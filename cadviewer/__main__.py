@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str]) -> int:
     if given[:1] == ["--train"]:  # how the frozen program starts its trainer; by name, since nothing imports trainers
         return int(importlib.import_module("trainers.__main__").main(given[1:]) or 0)
+    if given == ["--reader"]:  # how `imaging.contained` starts the process that reads what may crash
+        return int(importlib.import_module("cadviewer.imaging.reading_process").main())
     from cadviewer import cli
 
     args = cli.parse(given)

@@ -1,8 +1,9 @@
 """Zip archives of images: unpacked into a temporary folder that goes when the program ends.
 
-The folder and its sub-folders have names without meaning, since paths inside an archive can hold patient names. Each
-folder holds a file that its owner keeps locked: one that can be locked was left by a process that was killed, and the
-next start of the program removes it.
+The folder, its sub-folders and its files have numbers for names, since paths inside an archive can hold patient names.
+Headers that name other files (MetaImage, NRRD) are written anew with the numbers. Each folder holds a file that its
+owner keeps locked: one that can be locked was left by a process that was killed, and the next start of the program
+removes it.
 """
 
 from __future__ import annotations
@@ -12,47 +13,184 @@ import contextlib
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import threading
 import time
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from cadviewer import atomic
+from cadviewer.imaging import renaming, unzipping
+from cadviewer.imaging.budget import Budget, Share, TooMuch
+from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.series import InputError, Rejected, State
 
-_LARGEST = 64 * 2**30
 _SPARE = 2**30  # bytes that unpacking leaves free on the disk
 _PREFIX = "cadviewer-zip-"
 _LOCK = "in-use"
 _YOUNG_SECONDS = 3600.0
-"""So long after its last change a folder without a living owner is left alone."""
+"""So long after its last change a folder without a lock is left alone: there are disks without locks."""
 _DOCUMENTS = ("[Content_Types].xml", "META-INF/MANIFEST.MF", "mimetype")
+_ENTRY = 256
+"""Bytes of the list of contents for each file, names and all, that are plenty."""
+_DEEPEST_FOLDER = 64
+_ENCRYPTED = 0x1
+
+
+class Unpacked(dict[Path, str]):
+    """Unpacked file → its path in the archive, in the archive's order. broken: what could not be, path → reason."""
+
+    broken: dict[str, str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = {}
 
 
 def is_archive(head: bytes) -> bool:
     return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
-def unpack(file: Path) -> dict[Path, str] | Rejected:
-    """Unpacked file → its path in the archive, in the archive's order.
+def unpack(file: Path, share: Share | None = None) -> Unpacked | Rejected:
+    """The files of an archive. share: what it may take; it is taken from it.
 
-    An office document or a program is a zip too, but not an archive of images: Rejected. Raises InputError for a
-    damaged, encrypted or too large archive, OSError when it or the disk cannot be used.
+    An office document or a program is a zip too, but not an archive of images: Rejected, as one is that is too large
+    or has too many files. A damaged file in it is `broken`, and the others are there. Raises InputError for a damaged
+    or encrypted archive, OSError when it or the disk cannot be used.
     """
+    share = share or Budget().share(file.stat().st_size)
     try:
-        with zipfile.ZipFile(file) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            if any(m.filename in _DOCUMENTS for m in members):
-                return Rejected(file, State.SKIPPED, "not an image: a document")
-            if not members:
-                return Rejected(file, State.FAILED, "an empty archive")
-            return _extract(archive, members)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(f"damaged archive: {error}") from error
-    except RuntimeError as error:  # zipfile says so of encryption
-        raise InputError("an encrypted archive") from error
+        members = _members(file, share)
+        if any(m.filename in _DOCUMENTS for m in members):
+            return Rejected(file, State.SKIPPED, "not an image: a document")
+        if not members:
+            return Rejected(file, State.FAILED, "an empty archive")
+        if all(m.flag_bits & _ENCRYPTED for m in members):
+            raise InputError("an encrypted archive")
+        share.take(len(members), sum(m.file_size for m in members))
+        return _extract(file, members, share)
+    except TooMuch as error:
+        return Rejected(file, State.REFUSED, str(error))
+
+
+def too_large_together(archives: list[Path], share: Share) -> str:
+    """Why archives that lie in one are not opened, by what they declare; "" where they may be.
+
+    They are counted before the first of them is unpacked: a thousand small ones can each be just small enough.
+    """
+    members = size = 0
+    for file in archives:
+        with contextlib.suppress(InputError, OSError):  # damaged: said when it is opened itself
+            try:
+                found = _members(file, share)
+            except TooMuch as error:
+                return str(error)
+            members += len(found)
+            size += sum(m.file_size for m in found)
+    try:
+        share.check_members(members)
+        share.check_size(size)
+    except TooMuch as error:
+        return str(error)
+    return ""
+
+
+def _members(file: Path, share: Share) -> list[zipfile.ZipInfo]:
+    """The files that an archive lists. Raises InputError, OSError, TooMuch."""
+    try:
+        with file.open("rb") as stream:
+            count, length = _listed(stream)
+            if count > share.members or length > _ENTRY * share.members:
+                share.check_members(max(count, share.members + 1))
+            with zipfile.ZipFile(stream) as archive:
+                members = [m for m in archive.infolist() if not m.is_dir()]
+    except (OSError, TooMuch):
+        raise
+    except Exception as error:  # zipfile's own words quote names
+        raise InputError("damaged archive: its list of contents cannot be read") from error
+    share.check_members(len(members))
+    return members
+
+
+def _listed(stream: BinaryIO) -> tuple[int, int]:
+    """(files, bytes of the list) that the end of an archive declares (APPNOTE.TXT 4.3.14, 4.3.16); 0 for none."""
+    size = stream.seek(0, os.SEEK_END)
+    start = max(0, size - 65557 - 20)
+    stream.seek(start)
+    tail = stream.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + 22 > len(tail):
+        return 0, 0
+    count, length = struct.unpack_from("<HI", tail, at + 10)
+    if tail[at - 20 : at - 16] == b"PK\x06\x07" and at >= 20:
+        (where,) = struct.unpack_from("<Q", tail, at - 12)
+        if where + 56 <= size:
+            stream.seek(where)
+            large = stream.read(56)
+            if large.startswith(b"PK\x06\x06"):
+                count, length = struct.unpack_from("<QQ", large, 32)
+    return count, min(length, size)
+
+
+def _extract(file: Path, members: list[zipfile.ZipInfo], share: Share) -> Unpacked:
+    folder = _folder()
+    size = sum(m.file_size for m in members)
+    if size > shutil.disk_usage(folder).free - _SPARE:
+        raise InputError(f"an archive of {size / 2**30:.1f} GiB, for which there is no room on the disk")
+    unpacked = Unpacked()
+    numbers = renaming.Numbers(folder)
+    began = time.monotonic()
+    with zipfile.ZipFile(file) as archive:
+        for member in members:
+            inside = _inside(member.filename)
+            path = numbers.path(inside)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _one(archive, member, path, share, began)
+            except TooMuch:
+                raise
+            except OSError as error:
+                if error.errno is not None:  # the disk's fault; bzip2 raises it without a number
+                    raise
+                unpacked.broken[str(inside)] = "damaged in its archive"
+            except Exception as error:  # noqa: BLE001 - zipfile and what it unpacks with raise anything
+                unpacked.broken[str(inside)] = _why(error, member)
+            else:
+                unpacked[path] = str(inside)
+            if str(inside) in unpacked.broken:
+                path.unlink(missing_ok=True)
+    share.seconds += time.monotonic() - began
+    if not unpacked:
+        raise InputError(f"damaged archive: {next(iter(unpacked.broken.values()))}")
+    numbers.rewrite_headers(unpacked)
+    return unpacked
+
+
+def _one(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, share: Share, began: float) -> None:
+    with path.open("xb") as sink:
+        for part in unzipping.pieces(archive, member):
+            sink.write(part)
+            share.spent(began)
+
+
+def _why(error: Exception, member: zipfile.ZipInfo) -> str:
+    """Why a file could not be unpacked, never in words that quote its name."""
+    if member.flag_bits & _ENCRYPTED:
+        return "encrypted in its archive"
+    if isinstance(error, NotImplementedError):
+        return "packed in a way that this program does not know"
+    return "damaged in its archive"
+
+
+def _inside(name: str) -> PurePosixPath:
+    """A member's path as it may be shown: relative, one line, of sensible length."""
+    parts = [one_line(p, 120) for p in name.replace("\\", "/").split("/") if p not in ("", ".", "..")]
+    return PurePosixPath(*[p for p in parts[-_DEEPEST_FOLDER:] if p] or ["file"])
+
+
+# ------------------------------------------------------------------------------------------------- temporary folders
 
 
 def remove_abandoned() -> None:
@@ -61,10 +199,20 @@ def remove_abandoned() -> None:
         with contextlib.suppress(OSError):  # in use, or another process was quicker
             about = folder.lstat()
             mine = stat.S_ISDIR(about.st_mode) and (not hasattr(os, "getuid") or about.st_uid == os.getuid())
-            if mine and time.time() - about.st_mtime > _YOUNG_SECONDS:
+            locked = (folder / _LOCK).exists()
+            if mine and (locked or time.time() - about.st_mtime > _YOUNG_SECONDS):
                 with atomic.locked(folder / _LOCK, wait=0):
-                    pass
+                    _empty(folder)
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _empty(folder: Path) -> None:
+    """Remove everything but the lock, which a system may not let go while it is held."""
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        elif entry.name != _LOCK:
+            Path(entry.path).unlink(missing_ok=True)
 
 
 def remove_abandoned_later() -> None:
@@ -74,34 +222,20 @@ def remove_abandoned_later() -> None:
 
 def _folder() -> Path:
     """A new folder of this process, locked and removed at its end."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    held = contextlib.ExitStack()
-    held.callback(shutil.rmtree, folder, ignore_errors=True)  # after the lock is let go, as Windows wants it
-    with contextlib.suppress(OSError):  # a disk without locks: the hour has to do
-        held.enter_context(atomic.locked(folder / _LOCK))
-    atexit.register(held.close)
-    return folder
-
-
-def _extract(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> dict[Path, str]:
-    folder = _folder()
-    size = sum(m.file_size for m in members)
-    if size > min(_LARGEST, shutil.disk_usage(folder).free - _SPARE):
-        raise InputError(f"an archive of {size / 2**30:.1f} GiB, too large to unpack here")
-    folders: dict[PurePosixPath, Path] = {}
-    unpacked: dict[Path, str] = {}
-    for member in members:
-        inside = PurePosixPath(member.filename)
-        target = folders.setdefault(inside.parent, folder / f"{len(folders):05d}")
-        target.mkdir(exist_ok=True)
-        path = target / _safe(inside.name, len(unpacked))
-        with archive.open(member) as source, path.open("xb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 20)
-        unpacked[path] = member.filename
-    return unpacked
-
-
-def _safe(name: str, number: int) -> str:
-    """The member's name (an .mhd names its .raw), or a number where a file system may not take it."""
-    plain = all(c.isalnum() or c in " ._-()+" for c in name) and name.strip(" .") == name and len(name) < 120
-    return name if plain and name else f"file{number:06d}{Path(name).suffix if name.isascii() else ''}"
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        held = contextlib.ExitStack()
+        held.callback(shutil.rmtree, folder, ignore_errors=True)  # after the lock is let go, as Windows wants it
+        try:
+            held.enter_context(atomic.locked(folder / _LOCK))
+        except atomic.LockedError:  # another start took it for abandoned in that moment
+            held.close()
+            continue
+        except OSError:  # a disk without locks: its age has to do
+            (folder / _LOCK).unlink(missing_ok=True)
+        else:
+            if not (folder / _LOCK).exists():  # likewise
+                held.close()
+                continue
+        atexit.register(held.close)
+        return folder

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from cadviewer.imaging import codecs
 from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.dicom_header import Header
+from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.geometry import Vector
 from cadviewer.imaging.series import Rejected, State, Stored
 from cadviewer.imaging.stacking import Orientation
@@ -101,8 +102,8 @@ def _kind(header: Header) -> str:
 def _name(uid: str) -> str:
     from pydicom.uid import UID  # only for what is turned away
 
-    name = UID(uid).name
-    return name if name != uid else f"something with the UID {uid or 'unknown'}"
+    name = UID(uid, validation_mode=0).name  # no warning that quotes it
+    return name if name != uid else f"something with the UID {one_line(uid, 64) or 'unknown'}"
 
 
 def _truncated(header: Header) -> Rejected | None:

@@ -73,6 +73,12 @@ class SliceReader:
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror or type(error).__name__}") from error
 
+    def plane(self, k: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Slice k of the series as an array of its own; raises as `read` does."""
+        out = np.zeros(shape, dtype)
+        self.read(self._series.slices[k], out)
+        return out
+
     def _read_decoded(self, slice_info: SliceInfo, stored: Stored, out: NDArray[Any]) -> None:
         from cadviewer.imaging import dicom_dataset  # with pydicom, whose import takes a moment
 

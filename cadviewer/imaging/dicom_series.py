@@ -14,14 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
+from cadviewer.imaging import contained
 from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.dicom import frames_of
 from cadviewer.imaging.dicom_frames import Frame, reject
 from cadviewer.imaging.dicom_header import Header
 from cadviewer.imaging.dicom_pixels import value_type
 from cadviewer.imaging.dicom_split import Part, is_localizer, split
+from cadviewer.imaging.faults import reason_of
 from cadviewer.imaging.geometry import Geometry
-from cadviewer.imaging.series import InputError, Patient, Rejected, Series, Shape, SliceInfo, State, Window
+from cadviewer.imaging.series import Patient, Rejected, Series, Shape, SliceInfo, State, Window
 from cadviewer.imaging.stacking import Arrangement, arrange
 
 
@@ -30,14 +32,13 @@ def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
     groups: dict[tuple[str, ...], list[Frame]] = defaultdict(list)
     seen: dict[str, Header] = {}
     for header in headers:
-        rejected = reject(header) or _copy_of(header, seen)
+        try:
+            rejected = reject(header) or _copy_of(header, seen)
+            frames = [] if rejected else frames_of(header)
+        except Exception as error:  # noqa: BLE001 - whatever one file makes this raise is that file's reason
+            rejected = Rejected(header.file, State.FAILED, reason_of(error))
         if rejected is not None:
             yield rejected
-            continue
-        try:
-            frames = frames_of(header)
-        except InputError as error:
-            yield Rejected(header.file, State.FAILED, str(error))
             continue
         uid = header.text(dh.SERIES_UID)
         alone = len(frames) > 1 or dh.FRAME_GROUPS in header.sequences or not uid
@@ -56,12 +57,21 @@ def _copy_of(header: Header, seen: dict[str, Header]) -> Rejected | None:
 
 
 def _series(frames: Sequence[Frame]) -> Iterator[Series | Rejected]:
-    for part in split(frames):
+    try:
+        parts = split(frames)
+    except Exception as error:  # noqa: BLE001 - as above, of files that belong together
+        yield from _failed(frames, error)
+        return
+    for part in parts:
         try:
             yield _one(part)
-        except InputError as error:
-            for file in dict.fromkeys(f.header.file for f in part.frames):
-                yield Rejected(file, State.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001
+            yield from _failed(part.frames, error)
+
+
+def _failed(frames: Sequence[Frame], error: Exception) -> Iterator[Rejected]:
+    for file in dict.fromkeys(f.header.file for f in frames):
+        yield Rejected(file, State.FAILED, reason_of(error))
 
 
 def _one(part: Part) -> Series:
@@ -117,9 +127,8 @@ def _one(part: Part) -> Series:
 
 
 def _words(file: Path) -> dict[int, str]:
-    from cadviewer.imaging import dicom_dataset  # with pydicom, whose import takes a moment
-
-    return dicom_dataset.words_of(file)
+    words: dict[int, str] = contained.call("cadviewer.imaging.dicom_dataset:words_of", file)
+    return words
 
 
 def _geometry(
@@ -148,9 +157,7 @@ def _ultrasound(
 ) -> tuple[tuple[tuple[int, int, int, int, int], ...], tuple[float, float] | None, list[str]]:
     if dh.ULTRASOUND_REGIONS not in header.sequences:
         return (), None, []
-    from cadviewer.imaging import dicom_dataset
-
-    regions, spacing, agree = dicom_dataset.ultrasound(header.file)
+    regions, spacing, agree = contained.call("cadviewer.imaging.dicom_dataset:ultrasound", header.file)
     return regions, spacing, [] if agree else ["its ultrasound regions have different scales: no millimetres are shown"]
 
 
@@ -207,9 +214,8 @@ def _windows(header: Header) -> tuple[Window, ...]:
     centres, widths = header.numbers(dh.WINDOW_CENTRE), header.numbers(dh.WINDOW_WIDTH)
     names = header.text(dh.WINDOW_NAMES).split("\\")
     if not centres and header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS}:
-        from cadviewer.imaging import dicom_dataset
-
-        return dicom_dataset.group_windows(header.file)
+        in_groups: tuple[Window, ...] = contained.call("cadviewer.imaging.dicom_dataset:group_windows", header.file)
+        return in_groups
     sigmoid = header.text(dh.WINDOW_FUNCTION).upper() == "SIGMOID"
     windows = tuple(
         Window(c, w, names[k].strip() if k < len(names) else "", sigmoid=sigmoid)
@@ -217,7 +223,5 @@ def _windows(header: Header) -> tuple[Window, ...]:
         if w > 0
     )
     if dh.VOI_LUT in header.sequences:
-        from cadviewer.imaging import dicom_dataset
-
-        windows += dicom_dataset.voi_luts(header.file)
+        windows += contained.call("cadviewer.imaging.dicom_dataset:voi_luts", header.file)
     return windows

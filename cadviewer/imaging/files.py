@@ -9,8 +9,10 @@ there, are `failed`.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.imaging import archives, images, sitk
+from cadviewer.imaging import archives, contained, images, sitk
+from cadviewer.imaging.budget import DEEPEST, Budget, Share
+from cadviewer.imaging.faults import reason_of
 from cadviewer.imaging.series import InputError, Rejected, Series, State, Volume
 
 Allocate = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 _HEAD = 352
+_DENSE = 20  # times its bytes that a picture may well unpack to, for the time it may take
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".jp2")
 _SCAN_SUFFIXES = (".dcm", ".dicom", ".ima", ".mhd", ".mha", ".nrrd", ".nhdr", ".nii")
 _IMAGE_SUFFIXES = frozenset((*_PICTURE_SUFFIXES, *_SCAN_SUFFIXES))
@@ -38,8 +43,11 @@ def numpy_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 class _Found:
     """Files of one input on their way to becoming series."""
 
+    budget: Budget
+    share: Share | None
+    claimed: set[Path]
     dicom: list[Any] = field(default_factory=list)
-    claimed: set[Path] = field(default_factory=set)
+    too_large: str = ""  # why archives among them are not opened
 
 
 def scan(
@@ -58,6 +66,7 @@ def scan(
     ignore: files for which it is true count as not there (a batch must not read its own results).
     """
     seen: set[str] = set()
+    budget = Budget()
     listings = [
         (Path(given), [f for f in _walk(Path(given), seen) if not (ignore and isinstance(f, Path) and ignore(f))])
         for given in _outermost(inputs)
@@ -76,7 +85,7 @@ def scan(
             yield Rejected(given, State.FAILED, "no such file or folder")
             continue
         told = False  # whether the user learns of anything but skipped files
-        for item in _scan_files([f for f in files if isinstance(f, Path)], step):
+        for item in _scan_files([f for f in files if isinstance(f, Path)], step, budget):
             told = told or isinstance(item, Series) or item.state is not State.SKIPPED
             yield item
         for fault in (f for f in files if isinstance(f, Rejected)):
@@ -112,16 +121,29 @@ def read(
     order = [start, *(k for k in range(count) if k != start)]
     shape = series.geometry.shape if series.channels == 1 else (*series.geometry.shape, series.channels)
     out = allocate(shape, series.dtype)
-    tell = on_slice or (lambda k: None)
+    ended: list[BaseException] = []
+
+    def told(k: int) -> None:
+        try:
+            if on_slice is not None:
+                on_slice(k)
+        except BaseException as error:
+            ended.append(error)
+            raise
+
     try:
         if series.format == "dicom":
-            series = _read_dicom(series, out, tell, order)
+            series = _read_dicom(series, out, told, order)
         elif series.format == "sitk":
-            series = sitk.read_volume(series, out, tell, order)
+            series = sitk.read_volume(series, out, told, order)
         else:
-            _read_image(series, out, tell, order)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or type(error).__name__}") from error
+            _read_image(series, out, told, order)
+    except InputError:
+        raise
+    except Exception as error:
+        if error in ended:  # the caller's own
+            raise
+        raise InputError(reason_of(error)) from error
     return Volume(series, out)
 
 
@@ -166,10 +188,15 @@ def _new(path: Path, seen: set[str]) -> bool:
     return True
 
 
-def _scan_files(files: Sequence[Path], step: Callable[[], None]) -> Iterator[Series | Rejected]:
+def _scan_files(
+    files: Sequence[Path], step: Callable[[], None], budget: Budget, share: Share | None = None
+) -> Iterator[Series | Rejected]:
+    """share: of the archive that the files lie in. Whatever a file raises is that file's reason."""
     heads: list[tuple[Path, bytes | Rejected]] = [(file, _head(file)) for file in files]
-    owned = _owned(heads)
-    found = _Found(claimed={data for parts in owned.values() for data in parts})
+    owned, damaged = _owned(heads)
+    found = _Found(budget, share, {data for parts in owned.values() for data in parts})
+    if share is not None:
+        found.too_large = _too_large(heads, share)
     for file, head in heads:
         step()
         if isinstance(head, Rejected):
@@ -179,13 +206,15 @@ def _scan_files(files: Sequence[Path], step: Callable[[], None]) -> Iterator[Ser
             continue
         parts = owned.get(file, ())
         try:
+            if file in damaged:
+                raise damaged[file]
             yield from (replace(item, data_files=parts) if parts else item for item in _scan_file(file, head, found))
-        except InputError as error:
-            yield Rejected(file, State.FAILED, str(error), parts)
         except OSError as error:
-            yield Rejected(file, State.FAILED, f"cannot be opened: {error.strerror or type(error).__name__}")
+            yield Rejected(file, State.FAILED, f"cannot be opened: {error.strerror or type(error).__name__}", parts)
+        except Exception as error:  # noqa: BLE001 - parsers raise anything on a damaged file, and the others go on
+            yield Rejected(file, State.FAILED, reason_of(error), parts)
     if found.dicom:
-        from cadviewer.imaging import dicom_series  # with pydicom, whose import takes a moment
+        from cadviewer.imaging import dicom_series
 
         yield from dicom_series.build(found.dicom)
 
@@ -200,21 +229,36 @@ def _head(file: Path) -> bytes | Rejected:
         return Rejected(file, State.FAILED, f"cannot be opened: {error.strerror}")
 
 
-def _owned(heads: Sequence[tuple[Path, bytes | Rejected]]) -> dict[Path, tuple[Path, ...]]:
-    """By header, the data files among the files that belong to it: they are part of its case, and of no other."""
+def _owned(
+    heads: Sequence[tuple[Path, bytes | Rejected]],
+) -> tuple[dict[Path, tuple[Path, ...]], dict[Path, InputError]]:
+    """By header, the data files among the files that belong to it: they are part of its case, and of no other; and
+    what is wrong with headers that cannot tell."""
     there = {file for file, _ in heads}
     owned: dict[Path, tuple[Path, ...]] = {}
+    damaged: dict[Path, InputError] = {}
     for file, head in heads:
         kind = None if isinstance(head, Rejected) else sitk.kind_of(head, file.name)
         if kind is None:
             continue
         try:
-            parts = tuple(p for p in dict.fromkeys(sitk.data_files(file, kind)) if p in there and p != file)
-        except (InputError, OSError, ValueError):
-            continue  # the header itself is reported as damaged
-        owned[file] = parts
-        there.difference_update(parts)
-    return owned
+            named: tuple[Path, ...] = contained.call("cadviewer.imaging.sitk:data_files", file, kind)
+        except InputError as error:
+            damaged[file] = error
+            continue
+        except OSError:
+            continue  # said when it is opened itself
+        owned[file] = tuple(p for p in dict.fromkeys(named) if p in there and p != file)
+        there.difference_update(owned[file])
+    return owned, damaged
+
+
+def _too_large(heads: Sequence[tuple[Path, bytes | Rejected]], share: Share) -> str:
+    """Why the archives that lie in one are not opened, "" where they may be."""
+    nested = [file for file, head in heads if isinstance(head, bytes) and archives.is_archive(head)]
+    if nested and share.depth > DEEPEST:
+        return f"an archive within {DEEPEST} others, which is not opened"
+    return archives.too_large_together(nested, share) if nested else ""
 
 
 def _scan_file(file: Path, head: bytes, found: _Found) -> Iterator[Series | Rejected]:
@@ -223,28 +267,41 @@ def _scan_file(file: Path, head: bytes, found: _Found) -> Iterator[Series | Reje
 
         found.dicom.append(read_header(file))
     elif images.kind_of(head):
-        yield images.scan_image(file)
+        yield contained.call("cadviewer.imaging.images:scan_image", file, size=_DENSE * file.stat().st_size)
     elif kind := sitk.kind_of(head, file.name):
-        yield sitk.scan_volume(file, kind)
+        yield contained.call("cadviewer.imaging.sitk:scan_volume", file, kind)
     elif archives.is_archive(head):
-        yield from _scan_archive(file)
+        yield from _scan_archive(file, found)
     elif _may_be_bare_dicom(head) and (header := _bare_dicom(file)) is not None:
         found.dicom.append(header)
     else:
         yield _not_an_image(file, head)
 
 
-def _scan_archive(file: Path) -> Iterator[Series | Rejected]:
+def _scan_archive(file: Path, found: _Found) -> Iterator[Series | Rejected]:
     """The images of a zip; its files are named by the zip and their path in it, its series by the zip."""
-    names = archives.unpack(file)
+    if found.too_large:
+        yield Rejected(file, State.REFUSED, found.too_large)
+        return
+    share = found.share or found.budget.share(file.stat().st_size)
+    names = archives.unpack(file, share)
     if isinstance(names, Rejected):
         yield names
         return
-    for item in _scan_files(list(names), lambda: None):
-        if isinstance(item, Series):
-            yield replace(item, source=file)
-        else:
-            yield replace(item, source=file / names.get(item.source, item.source.name))
+    for name, reason in names.broken.items():
+        yield Rejected(file / name, State.FAILED, reason)
+    share.depth += 1
+    for item in _scan_files(list(names), lambda: None, found.budget, share):
+        yield replace(item, source=file if isinstance(item, Series) else file / _in_archive(item.source, names))
+    share.depth -= 1
+
+
+def _in_archive(path: Path, names: Mapping[Path, str]) -> Path:
+    """Where something that was unpacked lies in its archive, or in one that lies in it."""
+    for parent in (path, *path.parents):
+        if parent in names:
+            return Path(names[parent]) / path.relative_to(parent)
+    return Path(path.name)
 
 
 def _is_dicom(head: bytes) -> bool:
@@ -294,12 +351,19 @@ def _read_dicom(series: Series, out: NDArray[Any], on_slice: Callable[[int], Non
     from cadviewer.imaging.dicom_pixels import SliceReader
 
     reader = SliceReader(series)
-    for k in order:
-        try:
-            reader.read(series.slices[k], out[k])
-        except InputError as error:
-            raise InputError(f"image {k + 1} of {len(order)}: {error}" if len(order) > 1 else str(error)) from error
-        on_slice(k)
+    decoder: contained.Opened | None = None
+    with contextlib.ExitStack() as held:
+        for k in order:
+            stored = series.slices[k].stored
+            try:
+                if stored is None or stored.offset is not None:
+                    reader.read(series.slices[k], out[k])
+                else:
+                    decoder = decoder or held.enter_context(_decoder(series))
+                    out[k] = decoder.ask("plane", k, out.shape[1:], out.dtype)
+            except InputError as error:
+                raise InputError(f"image {k + 1} of {len(order)}: {error}" if len(order) > 1 else str(error)) from error
+            on_slice(k)
     if series.channels == 3:
         middle = out[order[0]]
         gray = np.array_equal(middle[..., 0], middle[..., 1]) and np.array_equal(middle[..., 1], middle[..., 2])
@@ -307,10 +371,18 @@ def _read_dicom(series: Series, out: NDArray[Any], on_slice: Callable[[int], Non
     return series
 
 
+def _decoder(series: Series) -> contextlib.AbstractContextManager[contained.Opened]:
+    """Compressed pixels are decoded where they can do no harm."""
+    shape = series.geometry.shape[1:]
+    plane = math.prod(shape) * series.channels * np.dtype(series.dtype).itemsize
+    largest = max(file.stat().st_size for file in series.files)
+    return contained.opened("cadviewer.imaging.dicom_pixels:SliceReader", series, size=plane + largest)
+
+
 def _read_image(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Sequence[int]) -> None:
-    pages = images.decode(series.slices[0].file.read_bytes())
-    if len(pages) != len(out) or pages[0].shape != out.shape[1:] or pages[0].dtype != out.dtype:
-        raise InputError("the file has changed since it was found")
-    for k in order:
-        out[k] = pages[k]
-        on_slice(k)
+    with contained.opened("cadviewer.imaging.images:Pages", series.slices[0].file, size=out.nbytes) as pages:
+        if pages.ask("form") != (len(out), out.shape[1:], out.dtype):
+            raise InputError("the file has changed since it was found")
+        for k in order:
+            out[k] = pages.ask("page", k)
+            on_slice(k)

@@ -65,6 +65,20 @@ def scan_image(file: Path) -> Series:
     )
 
 
+class Pages:
+    """The decoded pages of one file. Raises as `scan_image` does."""
+
+    def __init__(self, file: Path) -> None:
+        self._pages = decode(file.read_bytes())
+
+    def form(self) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
+        """How many there are, their shape and their type."""
+        return len(self._pages), self._pages[0].shape, self._pages[0].dtype
+
+    def page(self, k: int) -> NDArray[Any]:
+        return self._pages[k]
+
+
 def decode(data: bytes) -> list[NDArray[Any]]:
     """The pages of an image file, each (rows, columns) or RGB (rows, columns, 3), all of one size and type.
 

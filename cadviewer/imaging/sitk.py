@@ -6,6 +6,7 @@ row × column, as those of DICOM are: a file that stores them the other way roun
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Callable, Iterable
@@ -16,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.imaging import contained
+from cadviewer.imaging.faults import cleaned
 from cadviewer.imaging.geometry import Geometry, Vector
 from cadviewer.imaging.metaimage import RawData, TextHeader, read_metaimage, read_nrrd
 from cadviewer.imaging.nifti import GZIP_FAULTS, NiftiHeader, read_nifti_header
@@ -162,23 +165,37 @@ def _read_raw(
             on_slice(k)
 
 
+class LibraryImage:
+    """The pixels of a file that only the library can read. Raises InputError when it cannot."""
+
+    def __init__(self, file: Path, shape: tuple[int, ...]) -> None:
+        import SimpleITK
+
+        try:
+            image = SimpleITK.ReadImage(str(file))
+        except RuntimeError as error:
+            raise InputError(f"damaged: {_reason(error)}") from error
+        self._image = image  # the view lives as long as it does
+        self._pixels = SimpleITK.GetArrayViewFromImage(image)
+        if self._pixels.size != math.prod(shape):
+            raise InputError("the file has changed since it was found")
+        self._pixels = self._pixels.reshape(shape)
+
+    def plane(self, k: int) -> NDArray[Any]:
+        """Slice k in the order of the file; colour as bytes."""
+        plane: NDArray[Any] = self._pixels[k]
+        if plane.ndim == 3 and plane.dtype.itemsize > 1:
+            plane = plane >> 8 * (plane.dtype.itemsize - 1) if plane.dtype.kind == "u" else np.clip(plane, 0, 255)
+        return np.ascontiguousarray(plane)
+
+
 def _read_by_library(
     file: Path, series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]
 ) -> None:
-    import SimpleITK
-
-    try:
-        image = SimpleITK.ReadImage(str(file))
-    except RuntimeError as error:
-        raise InputError(f"damaged: {_reason(error)}") from error
-    view = SimpleITK.GetArrayViewFromImage(image)
-    view = view.reshape(out.shape)
-    for k in order:
-        plane = view[series.slices[k].frame]
-        if series.channels == 3 and plane.dtype.itemsize > 1:
-            plane = plane >> 8 * (plane.dtype.itemsize - 1) if plane.dtype.kind == "u" else np.clip(plane, 0, 255)
-        out[k] = plane
-        on_slice(k)
+    with contained.opened(f"{__name__}:LibraryImage", file, out.shape, size=out.nbytes) as image:
+        for k in order:
+            out[k] = image.ask("plane", series.slices[k].frame)
+            on_slice(k)
 
 
 def _text_header(file: Path, kind: str) -> TextHeader | None:
@@ -290,7 +307,7 @@ def _looks_like_hounsfield(values: NDArray[Any]) -> bool:
 
 
 def _reason(error: RuntimeError) -> str:
-    """The last line of what ITK says, without the paths it repeats."""
+    """The last line of what ITK says, without the paths and values that it repeats."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = re.sub(r"(?:[A-Za-z]:)?[/\\][^\s'\"]+", "…", lines[-1]) if lines else "it cannot be read"
-    return re.sub(r"^(ITK ERROR:|itk::ERROR:)\s*", "", text)[:200]
+    text = cleaned(lines[-1]) if lines else "it cannot be read"
+    return re.sub(r"^(ITK ERROR:|itk::ERROR:)\s*", "", text)

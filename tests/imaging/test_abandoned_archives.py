@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +22,7 @@ from cadviewer.imaging import archives
 
 UNPACK = """
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from cadviewer.imaging import archives
@@ -41,7 +44,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def unpacking(temporary: Path, tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], Path]]]:
-    """Starts a process that unpacks an archive and waits; the process and its folder, which looks two hours old."""
+    """Starts a process that unpacks an archive and waits; the process and its folder."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("sub/x.txt", "a text")
     begun: list[subprocess.Popen[str]] = []
@@ -58,7 +61,6 @@ def unpacking(temporary: Path, tmp_path: Path) -> Iterator[Callable[[], tuple[su
         assert child.stdout is not None
         folder = Path(child.stdout.readline().strip())
         assert folder.parent == temporary
-        _age(folder)
         return child, folder
 
     yield begin
@@ -83,6 +85,41 @@ def test_what_a_killed_process_unpacked_is_removed_and_what_a_living_one_did_is_
     archives.remove_abandoned()
     assert not abandoned.exists()
     assert len(list(used.rglob("*.txt"))) == 1
+
+
+def test_a_killed_process_leaves_no_name_of_the_archive(
+    unpacking: Callable[[], tuple[subprocess.Popen[str], Path]],
+) -> None:
+    dead, abandoned = unpacking()
+    dead.kill()
+    dead.wait()
+    left = sorted(p.relative_to(abandoned).as_posix() for p in abandoned.rglob("*"))
+    assert left == ["00001", "00001/000000.txt", "in-use"]
+
+
+def test_a_folder_that_another_start_takes_away_is_made_again(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, taken = archives.atomic.locked, 0
+
+    def locked(path: Path, **how: float) -> AbstractContextManager[None]:
+        nonlocal taken
+        taken += 1
+        held = real(path, **how)
+        if taken == 1:
+            return _gone(held, path)
+        return held
+
+    monkeypatch.setattr(archives.atomic, "locked", locked)
+    folder = archives._folder()
+    assert taken == 2
+    assert list(temporary.iterdir()) == [folder]
+    assert (folder / "in-use").exists()
+
+
+@contextlib.contextmanager
+def _gone(held: AbstractContextManager[None], path: Path) -> Iterator[None]:
+    with held:
+        path.unlink()
+        yield
 
 
 def test_a_process_that_ends_by_itself_leaves_nothing(
