@@ -32,9 +32,19 @@ def user_config() -> Path:
     return Path(home) / "config" if home else Path(platformdirs.user_config_dir("cadviewer", appauthor=False))
 
 
+def shipped_weights() -> Path:
+    """Folder of the models that ship with the program."""
+    return resources() / "weights"
+
+
+def own_weights() -> Path:
+    """Folder of the user's own models; it need not be there."""
+    return user_data() / "weights"
+
+
 def weights_folders() -> tuple[Path, ...]:
     """Folders searched for model cards and weights; a card in an earlier one hides a later one of the same name."""
-    return (user_data() / "weights", resources() / "weights")
+    return (shipped_weights(), own_weights())
 
 
 def program() -> list[str]:

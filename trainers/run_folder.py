@@ -1,8 +1,9 @@
 """The folder of a run: the lines it says of itself, what stops it, one run at a time, what it can go on from. No torch.
 
 `log.jsonl` holds one JSON object per line:
-`{"kind": "start", "pid", "resume"}` by who starts the process, before it says anything by itself,
-`{"kind": "begin", "pid", "data", "settings"}`, `{"kind": "stage", "stage": "reading" | "training" | "finishing"}`,
+`{"kind": "start", "pid", "resume", "at", "output"}` by who starts the process, before it says anything by itself,
+`{"kind": "begin", "pid", "data", "settings"}`,
+`{"kind": "stage", "stage": "reading" | "training" | "finishing", "step"}`, step: what training goes on from,
 `{"kind": "step", "step", "epoch", "loss", "progress", "seconds"}` at most once a second,
 `{"kind": "tune", "epoch", "step", "progress", "seconds", figures…}` after each look at the tune fold, and
 `{"kind": "end", "state": "done" | "stopped" | "failed", "reason", "card"}`. A figure that could not be measured is not
@@ -49,8 +50,8 @@ def claimed(out: Path) -> Iterator[None]:
     """
     out.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(atomic.locked(out / LOCK, wait=0))
+        try:  # a second, since whoever looks whether the folder is taken holds the lock for a moment
+            held.enter_context(atomic.locked(out / LOCK, wait=1))
         except atomic.LockedError as error:
             raise ConfigError(f"{out}: a training is under way in this folder; one folder takes one run") from error
         atomic.remove_temporaries(out)
@@ -91,9 +92,9 @@ def _last(out: Path, **values: Any) -> None:
         sys.stderr.write(f"cadviewer-train: {values['reason'] or values['state']}\n")
 
 
-def stage(out: Path, name: str) -> None:
-    """Say what a run does now: "reading", "training" or "finishing" (calibrating, exporting)."""
-    write(out, "stage", stage=name)
+def stage(out: Path, name: str, **values: Any) -> None:
+    """Say what a run does now: "reading", "training" (from `step` on) or "finishing" (calibrating, exporting)."""
+    write(out, "stage", stage=name, **values)
 
 
 def checkpoint(out: Path, *, resume: bool) -> Path | None:

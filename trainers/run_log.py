@@ -24,7 +24,7 @@ class RunLog(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.started = self.last = time.monotonic()
-        stage(self.out, "training")
+        stage(self.out, "training", step=trainer.global_step)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         stage(self.out, "finishing")

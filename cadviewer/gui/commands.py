@@ -247,14 +247,22 @@ class Commands:
             notices.say(Notice("task", tr("It is not clear what this image shows. Analyse as:"), answers))
 
     def fill_models(self) -> None:
+        """The menu of models: analyse with one of them; the one that is used where none is named has a tick."""
+        from cadviewer.gui.models_dialog import label_of, usual_name
+
         menu = self._window.model_menu
         menu.clear()
         cards = catalogue.cards()
         for card in cards:
-            action = menu.addAction(f"{card.title or card.name}  ({card.name} {card.version})")
+            usual = usual_name(self._window.prefs, card.task)
+            action = menu.addAction(label_of(card, usual))
+            action.setCheckable(True)
+            action.setChecked(card.name == usual)
             action.triggered.connect(lambda _=False, card=card: self.analyse(card.task, card.name))
         if not cards:
             menu.addAction(tr("No model is installed")).setEnabled(False)
+        menu.addSeparator()
+        menu.addAction(tr("Models…")).triggered.connect(self.about_model)
 
     def ask_threshold(self) -> None:
         case = self._case
@@ -352,9 +360,9 @@ class Commands:
     # helping -----------------------------------------------------------------------------------------------------
 
     def about_model(self) -> None:
-        from cadviewer.gui import dialogs
+        from cadviewer.gui.models_dialog import ModelsDialog
 
-        dialogs.model_cards(self._window, catalogue.cards(role=None), catalogue.problems()).open()
+        ModelsDialog(self._window.prefs, self._window).open()
 
     def show_shortcuts(self) -> None:
         from cadviewer.gui import dialogs

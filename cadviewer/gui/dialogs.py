@@ -41,15 +41,8 @@ class TextDialog(QDialog):
         self.resize(680, 560)
 
 
-def model_cards(parent: QWidget | None, cards: list[ModelCard], problems: list[str]) -> TextDialog:
-    """What the installed models are, were trained on, can and cannot do."""
-    parts = [_card(card) for card in cards] or [f"<p>{tr('No model is installed')}.</p>"]
-    parts += [f"<p>⚠ {escape(problem)}</p>" for problem in problems]
-    parts.append(f"<p><b>{tr(words.RESEARCH)}</b></p>")
-    return TextDialog(parent, tr("About the models"), "<hr>".join(parts))
-
-
-def _card(card: ModelCard) -> str:
+def card_html(card: ModelCard) -> str:
+    """What a model is, was trained on, can and cannot do, as rich text."""
     rows = [
         (tr("Name"), f"{card.name} {card.version}{' (' + tr('default') + ')' if card.default else ''}"),
         (tr("Task"), tr(card.task.heading)),

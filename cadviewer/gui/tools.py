@@ -51,7 +51,16 @@ class Tools(QObject):
             self.trainer.weights_installed.connect(
                 lambda name: self.said.emit(tr("New model “{name}”: choose it under Analyse → With model", name=name))
             )
+            self.trainer.usual_wanted.connect(self._use_model)
         _raise(self.trainer)
+
+    def _use_model(self, name: str) -> None:
+        """A model is wanted from now on wherever none is named."""
+        from cadviewer.gui import models_dialog
+        from cadviewer.models import catalogue
+
+        models_dialog.use(self._prefs, catalogue.card(name))
+        self.said.emit(tr("“{name}” is used from now on.", name=name))
 
     def open_settings(self) -> None:
         """Show the settings as they are now; a dialog that is open already keeps what was typed in it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,34 +87,43 @@ def load(path: Path) -> ModelCard:
 
 
 def cards(task: Task | None = None, *, role: str | None = "") -> list[ModelCard]:
-    """All readable cards with weights beside them, by name; the user's own hide shipped ones of the same name.
+    """All usable cards with weights beside them, by name. A model that ships is never hidden by one of the user's own.
 
     role: of the models wanted: "" those that answer for a task by themselves, None every one.
     """
-    found: dict[str, ModelCard] = {}
-    for folder in paths.weights_folders():
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-            if path.stem not in found and path.with_suffix(".safetensors").is_file():
-                try:
-                    found[path.stem] = load(path)
-                except CardError:
-                    continue  # `problems` reports it
-    chosen = (c for c in found.values() if task in (None, c.task) and role in (None, c.role))
+    chosen = (c for c in _found() if isinstance(c, ModelCard) and task in (None, c.task) and role in (None, c.role))
     return sorted(chosen, key=lambda c: c.name)
 
 
 def problems() -> list[str]:
-    """One line for each card that cannot be read or has no weights beside it."""
-    lines = []
+    """One line for each card that cannot be read, has no weights beside it, or has the name of another model."""
+    return [str(c) for c in _found() if isinstance(c, CardError)]
+
+
+def _found() -> Iterator[ModelCard | CardError]:
+    """Every card of every folder, or why it cannot be used."""
+    names: set[str] = set()
     for folder in paths.weights_folders():
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
             try:
-                card = load(path)
-                if not card.weights.is_file():
-                    lines.append(f"{path.name}: its weights {card.weights.name} are missing")
+                yield _one(path, names)
             except CardError as error:
-                lines.append(str(error))
-    return lines
+                yield error
+
+
+def _one(path: Path, names: set[str]) -> ModelCard:
+    """The card in a file. names: of the models before it, which this one is added to. Raises CardError."""
+    card = load(path)
+    if card.name != path.stem:
+        raise CardError(f"{path.name}: its card is that of {card.name}; a model's file and card have one name")
+    if not card.weights.is_file():
+        raise CardError(f"{path.name}: its weights {card.weights.name} are missing")
+    if card.name.casefold() in names:  # not all file systems tell letters' cases apart
+        raise CardError(
+            f"{path}: another model is called {card.name}; this one is not used before it has a name of its own"
+        )
+    names.add(card.name.casefold())
+    return card
 
 
 def card(name: str, *, role: str | None = "") -> ModelCard:
@@ -130,12 +139,12 @@ def card(name: str, *, role: str | None = "") -> ModelCard:
 
 
 def default(task: Task) -> ModelCard:
-    """The model used for a task when none is named; the user's own default goes before the shipped one.
+    """The model used for a task when none is named: the shipped one, and one of the user's own only where none ships.
 
     Raises CardError when there is none.
     """
     folders = list(paths.weights_folders())
-    candidates = sorted(cards(task), key=lambda c: (not c.default, folders.index(c.folder), c.name))
+    candidates = sorted(cards(task), key=lambda c: (folders.index(c.folder), not c.default, c.name))
     if candidates:
         return candidates[0]
     raise CardError(f"no weights for {task.value} are installed; train them with `cadviewer-train {task.value}`")

@@ -52,7 +52,7 @@ def _untrained() -> str:
     torch.manual_seed(0)
     config = {"boxes": list(SMALL)}
     card = ModelCard("untrained", "0", Task.NODULES, "", "ssd", config, {}, 0.5, "")
-    export(nets.build("ssd", config).state_dict(), card, paths.weights_folders()[0])
+    export(nets.build("ssd", config).state_dict(), card, paths.own_weights())
     return "untrained"
 
 

@@ -21,10 +21,11 @@ from cadviewer.models.catalogue import ModelCard
 
 @pytest.fixture(autouse=True)
 def cards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One model for each task, and none of those that ship."""
-    folder = paths.user_data() / "weights"
-    monkeypatch.setattr(paths, "weights_folders", lambda: (folder,))
+    """One model for each task, and none of those that really ship."""
+    folder = paths.user_data().parent / "shipped"
+    monkeypatch.setattr(paths, "shipped_weights", lambda: folder)
     folder.mkdir(parents=True, exist_ok=True)
+    paths.own_weights().mkdir(parents=True, exist_ok=True)
     for name, task in (("ssd-test", Task.NODULES), ("estan-test", Task.BREAST)):
         card = ModelCard(
             name, "1", task, name, "net", {}, {}, 0.5, "ab" * 32, default=True, limits=("Not for children.",)

@@ -23,8 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cadviewer.gui import dialogs, style
-from cadviewer.models import catalogue
+from cadviewer.gui import style
 
 KEY, CTRL, ALT = Qt.Key, Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -61,18 +60,11 @@ def _opened(name: str) -> Callable[[Desk], QDialog]:
     return open_
 
 
-def _cards(desk: Desk) -> QDialog:
-    dialog = dialogs.model_cards(desk.window, catalogue.cards(), [])
-    dialog.open()
-    return dialog
-
-
 DIALOGS: dict[str, Callable[[Desk], QDialog]] = {
     "settings": _settings,
     "batch": _batch,
     "trainer": _trainer,
-    "cards": _cards,
-    **{name: _opened(name) for name in ("shortcuts", "about", "threshold", "tags")},
+    **{name: _opened(name) for name in ("about_model", "shortcuts", "about", "threshold", "tags")},
 }
 
 

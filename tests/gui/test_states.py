@@ -71,7 +71,7 @@ def test_out_of_scope_says_why(ct: Desk) -> None:
 def test_a_missing_model_is_a_failure_with_a_reason_not_a_traceback(desk: Desk, tmp_path: Path) -> None:
     from cadviewer import paths
 
-    for file in (paths.user_data() / "weights").iterdir():
+    for file in paths.shipped_weights().iterdir():
         file.unlink()
     desk.open(write_ct(tmp_path / "ct"))
     assert "Analysis failed" in _state(desk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import drawn_bus_bra
@@ -11,7 +12,9 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from cadviewer import paths
+from cadviewer.findings import Task
 from cadviewer.gui.training.dialog import TrainerDialog
+from cadviewer.gui.training.run import RunState
 from cadviewer.models import catalogue
 
 
@@ -40,6 +43,11 @@ def test_a_model_is_trained_stopped_resumed_and_used_without_a_restart(desk: Des
     press(bot, dialog.start)
     run = dialog.run
     assert run is not None
+    assert "starting" in dialog.status.text()
+    assert not dialog.start.isEnabled()
+    assert dialog.stop.isEnabled()
+    press(bot, dialog.start)
+    assert [f.name for f in (paths.user_data() / "runs").iterdir()] == ["breast-1"]
     bot.waitUntil(lambda: len(run.state.tune) > 1, timeout=90000)
     assert dialog.stop.isEnabled()
     assert not dialog.start.isEnabled()
@@ -54,11 +62,21 @@ def test_a_model_is_trained_stopped_resumed_and_used_without_a_restart(desk: Des
     bot.waitUntil(lambda: run.state.state == "done", timeout=150000)
     assert run.state.tune[-1]["step"] == 120 > reached  # 2 steps an epoch: it went on and did not begin again
     bot.waitUntil(dialog.use.isEnabled, timeout=5000)
+    press(bot, dialog.use)
+    day = datetime.date.today().isoformat()
+    assert dialog.naming.name.text() == f"own-breast-{day}"
+    dialog.naming.name.setText("Estan-Test")  # as one that ships
+    assert not dialog.naming.ok.isEnabled()
+    dialog.naming.name.setText("toy-estan")
+    assert not dialog.naming.usual.isChecked()
     with bot.waitSignal(dialog.weights_installed, timeout=10000):
-        press(bot, dialog.use)
-    assert catalogue.card("toy-estan").folder == paths.user_data() / "weights"
+        press(bot, dialog.naming.ok)
+    assert catalogue.card("toy-estan").folder == paths.own_weights()
     desk.window.commands.fill_models()
-    assert any("toy-estan" in a.text() for a in desk.window.model_menu.actions())
+    entries = {a.text(): a.isChecked() for a in desk.window.model_menu.actions()}
+    assert [checked for text, checked in entries.items() if "toy-estan" in text and "own" in text] == [False]
+    assert [checked for text, checked in entries.items() if "(estan-test" in text] == [True]
+    assert desk.window.analysis.usual(Task.BREAST).model is None
 
 
 def test_a_folder_that_cannot_be_trained_on_says_why(desk: Desk, tmp_path: Path) -> None:
@@ -93,3 +111,49 @@ def test_training_goes_on_when_the_dialog_is_closed_and_is_found_again(desk: Des
     bot.waitUntil(lambda: other.run.state.losses[-1][0] > before, timeout=30000)
     press(bot, other.stop)
     bot.waitUntil(lambda: other.run.state.state == "stopped", timeout=60000)
+
+
+@pytest.mark.timeout(120)
+def test_stop_works_from_the_first_moment(desk: Desk, tmp_path: Path) -> None:
+    data = drawn_bus_bra.write(tmp_path / "BUS-BRA")
+    dialog, bot = open_dialog(desk), desk.bot
+    dialog.task.setCurrentIndex(dialog.task.findData("breast"))
+    dialog.set_folder(data)
+    bot.waitUntil(dialog.start.isEnabled, timeout=30000)
+    press(bot, dialog.start)
+    press(bot, dialog.stop)
+    assert "stopped" in dialog.status.text()
+    assert "nothing to go on from" in dialog.status.text()
+    assert dialog.start.isEnabled()
+    assert not dialog.resume.isEnabled()
+
+
+def test_the_reason_of_a_failed_start_stays_on_screen(desk: Desk, tmp_path: Path) -> None:
+    data = drawn_bus_bra.write(tmp_path / "BUS-BRA")
+    dialog, bot = open_dialog(desk), desk.bot
+    dialog.task.setCurrentIndex(dialog.task.findData("breast"))
+    dialog.set_folder(data)
+    bot.waitUntil(dialog.start.isEnabled, timeout=30000)
+    dialog.settings.setText("epochs=many")
+    press(bot, dialog.start)
+    bot.waitUntil(lambda: "epochs: 'many' is not int" in dialog.status.text(), timeout=30000)
+    bot.wait(1500)  # the dialog looks at the run twice a second
+    assert "epochs: 'many' is not int" in dialog.status.text()
+    assert dialog.start.isEnabled()
+    assert not dialog.resume.isEnabled()
+    other = TrainerDialog()
+    bot.addWidget(other)
+    other.runs.setCurrentIndex(other.runs.findText("breast-1"))
+    other.runs.activated.emit(other.runs.currentIndex())
+    assert "epochs: 'many' is not int" in other.status.text()
+
+
+def test_a_first_point_is_seen_and_no_stroke_joins_the_parts_of_a_run(desk: Desk) -> None:
+    chart = open_dialog(desk).chart
+    chart.show_run(RunState(losses=[(1, 0.5)]))
+    assert chart.curves()["alone"] == [(1, 0.5)]
+    chart.show_run(RunState(losses=[(1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2)], parts=[2]))
+    assert chart.curves()["alone"] == []
+    assert list(chart._loss_line.opts["connect"]) == [1, 0, 1, 0]
+    chart.show_run(RunState(losses=[(1, 0.5), (2, 0.4), (3, 0.3)], parts=[2]))
+    assert chart.curves()["alone"] == [(3, 0.3)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cadviewer import atomic
 from cadviewer.gui.training import processes
 from cadviewer.gui.training.processes import ACCESS_DENIED, STILL_RUNNING, SYNCHRONIZE, alive, alive_on_windows
 from cadviewer.gui.training.run import Run
@@ -68,12 +70,14 @@ def test_windows_what_cannot_be_opened_is_alive_only_if_that_is_forbidden(error:
 
 def test_following_a_run_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
-    (tmp_path / "log.jsonl").write_text(f'{{"kind": "begin", "pid": {os.getpid()}}}\n')
+    begun = [{"kind": "begin", "pid": os.getpid()}, {"kind": "step", "step": 1, "loss": 1}]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in begun))
     run = Run(tmp_path)
-    assert run.poll().state == "running"
-    began = time.perf_counter()
-    for _ in range(100):
-        run.poll()
+    with atomic.locked(tmp_path / "run.lock"):
+        assert run.poll().state == "running"
+        began = time.perf_counter()
+        for _ in range(100):
+            run.poll()
     assert time.perf_counter() - began < 2  # 100 polls take 10 ms; a process each would take seconds
 
 
@@ -82,8 +86,8 @@ def test_killing_a_run_that_ended_meanwhile_is_quiet(tmp_path: Path, monkeypatch
         pass
     (tmp_path / "log.jsonl").write_text(f'{{"kind": "begin", "pid": {child.pid}}}\n')
     run = Run(tmp_path)
+    monkeypatch.setattr(Run, "_at_it", lambda self: True)  # it was, a moment ago
     run.poll()
-    monkeypatch.setattr("cadviewer.gui.training.run.alive", lambda pid: True)  # it was, a moment ago
     run.kill()
     assert run.state.pid == child.pid
     assert not processes.alive(child.pid)

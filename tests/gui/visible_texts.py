@@ -21,7 +21,8 @@ from cadviewer.gui.measures import NAMES
 from cadviewer.gui.preferences.keys import KeysPage
 from cadviewer.gui.preferences.presets import PresetsPage
 from cadviewer.gui.told import TOLD
-from cadviewer.gui.training.dialog import STATES
+from cadviewer.gui.training.chart import FIGURES
+from cadviewer.gui.training.dialog import STAGES, STATES
 from cadviewer.imaging import windowing
 from cadviewer.imaging.planes import ANATOMICAL, Projection
 from cadviewer.models.nodule_type import KINDS
@@ -71,6 +72,8 @@ def in_tables() -> set[str]:
         *(task.image for task in Task),
         *EXISTING.values(),
         *STATES.values(),
+        *STAGES.values(),
+        *FIGURES.values(),
         *COLUMNS,
         *("waiting", "running"),
         *(state.value for state in CaseState),

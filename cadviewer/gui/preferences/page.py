@@ -12,7 +12,9 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout,
 from cadviewer.findings import Task
 from cadviewer.gui import lang
 from cadviewer.gui.lang import tr
+from cadviewer.gui.models_dialog import label_of
 from cadviewer.models import catalogue
+from cadviewer.models.catalogue import CardError
 from cadviewer.settings import Settings
 
 DEVICES = ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "cuda:2", "cuda:3")
@@ -170,9 +172,12 @@ def _number(low: float, high: float, decimals: int) -> QDoubleSpinBox:
 
 def _models(task: Task) -> dict[Any, str]:
     cards = catalogue.cards(task)
-    usual = next((card.title or card.name for card in cards if card.default), "")
-    first = tr("The default: {name}", name=usual) if usual else tr("The default")
-    return {"": first} | {card.name: f"{card.title or card.name}  ({card.name} {card.version})" for card in cards}
+    try:
+        usual = catalogue.default(task)
+        first = tr("The default: {name}", name=usual.title or usual.name)
+    except CardError:
+        first = tr("The default")
+    return {"": first} | {card.name: label_of(card, "") for card in cards}
 
 
 def _languages() -> dict[Any, str]:

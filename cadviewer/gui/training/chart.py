@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pyqtgraph as pg
+from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -14,6 +18,19 @@ LINES = (("#56b4e9", "o", "●"), ("#f0a63a", "s", "■"), ("#3fc8a0", "t", "▼
 """Colour (Okabe and Ito), sign of each figure and the same sign as text: colour is not the only difference."""
 
 
+FIGURES = {
+    "auc": "AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "dice": "Dice",
+    "dice_off": "Dice in boxes that are off",
+    "top1": "best mark right",
+    "sens1": "sensitivity at 1 false alarm",
+    "mean_sens": "mean sensitivity",
+    "ap50": "AP at IoU .5",
+}
+"""What is written of a figure that a trainer tells."""
+
+
 class Chart(QWidget):
     """Loss above, figures below, over the number of steps."""
 
@@ -22,6 +39,7 @@ class Chart(QWidget):
         self._loss, self._figures = self._plot(), self._plot()
         self._figures.setXLink(self._loss)
         self._loss_line = self._loss.plot()
+        self._alone = self._loss.plot(pen=None, symbol="o", symbolSize=6, symbolPen=None)
         self._lines: dict[str, pg.PlotDataItem] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -39,6 +57,7 @@ class Chart(QWidget):
                 plot.getAxis(side).setTextPen(style.colour("dim"))
         self._loss.setTitle(tr("Loss"), color=style.colour("dim").name(), size="10pt")
         self._loss_line.setPen(pg.mkPen(_shade("#56b4e9"), width=2))
+        self._alone.setSymbolBrush(_shade("#56b4e9"))
         for line, (colour, _, _) in zip(self._lines.values(), LINES, strict=False):
             line.setPen(pg.mkPen(_shade(colour), width=2))
             line.setSymbolBrush(_shade(colour))
@@ -56,14 +75,17 @@ class Chart(QWidget):
 
     def curves(self) -> dict[str, list[tuple[float, float]]]:
         """The points of every curve as they are drawn, by name."""
-        return {
-            n: list(zip(*line.getData(), strict=True)) for n, line in (("loss", self._loss_line), *self._lines.items())
-        }
+        lines = {"loss": self._loss_line, "alone": self._alone, **self._lines}
+        return {name: _points(line) for name, line in lines.items()}
 
     def show_run(self, state: RunState) -> None:
         """Draw what the run has said so far."""
         self._state = state
-        self._loss_line.setData([s for s, _ in state.losses], [v for _, v in state.losses])
+        steps, losses = [s for s, _ in state.losses], [v for _, v in state.losses]
+        joined = _joined(steps, state.parts)
+        self._loss_line.setData(steps, losses, connect=joined)
+        lonely = [k for k in range(len(steps)) if not joined[k] and (k == 0 or not joined[k - 1])]
+        self._alone.setData([steps[k] for k in lonely], [losses[k] for k in lonely])  # which no stroke shows
         names = figure_names(state)
         self._figures.setTitle(_legend(state, names), color=style.colour("dim").name(), size="10pt")
         for name in [n for n in self._lines if n not in names]:
@@ -79,7 +101,22 @@ class Chart(QWidget):
                     symbolPen=None,
                 )
             points = [(t["step"], t[name]) for t in state.tune if name in t and "step" in t]
-            self._lines[name].setData([p[0] for p in points], [p[1] for p in points])
+            at = [p[0] for p in points]
+            self._lines[name].setData(at, [p[1] for p in points], connect=_joined(at, state.parts))
+
+
+def _joined(steps: Sequence[float], parts: Sequence[int]) -> NDArray[np.int32]:
+    """(n,) whether a point is joined to the next one: not over the place where a run was gone on with."""
+    joined = [
+        int(k + 1 < len(steps) and not any(step <= part < steps[k + 1] for part in parts))
+        for k, step in enumerate(steps)
+    ]
+    return np.array(joined, np.int32)
+
+
+def _points(line: pg.PlotDataItem) -> list[tuple[float, float]]:
+    x, y = line.getData()
+    return [] if x is None else list(zip(x, y, strict=True))
 
 
 def _shade(colour: str) -> QColor:
@@ -94,7 +131,7 @@ def _legend(state: RunState, names: list[str]) -> str:
     parts = []
     for (colour, _, sign), name in zip(LINES, names, strict=False):
         last = next(t[name] for t in reversed(state.tune) if name in t)
-        title = name.removeprefix("tune_").replace("_", " ")
+        title = tr(FIGURES[name]) if name in FIGURES else name.removeprefix("tune_").replace("_", " ")
         parts.append(f'<span style="color:{_shade(colour).name()}">{sign}</span> {title} {last:.3f}')
     return tr("On the tune fold") + ": " + " &nbsp; ".join(parts)
 
@@ -105,6 +142,6 @@ def figure_names(state: RunState) -> list[str]:
     names: dict[str, None] = {}
     for line in state.tune:
         for key, value in line.items():
-            if key not in known and isinstance(value, int | float) and 0 <= value <= 1:
+            if key not in known and not key.startswith("loss") and isinstance(value, int | float) and 0 <= value <= 1:
                 names[key] = None
     return list(names)[: len(LINES)]

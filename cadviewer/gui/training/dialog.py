@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -31,19 +31,27 @@ from PySide6.QtWidgets import (
 from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.gui.lang import tr
+from cadviewer.gui.told import told
 from cadviewer.gui.training.chart import Chart
 from cadviewer.gui.training.inspection import Inspection, describe
-from cadviewer.gui.training.run import Run, RunState
+from cadviewer.gui.training.naming import NameDialog
+from cadviewer.gui.training.run import BusyError, Run, RunState
+from cadviewer.models import catalogue, own
 from cadviewer.models.catalogue import CardError
 
 STATES = {
-    "new": "not started",
+    "starting": "starting: the program is being loaded",
     "running": "running",
     "done": "done",
     "stopped": "stopped",
     "failed": "failed",
     "lost": "ended without a word",
 }
+STAGES = {
+    "reading": "starting: reading the images",
+    "finishing": "finishing: calibrating and writing the weights",
+}
+"""What a run does when it does not train."""
 POLL_MS = 500
 
 
@@ -52,8 +60,10 @@ class TrainerDialog(QDialog):
 
     weights_installed = Signal(str)
     """Name of a model that the viewer can use from now on."""
-    _copied = Signal(str, str)
-    """Name of the model, or why its weights cannot be used."""
+    usual_wanted = Signal(str)
+    """Name of a model of these that is to be used wherever none is named."""
+    _copied = Signal(str, bool, str)
+    """Name of the model and whether it is to be the usual one, or why its weights cannot be used."""
 
     def __init__(self, parent: QWidget | None = None, *, runs: Path | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +72,8 @@ class TrainerDialog(QDialog):
         self._runs = runs or paths.user_data() / "runs"
         self.run: Run | None = None
         self._data: Path | None = None
+        self._problem = ""  # why something could not be done; it stays until something else is done
+        self._shown: tuple[object, ...] = ()
         self._build()
         self._inspection = Inspection(self)
         self._inspection.recognised.connect(self._recognised)
@@ -178,6 +190,7 @@ class TrainerDialog(QDialog):
 
     def _choose_run(self, index: int) -> None:
         folder = self.runs.itemData(index)
+        self._problem = ""
         self._follow(Run(Path(folder)) if folder else None)
 
     def _follow(self, run: Run | None) -> None:
@@ -195,101 +208,109 @@ class TrainerDialog(QDialog):
         return [f"preset={self.preset.currentText()}", *self.settings.text().split()]
 
     def _start(self) -> None:
-        if self._data is None:
+        if self._data is None or (self.run is not None and self.run.poll().active):
             return
-        task = str(self.task.currentData())
-        number = 1
-        while (folder := self._runs / f"{task}-{number}").exists():
+        task, number = str(self.task.currentData()), 1
+        while (self._runs / f"{task}-{number}").exists():
             number += 1
-        self.run = Run(folder)
-        self._begin(resume=False)
-        self.runs.insertItem(1, folder.name, str(folder))
+        run = Run(self._runs / f"{task}-{number}")
+        self.run, self._problem = run, ""
+        try:
+            run.start(task, Path(self.folder.text()), self._arguments())
+        except OSError as error:
+            self._problem = tr("Training could not be started: {error}", error=error)
+            run.poll()
+        self.runs.insertItem(1, run.folder.name, str(run.folder))
         self.runs.setCurrentIndex(1)
+        self.chart.show_run(run.state)
+        self._show()
 
     def _resume(self) -> None:
-        if self.run is not None:
-            self._begin(resume=True)
-
-    def _begin(self, *, resume: bool) -> None:
-        assert self.run is not None
-        try:
-            if resume:
-                self.run.resume()
-            else:
-                self.run.start(str(self.task.currentData()), Path(self.folder.text()), self._arguments())
-        except (OSError, ValueError) as error:
-            self.status.setText(tr("Training could not be started: {error}", error=error))
+        if self.run is None:
             return
-        self._poll()
+        self._problem = ""
+        try:
+            self.run.resume()
+        except (OSError, ValueError, BusyError) as error:
+            busy = isinstance(error, BusyError)
+            reason = tr("a training is under way in this folder") if busy else error
+            self._problem = tr("Training could not be started: {error}", error=reason)
+        self._show()
 
     def _stop(self) -> None:
         if self.run is not None:
             self.run.stop()
-            self.status.setText(tr("Stopping…"))
+            self._show()
 
     def _use(self) -> None:
-        """Hand the weights to the viewer; hashing and copying them takes longer than a frame."""
-        if self.run is None:
+        """Ask what the model is to be called."""
+        if self.run is None or self.run.state.card is None:
             return
+        self._problem = ""
+        try:
+            proposed = own.proposed(self.run.state.card)
+            own.check_use(catalogue.load(self.run.state.card))
+        except (CardError, OSError) as error:
+            self._problem = tr("These weights cannot be used: {problem}", problem=told(str(error)))
+            self._show()
+            return
+        self.naming = NameDialog(proposed, self)
+        self.naming.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.naming.accepted.connect(self._name_given)
+        self.naming.open()
+
+    def _name_given(self) -> None:
+        """Hand the weights to the viewer; copying them takes longer than a frame."""
+        assert self.run is not None
+        name, usual = self.naming.chosen(), self.naming.usual.isChecked()
         self.use.setEnabled(False)
         self.status.setText(tr("Copying the weights…"))
-        threading.Thread(target=self._install, args=(self.run,), name="install weights").start()
+        threading.Thread(target=self._install, args=(self.run, name, usual), name="install weights").start()
 
-    def _install(self, run: Run) -> None:
+    def _install(self, run: Run, name: str, usual: bool) -> None:
         """On a thread of its own."""
-        name, problem = "", ""
+        problem = ""
         try:
-            name = run.install()
+            run.install(name)
         except (CardError, OSError) as error:
             problem = str(error)
         with contextlib.suppress(RuntimeError):  # the dialog is gone meanwhile; the weights are there all the same
-            self._copied.emit(name, problem)
+            self._copied.emit(name, usual, problem)
 
-    def _used(self, name: str, problem: str) -> None:
+    def _used(self, name: str, usual: bool, problem: str) -> None:
         if problem:
-            self.status.setText(tr("These weights cannot be used: {problem}", problem=problem))
+            self._problem = tr("These weights cannot be used: {problem}", problem=told(problem))
+            self._show()
             return
-        self.status.setText(tr("The viewer now has the model “{name}”.", name=name))
+        self._problem = tr("The viewer now has the model “{name}”.", name=name)
+        self._show()
         self.weights_installed.emit(name)
+        if usual:
+            self.usual_wanted.emit(name)
 
     def _poll(self) -> None:
         """Follow the run; twice a second while the dialog is open."""
-        if self.run is not None:
-            before = (self.run.state.state, len(self.run.state.losses), len(self.run.state.tune))
-            state = self.run.poll()
-            if (state.state, len(state.losses), len(state.tune)) == before and state.state != "new":
-                return
+        if self.run is None:
+            return
+        state = self.run.poll()
+        now = (state.state, state.stage, state.stopping, state.reason, len(state.losses), len(state.tune))
+        if now != self._shown:
+            self._shown = now
             self.chart.show_run(state)
-        self._show()
+            self._show()
 
     def _show(self) -> None:
-        state = self.run.state if self.run is not None else None
-        running = state is not None and state.state == "running"
-        for widget in (self.task, self.choose, self.preset, self.settings):
-            widget.setEnabled(not running)
-        self.start.setEnabled(not running and self._data is not None)
-        self.stop.setEnabled(running)
-        self.resume.setEnabled(state is not None and state.resumable)
-        self.use.setEnabled(state is not None and state.card is not None)
-        self.progress.setValue(int(1000 * state.progress) if state else 0)
-        if state is None:
-            self.status.setText(tr("Training runs on its own: this dialog and the viewer may be closed meanwhile."))
-            return
-        parts = [tr(STATES[state.state])]
-        if state.losses:
-            parts.append(
-                tr(
-                    "epoch {epoch}, step {step}, loss {loss:.3f}",
-                    epoch=state.epoch + 1,
-                    step=state.losses[-1][0],
-                    loss=state.losses[-1][1],
-                )
-            )
-        if running and state.progress > 0.01:
-            parts.append(tr("about {time} left", time=_duration(state.seconds * (1 - state.progress) / state.progress)))
-        if state.reason:
-            parts.append(state.reason)
-        self.status.setText(" · ".join(parts))
+        state = self.run.state if self.run is not None else RunState()
+        for widget in (self.task, self.folder, self.choose, self.preset, self.settings):
+            widget.setEnabled(not state.active)
+        self.start.setEnabled(not state.active and self._data is not None)
+        self.stop.setEnabled(state.active)
+        self.resume.setEnabled(state.resumable)
+        self.use.setEnabled(state.card is not None)
+        waiting = state.active and state.stage != "training"
+        self.progress.setMaximum(0 if waiting else 1000)  # 0: busy, nobody knows how long
+        self.progress.setValue(int(1000 * state.progress))
+        self.status.setText(self._problem or status(state))
 
     def showEvent(self, event: QShowEvent) -> None:
         """Follow the run while somebody looks."""
@@ -302,6 +323,35 @@ class TrainerDialog(QDialog):
         self._timer.stop()
         self._inspection.cancel()
         super().hideEvent(event)
+
+
+def status(state: RunState) -> str:
+    """How a run stands, in words."""
+    if state.state == "new":
+        return tr("Training runs on its own: this dialog and the viewer may be closed meanwhile.")
+    if state.stopping:
+        return tr("Stopping after this step; Stop once more ends it at once.")
+    parts = [tr(STAGES[state.stage]) if state.active and state.stage in STAGES else tr(STATES[state.state])]
+    if state.losses:
+        parts.append(
+            tr(
+                "epoch {epoch}, step {step}, loss {loss:.3f}",
+                epoch=state.epoch + 1,
+                step=state.losses[-1][0],
+                loss=state.losses[-1][1],
+            )
+        )
+    if state.state == "running" and state.stage == "training" and state.progress > 0.01:
+        parts.append(tr("about {time} left", time=_duration(state.seconds * (1 - state.progress) / state.progress)))
+    if state.reason and state.state in ("failed", "lost"):
+        parts.append(told(state.reason))
+    if state.state in ("stopped", "failed", "lost"):
+        parts.append(
+            tr("Resume goes on from the last whole epoch.")
+            if state.resumable
+            else tr("It ended before its first epoch was whole: there is nothing to go on from.")
+        )
+    return " · ".join(parts)
 
 
 def _duration(seconds: float) -> str:

@@ -1,7 +1,9 @@
 """A training run as the window sees it: a process of its own, and a folder that tells how it goes. No Qt, no torch.
 
 The process is started detached, so it outlives the dialog and the window; whoever opens its folder later follows it by
-the lines of `log.jsonl` (written by `trainers.run_log`) and stops it by a file called `stop`.
+the lines of `log.jsonl` (see `trainers.run_folder`, which writes all but the first of them). It runs as long as it
+holds `run.lock`. Once it trains, a file called `stop` ends it at the next step; before and after there is nothing to
+lose, and it is ended at once.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,35 +23,50 @@ from typing import Any
 
 from cadviewer import atomic, paths
 from cadviewer.gui.training.processes import alive
-from cadviewer.models import catalogue
+from cadviewer.models import catalogue, own
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
 """Processes of this program by number, so that one that has ended is not taken for running until somebody waits."""
-LOG, STOP, OUTPUT, COMMAND = "log.jsonl", "stop", "output.txt", "command.json"
+LOG, STOP, OUTPUT, COMMAND, LOCK, LAST = "log.jsonl", "stop", "output.txt", "command.json", "run.lock", "last.ckpt"
+SAYS = "cadviewer-train: "
+"""How a line of the trainer begins that is meant for the user."""
+SECONDS_TO_LOCK = 120
+"""How long a process that another window started may take until it holds its lock; on a slow disk it takes seconds."""
+
+
+class BusyError(Exception):
+    """A process trains in this folder already."""
 
 
 @dataclass
 class RunState:
     """What the log of a run has said so far.
 
-    state: "new" (no log yet), "running", "done", "stopped", "failed" or "lost" (its process is gone without a word).
-    losses: (step, loss); tune: one mapping of figures per look at the tune fold, with "step".
-    progress: 0…1; card: path of the exported model card, once done.
+    state: "new" (no log yet), "starting" (until it trains), "running", "done", "stopped", "failed" or "lost" (its
+    process is gone without a word). stage: what it does meanwhile, "", "reading", "training" or "finishing"; stopping:
+    it was asked to stop. losses: (step, loss); tune: one mapping of figures per look at the tune fold, with "step";
+    parts: the step after which each resumed part began. progress: 0…1; card: path of the exported model card, once
+    done. resumable: whether there is something to go on from.
     """
 
     state: str = "new"
     reason: str = ""
     pid: int = 0
+    stage: str = ""
+    stopping: bool = False
     progress: float = 0.0
     epoch: int = 0
     seconds: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
     tune: list[Mapping[str, Any]] = field(default_factory=list)
+    parts: list[int] = field(default_factory=list)
     card: Path | None = None
+    resumable: bool = False
 
     @property
-    def resumable(self) -> bool:
-        return self.state in ("stopped", "failed", "lost")
+    def active(self) -> bool:
+        """Whether a process is at it."""
+        return self.state in ("starting", "running")
 
 
 @dataclass(frozen=True)
@@ -67,60 +85,94 @@ class Run:
         self.folder = folder
         self.state = RunState()
         self._offset = 0
+        self._began = 0.0  # when the process was started, by the clock; 0 where nobody said
+        self._output = 0  # where what this process printed begins
 
     def start(self, task: str, data: Path, settings: Sequence[str]) -> None:
-        """Start training anew. Raises OSError when the process cannot be started."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / LOG).unlink(missing_ok=True)
-        self.state, self._offset = RunState(), 0
+        """Start training anew, in a folder that is not there yet.
+
+        Raises OSError when the process cannot be started or the folder is there.
+        """
+        self.folder.mkdir(parents=True)
         arguments = [task, "--data", str(data), "--out", str(self.folder)]
         for setting in settings:
             arguments += ["--set", setting]
         atomic.write_text(self.folder / COMMAND, json.dumps(arguments))
-        self._launch(arguments)
+        self._launch(arguments, resume=False)
 
     def resume(self) -> None:
         """Go on from the last checkpoint with the settings it was started with.
 
-        Raises ValueError when the folder does not say how it was started, OSError as `start` does.
+        Raises BusyError while a process is at it, ValueError when there is nothing to go on from or the folder does not
+        say how the run was started, OSError as `start` does.
         """
+        if self.poll().active or self._held():
+            raise BusyError(self.folder.name)
+        arguments = self._command()
+        if arguments is None:
+            raise ValueError(f"{self.folder.name} does not say how it was started")
+        if not self.state.resumable:
+            raise ValueError(f"{self.folder.name} has nothing to go on from")
+        self._launch([*arguments, "--resume"], resume=True)
+
+    def _command(self) -> list[str] | None:
         try:
-            arguments = [str(a) for a in json.loads((self.folder / COMMAND).read_text(encoding="utf-8"))]
-        except (OSError, TypeError) as error:
-            raise ValueError(f"{self.folder.name} does not say how it was started") from error
-        self.poll()  # what an earlier part said is not said of this one
-        self._launch([*arguments, "--resume"])
+            return [str(a) for a in json.loads((self.folder / COMMAND).read_text(encoding="utf-8"))]
+        except (OSError, ValueError, TypeError):
+            return None
 
     def begun_with(self) -> Begun | None:
         """What the run was started with; None where its folder does not say."""
-        try:
-            task, _, data, _, _, *rest = [str(a) for a in json.loads((self.folder / COMMAND).read_text("utf-8"))]
-        except (OSError, ValueError, TypeError):
+        command = self._command() or []
+        if len(command) < 5:
             return None
-        return Begun(task, Path(data), tuple(rest[1::2]))
+        return Begun(command[0], Path(command[2]), tuple(command[6::2]))
 
-    def _launch(self, arguments: Sequence[str]) -> None:
+    def _launch(self, arguments: Sequence[str], *, resume: bool) -> None:
         (self.folder / STOP).unlink(missing_ok=True)
         with (self.folder / OUTPUT).open("ab") as output:
-            process = subprocess.Popen(
-                [*paths.program(), "--train", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                **_detached(),
-            )
-        self.state.state, self.state.reason, self.state.pid = "running", "", process.pid
+            before = output.tell()
+            try:
+                process = subprocess.Popen(
+                    [*paths.program(), "--train", *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    **_detached(),
+                )
+            except OSError as error:
+                self._say("end", state="failed", reason=str(error))
+                raise
         _started[process.pid] = process
+        self._say("start", pid=process.pid, resume=resume, at=time.time(), output=before)
+        self.poll()
+
+    def _say(self, kind: str, **values: Any) -> None:
+        with (self.folder / LOG).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"kind": kind, **values}) + "\n")
 
     def stop(self) -> None:
-        """Ask the run to end at its next step; what it learned up to the last whole epoch stays."""
-        (self.folder / STOP).touch()
+        """End the run: while it trains at its next step, else, and when it was asked already, at once.
+
+        What it learned up to the last whole epoch stays.
+        """
+        state = self.poll()
+        if not state.active:
+            return
+        if state.stage == "training" and not state.stopping:
+            (self.folder / STOP).touch()
+            state.stopping = True
+        else:
+            self.kill()
 
     def kill(self) -> None:
-        """End a run that does not answer."""
-        if self.state.pid and _alive(self.state.pid):
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                os.kill(self.state.pid, signal.SIGTERM)
+        """End the process at once; a checkpoint that is being written then leaves the one before it."""
+        if not self.state.active or not self._at_it():
+            return
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            os.kill(self.state.pid, signal.SIGTERM)
+        self._say("end", state="stopped", reason="")
+        self.poll()
 
     def poll(self) -> RunState:
         """Read what the log has gained; cheap enough for twice a second."""
@@ -133,9 +185,40 @@ class Run:
             self._offset += whole
             for line in data[:whole].splitlines():
                 self._take(line)
-        if self.state.state == "running" and not (self.state.pid and _alive(self.state.pid)):
-            self.state.state, self.state.reason = "lost", self._last_words()
-        return self.state
+        state = self.state
+        if state.active:
+            state.stopping = (self.folder / STOP).exists()
+            if not self._at_it():
+                # Before it said anything of itself it has said why on its standard error, as wrong usage is said.
+                state.state = "failed" if state.state == "starting" and not state.stage else "lost"
+                state.reason, state.stopping = self._last_words(), False
+        state.resumable = state.state in ("stopped", "failed", "lost") and self._can_go_on()
+        return state
+
+    def _at_it(self) -> bool:
+        """Whether the process of this run is there: it holds the lock, or it was started a moment ago."""
+        if self._held():
+            return True
+        if (process := _started.get(self.state.pid)) is not None:
+            return process.poll() is None
+        return 0 <= time.time() - self._began < SECONDS_TO_LOCK and not self.state.stage and alive(self.state.pid)
+
+    def _held(self) -> bool:
+        lock = self.folder / LOCK
+        if not lock.is_file():
+            return False
+        try:
+            with atomic.locked(lock, wait=0):
+                return False
+        except atomic.LockedError:
+            return True
+        except OSError:
+            return False
+
+    def _can_go_on(self) -> bool:
+        """Whether there is a whole checkpoint; torch writes zip files, whose table of contents comes last."""
+        last = self.folder / LAST
+        return last.is_file() and zipfile.is_zipfile(last) and self._command() is not None
 
     def _take(self, line: bytes) -> None:
         try:
@@ -144,45 +227,57 @@ class Run:
         except (ValueError, KeyError, TypeError):
             return  # a line damaged by a crash says nothing
         state = self.state
-        if kind == "begin":
-            state.state, state.reason, state.pid = "running", "", int(said["pid"])
+        if kind == "start":
+            state.state, state.reason, state.pid, state.stage = "starting", "", int(said["pid"]), ""
+            self._began, self._output = float(said.get("at", 0)), int(said.get("output", 0))
+        elif kind == "begin":
+            state.state, state.reason, state.pid, state.stage = "starting", "", int(said["pid"]), "reading"
+        elif kind == "stage":
+            state.stage = str(said["stage"])
+            if state.stage == "training":
+                state.state = "running"
+                self._cut(int(said.get("step", 0)))
         elif kind == "step":
+            state.state, state.stage = "running", "training"
             state.losses.append((int(said["step"]), float(said["loss"])))
         elif kind == "tune":
             state.tune.append(said)
         elif kind == "end":
-            state.state, state.reason = str(said["state"]), str(said.get("reason", ""))
+            state.state, state.reason, state.stage = str(said["state"]), str(said.get("reason", "")), ""
             state.card = Path(said["card"]) if said.get("card") else None
             state.progress = 1.0 if state.state == "done" else state.progress
         state.progress = float(said.get("progress", state.progress))
         state.epoch = int(said.get("epoch", state.epoch))
         state.seconds = float(said.get("seconds", state.seconds))
 
+    def _cut(self, step: int) -> None:
+        """A resumed part begins after `step`: what was beyond it is learned again, and the curve is another one."""
+        state = self.state
+        state.losses = [point for point in state.losses if point[0] <= step]
+        state.tune = [figures for figures in state.tune if figures.get("step", 0) <= step]
+        if step:
+            state.parts.append(step)
+
     def _last_words(self) -> str:
-        """The last line that the process printed: why it could not go on."""
+        """The last line that the process printed for the user, or at all: why it could not go on."""
         try:
-            lines = (self.folder / OUTPUT).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            with (self.folder / OUTPUT).open("rb") as stream:
+                stream.seek(self._output)
+                text = stream.read().decode("utf-8", "replace")
         except OSError:
-            lines = []
-        return lines[-1] if lines else "the training process is gone"
+            text = ""
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        meant = [line for line in lines if line.startswith(SAYS)]
+        return (meant or lines or ["the training process is gone"])[-1].removeprefix(SAYS)
 
-    def install(self) -> str:
-        """Copy the exported weights to the user's own, where the viewer finds them at once; the model's name.
+    def install(self, name: str) -> str:
+        """Give the exported weights to the viewer as a model of the user's own called `name`; see `own.install`.
 
-        Raises CardError when the run has exported none, or they are not what their card says.
+        Raises CardError when the run has exported none, or they cannot be used.
         """
         if self.state.card is None:
             raise catalogue.CardError(f"{self.folder.name}: this run has no weights yet")
-        card = catalogue.load(self.state.card)
-        if catalogue.sha256(card.weights) != card.weights_sha256:
-            raise catalogue.CardError(f"{card.weights.name}: not the weights that the card describes")
-        target = paths.user_data() / "weights"
-        target.mkdir(parents=True, exist_ok=True)
-        for path in (card.weights, self.state.card):  # the card last: it makes the model visible
-            draft = target / f".{path.name}.part"
-            shutil.copyfile(path, draft)
-            os.replace(draft, target / path.name)
-        return card.name
+        return own.install(self.state.card, name).name
 
 
 def _detached() -> dict[str, Any]:
@@ -190,10 +285,3 @@ def _detached() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
     return {"start_new_session": True}
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process of that number runs; one that this program started and that has ended is let go of."""
-    if pid in _started:
-        return _started[pid].poll() is None
-    return alive(pid)

@@ -1,0 +1,98 @@
+"""The user's own models: given a name of their own, put beside the shipped ones, and removed again. No torch, no Qt.
+
+A model that ships is never replaced: its name cannot be taken (see `catalogue.cards`), and an own model is used only
+where it is named, by the user's settings or on the command line.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from cadviewer import atomic, paths
+from cadviewer.findings import Task
+from cadviewer.models import catalogue
+from cadviewer.models.catalogue import CardError, ModelCard
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+"""What a model may be called: it is the name of its files, on every system."""
+
+
+def is_own(card: ModelCard) -> bool:
+    """Whether a card is one of the user's and not one that ships."""
+    return card.folder == paths.own_weights()
+
+
+def proposed(card: Path) -> str:
+    """A free name for the model of a finished run: what it is for, and the day it was trained. card: its JSON.
+
+    Raises CardError when there is no readable card.
+    """
+    found = catalogue.load(card)
+    kind = f"{found.task.value}-{found.role}" if found.role else found.task.value
+    day = datetime.date.fromtimestamp(card.stat().st_mtime).isoformat()
+    stem, number = f"own-{kind}-{day}", 1
+    name = stem
+    while taken(name):
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def taken(name: str) -> bool:
+    """Whether a model has this name, in whatever case, as file systems differ in that."""
+    return name.casefold() in {
+        p.stem.casefold() for folder in paths.weights_folders() for p in folder.glob("*.*") if folder.is_dir()
+    }
+
+
+def check_name(name: str) -> None:
+    """Raises CardError saying why a new model cannot be called `name`."""
+    if not NAME.fullmatch(name) or name.endswith("."):
+        raise CardError(f"{name!r}: a name is made of letters a to z, digits, dots, hyphens and underscores, up to 60")
+    if taken(name):
+        raise CardError(f"{name}: a model has this name already; none is replaced")
+
+
+def check_use(card: ModelCard) -> None:
+    """Raises CardError saying why the viewer cannot use a trained model."""
+    if not card.weights.is_file() or catalogue.sha256(card.weights) != card.weights_sha256:
+        raise CardError(f"{card.weights.name}: not the weights that the card describes")
+    if card.task is Task.BREAST:
+        seen = card.training.get("seen")
+        lacking = [kind for kind in ("benign", "malignant") if seen is not None and not seen.get(kind)]
+        if lacking:
+            raise CardError(f"{card.name}: it never saw a {lacking[0]} lesion and cannot tell the two apart")
+        if not card.calibration.get("cuts"):  # which need both; older cards do not say what was seen
+            raise CardError(f"{card.name}: it was not calibrated on benign and malignant lesions")
+
+
+def install(card: Path, name: str) -> ModelCard:
+    """Copy the model of a finished run into the user's own, under `name`. card: its JSON.
+
+    Raises CardError when the name cannot be taken or the viewer cannot use the model, OSError when the disk does not
+    take it; nothing is there then.
+    """
+    check_name(name)
+    found = catalogue.load(card)
+    check_use(found)
+    made = replace(found, name=name, default=False, folder=paths.own_weights())
+    with found.weights.open("rb") as source, atomic.replacing(made.weights) as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+    try:
+        atomic.write_text(made.folder / f"{name}.json", made.to_json())  # last: it makes the model visible
+    except OSError:
+        made.weights.unlink(missing_ok=True)
+        raise
+    return made
+
+
+def remove(card: ModelCard) -> None:
+    """Delete an own model. Raises CardError for one that ships, OSError when the system does not let it go."""
+    if not is_own(card):
+        raise CardError(f"{card.name}: it ships with the program and stays")
+    (card.folder / f"{card.name}.json").unlink(missing_ok=True)
+    card.weights.unlink(missing_ok=True)
