@@ -29,7 +29,7 @@ from cadviewer.inference.protocol import Event
 from cadviewer.store import results
 from cadviewer.store.journal import JournalError
 from cadviewer.store.report import CaseReport, CaseState
-from cadviewer.store.results import Existing, ResultsError
+from cadviewer.store.results import Existing, ExistingResultsError, ResultsError
 
 __all__ = [
     "AllFound",
@@ -42,6 +42,7 @@ __all__ = [
     "CaseStarted",
     "CaseState",
     "Existing",
+    "ExistingResultsError",
     "Looked",
     "Noticed",
     "Options",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cadviewer.findings import Task
@@ -20,7 +20,8 @@ class Options:
     device: "auto", "cpu", "cuda" or "cuda:N". threshold: cut of nodule scores, None for the card's.
     spacing_mm: mm per pixel of images whose file does not say; window: HU (low, high) that their 8-bit values span.
     formats: keys of `store.export.FORMATS`. existing: what to do with results in the folder.
-    jobs: how many files are read at a time.
+    jobs: how many files are read at a time. told: what the user says that some cases are for, by case; they are done
+    again.
     """
 
     task: Task | None = None
@@ -32,6 +33,7 @@ class Options:
     formats: tuple[str, ...] = DEFAULT
     existing: Existing = Existing.KEEP_OUT
     jobs: int = 2
+    told: Mapping[str, Task] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,11 @@ class Looked(BatchEvent):
 
 @dataclass(frozen=True)
 class CaseFound(BatchEvent):
-    """There is a case; cases that are finished already are found too."""
+    """There is a case; cases that are finished already are found too. series: its number and description, if any."""
 
     case: str
     source: Path
+    series: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,16 @@ class CaseProgress(BatchEvent):
 class CaseDone(BatchEvent):
     """A case is finished and its results are on the disk.
 
-    kept: by an earlier run. row: its row of cases.csv, by column.
+    kept: by an earlier run. row: its row of cases.csv, by column. findings: its rows of the other tables, likewise.
+    undecided: nobody could tell what it is for: `Options.told` can.
     """
 
     case: str
     state: CaseState
     kept: bool
     row: Mapping[str, str]
+    findings: tuple[Mapping[str, str], ...] = ()
+    undecided: bool = False
 
 
 @dataclass(frozen=True)

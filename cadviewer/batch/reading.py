@@ -177,7 +177,8 @@ class Readers:
         case.volume = files.read(series, allocate=case.pixels.allocate, on_slice=lambda k: self._check())
         case.seconds_load = time.monotonic() - began
         series, pixels = case.volume.series, case.volume.pixels
-        case.task = self._options.task or scope.task_for(series, pixels[len(pixels) // 2])
+        told = self._options.told.get(case.id)
+        case.task = told or self._options.task or scope.task_for(series, pixels[len(pixels) // 2])
         if case.task is Task.BREAST:
             scope.check_ultrasound(series)  # before the queue: what the model refuses need not wait for it
         self._cards.of(case.task)

@@ -143,9 +143,9 @@ class Run:
         case = self._name(what.case_id if isinstance(what, Series) else reports.case_of(what.source))
         self._states[case] = None
         self._open += 1
-        self._on_event(CaseFound(case, what.source))
+        self._on_event(CaseFound(case, what.source, _series_name(what) if isinstance(what, Series) else ""))
         fingerprint = results.fingerprint(batch_inputs.files_of(what))
-        if self._folder.has(case, fingerprint):
+        if case not in self._options.told and self._folder.has(case, fingerprint):
             self._done(case, kept=True)
         elif isinstance(what, Series):
             self._readers.want(Case(case, what, fingerprint))
@@ -251,4 +251,12 @@ class Run:
         finished = self._folder.finished[case]
         self._states[case] = finished.state
         self._open -= 1
-        self._on_event(CaseDone(case, finished.state, kept, finished.row))
+        self._on_event(
+            CaseDone(case, finished.state, kept, finished.row, finished.findings, undecided=finished.undecided)
+        )
+
+
+def _series_name(series: Series) -> str:
+    """Number and description of a series, as far as its file says them."""
+    number = "" if series.series_number is None else str(series.series_number)
+    return " ".join(part for part in (number, series.description) if part)

@@ -58,7 +58,8 @@ def _run(command: str, inputs: Sequence[Path], out: Path, options: batch.Options
         with _Interrupt() as stop:
             summary = batch.run(inputs, out, options, progress, stop.is_set)
     except batch.ResultsError as error:
-        progress.say(f"cadviewer {command}: {out}: {error}")
+        hint = " (--resume goes on, --overwrite replaces)" if isinstance(error, batch.ExistingResultsError) else ""
+        progress.say(f"cadviewer {command}: {out}: {error}{hint}")
         return USAGE
     except CardError as error:
         progress.say(f"cadviewer {command}: {error}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic
-from cadviewer.imaging.series import Volume
+from cadviewer.imaging.series import UNTOLD, Volume
 from cadviewer.store.export import FORMATS, Format, load, pictures, tables
 from cadviewer.store.journal import Journal, JournalError, Record
 from cadviewer.store.report import CaseReport, CaseState
@@ -31,6 +31,10 @@ _OWN = re.compile(r"[0-9a-f]{16}(-\d{4,})?\.\w{1,8}")
 
 class ResultsError(Exception):
     """The results folder cannot be used this way; the message says what to do instead."""
+
+
+class ExistingResultsError(ResultsError):
+    """The folder holds results that must be gone on with, if that is possible, or be replaced."""
 
 
 class Existing(StrEnum):
@@ -54,6 +58,22 @@ class Finished:
     def row(self) -> dict[str, str]:
         """The case's row of cases.csv, by column."""
         return dict(zip(tables.COLUMNS["cases"], self.rows["cases"][0], strict=True))
+
+    @property
+    def findings(self) -> tuple[dict[str, str], ...]:
+        """The rows of its nodules or breast images, by column."""
+        return tuple(
+            dict(zip(tables.COLUMNS[name], row, strict=True))
+            for name in ("nodules", "breast")
+            for row in self.rows[name]
+        )
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it was read and refused because its header and content do not say what it is for."""
+        row = self.row
+        read = row["seconds_load"] != ""
+        return self.state is CaseState.REFUSED and read and not row["task"] and row["modality"] in UNTOLD
 
 
 class ResultsFolder:
@@ -137,8 +157,8 @@ def _open(
     stack: contextlib.ExitStack, folder: Path, options: Mapping[str, Any], formats: Sequence[str], existing: Existing
 ) -> ResultsFolder:
     if existing is Existing.KEEP_OUT and holds_results(folder):
-        raise ResultsError(
-            "the output folder already holds results; go on with --resume or replace them with --overwrite"
+        raise ExistingResultsError(
+            "the output folder already holds results; say whether to go on with them or to replace them"
         )
     state = folder / STATE
     state.mkdir(parents=True, exist_ok=True)
@@ -216,14 +236,14 @@ def _go_on(folder: Path, journal: Journal, options: Mapping[str, Any]) -> dict[s
     content, _ = journal.repair()
     if not content.records:
         if holds_results(folder) and journal.path.exists() and content.damaged:
-            raise ResultsError("the state of the earlier run is damaged; replace its results with --overwrite")
+            raise ExistingResultsError("the state of the earlier run is damaged; its results can only be replaced")
         if any((folder / name).exists() for name in tables.FORMAT.tables) or any(True for _ in _case_files(folder)):
-            raise ResultsError("the results there have no state to go on from; replace them with --overwrite")
+            raise ExistingResultsError("the results there have no state to go on from; they can only be replaced")
         journal.append({"type": "options", "options": dict(options)})
         return {}
     first = content.records[0]
     if first.get("type") != "options":
-        raise ResultsError("the state of the earlier run is damaged; replace its results with --overwrite")
+        raise ExistingResultsError("the state of the earlier run is damaged; its results can only be replaced")
     _same_options(first["options"], options)
     found = (_finished(record) for record in content.records[1:])
     return {f.case: f for f in found if f is not None}
@@ -233,10 +253,11 @@ def _same_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for name in sorted(set(before) | set(now)):
         if before.get(name) != now.get(name):
             if name == "inputs":  # paths can hold patient names: they are kept as a hash and never shown
-                raise ResultsError("the results there were made from other inputs; replace them with --overwrite")
-            raise ResultsError(
-                f"the results there were made with {name} {_shown(before.get(name))}, not {_shown(now.get(name))}; "
-                "go on with the same options, or replace them with --overwrite"
+                raise ExistingResultsError("the results there were made from other inputs; they can only be replaced")
+            was, is_ = _shown(before.get(name)), _shown(now.get(name))
+            raise ExistingResultsError(
+                f"the results there were made with {name.lstrip('-')} {was}, not {is_}; "
+                "go on with the same options, or replace them"
             )
 
 

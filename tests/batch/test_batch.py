@@ -337,7 +337,7 @@ def test_a_full_disk_ends_the_run_with_the_reason(tmp_path: Path, monkeypatch: p
 def test_results_in_the_way_are_wrong_usage(tmp_path: Path) -> None:
     file = write_mhd(tmp_path / "a.mhd")
     annotate([file], tmp_path / "out")
-    with pytest.raises(ResultsError, match="--overwrite"):
+    with pytest.raises(ResultsError, match="replace them"):
         annotate([file], tmp_path / "out")
     with pytest.raises(ResultsError, match="--threshold"):
         annotate([file], tmp_path / "out", existing=Existing.RESUME, threshold=0.7)

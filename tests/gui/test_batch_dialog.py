@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gui_images import write_ct, write_ultrasound
+from gui_images import write_ct, write_png, write_ultrasound
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox
 from pytestqt.qtbot import QtBot
 
+from cadviewer.gui.batch.cases import COLUMNS, worst
 from cadviewer.gui.batch.dialog import BatchDialog
 from cadviewer.gui.bridge import Bridge
 from cadviewer.gui.main_window import MainWindow
@@ -88,7 +89,7 @@ def test_a_folder_is_annotated_and_a_double_click_opens_a_case(
     assert {r["source"]: r["findings"] for r in rows(out / "cases.csv")}[str(folder / "ct0")] == "2"
     assert dialog.overall.value() == dialog.overall.maximum() == len(dialog.cases.rows)
     place = [row.source.name for row in dialog.cases.rows].index("ct1")
-    dialog.table.activated.emit(dialog.cases.index(place, 0))
+    dialog.table.activated.emit(dialog.sorted.mapFromSource(dialog.cases.index(place, 0)))
     qtbot.waitUntil(lambda: window.cases.current is not None, timeout=10000)
     assert window.cases.current.series.source == folder / "ct1"
 
@@ -113,6 +114,67 @@ def test_a_run_cancelled_half_way_is_resumed_where_it_ended(
     assert len(kept) >= len(done)
     assert all(r.findings for r in kept)
     assert len([r for r in rows(out / "cases.csv") if r["state"] == "done"]) == CASES - 1 + _scope(dialog)
+
+
+def test_cases_are_sorted_by_how_sure_the_model_is(
+    window: MainWindow, qtbot: QtBot, folder: Path, tmp_path: Path
+) -> None:
+    dialog = open_dialog(window, folder, tmp_path / "out")
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=60000)
+
+    def column(name: str) -> list[str]:
+        place = COLUMNS.index(name)
+        return [dialog.sorted.index(row, place).data() for row in range(dialog.sorted.rowCount())]
+
+    assert column("Case")[:1] == [dialog.cases.rows[0].text(0)]  # as found
+    dialog.table.sortByColumn(COLUMNS.index("Probability"), Qt.SortOrder.DescendingOrder)
+    shown = column("Probability")
+    assert float(shown[0]) > 0
+    assert shown == sorted(shown, key=lambda text: float(text or -1), reverse=True)
+    assert shown[-1] == ""  # what was not done
+    assert column("Case")[0] in {f"in/ct{number}" for number in range(CASES - 1)} | {"us/frame.dcm"}
+
+
+def test_images_that_nobody_could_tell_are_run_as_breast_when_the_user_says_so(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    for name in "ab":
+        write_png(tmp_path / "in" / f"{name}.png")
+    write_ct(tmp_path / "in" / "ct", slices=3)
+    dialog = open_dialog(window, tmp_path / "in", tmp_path / "out")
+    dialog.threshold.setValue(0.35)
+    dialog.pixel.setValue(0.08)
+    assert (dialog.options().threshold, dialog.options().spacing_mm) == (0.35, 0.08)
+    press(qtbot, dialog.start)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=60000)
+    assert sorted(row.state for row in dialog.cases.rows) == ["done", "refused", "refused"]
+    assert dialog.tell.isVisible()
+    assert dialog.tell.text() == "Run 2 as breast ultrasound"
+    press(qtbot, dialog.tell)
+    qtbot.waitUntil(lambda: not dialog.running, timeout=60000)
+    assert dialog.status.text().startswith("Finished:"), dialog.status.text()
+    told = {row.source.name: (row.task, row.state, row.earlier) for row in dialog.cases.rows}
+    assert told["a.png"] == told["b.png"] == ("breast", "done", False)
+    assert told["ct"] == ("nodules", "done", True)
+    assert not dialog.tell.isVisible()
+    assert len(rows(tmp_path / "out" / "breast.csv")) == 2
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ([], ("", None)),
+        ([{"score": "0.4"}, {"score": "0.9"}], ("", 0.9)),
+        ([{"call": "benign", "probability_malignant": "0.2"}, {"call": "malignant", "probability_malignant": "0.8"}],
+         ("malignant", 0.8)),
+        ([{"call": "no_lesion", "probability_malignant": ""}], ("no_lesion", None)),
+    ],
+)  # fmt: skip
+def test_a_case_is_as_suspicious_as_its_worst_image(
+    findings: list[dict[str, str]], expected: tuple[str, float | None]
+) -> None:
+    assert worst(findings) == expected
 
 
 def _scope(dialog: BatchDialog) -> int:

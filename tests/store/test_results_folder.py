@@ -64,7 +64,7 @@ def test_a_mask_is_a_png_of_the_sources_size_with_0_and_255(tmp_path: Path) -> N
 def test_results_are_kept_out_of_unless_told_what_to_do(tmp_path: Path) -> None:
     fill(tmp_path)
     before = {p: (tmp_path / p).read_bytes() for p in listing(tmp_path)}
-    with pytest.raises(ResultsError, match="--resume"):
+    with pytest.raises(ResultsError, match="go on with them or to replace them"):
         fill(tmp_path)
     assert {p: (tmp_path / p).read_bytes() for p in listing(tmp_path)} == before
 
@@ -91,7 +91,7 @@ def test_tables_put_together_after_a_resume_are_the_same_bytes(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("--threshold", 0.5, "--threshold unset, not 0.5"),
+        ("--threshold", 0.5, "with threshold unset, not 0.5"),
         ("model", "ssd 2", "model ssd 1, not ssd 2"),
         ("inputs", "cd", "other inputs"),
     ],

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+)
 
 from cadviewer.batch import BatchEvent, CaseDone, CaseFound, CaseProgress, CaseStarted
 from cadviewer.gui.lang import tr
 
-COLUMNS = ("Case", "Task", "State", "Findings", "Reason")
+COLUMNS = ("Case", "Series", "Task", "State", "Findings", "Call", "Probability", "Reason")
+PROBABILITY = COLUMNS.index("Probability")
+RISK = Qt.ItemDataRole.UserRole
+"""Role of what a column sorts by."""
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -26,12 +37,46 @@ class Row:
     earlier: bool = False
     findings: str = ""
     reason: str = ""
+    series: str = ""
+    call: str = ""  # in English: of the breast image that looks worst
+    probability: float | None = None  # of malignancy of that image, or the score of the surest nodule
+    undecided: bool = False
 
     def text(self, column: int) -> str:
         state = tr(self.state) if self.percent is None else tr("running {percent} %", percent=self.percent)
         if self.earlier:
             state = tr("{state}, earlier", state=state)
-        return (self.source.name or str(self.source), self.task, state, self.findings, self.reason)[column]
+        probability = "" if self.probability is None else f"{self.probability:.2f}"
+        name = "/".join(self.source.parts[-2:]) or str(self.source)
+        texts = (name, self.series, self.task, state, self.findings, tr(self.call), probability, self.reason)
+        return texts[column]
+
+    def sorts_by(self, column: int) -> tuple[float, str]:
+        """The worst last, and what has no number before everything."""
+        if column == PROBABILITY:
+            return (-1.0 if self.probability is None else self.probability), ""
+        text = self.text(column)
+        return (float(text) if text.isdecimal() else -1.0), text.casefold()
+
+
+def worst(findings: Sequence[Mapping[str, str]]) -> tuple[str, float | None]:
+    """Call and probability of the breast image that looks worst; of nodules no call and the highest score."""
+    call, most = "", None
+    for row in findings:
+        value = row.get("probability_malignant", row.get("score", ""))
+        if value and (most is None or float(value) > most):
+            call, most = row.get("call", ""), float(value)
+        elif most is None and not call:
+            call = row.get("call", "")
+    return call, most
+
+
+class SortedCases(QSortFilterProxyModel):
+    """The table by a column that was clicked; in the order of finding until then."""
+
+    def lessThan(self, left: Index, right: Index) -> bool:
+        a, b = (index.data(RISK) for index in (left, right))
+        return bool(tuple(a) < tuple(b))
 
 
 class CasesModel(QAbstractTableModel):
@@ -51,11 +96,11 @@ class CasesModel(QAbstractTableModel):
     def take(self, event: BatchEvent) -> None:
         """Show what an event says of its case."""
         match event:
-            case CaseFound(case=case, source=source):
+            case CaseFound(case=case, source=source, series=series):
                 place = len(self.rows)
                 self.beginInsertRows(QModelIndex(), place, place)
                 self._by_case[case] = place
-                self.rows.append(Row(source))
+                self.rows.append(Row(source, series=series))
                 self.endInsertRows()
             case CaseStarted(case=case, task=task):
                 self._change(case, task=task.value, state="running")
@@ -63,7 +108,21 @@ class CasesModel(QAbstractTableModel):
                 self._change(case, percent=100 * done // max(1, total))
             case CaseDone(case=case, state=state, kept=kept, row=row):
                 said = {name: row[name] for name in ("findings", "reason", "task")}
-                self._change(case, state=state.value, percent=None, earlier=kept, **said)
+                call, probability = worst(event.findings)
+                self._change(
+                    case,
+                    state=state.value,
+                    percent=None,
+                    earlier=kept,
+                    call=call,
+                    probability=probability,
+                    undecided=event.undecided,
+                    **said,
+                )
+
+    def undecided(self) -> list[str]:
+        """The cases that were refused because nobody could tell what they are for."""
+        return [case for case, place in self._by_case.items() if self.rows[place].undecided]
 
     def abandon(self) -> None:
         """The run ended: what was not finished waits for the next one."""
@@ -72,7 +131,7 @@ class CasesModel(QAbstractTableModel):
                 row.state, row.percent = "waiting", None
         self.dataChanged.emit(self.index(0, 0), self.index(max(0, len(self.rows) - 1), len(COLUMNS) - 1))
 
-    def _change(self, case: str, **values: str | int | None) -> None:
+    def _change(self, case: str, **values: str | float | None) -> None:
         place = self._by_case.get(case)
         if place is None:
             return
@@ -96,6 +155,8 @@ class CasesModel(QAbstractTableModel):
         row = self.rows[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return row.text(index.column())
+        if role == RISK:
+            return row.sorts_by(index.column())
         if role == Qt.ItemDataRole.ToolTipRole:
             return str(row.source) if index.column() == 0 else row.text(index.column())
         return None

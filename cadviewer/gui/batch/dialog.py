@@ -1,18 +1,21 @@
 """The batch dialog: folder in, folder out, a row per case; the same work as `cadviewer annotate`.
 
 What a user does: chooses the folder with the images and a folder for the results, presses Start, watches the table,
-opens a case by a double click, cancels when it takes too long and goes on later where it ended.
+sorts it by probability, opens a case by a double click, cancels when it takes too long and goes on later where it
+ended. Images that nobody could tell apart are run as breast ultrasound when the user says that they are.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, Signal
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
+    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QGridLayout,
@@ -40,7 +43,7 @@ from cadviewer.batch import (
     Summary,
 )
 from cadviewer.findings import Task
-from cadviewer.gui.batch.cases import CasesModel
+from cadviewer.gui.batch.cases import CasesModel, SortedCases
 from cadviewer.gui.batch.worker import BatchThread, MakeEngine
 from cadviewer.gui.lang import tr
 from cadviewer.gui.prefs import Prefs
@@ -66,6 +69,7 @@ class BatchDialog(QDialog):
         self.resize(900, 620)
         self._make_engine, self._prefs = make_engine, prefs
         self._thread: BatchThread | None = None
+        self._last: tuple[Path, Path, Options] | None = None
         self._total: int | None = None
         self._done = 0
         self.cases = CasesModel(self)
@@ -100,10 +104,25 @@ class BatchDialog(QDialog):
         form.addRow(tr("Results"), self._with_button(self.target, tr("Folder for results")))
         form.addRow(tr("Task"), self.task)
         form.addRow(tr("Model"), self.model)
+        self.threshold = _number(tr("model's own"), 0.0, 1.0, 0.05, 2)
+        self.pixel = _number(tr("not known"), 0.0, 5.0, 0.01, 3, " mm")
+        numbers = QHBoxLayout()
+        numbers.addWidget(self.threshold)
+        numbers.addSpacing(16)
+        label = QLabel(tr("Pixel size of images whose file does not say it"))
+        label.setBuddy(self.pixel)
+        numbers.addWidget(label)
+        numbers.addWidget(self.pixel)
+        numbers.addStretch(1)
+        form.addRow(tr("Threshold of nodules"), numbers)
         form.addRow(tr("Write"), formats)
         form.addRow(tr("Results of an earlier run"), self.existing)
+        self.sorted = SortedCases(self)
+        self.sorted.setSourceModel(self.cases)
         self.table = QTableView()
-        self.table.setModel(self.cases)
+        self.table.setModel(self.sorted)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(-1, Qt.SortOrder.DescendingOrder)  # as found, until a heading is clicked
         self.table.setAccessibleName(tr("Cases"))
         self.table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QTableView.EditTrigger.NoEditTriggers)
@@ -112,7 +131,7 @@ class BatchDialog(QDialog):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((220, 80, 110, 80)):
+        for column, width in enumerate((200, 110, 70, 90, 70, 110, 90)):
             header.resizeSection(column, width)
         self.table.setTabKeyNavigation(False)  # the Tab key leads on to the buttons
         self.table.activated.connect(self._open)  # a double click, or Enter
@@ -128,6 +147,9 @@ class BatchDialog(QDialog):
         self.start = QPushButton(tr("Start"))
         self.cancel = QPushButton(tr("Cancel"))
         close = QPushButton(tr("Close"))
+        self.tell = QPushButton(autoDefault=False)  # says that what could not be told is breast ultrasound
+        self.tell.hide()
+        self.tell.clicked.connect(self._tell)
         self.start.clicked.connect(self.begin)
         self.cancel.clicked.connect(self._cancel)
         close.clicked.connect(self.close)
@@ -135,6 +157,7 @@ class BatchDialog(QDialog):
         for button in (self.start, self.cancel):
             button.setAutoDefault(False)
             buttons.addWidget(button)
+        buttons.addWidget(self.tell)
         buttons.addStretch(1)
         buttons.addWidget(close)
         layout = QVBoxLayout(self)
@@ -180,6 +203,8 @@ class BatchDialog(QDialog):
             model=str(self.model.currentData() or ""),
             formats=tuple(name for name, box in self.formats.items() if box.isChecked()),
             existing=Existing(self.existing.currentData()),
+            threshold=self.threshold.value() or None,
+            spacing_mm=self.pixel.value() or None,
             jobs=self._prefs.now.batch_jobs if self._prefs is not None else Options.jobs,
         )
 
@@ -187,12 +212,21 @@ class BatchDialog(QDialog):
         """Start the run that the form describes."""
         if self._prefs is not None:
             self._prefs.change(batch_out=self.target.text())
+        self._run(Path(self.source.text()), Path(self.target.text()), self.options())
+
+    def _tell(self) -> None:
+        """Go on with the last run; what it could not tell is breast ultrasound."""
+        if self._last is not None:
+            source, target, options = self._last
+            told = {**options.told, **dict.fromkeys(self.cases.undecided(), Task.BREAST)}
+            self._run(source, target, replace(options, existing=Existing.RESUME, told=told))
+
+    def _run(self, source: Path, target: Path, options: Options) -> None:
+        self._last = source, target, options
         self.cases.clear()
         self._total, self._done = None, 0
         self.status.setText(tr("Looking for images…"))
-        thread = BatchThread(
-            [Path(self.source.text())], Path(self.target.text()), self.options(), self._make_engine, self
-        )
+        thread = BatchThread([source], target, options, self._make_engine, self)
         thread.event_came.connect(self._take)
         thread.ended.connect(self._ended)
         thread.failed.connect(self._failed)
@@ -224,7 +258,11 @@ class BatchDialog(QDialog):
                 self.status.setText(text)
         self.overall.setRange(0, self._total if self._total is not None else 0)
         self.overall.setValue(self._done)
-        self.count.setText(f"{self._done} of {self._total}" if self._total is not None else f"{self._done}")
+        self.count.setText(
+            tr("{done} of {total}", done=self._done, total=self._total)
+            if self._total is not None
+            else tr("{done} so far", done=self._done)
+        )
 
     def _ended(self, summary: Summary) -> None:
         counts = ", ".join(f"{count} {tr(state.value)}" for state, count in summary.counts.items()) or tr("no cases")
@@ -263,12 +301,23 @@ class BatchDialog(QDialog):
         ready = bool(self.source.text()) and bool(self.target.text())
         self.start.setEnabled(ready and not self.running)
         self.cancel.setEnabled(self.running)
+        undecided = 0 if self.running else len(self.cases.undecided())
+        self.tell.setText(tr("Run {count} as breast ultrasound", count=undecided))
+        self.tell.setToolTip(tr("Images whose file and content do not say what they are for"))
+        self.tell.setVisible(undecided > 0)
 
     def _open(self, index: QModelIndex) -> None:
-        self.open_case.emit(self.cases.rows[index.row()].source)
+        self.open_case.emit(self.cases.rows[self.sorted.mapToSource(index).row()].source)
 
     def shut_down(self) -> None:
         """End the run because the program ends; waits for the step under way."""
         if self._thread is not None:
             self._thread.cancel()
             self._thread.wait()
+
+
+def _number(nothing: str, low: float, high: float, step: float, decimals: int, suffix: str = "") -> QDoubleSpinBox:
+    """A field for a number; its lowest value stands for none and reads `nothing`."""
+    field = QDoubleSpinBox(minimum=low, maximum=high, singleStep=step, decimals=decimals, suffix=suffix)
+    field.setSpecialValueText(nothing)
+    return field
