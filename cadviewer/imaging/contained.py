@@ -74,7 +74,7 @@ def opened(target: str, *arguments: Any, size: int = 0) -> Iterator[Opened]:
 
 def _request(target: str, arguments: tuple[Any, ...], size: int, *, keep: bool = False, kept: bool = False) -> Request:
     seconds = SECONDS + size / BYTES_A_SECOND
-    return Request(target, arguments, keep, kept, seconds, MEMORY + 4 * size)
+    return Request(target, arguments, keep, kept, seconds, MEMORY + 4 * size, os.getcwd())
 
 
 # ------------------------------------------------------------------------------------------------------ the processes

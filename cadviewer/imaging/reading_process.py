@@ -37,7 +37,7 @@ class Request:
     """What is to be done.
 
     target: "package.module:function"; with `keep` what it returns stays here; with `kept` the name of a method of that.
-    seconds: of processor time. memory: bytes that may be taken in addition.
+    seconds: of processor time. memory: bytes that may be taken in addition. folder: what relative paths start from.
     """
 
     target: str
@@ -46,6 +46,7 @@ class Request:
     kept: bool = False
     seconds: float = 5.0
     memory: int = 2 << 30
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def main() -> int:
             _end_after(IDLE_SECONDS)
             request: Request = receive(requests)
             _limit(request)
+            if request.folder:
+                os.chdir(request.folder)
             answer, kept = _answer(request, kept)
             send(answers, answer)
             del answer

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cadviewer import batch
+from cadviewer import batch, paths
 from cadviewer.batch import BatchEvent, Existing, Options, Summary
 from cadviewer.inference.engine import Engine
 
@@ -47,4 +47,5 @@ def without_times(rows: Rows) -> Rows:
 
 
 if __name__ == "__main__":
+    paths.weights_folders = lambda: (paths.user_data() / "weights",)  # as in the fixture: nothing of what ships
     annotate([Path(sys.argv[1])], Path(sys.argv[2]), existing=Existing(sys.argv[3]))

@@ -339,7 +339,7 @@ def test_results_in_the_way_are_wrong_usage(tmp_path: Path) -> None:
     annotate([file], tmp_path / "out")
     with pytest.raises(ResultsError, match="replace them"):
         annotate([file], tmp_path / "out")
-    with pytest.raises(ResultsError, match="--threshold"):
+    with pytest.raises(ResultsError, match="with threshold unset"):
         annotate([file], tmp_path / "out", existing=Existing.RESUME, threshold=0.7)
 
 
