@@ -17,7 +17,9 @@ from PySide6.QtCore import (
 )
 
 from cadviewer.batch import BatchEvent, CaseDone, CaseFound, CaseProgress, CaseStarted
+from cadviewer.findings import Call, Task
 from cadviewer.gui.lang import tr
+from cadviewer.gui.words import CALLS
 
 COLUMNS = ("Case", "Series", "Task", "State", "Findings", "Call", "Probability", "Reason")
 PROBABILITY = COLUMNS.index("Probability")
@@ -38,7 +40,7 @@ class Row:
     findings: str = ""
     reason: str = ""
     series: str = ""
-    call: str = ""  # in English: of the breast image that looks worst
+    call: str = ""  # as in breast.csv: of the breast image that looks worst
     probability: float | None = None  # of malignancy of that image, or the score of the surest nodule
     undecided: bool = False
 
@@ -48,7 +50,9 @@ class Row:
             state = tr("{state}, earlier", state=state)
         probability = "" if self.probability is None else f"{self.probability:.2f}"
         name = "/".join(self.source.parts[-2:]) or str(self.source)
-        texts = (name, self.series, self.task, state, self.findings, tr(self.call), probability, self.reason)
+        task = tr(Task(self.task).heading) if self.task else ""
+        call = tr(CALLS[Call(self.call)]) if self.call else ""
+        texts = (name, self.series, task, state, self.findings, call, probability, self.reason)
         return texts[column]
 
     def sorts_by(self, column: int) -> tuple[float, str]:

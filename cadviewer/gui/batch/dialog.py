@@ -66,7 +66,7 @@ class BatchDialog(QDialog):
     def __init__(self, make_engine: MakeEngine, parent: QWidget | None = None, *, prefs: Prefs | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Annotate a folder"))
-        self.resize(900, 620)
+        self.resize(1060, 660)
         self._make_engine, self._prefs = make_engine, prefs
         self._thread: BatchThread | None = None
         self._last: tuple[Path, Path, Options] | None = None
@@ -131,7 +131,7 @@ class BatchDialog(QDialog):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((200, 110, 70, 90, 70, 110, 90)):
+        for column, width in enumerate((190, 90, 130, 80, 80, 170, 130)):
             header.resizeSection(column, width)
         self.table.setTabKeyNavigation(False)  # the Tab key leads on to the buttons
         self.table.activated.connect(self._open)  # a double click, or Enter
