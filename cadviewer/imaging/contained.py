@@ -25,7 +25,7 @@ from cadviewer.imaging.reading_process import IDLE_SECONDS, Answer, Request, rec
 from cadviewer.imaging.series import InputError
 
 ROLE = "--reader"
-SECONDS = 4.0
+SECONDS = 3.0
 """Processor time that reading a small file may take; more is given for more bytes."""
 BYTES_A_SECOND = 10_000_000
 """The slowest that any decoder is expected to be."""
