@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cadviewer.imaging import archives, contained, images, sitk
 from cadviewer.imaging.budget import DEEPEST, Budget, Share
 from cadviewer.imaging.faults import reason_of
+from cadviewer.imaging.plausible import checked
 from cadviewer.imaging.series import InputError, Rejected, Series, State, Volume
 
 Allocate = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
@@ -85,7 +86,7 @@ def scan(
             yield Rejected(given, State.FAILED, "no such file or folder")
             continue
         told = False  # whether the user learns of anything but skipped files
-        for item in _scan_files([f for f in files if isinstance(f, Path)], step, budget):
+        for item in map(_checked, _scan_files([f for f in files if isinstance(f, Path)], step, budget)):
             told = told or isinstance(item, Series) or item.state is not State.SKIPPED
             yield item
         for fault in (f for f in files if isinstance(f, Rejected)):
@@ -120,7 +121,10 @@ def read(
     start = count // 2 if first is None else min(max(first, 0), count - 1)
     order = [start, *(k for k in range(count) if k != start)]
     shape = series.geometry.shape if series.channels == 1 else (*series.geometry.shape, series.channels)
-    out = allocate(shape, series.dtype)
+    try:
+        out = allocate(shape, series.dtype)
+    except (MemoryError, OverflowError, ValueError) as error:
+        raise InputError("it takes more memory than there is to read it") from error
     ended: list[BaseException] = []
 
     def told(k: int) -> None:
@@ -145,6 +149,15 @@ def read(
             raise
         raise InputError(reason_of(error)) from error
     return Volume(series, out)
+
+
+def _checked(item: Series | Rejected) -> Series | Rejected:
+    if isinstance(item, Rejected):
+        return item
+    try:
+        return checked(item)
+    except (InputError, OSError) as error:
+        return Rejected(item.source, State.FAILED, reason_of(error), item.data_files)
 
 
 def _outermost(inputs: Sequence[Path]) -> list[Path]:

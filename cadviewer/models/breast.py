@@ -30,6 +30,7 @@ from cadviewer.models import scope
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.lesion_measures import measure
 from cadviewer.models.runtime import Forward, Progress, no_progress
+from cadviewer.models.sound import sound
 from cadviewer.models.tasks import Demand, Found
 
 Gray = NDArray[np.uint8]
@@ -91,6 +92,7 @@ def assess(
     """
     series = volume.series
     scope.check_ultrasound(series)
+    volume, replaced = sound(volume)
     region = scope.bmode_region(series)
     spacing = _spacing(series, spacing_mm)
     total = volume.pixels.shape[0]
@@ -112,7 +114,7 @@ def assess(
         progress(k + 1, total)
     if all(f.call is Call.OUT_OF_SCOPE for f in findings):
         raise scope.OutOfScope(findings[0].reason)
-    warnings = _warnings(series, findings, region, spacing_mm)
+    warnings = (*replaced, *_warnings(series, findings, region, spacing_mm))
     if unlike:
         which = "the image is" if total == 1 else f"{unlike} of {total} frames are"
         warnings += (f"{which} unlike the breast ultrasound that the model knows: the score may mean nothing",)

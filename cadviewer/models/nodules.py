@@ -21,6 +21,7 @@ from cadviewer.models.measure import Measured, centre, measure
 from cadviewer.models.outlining import outline_findings
 from cadviewer.models.runtime import ALONE, Companions, Forward, Progress, no_progress
 from cadviewer.models.slices import Prepared, prepare
+from cadviewer.models.sound import sound
 from cadviewer.models.suspicion import LONGEST_MM, features, suspicion
 from cadviewer.models.tasks import Demand, Found
 from cadviewer.models.volume import LEAST_MM, LEAST_SLICES
@@ -65,6 +66,7 @@ def find_nodules(
     sees nothing, are outlined by a threshold (`models.measure`).
     Raises OutOfScope for what is no axial chest CT, ValueError for a spacing or window that makes no sense.
     """
+    volume, replaced = sound(volume)
     ready = prepare(volume, card.inputs, spacing_mm=spacing_mm, window=window)
     joined = volume.series.shape is Shape.VOLUME
     decoding = _decoding(card, threshold, volume.series.shape)
@@ -87,7 +89,7 @@ def find_nodules(
     return NoduleAnalysis(
         tuple(n for n in made if n.score >= cut),
         tuple(n for n in made if n.score < cut),
-        (*ready.warnings, *_warnings(volume, ready), *_unmeasured(made, slice_mm)),
+        (*replaced, *ready.warnings, *_warnings(volume, ready), *_unmeasured(made, slice_mm)),
     )
 
 

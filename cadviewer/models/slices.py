@@ -26,6 +26,9 @@ from cadviewer.models.scope import OutOfScope, looks_like_bmode
 FIELD_OF_VIEW_MM = 350.0
 """Assumed width of an image whose pixel size nobody knows."""
 
+WIDEST_MM = 2000.0
+"""Field of view beyond which no scanner goes; resampling by it would fill any memory."""
+
 NEIGHBOUR_MM = 2.5
 """How far apart the slices of 2.5-D input are: as the thickest slices of LUNA16, so every scan of it has one there."""
 
@@ -121,6 +124,8 @@ def prepare(
     if values.ndim != 3:
         raise OutOfScope("a colour image; the nodule model reads chest CT")
     pixel_mm, known = _pixel_size(volume, spacing_mm, warnings)
+    if (field := max(values.shape[1] * pixel_mm[0], values.shape[2] * pixel_mm[1])) > WIDEST_MM:
+        raise OutOfScope(f"pixels of {max(pixel_mm):.3g} mm, an image {field / 1000:.3g} m wide: no chest CT")
     as_it_is = eight_bit and all(is_masked(_gray(volume, k)) for k in range(len(values)))
     lungs = None
     indices = np.arange(len(values))
