@@ -138,6 +138,11 @@ class Averaged(lightning.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def device(settings: Fitted) -> torch.device:
+    """What a run trains on."""
+    return torch.device("cuda" if torch.cuda.is_available() and settings.device != "cpu" else "cpu")
+
+
 def fit(
     task: Averaged,
     loader: DataLoader[Any],
@@ -152,7 +157,7 @@ def fit(
 
     iterations: train for so many steps, whatever `settings.epochs` says; 0 for these.
     """
-    cuda = torch.cuda.is_available() and settings.device != "cpu"
+    cuda = device(settings).type == "cuda"
     precision = settings.precision
     if precision == "auto":
         precision = "bf16-mixed" if cuda or torch.backends.cpu.get_cpu_capability() == "AVX512" else "32-true"

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from cadviewer.models.boxes import Boxes
 from cadviewer.models.detect import MULTIPLE
+from trainers.data.samples import no_boxes
 from trainers.nodule_crops import CropSettings, lungs_of_masked
 
 BORDER = 128
@@ -32,7 +33,8 @@ class Shelf:
     """Slices in the memory of a device, padded to one size.
 
     pixels: (n, h, w) 8-bit; depth: (n, h, w) how far inside the lungs a pixel lies in px, `BORDER` and less outside, 0
-    where there is no image; boxes: (n, m, 4), of which the first `count` (n,) are nodules; grain: (n,) step of the grey
+    where there is no image; boxes: (n, m, 4), of which the first `count` (n,) are nodules, and nothing is
+    to be learned where they are `ignored` (n, m); grain: (n,) step of the grey
     values; beside: (n, 2) the slices before and after; points: (n, POINTS, 2) places in the lungs; hard: (n, k, 2)
     false alarms of an earlier look, the first `hard_count` (n,) of them; masked: whether the slices are lung-masked.
     """
@@ -41,6 +43,7 @@ class Shelf:
     depth: Tensor
     boxes: Tensor
     count: Tensor
+    ignored: Tensor
     grain: Tensor
     beside: Tensor
     points: Tensor
@@ -61,18 +64,22 @@ def shelf(
     masked: bool,
     beside: Sequence[tuple[int, int]] | None = None,
     grain: Sequence[float] | None = None,
+    ignored: Sequence[Boxes] | None = None,
     seed: int = 1,
 ) -> Shelf:
     """Put slices (rows, columns) with their lungs (0 or 1) and boxes (k, 4) on a device."""
     rows, columns = (-(-max(p.shape[a] for p in pixels) // MULTIPLE) * MULTIPLE for a in (0, 1))
-    n, most = len(pixels), max(1, max(len(b) for b in boxes))
+    given = [no_boxes()] * len(pixels) if ignored is None else ignored
+    n, most = len(pixels), max(1, max(len(b) + len(i) for b, i in zip(boxes, given, strict=True)))
     draw = np.random.default_rng(seed)
     images, depth = np.zeros((n, rows, columns), np.uint8), np.zeros((n, rows, columns), np.uint8)
     known, points = np.zeros((n, most, 4), np.float32), np.zeros((n, POINTS, 2), np.float32)
+    left_out = np.zeros((n, most), bool)
     for k, (image, inside, own) in enumerate(zip(pixels, lungs, boxes, strict=True)):
         images[k, : image.shape[0], : image.shape[1]] = image
         depth[k, : image.shape[0], : image.shape[1]] = depth_of(inside)
-        known[k, : len(own)] = own
+        known[k, : len(own) + len(given[k])] = np.concatenate([own, given[k]])
+        left_out[k, len(own) : len(own) + len(given[k])] = True
         ys, xs = np.nonzero(inside)
         if len(ys):
             chosen = draw.integers(len(ys), size=POINTS)
@@ -85,6 +92,7 @@ def shelf(
         depth=torch.from_numpy(depth).to(device),
         boxes=torch.from_numpy(known).to(device),
         count=torch.tensor([len(b) for b in boxes], device=device),
+        ignored=torch.from_numpy(left_out).to(device),
         grain=torch.tensor([1.0] * n if grain is None else list(grain), device=device),
         beside=torch.from_numpy(own_index.astype(np.int64)).to(device),
         points=torch.from_numpy(points).to(device),
@@ -160,7 +168,7 @@ def batch(
     placed = _moved(boxes, turn, shift)
     valid = torch.arange(boxes.shape[1], device=device) < count[:, None]
     mask = _mask(held, depth, placed, valid, settings, unmasked, uniform)
-    labels, targets = assign(placed, valid, defaults, settings)
+    labels, targets = assign(placed, valid, defaults, settings, held.ignored[indices])
     return _recoloured(images, mask, settings, uniform), labels, targets
 
 
@@ -297,10 +305,12 @@ def _blurred(images: Tensor, sigma: Tensor) -> Tensor:
     return flat.reshape(images.shape)
 
 
-def assign(boxes: Tensor, valid: Tensor, defaults: Tensor, settings: CropSettings) -> tuple[Tensor, Tensor]:
+def assign(
+    boxes: Tensor, valid: Tensor, defaults: Tensor, settings: CropSettings, ignored: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Labels (n, A) and true boxes (n, A, 4), as `nodule_crops.assign` gives them for each crop.
 
-    boxes: (n, m, 4), of which those that are `valid` (n, m) are nodules.
+    boxes: (n, m, 4), of which those that are `valid` (n, m) are nodules; nothing is learned on `ignored` (n, m) ones.
     """
     n, size = len(boxes), settings.size
     rows = torch.arange(n, device=boxes.device)
@@ -319,7 +329,8 @@ def assign(boxes: Tensor, valid: Tensor, defaults: Tensor, settings: CropSetting
     labels = torch.where(owner >= 0, 1, torch.where(owner == -2, -1, 0)).to(torch.int8)
     targets = boxes[rows[:, None], owner.clamp(min=0)]
     targets = torch.where((owner >= 0)[..., None], targets, defaults)
-    cut = (_overlaps(boxes, defaults) > 0.05) & (valid & ~whole)[..., None]
+    unsure = valid & ~whole if ignored is None else (valid & ~whole) | ignored
+    cut = (_overlaps(boxes, defaults) > 0.05) & unsure[..., None]
     return torch.where(cut.any(1) & (labels == 0), -1, labels).to(torch.int8), targets
 
 

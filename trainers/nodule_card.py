@@ -18,7 +18,8 @@ from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_card
 from cadviewer.models.slices import NEIGHBOUR_MM, is_masked
 from trainers import config, export, froc, suspicion
-from trainers.data import luna16_slices
+from trainers.data import lidc_crops, luna16_slices
+from trainers.data.lidc_crops import OutlinedCrop
 from trainers.data.samples import LabelledSlice, Summary
 from trainers.nodule_scoring import score_slices
 from trainers.nodule_settings import Settings
@@ -39,8 +40,12 @@ def export_run(
     out: Path,
     train: Sequence[LabelledSlice],
     about: Summary,
+    crops: Sequence[OutlinedCrop] = (),
 ) -> ModelCard:
-    """Write the averaged weights and a card without figures into `out`; `evaluate --update-card` adds them."""
+    """Write the averaged weights and a card without figures into `out`; `evaluate --update-card` adds them.
+
+    crops: in Hounsfield units, that were learned from beside `train`.
+    """
     views = {"volume": settings.views or "four", "single": settings.views or "twelve"}
     card = ModelCard(
         name=settings.name,
@@ -55,9 +60,9 @@ def export_run(
         paper="SSD: Liu et al. 2016, arXiv 1512.02325; lung nodules: Abdullah et al.",
         calibration={"views": views, "nms": 0.3, "floor": 0.01, "keep": 50},
         training={
-            "data": f"{about.title}, folds 3–9; fold 2 for choices",
+            "data": f"{about.title}{_and(crops)}, folds 3–9; fold 2 for choices",
             "slices": len(train),
-            "patients": None if about.patients is None else len({s.patient for s in train}),
+            **_patients(train, about, crops),
             **(LUNA16 if about.layout == "luna16-slices" else {"licence": "of the data: unknown"}),
             "settings": config.described(settings),
             "application": __version__,
@@ -66,6 +71,25 @@ def export_run(
         companions={"outline": "nodules-outline"},
     )
     return export.export(state, card, out)
+
+
+def _and(crops: Sequence[OutlinedCrop]) -> str:
+    return f" and crops in HU with readers' outlines ({lidc_crops.NAME})" if crops else ""
+
+
+def _patients(train: Sequence[LabelledSlice], about: Summary, crops: Sequence[OutlinedCrop]) -> dict[str, Any]:
+    """How many patients were learned from, and which, by set: so that nobody else is measured on them."""
+    made: dict[str, Any] = {"crops in HU": len(crops)} if crops else {}
+    if about.patients is None:
+        return {**made, "patients": None}
+    by_set = {about.title: {s.patient for s in train}}
+    if crops:
+        by_set[lidc_crops.NAME] = {c.patient for c in crops}
+    return {
+        **made,
+        "patients": len(set().union(*by_set.values())),
+        "patients by set": {name: sorted(known) for name, known in by_set.items()},
+    }
 
 
 def sizes_of(settings: Settings) -> dict[str, Any]:

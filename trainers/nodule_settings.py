@@ -29,7 +29,10 @@ class Settings:
     "diou" (with half the smooth-L1) or "smooth_l1" (alone, as published); least_side: px to which small boxes are
     widened for matching, none: 5 with small boxes, else 0.
     Crops. crops: per epoch, 0 for one per slice; nodules: share that holds one; augment: "full", "flips" (alone) or
-    "none"; whole: "430x418" resizes whole slices to that width and height instead of cutting crops.
+    "none"; whole: "430x418" resizes whole slices to that width and height instead of cutting crops; batched: make them
+    a batch at a time on the device (`trainers.nodule_batches`), which pays with a graphics processor; hounsfield: share
+    of the crops that come from `ct/lidc-hu-crops128` in the same folder, shown without a lung mask or with one of any
+    width (batched as well).
     Course. iterations: train for so many steps, whatever `epochs` says, 0 for `epochs`; schedule: of the learning rate,
     "cosine" or "constant"; average: of the weights, 0 for none; check_every: epochs between validations.
     After another run. start_from: its checkpoint; mine: cut crops where that run saw nodules that are none; select,
@@ -68,6 +71,8 @@ class Settings:
     whole: str = ""
     background: float = 0.12
     narrow: float = 0.2
+    batched: bool = False
+    hounsfield: float = 0.0
     seed: int = 1
     threads: int = 0
     workers: int = 0
@@ -108,12 +113,21 @@ class Settings:
         joined = self.maps == "topdown" or (not self.maps and self.boxes == "small")
         if joined and self.input_size is not None and any(side % MULTIPLE for side in self.input_size):
             raise ConfigError(f"whole: topdown maps need sides that are multiples of {MULTIPLE}, not {self.whole}")
+        if not 0 <= self.hounsfield < 1:
+            raise ConfigError(f"hounsfield: a share from 0 to below 1, not {self.hounsfield}")
+        if self.in_batches and (self.whole or self.classes == "each" or self.neighbours > 1):
+            raise ConfigError("batched: crops of one class, with one neighbouring slice on either side at most")
         if not 0 <= self.neighbours <= 8:
             raise ConfigError(f"neighbours: 0 to 8 slices on either side, not {self.neighbours}")
         if not 0 < self.select_keep <= 1:
             raise ConfigError(f"select_keep: a share between 0 and 1, not {self.select_keep}")
         if self.select and not self.start_from:
             raise ConfigError("select: scores the channels of a trained network; name its checkpoint with start_from")
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether crops are made a batch at a time."""
+        return self.batched or self.hounsfield > 0
 
     @property
     def input_size(self) -> tuple[int, int] | None:

@@ -21,8 +21,9 @@ from cadviewer.models.boxes import default_boxes, levels
 from cadviewer.models.detect import Decoding
 from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
-from trainers import config, fitting, froc, nodule_selection, run_log
-from trainers.data import read_slices, recognise, samples
+from trainers import config, fitting, froc, nodule_selection, nodule_sources, run_log
+from trainers.data import lidc_crops, read_slices, recognise, samples
+from trainers.data.lidc_crops import OutlinedCrop
 from trainers.data.samples import LabelledSlice
 from trainers.nodule_card import choose, export_run, sizes_of
 from trainers.nodule_crops import Crops, CropSettings, EpochSampler
@@ -114,8 +115,9 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
         train = read_slices(data, samples.TRAIN)[: settings.limit or None]
         tune = read_slices(data, samples.TUNE)[: settings.limit or None]
         about = recognise(data)
-        task = fit(settings, train, tune, out, current.last, classes=classes_of(settings, about.labels))
-        made = export_run(task.smooth.state_dict(), task.network, settings, out, train, about)
+        crops = lidc_crops.read(data, samples.TRAIN)[: settings.limit or None] if settings.hounsfield else []
+        task = fit(settings, train, tune, out, current.last, classes=classes_of(settings, about.labels), crops=crops)
+        made = export_run(task.smooth.state_dict(), task.network, settings, out, train, about, crops)
         current.made(choose(made, train, tune))
 
 
@@ -127,12 +129,26 @@ def fit(
     checkpoint: Path | None,
     *,
     classes: Sequence[str] = samples.NODULE,
+    crops: Sequence[OutlinedCrop] = (),
 ) -> NoduleTask:
-    """Train (on) and return the task with its weights."""
+    """Train (on) and return the task with its weights. crops: in Hounsfield units, for `settings.hounsfield`."""
     keep = nodule_selection.settled(settings, classes, train, out, resumed=checkpoint is not None)
     task = NoduleTask(settings, 1, network_config(settings, classes, keep))
     started = _start(task, settings)
     false_alarms = mine(train, started) if started is not None and settings.mine else None
+    loader = _batches(task, train, crops, false_alarms) if settings.in_batches else _crops(task, train, false_alarms)
+    task.steps = settings.iterations or settings.epochs * len(loader)
+    validation = Validation(tune, settings, out)
+    fitting.fit(task, loader, out, checkpoint, validation, settings, iterations=settings.iterations)
+    return task
+
+
+FalseAlarms = Sequence[Sequence[tuple[float, float]]]
+
+
+def _crops(task: NoduleTask, train: Sequence[LabelledSlice], false_alarms: FalseAlarms | None) -> DataLoader[Any]:
+    """Crops one at a time, put together to batches."""
+    settings = task.settings
     crops = Crops(
         train,
         levels(task.network["boxes"]),
@@ -142,17 +158,32 @@ def fit(
         by_class=settings.classes == "each",
     )
     sampler = EpochSampler(len(crops), settings.crops or len(crops), settings.seed)
-    loader: DataLoader[Any] = DataLoader(
+    return DataLoader(
         crops,
         batch_size=settings.batch,
         sampler=sampler,
         num_workers=settings.workers,
         drop_last=len(sampler) > settings.batch,
     )
-    task.steps = settings.iterations or settings.epochs * len(loader)
-    validation = Validation(tune, settings, out)
-    fitting.fit(task, loader, out, checkpoint, validation, settings, iterations=settings.iterations)
-    return task
+
+
+def _batches(
+    task: NoduleTask,
+    train: Sequence[LabelledSlice],
+    crops: Sequence[OutlinedCrop],
+    false_alarms: FalseAlarms | None,
+) -> DataLoader[Any]:
+    """Batches made on the device that trains, of slices and of crops in Hounsfield units."""
+    settings = task.settings
+    device = fitting.device(settings)
+    sources = [(nodule_sources.shelf_of_slices(train, device, settings.seed, false_alarms), 1 - settings.hounsfield)]
+    if settings.hounsfield:
+        sources.append((nodule_sources.shelf_of_crops(crops, device, settings.seed), settings.hounsfield))
+    batches = nodule_sources.Batches(
+        sources, settings.batch, crop_settings(settings), task.get_buffer("defaults"), settings.seed
+    )
+    steps = -(-(settings.crops or len(train)) // settings.batch)
+    return DataLoader(batches, batch_size=None, sampler=EpochSampler(1, steps, settings.seed))
 
 
 def crop_settings(settings: Settings) -> CropSettings:

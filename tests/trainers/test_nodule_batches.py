@@ -40,10 +40,11 @@ def test_labels_and_boxes_are_those_of_single_crops(seed: int) -> None:
     half = draw.choice([2.0, 2.0, 3.0, 4.5, 10.0, 16.0], (5, 1))
     boxes = np.concatenate([centre - half, centre + half], 1).astype(np.float32)
     defaults = default_boxes(levels(SMALL), 96, 96)
-    labels, targets = nodule_crops.assign(boxes, defaults, PLAIN)
+    labels, targets = nodule_crops.assign(boxes[:4], defaults, PLAIN, ignored=boxes[4:])
     padded = torch.zeros(1, 7, 4)
     padded[0, :5] = torch.from_numpy(boxes)
-    got, where = nodule_batches.assign(padded, torch.arange(7)[None] < 5, torch.from_numpy(defaults), PLAIN)
+    at = torch.arange(7)[None]
+    got, where = nodule_batches.assign(padded, at < 4, torch.from_numpy(defaults), PLAIN, at == 4)
     assert np.array_equal(got[0].numpy(), labels)
     np.testing.assert_allclose(where[0].numpy(), targets, atol=1e-4)
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from test_lidc_crops import make as make_crops
 
 from cadviewer.models import catalogue
 from cadviewer.models.boxes import SMALL, default_boxes, levels
@@ -216,3 +217,17 @@ def test_there_is_nothing_to_resume_in_an_empty_folder(folder: Path, tmp_path: P
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="layouts"):
         nodules.run(None, tmp_path, tmp_path / "out", FAST, False)
+
+
+def test_crops_in_hounsfield_units_are_learned_from_beside_the_slices(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "luna16-slices").symlink_to(folder, target_is_directory=True)
+    make_crops(tmp_path / "data" / "lidc-hu-crops128")
+    nodules.run(None, tmp_path / "data", tmp_path / "out", [*FAST, "hounsfield=0.5"], False)
+    card = catalogue.load(tmp_path / "out" / "nodules-ssd-mobilenet_v1.json")
+    assert card.training["patients by set"] == {
+        "LUNA16 slices": [f"P{k}" for k in range(8)],
+        "lidc-hu-crops128": ["P0", "P1"],
+    }
+    assert card.training["patients"] == 8
+    assert card.training["crops in HU"] == 2
