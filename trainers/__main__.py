@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, e.g. epochs=40")
         sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     look = commands.add_parser("inspect", help="what a folder of data is recognised as")
-    look.add_argument("task", choices=("nodules", "breast"), help="what would be trained on it")
+    look.add_argument("task", choices=("nodules", "outline", "breast"), help="what would be trained on it")
     look.add_argument("--data", type=Path, default=None, help="folder of the data set")
     look.add_argument("--json", action="store_true", help="one line for programs")
     measure = commands.add_parser("evaluate", help="measure a model on the folds it never saw")
@@ -90,7 +90,7 @@ def _measuring(sub: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; 0 done, 1 failed with a message, 2 wrong usage."""
+    """Run; 0 done, 1 failed with a message (inspect: the folder cannot be trained on), 2 wrong usage."""
     with terminal.speaking():
         return _run(parser().parse_args(argv))
 
@@ -105,6 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
             answer = inspection.inspect(arguments.task, data)
             print(inspection.as_json(answer) if arguments.json else inspection.text(answer))
+            return 1 if answer["refused"] else 0
         elif arguments.command == "compare":
             from trainers import compare
 

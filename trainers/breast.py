@@ -20,13 +20,13 @@ from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets.breast_network import BreastNetwork
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_from_card
-from trainers import checkpoints, fitting, run_log
+from trainers import checkpoints, enough, fitting, run_log
 from trainers import config as configuration
 from trainers.breast_calibrate import calibrate, observe
 from trainers.breast_settings import PRESETS, Settings
 from trainers.breast_training import Average, Epochs, Images, Training
 from trainers.config import ConfigError
-from trainers.data import bus_bra
+from trainers.data import bus_bra, duplicates
 from trainers.data.augment_ultrasound import Strength
 from trainers.data.breast_sets import own_cases, own_set
 from trainers.data.ultrasound import DataError
@@ -80,13 +80,14 @@ def load_images(
 ) -> Images:
     """Images of the given folds of the set under `data`. Raises ConfigError where there is none."""
     try:
-        cases = own_cases(data, folds)
+        cases = [case for case in own_cases(data, folds) if case.malignant is not None]
     except DataError as error:
         raise ConfigError(str(error)) from error
     if not cases:
         raise ConfigError(f"{data}: no images in the folds {', '.join(map(str, folds))}")
     if settings.limit:
         cases = cases[:: max(1, len(cases) // settings.limit)][: settings.limit]
+    enough.require(enough.classes(cases, "train" if strength is not None else "tune"))
     return Images(cases, settings.image_size, channels, strength, settings.seed, normals=settings.normals)
 
 
@@ -121,6 +122,7 @@ def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Train
         gradient_clip_val=1.0 if settings.loss == "tuned" else None,
     )
     module = Training(settings, network)
+    module.seen = images.seen
     trainer.fit(
         module,
         DataLoader(images, settings.batch, shuffle=True, drop_last=len(images) > settings.batch),
@@ -150,8 +152,13 @@ def card_name(settings: Settings) -> str:
     return settings.name or f"breast-{settings.network}-{settings.size}".replace("_", "-")
 
 
-def ship(settings: Settings, network: BreastNetwork, data: Path, out: Path, seconds: float) -> ModelCard:
-    """Export the averaged network into `out`, calibrate what is read back on the tune folds, and write its card."""
+def ship(
+    settings: Settings, network: BreastNetwork, data: Path, out: Path, seconds: float, seen: Mapping[str, int]
+) -> ModelCard:
+    """Export the averaged network into `out`, calibrate what is read back on the tune folds, and write its card.
+
+    seen: how many images of each class it was trained on.
+    """
     inputs = {
         "size": network.config.image_size,
         "channels": network.config.in_channels,
@@ -176,6 +183,7 @@ def ship(settings: Settings, network: BreastNetwork, data: Path, out: Path, seco
         training={
             "sets": {name: {"folds": list(settings.train_folds), "tuned on": list(settings.tune_folds)}},
             **(BUS_BRA if name == "BUS-BRA" else {}),
+            "seen": dict(seen),
             "settings": configuration.described(settings),
             **({"started_from": before} if before else {}),
             "seconds": round(seconds),
@@ -185,8 +193,9 @@ def ship(settings: Settings, network: BreastNetwork, data: Path, out: Path, seco
     )
     written = export(network.state_dict(), card, out)
     forward = TorchForward(build_from_card(written))
-    seen = [observe(case, forward, inputs) for case in own_cases(data, settings.tune_folds)]
-    threshold, calibration = calibrate(seen)
+    cases = [case for case in own_cases(data, settings.tune_folds) if case.malignant is not None]
+    tuned = [observe(case, forward, inputs) for case in cases]
+    threshold, calibration = calibrate(tuned)
     finished = dataclasses.replace(written, threshold=threshold, calibration=calibration)
     write_card(finished)
     return finished
@@ -198,11 +207,25 @@ def _told(card: ModelCard) -> dict[str, Any]:
     return {"name": card.name, "version": card.version} | {k: card.training[k] for k in known if k in card.training}
 
 
+def check(settings: Settings, data: Path) -> None:
+    """Raises ConfigError with the reason why nobody can train on the set under `data`."""
+    try:
+        parts = {
+            part: own_cases(data, folds)
+            for part, folds in (("train", settings.train_folds), ("tune", settings.tune_folds))
+        }
+        alike = duplicates.groups([c for part in parts.values() for c in part]) if own_set(data)[0] != "BUS-BRA" else []
+        enough.require(enough.breast(parts, alike))
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+
+
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
     """Entry point of `cadviewer-train breast`."""
     with fitting.begun(
         Settings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
     ) as current:
         settings = current.settings
+        check(settings, data)
         module = train(settings, data, out, current.last)
-        current.made(ship(settings, module.network, data, out, module.seconds))
+        current.made(ship(settings, module.network, data, out, module.seconds, module.seen))

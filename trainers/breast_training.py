@@ -55,6 +55,12 @@ class Images(Dataset[tuple[NDArray[np.float32], NDArray[np.float32], np.float32]
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def seen(self) -> dict[str, int]:
+        """How many images there are of each class."""
+        malignant = int(self.labels.sum())
+        return {"benign": len(self.labels) - malignant, "malignant": malignant}
+
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32], np.float32]:
         image, mask = self.images[index], (self.masks[index] > 127).astype(np.uint8)
         label: np.float32 = self.labels[index]
@@ -93,9 +99,11 @@ class Training(lightning.LightningModule):
         self.settings, self.network = settings, network
         self.auc, self.recall, self.specificity = BinaryAUROC(), BinaryRecall(), BinarySpecificity()
         self.dices: list[Tensor] = []
+        self.classes: set[int] = set()  # among the tune images looked at
         self.spent = 0.0  # seconds of earlier parts of a resumed run
         self.started = time.monotonic()
         self.sums = np.zeros(3)
+        self.seen: Mapping[str, int] = {}
 
     @property
     def seconds(self) -> float:
@@ -164,20 +172,22 @@ class Training(lightning.LightningModule):
         probability = torch.sigmoid(logit.float())
         for metric in (self.auc, self.recall, self.specificity):
             metric.update(probability, label.int())
+        self.classes |= set(label.int().tolist())
         if mask.shape[1]:
             found, true = (mask > 0).flatten(1), mask_true.flatten(1) > 0.5
             self.dices.append(2 * (found & true).sum(1) / (found.sum(1) + true.sum(1)).clamp_min(1))
 
     def on_validation_epoch_end(self) -> None:
-        figures = {
-            "auc": float(self.auc.compute()),
-            "balanced_accuracy": float(self.recall.compute() + self.specificity.compute()) / 2,
-        }
+        figures = {}
+        if self.classes == {0, 1}:  # what cannot be measured is no number, where torchmetrics says 0
+            figures["auc"] = float(self.auc.compute())
+            figures["balanced_accuracy"] = float(self.recall.compute() + self.specificity.compute()) / 2
         if self.dices:
             figures["dice"] = float(torch.cat(self.dices).mean())
         for metric in (self.auc, self.recall, self.specificity):
             metric.reset()
         self.dices.clear()
+        self.classes.clear()
         self.log_dict(figures)
         if not self.trainer.sanity_checking:
             self._report(figures)

@@ -21,7 +21,7 @@ from cadviewer.models.boxes import default_boxes, levels
 from cadviewer.models.detect import Decoding
 from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
-from trainers import config, fitting, froc, nodule_selection, nodule_sources, run_log
+from trainers import config, enough, fitting, froc, nodule_selection, nodule_sources, run_log
 from trainers.data import lidc_crops, read_slices, recognise, samples
 from trainers.data.lidc_crops import OutlinedCrop
 from trainers.data.samples import LabelledSlice
@@ -115,6 +115,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
         train = read_slices(data, samples.TRAIN)[: settings.limit or None]
         tune = read_slices(data, samples.TUNE)[: settings.limit or None]
         about = recognise(data)
+        enough.require(enough.slices(train, tune, patients=about.patients is not None))
         crops = lidc_crops.read(data, samples.TRAIN)[: settings.limit or None] if settings.hounsfield else []
         task = fit(settings, train, tune, out, current.last, classes=classes_of(settings, about.labels), crops=crops)
         made = export_run(task.smooth.state_dict(), task.network, settings, out, train, about, crops)

@@ -27,7 +27,7 @@ from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_card
 from cadviewer.models.runtime import Companion
-from trainers import config, export, fitting, nodule_types, outline_figures, run_log
+from trainers import config, enough, export, fitting, nodule_types, outline_figures, run_log
 from trainers.data import lidc_crops, lidc_ratings, samples
 from trainers.data.lidc_crops import OutlinedCrop
 from trainers.data.luna16_slices import WINDOW
@@ -101,8 +101,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
         settings = current.settings
         train = lidc_crops.read(data, samples.TRAIN)[: settings.limit or None]
         tune = lidc_crops.read(data, samples.TUNE)[: settings.limit or None]
-        if not train:
-            raise config.ConfigError(f"{data}: no crops of folds {', '.join(samples.TRAIN)}")
+        enough.require(enough.outlines(len(train), lidc_crops.summary(data).patients))
         task = fit(settings, train, tune, out, current.last)
         current.made(choose(export_run(task, settings, out, train), tune, data))
 

@@ -122,7 +122,7 @@ def check_room(out: Path, needed: int) -> None:
 def no_room(out: Path, why: str) -> NoRoomError:
     """What is said of a full disk."""
     kept = out / LAST
-    rest = f"the last one is kept: free some space, then go on with --resume ({kept})" if kept.is_file() else (
+    rest = f"the last one is kept ({kept}): free some space and resume the run" if kept.is_file() else (
         "nothing was trained yet: free some space, or choose another place"
     )  # fmt: skip
     return NoRoomError(f"{out}: no room on this disk ({why}); {rest}")

@@ -65,17 +65,17 @@ TOLD = (
 """Everything that is recognised, with {places} for what differs."""
 
 
-def told(text: str) -> str:
+def told(text: str, templates: tuple[str, ...] = TOLD) -> str:
     """A reason or a warning in the user's language, what stands in its places too; any other text as it is."""
     if not text:
         return ""  # while a case opens: the patterns would take as long as its first image
-    for template in TOLD:
+    for template in templates:
         if (found := _pattern(template).fullmatch(text)) is not None:
-            return tr(template, **{name: told(value) for name, value in found.groupdict().items()})
+            return tr(template, **{name: told(value, templates) for name, value in found.groupdict().items()})
     return text
 
 
-@lru_cache(maxsize=len(TOLD))
+@lru_cache(maxsize=512)
 def _pattern(template: str) -> re.Pattern[str]:
     parts = (
         re.escape(literal) + (f"(?P<{name}>.+?)" if name else "") for literal, name, _, _ in Formatter().parse(template)

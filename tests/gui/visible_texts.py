@@ -23,6 +23,7 @@ from cadviewer.gui.preferences.presets import PresetsPage
 from cadviewer.gui.told import TOLD
 from cadviewer.gui.training.chart import FIGURES
 from cadviewer.gui.training.dialog import STAGES, STATES
+from cadviewer.gui.training.said import SAID
 from cadviewer.imaging import windowing
 from cadviewer.imaging.planes import ANATOMICAL, Projection
 from cadviewer.models.nodule_type import KINDS
@@ -86,6 +87,7 @@ def in_tables() -> set[str]:
         *NAMES.values(),
         *(status.value for status in case.Status),
         *TOLD,
+        *SAID,
         *words.ANSWERS.values(),
         *words.CALLS.values(),
         words.RESEARCH,

@@ -62,6 +62,12 @@ def own_set(data: Path) -> tuple[str, Path]:
     return layout.name(place), place
 
 
+def knows_patients(data: Path) -> bool:
+    """Whether the set under `data` says whose its images are. Raises DataError as `own_set` does."""
+    layout, _ = _find(data)
+    return bool(getattr(layout, "PATIENTS", True))
+
+
 def layout_of(data: Path) -> str:
     """The key in `LAYOUTS` of the set under `data`. Raises DataError as `own_set` does."""
     layout, _ = _find(data)

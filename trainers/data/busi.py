@@ -15,6 +15,7 @@ from trainers.data.ultrasound import DataError, UltrasoundCase
 CITATION = "Al-Dhabyani et al. 2020, doi:10.1016/j.dib.2019.104863"
 CLASSES = ("benign", "malignant", "normal")
 FOLDERS = ("BUSI-sample", "BUSI", "Dataset_BUSI_with_GT")
+PATIENTS = False  # the set does not say whose an image is
 
 
 def find(data: Path) -> Path | None:

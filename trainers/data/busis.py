@@ -17,6 +17,7 @@ CITATION = "Zhang et al. 2022, doi:10.3390/healthcare10040729"
 FOLDERS = ("BUSIS", "BUSIS562")
 SHEETS = ("BUSIS562.csv", "BUSIS.csv", "BUSIS.xlsx", "BUSIS562.xlsx")
 LABELS = {"b": False, "benign": False, "m": True, "malignant": True}
+PATIENTS = False  # the set does not say whose an image is
 
 
 def find(data: Path) -> Path | None:

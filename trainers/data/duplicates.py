@@ -22,6 +22,9 @@ from trainers.data.ultrasound import UltrasoundCase
 NEAR = 8
 """Bits of 64 in which the hashes of near-duplicates differ at most."""
 
+SAME = 2.0
+"""Gray levels that two pictures of one image differ by on average at most, where one was saved with losses."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -36,6 +39,24 @@ class Group:
     @property
     def patients(self) -> int:
         return len({c.patient for c in self.cases})
+
+    def contradicting(self) -> list[str]:
+        """Names of cases that are the same picture, mirrored or saved anew at most, and are labelled differently."""
+        if not self.conflict:
+            return []
+        small = [(c, _thumbnail(c.gray())) for c in self.cases]
+        found: dict[str, None] = {}
+        for k, (one, picture) in enumerate(small):
+            for other, its in small[k + 1 :]:
+                apart = min(float(np.abs(picture - its).mean()), float(np.abs(picture - its[:, ::-1]).mean()))
+                if one.malignant is not other.malignant and apart <= SAME:
+                    found |= {one.name: None, other.name: None}
+        return list(found)
+
+
+def _thumbnail(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(64, 64): enough to tell another image of the same lesion from the same image."""
+    return np.asarray(cv2.resize(gray, (64, 64), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def perceptual_hash(gray: NDArray[np.uint8]) -> NDArray[np.bool_]:

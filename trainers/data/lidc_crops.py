@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import math
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.config import ConfigError
+from trainers.data import samples
+from trainers.data.samples import Summary
 
 READERS = 4
 NAME = "lidc-hu-crops128"
@@ -94,6 +97,26 @@ def find(data: Path) -> Path:
         if (folder / "index.csv").is_file() and ((folder / "crops.zip").is_file() or (folder / "masks").is_dir()):
             return folder
     raise ConfigError(f"{data}: holds no {NAME} (an index.csv beside crops.zip or images/ and masks/)")
+
+
+def summary(folder: Path) -> Summary:
+    """What is in the folder, by its index alone. Raises ConfigError as `find` does."""
+    place = find(folder)
+    with (place / "index.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    split = Counter(samples.part_of(row.get("fold", "")) for row in rows)
+    patients = {row.get("patient_id", "") for row in rows}
+    return Summary(
+        layout=NAME,
+        title="LIDC-IDRI crops with outlines",
+        folder=place,
+        images=len(rows),
+        patients=len(patients),
+        labels={"nodule": len({(row.get("patient_id"), row.get("nodule")) for row in rows})},
+        empty=0,
+        split={part: split[part] for part in ("train", "tune", "test", "unused") if split[part]},
+        warnings=() if split["tune"] else ("no image to tune on",),
+    )
 
 
 def read(data: Path, folds: Sequence[str]) -> list[OutlinedCrop]:

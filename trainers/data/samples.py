@@ -7,6 +7,7 @@ its own split is mapped onto them (train → 3, val → 2, test → 1); one with
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,8 @@ class Summary:
 
     layout: key of `LAYOUTS`; title: for people; images; patients: None when the set does not say; labels: class → how
     many boxes; empty: images without any box; split: "train", "tune", "test", "unused" → how many images.
-    warnings: what the user should know before training, one line each.
+    by_patient: whether no patient is in several parts, as far as the set says. warnings: what the user should know
+    before training, one line each; refused: why nobody can train on it, "" when one can.
     """
 
     layout: str
@@ -102,6 +104,8 @@ class Summary:
     empty: int
     split: Mapping[str, int]
     warnings: tuple[str, ...] = ()
+    by_patient: bool = True
+    refused: str = ""
 
 
 def summarise(
@@ -116,8 +120,14 @@ def summarise(
     for item in slices:
         split[part_of(item.fold)] += 1
     warnings = []
+    parts: dict[str, set[str]] = defaultdict(set)
+    for item in slices:
+        parts[item.patient].add(part_of(item.fold))
+    split_patients = sum(len(where - {"unused"}) > 1 for where in parts.values())
     if not patients:
         warnings.append("patients unknown: images of one patient may be on both sides of the split")
+    elif split_patients:
+        warnings.append(f"images of {split_patients} patients are in several parts of the split")
     for part in ("train", "tune", "test"):
         if not split[part]:
             warnings.append(f"no image to {part} on")
@@ -131,6 +141,7 @@ def summarise(
         empty=sum(not len(s.boxes) for s in slices),
         split={k: v for k, v in split.items() if v or k != "unused"},
         warnings=tuple(warnings),
+        by_patient=patients and not split_patients,
     )
 
 

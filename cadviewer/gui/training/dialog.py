@@ -31,11 +31,11 @@ from PySide6.QtWidgets import (
 from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.gui.lang import tr
-from cadviewer.gui.told import told
 from cadviewer.gui.training.chart import Chart
 from cadviewer.gui.training.inspection import Inspection, describe
 from cadviewer.gui.training.naming import NameDialog
 from cadviewer.gui.training.run import BusyError, Run, RunState
+from cadviewer.gui.training.said import said
 from cadviewer.models import catalogue, own
 from cadviewer.models.catalogue import CardError
 
@@ -158,7 +158,7 @@ class TrainerDialog(QDialog):
         self._show()
 
     def _recognised(self, answer: Mapping[str, Any]) -> None:
-        self._data = Path(self.folder.text())
+        self._data = None if answer.get("refused") else Path(self.folder.text())
         self.recognised.setText(describe(answer))
         chosen = self.preset.currentText()
         self.preset.clear()
@@ -251,7 +251,7 @@ class TrainerDialog(QDialog):
             proposed = own.proposed(self.run.state.card)
             own.check_use(catalogue.load(self.run.state.card))
         except (CardError, OSError) as error:
-            self._problem = tr("These weights cannot be used: {problem}", problem=told(str(error)))
+            self._problem = tr("These weights cannot be used: {problem}", problem=said(str(error)))
             self._show()
             return
         self.naming = NameDialog(proposed, self)
@@ -279,7 +279,7 @@ class TrainerDialog(QDialog):
 
     def _used(self, name: str, usual: bool, problem: str) -> None:
         if problem:
-            self._problem = tr("These weights cannot be used: {problem}", problem=told(problem))
+            self._problem = tr("These weights cannot be used: {problem}", problem=said(problem))
             self._show()
             return
         self._problem = tr("The viewer now has the model “{name}”.", name=name)
@@ -344,7 +344,7 @@ def status(state: RunState) -> str:
     if state.state == "running" and state.stage == "training" and state.progress > 0.01:
         parts.append(tr("about {time} left", time=_duration(state.seconds * (1 - state.progress) / state.progress)))
     if state.reason and state.state in ("failed", "lost"):
-        parts.append(told(state.reason))
+        parts.append(said(state.reason))
     if state.state in ("stopped", "failed", "lost"):
         parts.append(
             tr("Resume goes on from the last whole epoch.")

@@ -12,13 +12,16 @@ from shiboken6 import isValid
 
 from cadviewer import paths
 from cadviewer.gui.lang import tr
+from cadviewer.gui.training.run import SAYS
+from cadviewer.gui.training.said import said
 
 
 class Inspection(QObject):
     """One question at a time: a new one replaces one that is still under way."""
 
     recognised = Signal(dict)
-    """{"layout", "images", "patients", "labels": {…}, "split": {…}, "presets": […], "warnings": […]}"""
+    """{"layout", "images", "patients", "labels": {…}, "split": {…}, "by_patient", "presets": […], "warnings": […],
+    "refused": why nobody can train on it, or ""}"""
     refused = Signal(str)
     """Why the folder cannot be trained on, one line."""
 
@@ -46,29 +49,27 @@ class Inspection(QObject):
             process.waitForFinished(1000)
             process.deleteLater()
 
-    def _answer(self, code: int) -> None:
+    def _answer(self) -> None:
         process, self._process = self._process, None
         if process is None or not isValid(process):
             return
-        said = bytes(process.readAllStandardOutput().data()).decode("utf-8", "replace").strip().splitlines()
+        lines = bytes(process.readAllStandardOutput().data()).decode("utf-8", "replace").strip().splitlines()
         error = bytes(process.readAllStandardError().data()).decode("utf-8", "replace").strip().splitlines()
         process.deleteLater()
         try:
-            answer = json.loads(said[-1]) if code == 0 and said else None
+            answer = json.loads(lines[-1]) if lines else None
         except ValueError:
             answer = None
         if isinstance(answer, dict):
             self.recognised.emit(answer)
         else:
-            self.refused.emit(
-                error[-1].removeprefix("cadviewer-train: ") if error else tr("the trainer gave no answer")
-            )
+            self.refused.emit(said(error[-1].removeprefix(SAYS)) if error else tr("the trainer gave no answer"))
 
 
 def describe(answer: Mapping[str, Any]) -> str:
     """The answer as the dialog shows it."""
-    labels = ", ".join(f"{count} {name}" for name, count in answer.get("labels", {}).items())
-    split = ", ".join(f"{name} {count}" for name, count in answer.get("split", {}).items())
+    labels = ", ".join(f"{count} {said(name)}" for name, count in answer.get("labels", {}).items())
+    split = ", ".join(f"{said(name)} {count}" for name, count in answer.get("split", {}).items())
     patients = answer.get("patients")
     of = tr("patients unknown") if patients is None else tr("{patients} patients", patients=patients)
     lines = [
@@ -82,5 +83,9 @@ def describe(answer: Mapping[str, Any]) -> str:
     if labels:
         lines.append(labels)
     if split:
-        lines.append(tr("split by patient: {split}", split=split))
-    return "\n".join([*lines, *(tr("Warning: {text}", text=w) for w in answer.get("warnings", []))])
+        by_patient = answer.get("by_patient", False)
+        lines.append(tr("split by patient: {split}", split=split) if by_patient else tr("split: {split}", split=split))
+    lines += [tr("Warning: {text}", text=said(w)) for w in answer.get("warnings", [])]
+    if answer.get("refused"):
+        lines.append(tr("Cannot train on this folder: {reason}", reason=said(answer["refused"])))
+    return "\n".join(lines)

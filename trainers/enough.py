@@ -1,0 +1,82 @@
+"""What a set must hold before anybody trains on it, said before the start: no figure tells it afterwards. No torch.
+
+A model that was shown one class alone answers with that class, sure of itself; a set of one patient has nothing to
+choose by; the same image under two labels teaches that labels mean nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from trainers.config import ConfigError
+from trainers.data import duplicates, samples
+from trainers.data.samples import LabelledSlice
+from trainers.data.ultrasound import UltrasoundCase
+
+USES = {"train": "train on", "tune": "calibrate on"}
+
+
+def require(reason: str) -> None:
+    """Raises ConfigError with the reason, unless it is empty."""
+    if reason:
+        raise ConfigError(reason)
+
+
+def breast(parts: Mapping[str, Sequence[UltrasoundCase]], alike: Sequence[duplicates.Group] = ()) -> str:
+    """Why a breast model cannot be trained on a set, "" when it can.
+
+    parts: "train" and "tune" → their cases; alike: images of the set that look alike.
+    """
+    cases = [c for part in parts.values() for c in part]
+    if cases and all(c.malignant is None for c in cases):
+        return "no image has a label; training needs images that are labelled benign or malignant"
+    if len({c.patient for c in cases}) == 1:
+        return "all images are of one patient; a model is trained on some patients and calibrated on others"
+    for group in alike:
+        if names := group.contradicting():
+            return f"the same image is there with two labels: {', '.join(names[:4])}; correct one or leave both out"
+    return next((reason for part in USES if (reason := classes(parts.get(part, ()), part))), "")
+
+
+def classes(cases: Sequence[UltrasoundCase], part: str) -> str:
+    """Why the cases of a part ("train", "tune") do not do: there are none, or of one class alone."""
+    known = {c.malignant for c in cases if c.malignant is not None}
+    use = USES[part]
+    if not known:
+        return f"no labelled image to {use}; where the set has no folds a column “fold” of cases.csv says which are"
+    if len(known) == 1:
+        kind, other = ("malignant", "benign") if known == {True} else ("benign", "malignant")
+        return f"all images to {use} are {kind}; a model that never saw a {other} one cannot tell them apart"
+    return ""
+
+
+def slices(train: Sequence[LabelledSlice], rest: Sequence[LabelledSlice] = (), *, patients: bool = True) -> str:
+    """Why a nodule model cannot be trained on slices, "" when it can.
+
+    rest: the slices of the set's other parts; patients: whether it says whose they are.
+    """
+    if not train:
+        return "no slice to train on"
+    if not any(len(s.boxes) for s in train):
+        return "no slice to train on has a label; training needs boxes around nodules"
+    if patients and len({s.patient for s in (*train, *rest)}) == 1:
+        return "all images are of one patient; a model is trained on some patients and calibrated on others"
+    by_content: dict[str, list[LabelledSlice]] = defaultdict(list)
+    for item in (*train, *rest):
+        by_content[hashlib.sha256(item.image.read_bytes()).hexdigest()].append(item)
+    for same in by_content.values():
+        if len({len(s.boxes) > 0 for s in same}) > 1:
+            names = ", ".join(s.image.name for s in same[:4])
+            return f"the same image is there with two labels: {names}; correct one or leave both out"
+    return ""
+
+
+def outlines(crops: int, patients: int | None) -> str:
+    """Why an outline model cannot be trained. crops: how many there are to train on; patients: of the whole set."""
+    if not crops:
+        return f"no crops of folds {', '.join(samples.TRAIN)} to train on"
+    if patients == 1:
+        return "all images are of one patient; a model is trained on some patients and calibrated on others"
+    return ""
