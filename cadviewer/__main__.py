@@ -34,6 +34,9 @@ def _run(given: list[str]) -> int:
     args = cli.parse(given)
     if not isinstance(args, cli.WindowArgs):
         return cli.run_command(args)
+    if sys.stderr is not None and (said := cli.missing(args)):  # a windowed start on Windows says it in the window
+        sys.stderr.write(said)
+        return cli.USAGE
     app = importlib.import_module("cadviewer.app")  # by name: Qt, and only when there is a window to open
     return int(app.run(argparse.Namespace(device=None, **vars(args))))
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,23 @@ def run_command(args: Args) -> int:
             return models.run(args)
         case WindowArgs():
             raise ValueError("the window is no command")
+
+
+def missing(args: WindowArgs) -> str:
+    """What to say where none of the paths that the window should open is there; "" where one is, or none was given.
+
+    A word that is nearly a command is taken for one: it would open a window on nothing.
+    """
+    if not args.paths or any(os.path.lexists(path) for path in args.paths):
+        return ""
+    from difflib import get_close_matches
+
+    first = args.paths[0]
+    near = get_close_matches(str(first).lower(), [*COMMANDS, "train"], n=1)
+    if near:
+        meant = "cadviewer-train" if near[0] == "train" else f"cadviewer {near[0]}"
+        return f"cadviewer: there is no command and no file {str(first)!r}; did you mean `{meant}`?\n"
+    return "".join(f"cadviewer: {path}: no such file or folder\n" for path in args.paths)
 
 
 def main(argv: Sequence[str]) -> int:
