@@ -61,15 +61,31 @@ class Box:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A probability with its 95 % interval, all in 0…1."""
+    """A probability with its 95 % interval, all in 0…1.
+
+    classes: where it comes from ratings, the probability of each, the lowest first; they add up to 1.
+    """
 
     value: float
     low: float
     high: float
+    classes: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.value <= self.high <= 1:
             raise ValueError(f"an estimate needs 0 ≤ low ≤ value ≤ high ≤ 1, not {self.low, self.value, self.high}")
+        if self.classes and not (min(self.classes) >= 0 and abs(sum(self.classes) - 1) < 1e-6):
+            raise ValueError(f"probabilities of classes add up to 1, unlike {self.classes}")
+
+    @property
+    def grade(self) -> int | None:
+        """The median class, counted from 1; None where there are no classes."""
+        reached = 0.0
+        for number, share in enumerate(self.classes, start=1):
+            reached += share
+            if reached >= 0.5:
+                return number
+        return len(self.classes) or None
 
 
 @dataclass(frozen=True)

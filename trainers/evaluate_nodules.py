@@ -27,7 +27,7 @@ from cadviewer.models.runtime import Forward
 from cadviewer.models.scope import OutOfScope
 from trainers import evaluate_scans, froc, plots, precision, statistics, suspicion
 from trainers.config import ConfigError
-from trainers.data import luna16_slices, read_slices, samples
+from trainers.data import lidc_crop_ratings, lidc_crops, luna16_slices, read_slices, samples
 from trainers.data.samples import LabelledSlice
 from trainers.nodule_scoring import score_slices
 
@@ -64,8 +64,14 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
     draw(items, scored, card.threshold, out)
     made = figures(items, scored, card.threshold)
     if "malignancy" in card.calibration:
-        made |= suspicion.figures(items, dict(card.calibration["malignancy"]), luna16_slices.PIXEL_MM, rounds=1000)
-    return {f"slices, {where}": made}
+        model = dict(card.calibration["malignancy"])
+        made |= suspicion.figures(suspicion.of_slices(items, luna16_slices.PIXEL_MM), model, rounds=1000)
+    found = {f"slices, {where}": made}
+    if "malignancy" in card.calibration and lidc_crops.holds(data):
+        rated = suspicion.of_crops(lidc_crop_ratings.read(data, lidc_crops.read(data, folds)))
+        if measured := suspicion.figures(rated, model, rounds=1000):
+            found[f"rated crops in HU, {where}"] = measured
+    return found
 
 
 def search_scan(volume: Volume, forward: Forward, card: ModelCard) -> tuple[froc.Floats, froc.Floats]:

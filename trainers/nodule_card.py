@@ -18,7 +18,7 @@ from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_card
 from cadviewer.models.slices import NEIGHBOUR_MM, is_masked
 from trainers import config, export, froc, suspicion
-from trainers.data import lidc_crops, luna16_slices
+from trainers.data import lidc_crop_ratings, lidc_crops, luna16_slices, samples
 from trainers.data.lidc_crops import OutlinedCrop
 from trainers.data.samples import LabelledSlice, Summary
 from trainers.nodule_scoring import score_slices
@@ -159,7 +159,15 @@ def limits_of(network: Mapping[str, Any], train: Sequence[LabelledSlice], *, lun
     return tuple(lines)
 
 
-def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[LabelledSlice]) -> ModelCard:
+def rated_in(data: Path, train: Sequence[LabelledSlice], pixel_mm: float) -> suspicion.Rated:
+    """The rated nodules of the training folds: of the crops in Hounsfield units where they are in the folder with the
+    readers' ratings, else of the slices."""
+    if lidc_crops.holds(data) and lidc_crop_ratings.find(data) is not None:
+        return suspicion.of_crops(lidc_crop_ratings.read(data, lidc_crops.read(data, samples.TRAIN)))
+    return suspicion.of_slices(train, pixel_mm)
+
+
+def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[LabelledSlice], data: Path) -> ModelCard:
     """What is fixed after training: the threshold on the tune slices, and the suspicion learned from ratings.
 
     The threshold is the lowest one with at most one false alarm in eight tune slices, by the exported weights.
@@ -173,7 +181,7 @@ def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[Label
         threshold = float(np.clip(froc.threshold_at(curve, FALSE_ALARMS), 0.05, 0.95))
     calibration = dict(card.calibration)
     # Where every slice is resized to one size, a pixel has no size to measure by.
-    learned = None if "size" in card.inputs else suspicion.learn(train, tune, float(card.inputs["pixel_mm"]))
+    learned = None if "size" in card.inputs else suspicion.learn(rated_in(data, train, float(card.inputs["pixel_mm"])))
     if learned is not None:
         calibration["malignancy"] = learned
     chosen = dataclasses.replace(card, threshold=round(threshold, 3), calibration=calibration)

@@ -119,7 +119,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
         crops = lidc_crops.read(data, samples.TRAIN)[: settings.limit or None] if settings.hounsfield else []
         task = fit(settings, train, tune, out, current.last, classes=classes_of(settings, about.labels), crops=crops)
         made = export_run(task.smooth.state_dict(), task.network, settings, out, train, about, crops)
-        current.made(choose(made, train, tune))
+        current.made(choose(made, train, tune, data))
 
 
 def fit(

@@ -72,6 +72,10 @@ def measures(nodule: Nodule, volumetric: bool = True) -> str:
                 high=high,
             )
         )
+        if nodule.malignancy.grade is not None:
+            parts.append(
+                tr("class {grade} of {count}", grade=nodule.malignancy.grade, count=len(nodule.malignancy.classes))
+            )
     return " · ".join(part for part in parts if part)
 
 

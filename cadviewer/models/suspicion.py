@@ -1,13 +1,15 @@
 """Malignancy suspicion of a nodule: a logistic model of a few things seen on its largest slice. NumPy alone.
 
 Learned from the readers' ratings of LIDC-IDRI (1 highly unlikely … 5 highly suspicious), not from pathology: what comes
-out is how probable it is that readers would call the nodule suspicious (mean rating above 3 against below). Its
-interval is that of the model's coefficients over resampled patients, on top of which readers disagree.
+out is how probable each of the five ratings is by one reader, and the value is the probability of a 4 or 5. Readers
+disagree, so no value is higher or lower than what one reader says where all the others agree. The interval is that of
+the model's coefficients over resampled patients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -30,9 +32,12 @@ FEATURES = (
     "calcified share",
     "pleural",
 )
+CUTS, SUSPICIOUS = 4, 2
+"""Cuts between five ratings, and which of them lies below a 4."""
 SOLID, CALCIFIED = 0.46, 0.9
 """Prepared values of about −350 and 260 HU in a window from −1000 to 400."""
-LONGEST_MM = 60.0
+LONGEST_MM = 40.0
+"""Above it nothing is said: the readers rated nodules, which are up to 30 mm long, no masses and no infiltrates."""
 
 
 def features(image: Image, box: Box, pixel_mm: float) -> NDArray[np.float64] | None:
@@ -80,16 +85,37 @@ def _describe(image: Image, box: Box, found: Measured, pixel_mm: float) -> NDArr
 
 
 def suspicion(values: NDArray[np.float64], model: Mapping[str, Any]) -> Estimate:
-    """Probability with its 95 % interval.
+    """Probability of a rating of 4 or 5 with its 95 % interval, and of each rating.
 
-    model: mean, scale: (n,) of the features; rounds: (b, n + 1) intercept and coefficients over resampled patients, the
-    first row those of all patients; slope, offset: calibration of the logit on the tune fold.
+    model: mean, scale: (n,) of the features; rounds: (b, 4 + n) over resampled patients, the first row of all: the four
+    cuts between the ratings and the coefficients of a proportional odds model (McCullagh 1980); agreement: (least,
+    most), the probabilities of a 4 or 5 where all other readers agree. Cards of older runs have rounds (b, 1 + n),
+    intercept and coefficients for a mean rating above 3, with slope and offset of the logit.
     """
-    scaled = (values - np.array(model["mean"])) / np.array(model["scale"])
+    scaled = np.clip((values - np.array(model["mean"])) / np.array(model["scale"]), -4, 4)
     rounds = np.array(model["rounds"])
-    logits = rounds[:, 0] + rounds[:, 1:] @ np.clip(scaled, -4, 4)
-    calibrated = float(model["slope"]) * logits + float(model["offset"])
-    chances = 1 / (1 + np.exp(-np.clip(calibrated, -30, 30)))
+    if "agreement" not in model:
+        logits = rounds[:, 0] + rounds[:, 1:] @ scaled
+        return _estimate(_share(float(model["slope"]) * logits + float(model["offset"])))
+    above = exceeding(rounds @ np.concatenate([np.zeros(CUTS), scaled]), rounds[:, :CUTS], model["agreement"])
+    classes = -np.diff(above[0], prepend=1.0, append=0.0)
+    return replace(_estimate(above[:, SUSPICIOUS]), classes=tuple(float(c) for c in classes))
+
+
+def exceeding(line: NDArray[np.float64], cuts: NDArray[np.float64], agreement: Sequence[float]) -> NDArray[np.float64]:
+    """(b, 4) probability that a reader's rating is above 1, 2, 3 and 4; line: (b,), cuts: (b, 4)."""
+    least, most = (float(np.log(p / (1 - p))) for p in agreement)
+    middle = cuts[:, SUSPICIOUS]
+    held = np.clip(line, middle + least, middle + most)
+    return _share(held[:, None] - cuts)
+
+
+def _share(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float64)
+
+
+def _estimate(chances: NDArray[np.float64]) -> Estimate:
+    """The first of the chances, and the interval of all."""
     low, high = np.percentile(chances, [2.5, 97.5])
     value = float(chances[0])
     return Estimate(value, min(float(low), value), max(float(high), value))

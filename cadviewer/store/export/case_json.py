@@ -196,10 +196,13 @@ def _breast(report: CaseReport, finding: BreastFinding) -> dict[str, Any]:
     }
 
 
-def _estimate(estimate: Estimate | None) -> dict[str, float] | None:
+def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
     if estimate is None:
         return None
-    return {name: round(float(getattr(estimate, name)), 6) for name in ("value", "low", "high")}
+    made: dict[str, Any] = {name: round(float(getattr(estimate, name)), 6) for name in ("value", "low", "high")}
+    if estimate.classes:
+        made |= {"class": estimate.grade, "classes": [round(float(c), 6) for c in estimate.classes]}
+    return made
 
 
 def _float(value: float | None) -> float | None:
