@@ -69,8 +69,8 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
     found = {f"slices, {where}": made}
     if "malignancy" in card.calibration and lidc_crops.holds(data):
         rated = suspicion.of_crops(lidc_crop_ratings.read(data, lidc_crops.read(data, folds)))
-        if measured := suspicion.figures(rated, model, rounds=1000):
-            found[f"rated crops in HU, {where}"] = measured
+        if of_crops := suspicion.figures(rated, model, rounds=1000):
+            found[f"rated crops in HU, {where}"] = of_crops
     return found
 
 

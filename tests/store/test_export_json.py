@@ -64,7 +64,13 @@ def test_a_nodule_has_all_its_boxes_its_outline_and_its_estimate() -> None:
     assert nodule["outline"] == [[10.0, 12.0], [20.0, 12.0], [15.0, 20.0]]
     assert [o["slice"] for o in nodule["outlines"]] == [1, 2]
     assert nodule["outlines"][0]["points"] == [[11.0, 13.0], [14.0, 13.0], [12.0, 15.5]]
-    assert nodule["malignancy"] == {"value": 0.4, "low": 0.1, "high": 0.7}
+    assert nodule["malignancy"] == {
+        "value": 0.4,
+        "low": 0.1,
+        "high": 0.7,
+        "class": 3,
+        "classes": [0.1, 0.2, 0.3, 0.25, 0.15],
+    }
 
 
 def broken(case: CaseReport) -> list[dict[str, Any]]:
