@@ -24,7 +24,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
-from cadviewer.imaging import codecs
+from cadviewer.imaging import codecs, deflated
 from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.dicom_frames import Frame, orientation, pixel_spacing, positive, stored_of, vector
 from cadviewer.imaging.dicom_header import Header
@@ -81,6 +81,7 @@ def read_dataset(file: Path, *, pixels: bool = False) -> FileDataset:
 
     Raises InputError when the file is not DICOM or is damaged, OSError when it cannot be opened.
     """
+    deflated.check(file)
     try:
         dataset = pydicom.dcmread(file, stop_before_pixels=not pixels, force=True)
     except EOFError as error:

@@ -22,7 +22,7 @@ def reason_of(error: BaseException) -> str:
         return "it takes more memory than there is to read it"
     if isinstance(error, RecursionError):
         return "damaged: nested too deeply"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno is not None:
         return f"cannot be read: {error.strerror or type(error).__name__}"
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {os.path.basename(frames[-1].filename)}, line {frames[-1].lineno}" if frames else ""

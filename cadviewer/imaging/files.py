@@ -24,7 +24,7 @@ from cadviewer.imaging import archives, contained, images, sitk
 from cadviewer.imaging.budget import DEEPEST, Budget, Share
 from cadviewer.imaging.faults import reason_of
 from cadviewer.imaging.plausible import checked
-from cadviewer.imaging.series import InputError, Rejected, Series, State, Volume
+from cadviewer.imaging.series import InputError, Refusal, Rejected, Series, State, Volume
 
 Allocate = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 _HEAD = 352
@@ -225,7 +225,8 @@ def _scan_files(
         except OSError as error:
             yield Rejected(file, State.FAILED, f"cannot be opened: {error.strerror or type(error).__name__}", parts)
         except Exception as error:  # noqa: BLE001 - parsers raise anything on a damaged file, and the others go on
-            yield Rejected(file, State.FAILED, reason_of(error), parts)
+            state = State.REFUSED if isinstance(error, Refusal) else State.FAILED
+            yield Rejected(file, state, reason_of(error), parts)
     if found.dicom:
         from cadviewer.imaging import dicom_series
 

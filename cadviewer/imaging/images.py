@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.imaging import tiff_pages
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
 
@@ -92,6 +93,8 @@ def decode(data: bytes) -> list[NDArray[Any]]:
     fault = _truncation(data, kind)
     if fault:
         raise InputError(f"truncated {kind} image: {fault}")
+    if kind == "TIFF":
+        tiff_pages.check(data)
     try:
         buffer = np.frombuffer(data, np.uint8)
         if kind == "TIFF":

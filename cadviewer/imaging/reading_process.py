@@ -126,12 +126,17 @@ def _answer(request: Request, kept: Any) -> tuple[Answer, Any]:
         kept = None
         value = _function(request.target)(*request.arguments)
         return (Answer(), value) if request.keep else (Answer(value), None)
-    except InputError as error:
-        return Answer(fault=InputError(str(error))), kept
-    except OSError as error:
-        return Answer(fault=OSError(error.errno, error.strerror or type(error).__name__)), kept
     except Exception as error:  # noqa: BLE001 - whatever a file makes a library raise is that file's reason
-        return Answer(fault=InputError(reason_of(error))), kept
+        return Answer(fault=_fault(error)), kept
+
+
+def _fault(error: Exception) -> Exception:
+    """What the other side raises."""
+    if isinstance(error, InputError):
+        return type(error)(str(error))
+    if isinstance(error, OSError) and error.errno is not None:  # libraries raise it without a number too
+        return OSError(error.errno, error.strerror or type(error).__name__)
+    return InputError(reason_of(error))
 
 
 def _function(target: str) -> Callable[..., Any]:

@@ -22,6 +22,10 @@ class InputError(Exception):
     """A file or folder that cannot be used. The message names the reason in one line, never a patient."""
 
 
+class Refusal(InputError):
+    """A file that is not damaged, and that this program does not take."""
+
+
 @dataclass(frozen=True)
 class Patient:
     """Who the images belong to. For the banner in the window alone: its repr hides everything."""
