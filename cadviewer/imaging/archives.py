@@ -35,7 +35,8 @@ _YOUNG_SECONDS = 3600.0
 _DOCUMENTS = ("[Content_Types].xml", "META-INF/MANIFEST.MF", "mimetype")
 _ENTRY = 256
 """Bytes of the list of contents for each file, names and all, that are plenty."""
-_DEEPEST_FOLDER = 64
+_LONGEST_PATH = 1000
+"""Letters of a path in an archive that are shown: more than a system's own files can have after a folder's name."""
 _ENCRYPTED = 0x1
 
 
@@ -187,7 +188,10 @@ def _why(error: Exception, member: zipfile.ZipInfo) -> str:
 def _inside(name: str) -> PurePosixPath:
     """A member's path as it may be shown: relative, one line, of sensible length."""
     parts = [one_line(p, 120) for p in name.replace("\\", "/").split("/") if p not in ("", ".", "..")]
-    return PurePosixPath(*[p for p in parts[-_DEEPEST_FOLDER:] if p] or ["file"])
+    kept = [p for p in parts if p] or ["file"]
+    while len(kept) > 1 and sum(map(len, kept)) > _LONGEST_PATH:
+        del kept[0]
+    return PurePosixPath(*kept)
 
 
 # ------------------------------------------------------------------------------------------------- temporary folders

@@ -25,7 +25,7 @@ def read_header(file: Path) -> Header:
         stream.seek(0)
         header = dicom_header.read_fast(file, size, stream)
     if header is None:
-        header = contained.call(f"{_UNUSUAL}:read_header", file, size, size=size)
+        header = contained.call(f"{_UNUSUAL}:read_header", file, size, size=size // 8)
         assert isinstance(header, Header)
     return header
 

@@ -24,6 +24,9 @@ _NOT_IMAGES = frozenset(
 )
 _MICROSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _LARGEST_SIDE = 65535
+_DEFLATE = 1032  # bytes that a deflated one can stand for at most
+_FRAGMENT = 8  # bytes of a fragment at least, its head (PS3.5 annex A.4)
+_MOST_FRAGMENTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def reject(header: Header) -> Rejected | None:
         )
     if header.text(dh.FRAMES) and (not header.numbers(dh.FRAMES) or (header.integer(dh.FRAMES) or 0) < 1):
         return no(State.FAILED, "damaged: Number of Frames is not a number")
+    if _more_frames_than_bytes(header):
+        return no(State.FAILED, "damaged: more frames than the file can hold")
     return _truncated(header)
 
 
@@ -104,6 +109,17 @@ def _name(uid: str) -> str:
 
     name = UID(uid, validation_mode=0).name  # no warning that quotes it
     return name if name != uid else f"something with the UID {one_line(uid, 64) or 'unknown'}"
+
+
+def _more_frames_than_bytes(header: Header) -> bool:
+    """Asked before there is a loop over the frames."""
+    frames = header.integer(dh.FRAMES) or 1
+    if header.syntax in codecs.NATIVE or header.syntax in (dh.BIG_ENDIAN, dh.DEFLATED):
+        bits = (header.integer(dh.ROWS) or 0) * (header.integer(dh.COLUMNS) or 0)
+        bits *= (header.integer(dh.SAMPLES) or 1) * (header.integer(dh.BITS_ALLOCATED) or 0)
+        dense = _DEFLATE if header.syntax == dh.DEFLATED else 1
+        return frames * bits > 8 * dense * header.size * 3 // 2  # 4:2:2 colour stores two thirds
+    return frames * _FRAGMENT > header.size
 
 
 def _truncated(header: Header) -> Rejected | None:
@@ -142,6 +158,8 @@ def _truncated_fragments(header: Header) -> Rejected | None:
                 return Rejected(header.file, State.FAILED, "damaged: compressed pixels are not in fragments")
             position += 8 + length
             items += 1
+            if items > _MOST_FRAGMENTS:
+                return Rejected(header.file, State.FAILED, f"damaged: more than {_MOST_FRAGMENTS} compressed fragments")
     return Rejected(header.file, State.FAILED, "truncated: the end of its compressed pixels is missing")
 
 

@@ -117,7 +117,7 @@ _ENCODINGS = {
 }
 """Character sets (DICOM PS3.3 C.12.1.1.2) that need no switching within a text; pydicom does the others."""
 _FIRST_READ = 16 * 1024
-_LARGEST_HEADER = 64 * 1024 * 1024
+_LARGEST_HEADER = 8 * 1024 * 1024  # of what is walked here: a larger one has more elements than moments
 
 
 class _Unusual(Exception):

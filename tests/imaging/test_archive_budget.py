@@ -212,3 +212,10 @@ def test_names_on_the_disk_are_numbers_and_headers_find_their_files(
 def test_a_member_is_shown_below_its_archive_wherever_it_claims_to_lie(tmp_path: Path) -> None:
     found = scanned(zipped({"/etc/x.txt": b"words", "../../y.txt": b"words", "a\x1bb\nc.txt": b"words"}), tmp_path)
     assert [f.source.relative_to(tmp_path / "a.zip").as_posix() for f in found] == ["etc/x.txt", "y.txt", "a b c.txt"]
+
+
+def test_endless_paths_in_an_archive_are_cut(tmp_path: Path) -> None:
+    (found,) = scanned(zipped({"folder-of-a-patient/" * 3000 + "x.txt": b"words"}), tmp_path)
+    assert found.source.name == "x.txt"
+    assert not found.source.is_file()  # which would raise for a path that is too long for the system
+    assert len(str(found.source)) < 2000
