@@ -160,13 +160,14 @@ def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status
 def _start_engine(window: MainWindow) -> None:
     """Start the worker and have it load the models that a case would use, so that the first one begins at once.
 
-    And remove what a killed viewer left behind.
+    Likewise the process that reads pictures and volumes. And remove what a killed viewer left behind.
     """
     from cadviewer.findings import Task
-    from cadviewer.imaging import archives
+    from cadviewer.imaging import archives, contained
     from cadviewer.models import catalogue
 
     archives.remove_abandoned_later()
+    contained.prepare()
     window.engine.start()
     for task in Task:
         with contextlib.suppress(catalogue.CardError):  # the case that needs it will say so

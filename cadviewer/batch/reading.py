@@ -18,6 +18,7 @@ from cadviewer.batch.cards import Cards
 from cadviewer.batch.events import Looked, Options
 from cadviewer.findings import Task
 from cadviewer.imaging import files
+from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
 from cadviewer.inference.serve import describe
 from cadviewer.inference.shared import SharedPixels
@@ -160,9 +161,9 @@ class Readers:
                 case.pixels.close()
                 return
             except scope.OutOfScope as error:
-                case.ended, case.reason = CaseState.REFUSED, str(error)
+                case.ended, case.reason = CaseState.REFUSED, one_line(str(error))
             except (InputError, CardError) as error:
-                case.ended, case.reason = CaseState.FAILED, str(error)
+                case.ended, case.reason = CaseState.FAILED, one_line(str(error))
             except Exception as error:  # noqa: BLE001 - nothing in one case may stop the others
                 case.ended, case.reason = CaseState.FAILED, describe(error)
             self._post(Ready(case))

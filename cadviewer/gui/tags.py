@@ -182,10 +182,10 @@ class TagBrowser(QDialog):
         """On the thread."""
         if number != self._asked:
             return
-        from cadviewer.imaging.dicom_tags import read_tags
+        from cadviewer.imaging import contained
 
         try:
-            rows, problem = read_tags(file), ""
+            rows, problem = contained.call("cadviewer.imaging.dicom_tags:read_tags", file), ""
         except InputError as error:
             rows, problem = [], str(error)
         except OSError as error:

@@ -28,6 +28,7 @@ from cadviewer.imaging import codecs, deflated
 from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.dicom_frames import Frame, orientation, pixel_spacing, positive, stored_of, vector
 from cadviewer.imaging.dicom_header import Header
+from cadviewer.imaging.faults import cleaned
 from cadviewer.imaging.series import InputError, Window
 
 _CENTIMETRES = 3  # PhysicalUnits of an ultrasound region, PS3.3 C.8.5.5.1.15
@@ -246,8 +247,7 @@ def decode(dataset: FileDataset, frame: int) -> NDArray[Any]:
             bits = bits if palette else int(dataset.get("BitsStored", bits) or bits)
             array = (array >> max(bits - 8, 0)).astype(np.uint8)
     except FAULTS as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"damaged pixels: {text if len(text) <= 200 else text[:197] + '…'}") from error
+        raise InputError(f"damaged pixels: {cleaned(str(error), 200) or type(error).__name__}") from error
     return array
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.imaging import tiff_pages
+from cadviewer.imaging.faults import cleaned
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
 
@@ -104,7 +105,7 @@ def decode(data: bytes) -> list[NDArray[Any]]:
             image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
             images = [] if image is None else [image]
     except cv2.error as error:
-        raise InputError(f"damaged {kind} image: {str(error.err or error).strip()}") from error
+        raise InputError(f"damaged {kind} image: {cleaned(str(error.err or error))}") from error
     if not images or any(i is None or i.size == 0 for i in images):
         raise InputError(f"damaged {kind} image: it cannot be decoded")
     pages = [_plain(i) for i in images]

@@ -25,6 +25,9 @@ from typing import Any
 from cadviewer.imaging.faults import reason_of
 from cadviewer.imaging.series import InputError
 
+if sys.platform == "win32":
+    import msvcrt
+
 IDLE_SECONDS = 300.0
 """After so long without a request the process ends by itself."""
 SLOWEST = 8.0
@@ -101,6 +104,9 @@ def main() -> int:
     """The life of the process: standard input brings requests, standard output takes answers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; when to end is for the parent to say
     requests, answers = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        for pipe in (requests, answers):
+            msvcrt.setmode(pipe, os.O_BINARY)
     with open(os.devnull, "r+b") as nothing:  # what libraries print must not get between the answers
         for stream in (0, 1):
             os.dup2(nothing.fileno(), stream)

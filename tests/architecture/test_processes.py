@@ -65,6 +65,43 @@ def test_a_series_is_opened_and_analysed_without_torch_here_or_qt_there(tmp_path
     assert done.stderr == ""
 
 
+READ_EVERYTHING = """
+import sys
+from pathlib import Path
+from cadviewer.imaging import files
+for item in files.scan([Path(sys.argv[1])]):
+    if hasattr(item, "slices"):
+        files.read(item)
+        print(item.source.name)
+print([name for name in ("SimpleITK", "pydicom", "imagecodecs", "cv2", "PIL") if name in sys.modules])
+"""
+
+
+def test_no_native_parser_is_loaded_where_the_window_lives(tmp_path: Path) -> None:
+    sys.path.insert(0, str(REPOSITORY / "tests" / "fuzz"))
+    try:
+        from corpus import seeds
+    finally:
+        del sys.path[0]
+    names = ("dicom implicit", "dicom deflated", "dicom jpeg 2000", "v.mha", "v.mha packed", "v.nrrd", "v.nii.gz")
+    made = seeds()
+    for k, name in enumerate((*names, "gray.png", "turned.jpg", "lzw.tif", "colour.bmp", "deflated.zip")):
+        for own, data in made[name].items():
+            (tmp_path / str(k)).mkdir(exist_ok=True)
+            (tmp_path / str(k) / own).write_bytes(data)
+    done = subprocess.run(
+        [sys.executable, "-c", READ_EVERYTHING, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": PATH},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    *read, loaded = done.stdout.splitlines()
+    assert len(read) > 11
+    assert loaded == "[]"
+
+
 BOTH_MODELS = """
 import json, sys
 from pathlib import Path

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from cadviewer.imaging import deflated, files, tiff_pages
+from cadviewer.imaging import contained, deflated, files, tiff_pages
 from cadviewer.imaging.phantom import chest_ct
 from cadviewer.imaging.phantom_files import write_dicom_series, write_png
 from cadviewer.imaging.series import Refusal, Rejected, Series, State
@@ -133,7 +133,8 @@ def test_fragments_without_end_are_not_walked_through(tmp_path: Path, dicom: byt
     assert found.reason == "damaged: more than 1000000 compressed fragments"
 
 
-def test_empty_elements_without_end_end(tmp_path: Path, dicom: bytes) -> None:
+def test_empty_elements_without_end_end(tmp_path: Path, dicom: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contained, "SECONDS", 0.5)
     at = dicom.find(b"\xe0\x7f\x10\x00OW")
     sequence = b"\x40\x00\x30\xa7SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
     found = scanned(tmp_path / "a.dcm", dicom[:at] + sequence + b"\x08\x00\x60\x00CS\x00\x00" * 3_000_000)
