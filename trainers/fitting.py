@@ -95,11 +95,23 @@ def cosine(done: float, warm_up: float, *, least: float = 0.01) -> float:
     return least + (1 - least) * (1 + math.cos(math.pi * (done - warm_up) / max(1e-9, 1 - warm_up))) / 2
 
 
-def groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Parameter groups of an optimiser: weights decay, biases and the parameters of norms do not."""
-    heavy = [p for p in network.parameters() if p.ndim > 1]
-    light = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
+def groups(network: nn.Module, decay: float, rates: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
+    """Parameter groups of an optimiser: weights decay, biases and the parameters of norms do not.
+
+    rates: name of a part of the network → its own learning rate; the other parameters have the optimiser's.
+    """
+    made: list[dict[str, Any]] = []
+    given = dict(rates or {})
+    for part, rate in [*given.items(), (None, None)]:
+        chosen = [
+            p
+            for name, p in network.named_parameters()
+            if (name.split(".")[0] == part if part else name.split(".")[0] not in given)
+        ]
+        own = {} if rate is None else {"lr": rate}
+        made.append({"params": [p for p in chosen if p.ndim > 1], "weight_decay": decay, **own})
+        made.append({"params": [p for p in chosen if p.ndim <= 1], "weight_decay": 0.0, **own})
+    return made
 
 
 class Averaged(lightning.LightningModule):

@@ -41,10 +41,11 @@ def export_run(
     train: Sequence[LabelledSlice],
     about: Summary,
     crops: Sequence[OutlinedCrop] = (),
+    start: Mapping[str, Any] | None = None,
 ) -> ModelCard:
     """Write the averaged weights and a card without figures into `out`; `evaluate --update-card` adds them.
 
-    crops: in Hounsfield units, that were learned from beside `train`.
+    crops: in Hounsfield units, that were learned from beside `train`; start: the weights of the backbone.
     """
     views = {"volume": settings.views or "four", "single": settings.views or "twelve"}
     card = ModelCard(
@@ -64,6 +65,7 @@ def export_run(
             "slices": len(train),
             **_patients(train, about, crops),
             **(LUNA16 if about.layout == "luna16-slices" else {"licence": "of the data: unknown"}),
+            "start": dict(start) if start else "from scratch",
             "settings": config.described(settings),
             "application": __version__,
         },

@@ -35,6 +35,8 @@ class Settings:
     width (batched as well).
     Course. iterations: train for so many steps, whatever `epochs` says, 0 for `epochs`; schedule: of the learning rate,
     "cosine" or "constant"; average: of the weights, 0 for none; check_every: epochs between validations.
+    Start. pretrained: of the backbone, "none" (from scratch), "imagenet" or a file of weights (see
+    `trainers.nodule_start`); backbone_rate: factor of its learning rate.
     After another run. start_from: its checkpoint; mine: cut crops where that run saw nodules that are none; select,
     select_keep: see `trainers.nodule_selection`.
     Afterwards. views: how often a slice is looked at (`models.detect.VIEWS`), "" for four in volumes and twelve on
@@ -50,6 +52,8 @@ class Settings:
     classes: str = "one"
     neighbours: int = 0
     width: int = 96
+    pretrained: str = "none"
+    backbone_rate: float = 1.0
     epochs: int = 160
     iterations: int = 0
     crops: int = 0

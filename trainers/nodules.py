@@ -14,14 +14,15 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from cadviewer.models.boxes import default_boxes, levels
 from cadviewer.models.detect import Decoding
 from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
-from trainers import config, enough, fitting, froc, nodule_selection, nodule_sources, run_log
+from cadviewer.models.nets.ssd import SSD
+from trainers import config, enough, fitting, froc, nodule_selection, nodule_sources, nodule_start, run_log
 from trainers.data import lidc_crops, read_slices, recognise, samples
 from trainers.data.lidc_crops import OutlinedCrop
 from trainers.data.samples import LabelledSlice
@@ -43,6 +44,7 @@ class NoduleTask(fitting.Averaged):
         rows, columns = crop_settings(settings).shape
         self.register_buffer("defaults", torch.from_numpy(default_boxes(levels(made["boxes"]), rows, columns)), False)
         self.sums: dict[str, float] = {}
+        self.started_with: dict[str, Any] | None = None
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], index: int) -> Tensor:
         """Loss of one batch of crops."""
@@ -60,7 +62,8 @@ class NoduleTask(fitting.Averaged):
     def configure_optimizers(self) -> Any:
         """AdamW, RMSProp or momentum; linear warm-up, then a cosine to 1 %, or not."""
         s = self.settings
-        groups = fitting.groups(self.net, s.weight_decay)
+        rates = {"backbone": s.lr * s.backbone_rate} if s.backbone_rate != 1 else None
+        groups = fitting.groups(self.net, s.weight_decay, rates)
         made: torch.optim.Optimizer
         if s.optimizer == "adamw":
             made = torch.optim.AdamW(groups, lr=s.lr)
@@ -117,8 +120,10 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
         about = recognise(data)
         enough.require(enough.slices(train, tune, patients=about.patients is not None))
         crops = lidc_crops.read(data, samples.TRAIN)[: settings.limit or None] if settings.hounsfield else []
-        task = fit(settings, train, tune, out, current.last, classes=classes_of(settings, about.labels), crops=crops)
-        made = export_run(task.smooth.state_dict(), task.network, settings, out, train, about, crops)
+        task = fit(
+            settings, train, tune, out, current.last, classes=classes_of(settings, about.labels), crops=crops, data=data
+        )
+        made = export_run(task.smooth.state_dict(), task.network, settings, out, train, about, crops, task.started_with)
         current.made(choose(made, train, tune, data))
 
 
@@ -131,10 +136,15 @@ def fit(
     *,
     classes: Sequence[str] = samples.NODULE,
     crops: Sequence[OutlinedCrop] = (),
+    data: Path | None = None,
 ) -> NoduleTask:
-    """Train (on) and return the task with its weights. crops: in Hounsfield units, for `settings.hounsfield`."""
+    """Train (on) and return the task with its weights.
+
+    crops: in Hounsfield units, for `settings.hounsfield`; data: the folder of data sets, for `settings.pretrained`.
+    """
     keep = nodule_selection.settled(settings, classes, train, out, resumed=checkpoint is not None)
     task = NoduleTask(settings, 1, network_config(settings, classes, keep))
+    task.started_with = _pretrained(task, train, data) if checkpoint is None else None
     started = _start(task, settings)
     false_alarms = mine(train, started) if started is not None and settings.mine else None
     loader = _batches(task, train, crops, false_alarms) if settings.in_batches else _crops(task, train, false_alarms)
@@ -201,6 +211,19 @@ def crop_settings(settings: Settings) -> CropSettings:
         whole=settings.input_size,
         neighbours=settings.neighbours,
     )
+
+
+def _pretrained(task: NoduleTask, train: Sequence[LabelledSlice], data: Path | None) -> dict[str, Any] | None:
+    """Put the weights that a run starts from into both networks; what a card says of them."""
+    settings = task.settings
+    if settings.pretrained == "none":
+        return None
+    assert isinstance(task.net, SSD)
+    backbone = task.net.backbone
+    assert isinstance(backbone, nn.Module)
+    said = nodule_start.load(backbone, settings.backbone, settings.pretrained, data or Path(), train)
+    task.smooth.load_state_dict(task.net.state_dict())
+    return said
 
 
 def _start(task: NoduleTask, settings: Settings) -> NoduleTask | None:
