@@ -196,7 +196,7 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
 def _cell(value: Any) -> Any:
     """Empty, and not a number, where a value is unknown."""
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.5f}"
+        return "" if math.isnan(value) else value  # every digit: `breast_paired` ranks by them
     return value
 
 

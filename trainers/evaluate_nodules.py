@@ -200,7 +200,8 @@ def _write_marks(items: Sequence[LabelledSlice], scored: Sequence[froc.Slice], o
         writer.writerow(("image", "x0", "y0", "x1", "y1", "score"))
         for item, one in zip(items, scored, strict=True):
             for box, score in zip(one.boxes, one.scores, strict=True):
-                writer.writerow((item.image.name, *(f"{v:.3f}" for v in box), f"{score:.5f}"))
+                # Every digit: `paired` ranks by them, and rounding makes ties of scores that are none.
+                writer.writerow((item.image.name, *map(float, box), float(score)))
     with (out / "slices.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("image", "patient", "box_px", "diameter_mm", "top1_hit", "best_overlap", "marks"))

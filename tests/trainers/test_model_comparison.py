@@ -15,9 +15,10 @@ from cadviewer.findings import Task
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import build
-from trainers import compare, evaluate, export, paired
+from trainers import compare, evaluate, evaluate_nodules, export, paired
 from trainers.__main__ import main
 from trainers.config import ConfigError
+from trainers.data import read_slices, samples
 from trainers.froc import Slice
 from trainers.nodule_settings import Settings, network_config
 
@@ -134,9 +135,23 @@ def test_differences_are_those_of_the_same_patients(data: Path, tmp_path: Path) 
     figures = [next(iter(row.figures.values())) for row in rows]
     for name, head in compare.MAIN[Task.NODULES][:5]:
         value, low, high = rows[1].difference[head]
-        assert value == pytest.approx(figures[1][name][0] - figures[0][name][0], abs=1e-3)
+        assert value == pytest.approx(figures[1][name][0] - figures[0][name][0], abs=1e-12)
         assert low <= value <= high
     assert "less one, on the same patients" in (tmp_path / "out" / "compare.md").read_text()
+
+
+def test_marks_are_read_back_as_they_were_so_that_scores_a_millionth_apart_keep_their_order(
+    data: Path, tmp_path: Path
+) -> None:
+    items = read_slices(data, samples.TEST)
+    box = np.array(items[0].boxes, float)[:1]
+    close = np.array([0.3000001, 0.3000004])  # the same to five decimals; the hit is the lower one
+    scored = [Slice(np.concatenate([box, box + 40.0001]), close, box) for _ in items]
+    evaluate_nodules._write_marks(items, scored, tmp_path)
+    read = paired.read_marks(tmp_path / "marks.csv", items)
+    for one, other in zip(scored, read, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.scores, other.scores)
 
 
 def test_a_difference_seen_on_every_patient_has_a_narrow_interval() -> None:
