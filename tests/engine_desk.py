@@ -90,7 +90,7 @@ class EngineDesk:
 
     def worker_pid(self) -> int:
         assert self.engine._current is not None
-        pid = self.engine._current.process.pid
+        pid = self.engine._current.life.process.pid
         assert pid is not None
         return pid
 

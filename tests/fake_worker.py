@@ -5,6 +5,7 @@ It is started by name in a spawned process, so `tests` must be on the path (pyte
 environment variable `CADVIEWER_FAKE_WORKER` as JSON (read when the process starts); the job's options go first:
 
 start_delay    seconds until the process is ready          start_error    text of an error while starting
+start_deaths   file with the number of processes that are still to die while starting (by SIGKILL)
 device, why    what it says it computes on
 steps          number of steps (10)                        delay          seconds each step takes (0)
 nodules        how many (3), or JSON [[slice, x0, y0, x1, y1, score], …]; scores above the job's threshold are findings
@@ -13,6 +14,7 @@ warning, note  text that comes with the result or on the way
 fail           reason of a JobError                        out_of_scope   reason, as out of scope
 error          text of an unexpected ValueError
 crash          step at which it dies by SIGSEGV            exit           step at which it leaves with status 3
+crash_once     file that is there as long as a process is still to die by SIGSEGV, and is removed by that
 wedge          step at which it hangs for ever
 deaf           step at which it hangs up, ignores SIGTERM and goes on for ever
 slow_exit      step at which it hangs up, and leaves with status 3 a second later
@@ -25,6 +27,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +43,11 @@ from cadviewer.inference.shared import attach
 def create(options: WorkerOptions) -> FakeHandler:
     defaults = json.loads(os.environ.get("CADVIEWER_FAKE_WORKER", "{}"))
     time.sleep(float(defaults.get("start_delay", 0)))
+    if "start_deaths" in defaults:
+        left = int(Path(defaults["start_deaths"]).read_text())
+        Path(defaults["start_deaths"]).write_text(str(left - 1))
+        if left > 0:
+            os.kill(os.getpid(), signal.SIGKILL)
     if "start_error" in defaults:
         raise RuntimeError(defaults["start_error"])
     return FakeHandler(defaults)
@@ -97,6 +105,9 @@ class FakeHandler:
         for step in range(steps):
             if "error" in options:
                 raise ValueError(options["error"])
+            if step == 1 and "crash_once" in options and Path(options["crash_once"]).exists():
+                Path(options["crash_once"]).unlink()
+                os.kill(os.getpid(), signal.SIGSEGV)
             if step == int(options.get("crash", -1)):
                 os.kill(os.getpid(), signal.SIGSEGV)
             if step == int(options.get("exit", -1)):

@@ -11,22 +11,20 @@ What may be relied on:
 from __future__ import annotations
 
 import contextlib
-import importlib
 import itertools
 import logging
-import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from cadviewer import paths
-from cadviewer.inference.launch import CannotStart, Command, Run, Stop, Warm, WorkerOptions, run_worker, usable_cores
+from cadviewer.inference.launch import CannotStart, Command, Run, Stop, Warm, WorkerOptions, usable_cores
+from cadviewer.inference.life import CannotBegin, Life
 from cadviewer.inference.protocol import (
     Cancelled,
     DeviceReady,
@@ -35,27 +33,25 @@ from cadviewer.inference.protocol import (
     Finished,
     Job,
     JobEvent,
+    Noted,
     Priority,
     Started,
 )
 from cadviewer.inference.serve import log_where
 
 CLOSE_SECONDS = 5.0
-END_SECONDS = 2.0
-"""How long a process has to end after it was asked to, and again after it was killed."""
 CANCEL_SECONDS = 30.0
 """How long the step of a cancelled job may go on before the process counts as wedged; loading a model is one step."""
 GRACE_SECONDS = 3.0
 """How long a process that no longer talks may take to end by itself: its own end tells why."""
-STOPPED = "stopped by the user"
-_TRIES = 2
+START_PAUSES = (0.5, 2.0, 5.0)
+"""Seconds before a process is started again that died while it started: memory may be short for a while."""
+_INTERRUPTIONS = 4
 """How often a job is begun again that was only interrupted, not running, when the process died."""
+_CRASHES = 1
+"""How often a job is begun again that was running then: what killed the process may have been another's memory."""
 
 log = logging.getLogger("cadviewer.inference")
-
-
-class _CannotBegin(Exception):
-    """Why the system gives no process, in one line."""
 
 
 @dataclass(eq=False)
@@ -63,21 +59,16 @@ class _Entry:
     """A job on its way."""
 
     job: Job
-    tries: int = 0
+    interruptions: int = 0
+    crashes: int = 0
     let_go_by: float | None = None  # time.monotonic() at which a cancelled job must have ended
 
 
 @dataclass
 class _Process:
-    """One life of the worker process."""
+    """The worker process that there is now, and what it was given."""
 
-    process: SpawnProcess
-    commands: Connection
-    events: Connection
-    ready: bool = False
-    reason: str = ""  # why it could not start
-    stopped: bool = False  # by the user
-    ended: bool = False  # by the engine, since it did not end by itself
+    life: Life
     running: int | None = None  # request id
     sent: dict[int, _Entry] = field(default_factory=dict)  # in the order in which they were begun
 
@@ -125,6 +116,8 @@ class Engine:
         self._waiting: dict[Priority, deque[_Entry]] = {p: deque() for p in Priority}
         self._known: dict[int, _Entry] = {}  # without a last event so far
         self._wanted = False  # whether a process should be there even without a job
+        self._starts = 0  # how many in a row died while they started
+        self._not_before = 0.0  # time.monotonic() of the next start
 
     # ------------------------------------------------------------------------------------------ called by other threads
 
@@ -155,8 +148,8 @@ class Engine:
             current = self._current
             if current is None:
                 return
-            current.stopped = True
-            current.process.kill()  # here and now: the engine's thread may be waiting for this very process
+            current.life.stopped = True
+            current.life.process.kill()  # here and now: the engine's thread may be waiting for this very process
 
     def close(self) -> None:
         """End the process and the thread; jobs that had not ended are Cancelled. Later calls do nothing."""
@@ -166,7 +159,7 @@ class Engine:
             self._closed = True
             thread = self._thread
             if self._current is not None:
-                self._current.process.kill()  # it holds nothing that could be lost
+                self._current.life.process.kill()  # it holds nothing that could be lost
             self._ring()
         if thread is None:
             self._end()
@@ -215,24 +208,27 @@ class Engine:
                 self._receive()
                 self._dispatch()
                 self._wait()
-            except _CannotBegin as error:
-                self._give_up(str(error))
+            except CannotBegin as error:
+                self._not_started(str(error))
             except Exception as error:  # noqa: BLE001 - every job must get its last event
                 log_where(error)
                 self._give_up(f"the inference engine failed ({type(error).__name__})")
         self._end()
 
     def _wait(self) -> None:
-        """Until another thread rings, the process says something or ends, or a cancelled job has had its time."""
+        """Until another thread rings, the process says something or ends, or a cancelled job has had its time.
+
+        Without a process: until it is time to start one again.
+        """
         current = self._current
         if current is None:
-            wait([self._wake_in])
+            wait([self._wake_in], max(0.0, self._not_before - time.monotonic()) if self._wanted else None)
             return
         times = [e.let_go_by for e in current.sent.values() if e.let_go_by is not None]
         timeout = max(0.0, min(times) - time.monotonic()) if times else None
-        if not wait([self._wake_in, current.events, current.process.sentinel], timeout):
+        if not wait([self._wake_in, current.life.events, current.life.process.sentinel], timeout):
             log.warning("a cancelled job did not end; starting the inference process again")
-            current.process.kill()
+            current.life.process.kill()
 
     def _want(self) -> None:
         self._wanted = True
@@ -259,7 +255,9 @@ class Engine:
 
     def _warm(self, model: str) -> None:
         self._wanted = True
-        self._send(self._current or self._begin_process(), Warm(model))
+        if self._current is None and time.monotonic() < self._not_before:
+            return  # only a head start: the first job loads it too
+        self._send(self._current or self._begin(), Warm(model))
 
     def _receive(self) -> None:
         """Take all that the process has said, and notice when it is gone."""
@@ -267,19 +265,20 @@ class Engine:
         if current is None:
             return
         try:
-            while current.events.poll():
-                self._handle(current, current.events.recv())
+            while current.life.events.poll():
+                self._handle(current, current.life.events.recv())
         except (EOFError, OSError):
             self._bury(current)
         else:
-            if not current.process.is_alive() and not current.events.poll():
+            if not current.life.process.is_alive() and not current.life.events.poll():
                 self._bury(current)
 
     def _handle(self, current: _Process, message: object) -> None:
         if isinstance(message, CannotStart):
-            current.reason = message.reason
+            current.life.reason = message.reason
         elif isinstance(message, DeviceReady):
-            current.ready = True
+            current.life.ready = True
+            self._starts = 0
             self._emit(message)
         elif isinstance(message, JobEvent) and message.request_id in current.sent:
             entry = current.sent[message.request_id]
@@ -298,10 +297,10 @@ class Engine:
         """Send the next job, if the process is free or busy with something less urgent."""
         current = self._current
         if current is None:
-            if self._wanted:
-                self._begin_process()
+            if self._wanted and time.monotonic() >= self._not_before:
+                self._begin()
             return
-        if not current.ready:
+        if not current.life.ready:
             return
         for priority in Priority:
             queue = self._waiting[priority]
@@ -310,75 +309,82 @@ class Engine:
                 current.sent[entry.job.request_id] = entry
                 self._send(current, Run(entry.job))
 
-    def _begin_process(self) -> _Process:
-        # OpenCV changes sys.path while it is imported, and a process spawned meanwhile takes that along and finds none
-        # of its modules. Importing it here waits for another thread that is at it (a reader, at the first file).
-        importlib.import_module("cv2")
-        commands_out, commands_in = self._context.Pipe(duplex=False)
-        events_out, events_in = self._context.Pipe(duplex=False)
-        process = self._context.Process(
-            target=run_worker,
-            args=(self._worker, commands_out, events_in, self._options),
-            name="cadviewer worker",
-            daemon=True,
-        )
-        try:
-            process.start()
-        except OSError as error:  # no memory or no handles left
-            for end in (commands_out, commands_in, events_out, events_in):
-                end.close()
-            raise _CannotBegin(f"the inference process could not start: {error.strerror}") from error
-        commands_out.close()  # so that each side notices when the other is gone
-        events_in.close()
-        current = _Process(process, commands_in, events_out)
+    def _begin(self) -> _Process:
+        current = _Process(Life.begin(self._context, self._worker, self._options))
         with self._lock:
             self._current = current
         return current
 
     def _send(self, current: _Process, command: Command) -> None:
         with contextlib.suppress(OSError):  # it died; `_receive` sees to what that means
-            current.commands.send(command)
+            current.life.commands.send(command)
 
     def _bury(self, current: _Process) -> None:
-        """The process is gone: its running job fails, what it had interrupted goes back to the head of the queue."""
-        current.process.join(GRACE_SECONDS)
-        current.ended = current.process.is_alive()
-        _end_process(current.process)
-        reason = _why_gone(current)
+        """The process is gone: what it had goes back to the head of the queue, or fails if it was lost with it before.
+
+        Nothing is said of a process that `close` has killed: its jobs are Cancelled at the end.
+        """
+        life = current.life
+        life.process.join(GRACE_SECONDS)
+        life.ended = life.process.is_alive()
+        life.end()
+        reason = life.why_gone()
         with self._lock:
             self._current = None
-            stopped = current.stopped
-        current.commands.close()
-        current.events.close()
+            stopped, closed = life.stopped, self._closed
+        life.close()
+        if closed:
+            return
         for request, entry in reversed(current.sent.items()):
-            entry.tries += 1
             if entry.let_go_by is not None:
                 continue
-            if request == current.running or entry.tries > _TRIES:
-                self._finish(entry, Failed(entry.job.case_id, request, reason))
-            else:
+            if self._goes_on(entry, running=request == current.running, stopped=stopped):
                 self._waiting[entry.job.priority].appendleft(entry)
-        if not current.ready and not stopped:
-            self._give_up(reason)  # it never came up, so it would not the next time either
+                if request == current.running:
+                    self._emit(Noted(entry.job.case_id, request, f"{reason}; the case is tried once more"))
+            else:
+                self._finish(entry, Failed(entry.job.case_id, request, reason))
+        if not life.ready and not stopped:
+            if life.reason:
+                self._give_up(reason, unfinished=True)  # it knows why it cannot, and would not the next time either
+            else:
+                self._not_started(reason)
         elif not stopped:
             log.warning("%s", reason)
             # One that dies with nothing to do (the system wants its memory) is started again by the next job only.
             self._wanted = bool(self._known) or bool(current.sent)
 
-    def _give_up(self, reason: str) -> None:
+    @staticmethod
+    def _goes_on(entry: _Entry, *, running: bool, stopped: bool) -> bool:
+        """Whether a job is begun again whose process is gone."""
+        if not running:
+            entry.interruptions += 1
+            return entry.interruptions <= _INTERRUPTIONS
+        entry.crashes += 1
+        return not stopped and entry.crashes <= _CRASHES
+
+    def _not_started(self, reason: str) -> None:
+        """A process did not come up: another one is tried after a pause, so often and no more."""
+        if self._starts == len(START_PAUSES):
+            return self._give_up(reason, unfinished=True)
+        log.warning("%s; it is started again", reason)
+        self._not_before = time.monotonic() + START_PAUSES[self._starts]
+        self._starts += 1
+        return None
+
+    def _give_up(self, reason: str, *, unfinished: bool = False) -> None:
         """Fail what there is and say why; the next `submit` or `start` tries again."""
         log.error("%s", reason)
         with self._lock:
             current, self._current = self._current, None
         if current is not None:
-            _end_process(current.process)
-            current.commands.close()
-            current.events.close()
-        self._wanted = False
+            current.life.end()
+            current.life.close()
+        self._wanted, self._starts, self._not_before = False, 0, 0.0
         for queue in self._waiting.values():
             queue.clear()
         for entry in list(self._known.values()):
-            self._finish(entry, Failed(entry.job.case_id, entry.job.request_id, reason))
+            self._finish(entry, Failed(entry.job.case_id, entry.job.request_id, reason, unfinished=unfinished))
         self._emit(DeviceReady("", reason))
 
     def _finish(self, entry: _Entry, event: Event) -> None:
@@ -398,41 +404,8 @@ class Engine:
         with self._lock:
             current, self._current = self._current, None
         if current is not None:
-            current.commands.close()  # which by itself ends a process that still listens
-            current.events.close()
-            if _end_process(current.process):
-                current.process.close()
+            current.life.close()
+            if current.life.end():
+                current.life.process.close()
         self._wake_in.close()
         self._wake_out.close()
-
-
-def _end_process(process: SpawnProcess) -> bool:
-    """Ask a process to end, then kill it; whether it is gone. One that has ended keeps its exit status.
-
-    Even a killed one takes its time where others use the machine, or for ever inside a driver: that is logged, and left
-    to the system.
-    """
-    for end in (process.terminate, process.kill):
-        if process.is_alive():
-            end()
-            process.join(END_SECONDS)
-    if process.is_alive():
-        log.error("the inference process cannot be ended")
-    return not process.is_alive()
-
-
-def _why_gone(current: _Process) -> str:
-    """One line for the user."""
-    if current.stopped:
-        return STOPPED
-    if current.reason:
-        return f"the inference process could not start: {current.reason}"
-    if current.ended:
-        return "the inference process closed its connection and did not end; it was ended"
-    code = current.process.exitcode
-    if code is not None and code < 0:
-        name = next((s.name for s in signal.Signals if s.value == -code), f"signal {-code}")
-        if name == "SIGKILL":
-            return "the inference process was ended by the system (SIGKILL), probably for want of memory"
-        return f"the inference process crashed ({name})"
-    return f"the inference process ended by itself (status {code})"

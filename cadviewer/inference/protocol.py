@@ -111,10 +111,12 @@ class Failed(JobEvent):
     """Why there is no result, in one line. The last event of its job.
 
     out_of_scope: the input is not what the model knows, as opposed to an error.
+    unfinished: no process could be had; nothing was found out about the case.
     """
 
     reason: str
     out_of_scope: bool = False
+    unfinished: bool = False
 
 
 @dataclass(frozen=True)

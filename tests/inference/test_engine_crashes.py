@@ -13,7 +13,8 @@ from engine_desk import SLOW
 from engine_desk import EngineDesk as Desk
 
 from cadviewer.inference import engine as engine_module
-from cadviewer.inference.protocol import Cancelled, Failed, Finished, Priority
+from cadviewer.inference import life as life_module
+from cadviewer.inference.protocol import Cancelled, Failed, Finished, Noted, Priority, Started
 
 
 def test_a_wedged_worker_is_killed_its_job_fails_and_the_queue_is_kept(desk: Desk) -> None:
@@ -57,13 +58,31 @@ def test_a_crash_fails_the_running_job_with_a_reason_and_the_next_one_works(desk
     assert isinstance(desk.until_last(waiting), Finished)
 
 
-def test_a_worker_killed_by_the_system_names_memory_as_the_likely_reason(desk: Desk) -> None:
+def test_a_worker_killed_by_the_system_twice_names_memory_as_the_likely_reason(desk: Desk) -> None:
     request = desk.submit(**SLOW)
-    desk.until_running(request)
-    os.kill(desk.worker_pid(), signal.SIGKILL)
+    for _ in range(2):
+        desk.until_running(request)
+        os.kill(desk.worker_pid(), signal.SIGKILL)
     failed = desk.until_last(request)
     assert isinstance(failed, Failed)
     assert "memory" in failed.reason
+    assert not failed.unfinished  # what it had begun twice is the case's own
+
+
+def test_a_job_lost_with_its_worker_is_tried_once_more(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "once").touch()
+    lost, waiting = desk.submit("a", crash_once=str(tmp_path / "once")), desk.submit("b")
+    assert isinstance(desk.until_last(lost), Finished)
+    assert isinstance(desk.until_last(waiting), Finished)
+    said = [e for e in desk.of(lost) if isinstance(e, Noted)]
+    assert [e.text for e in said] == ["the inference process crashed (SIGSEGV); the case is tried once more"]
+    assert sum(isinstance(e, Started) for e in desk.of(lost)) == 2
+
+
+def test_a_job_that_crashes_its_worker_is_begun_twice_and_no_more(desk: Desk) -> None:
+    crashing = desk.submit(crash=1)
+    assert isinstance(desk.until_last(crashing), Failed)
+    assert sum(isinstance(e, Started) for e in desk.of(crashing)) == 2
 
 
 def test_a_crash_of_the_open_job_does_not_take_the_batch_job_with_it(desk: Desk) -> None:
@@ -149,7 +168,7 @@ def test_a_worker_that_hangs_up_and_ignores_the_request_to_end_is_killed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "GRACE_SECONDS", 0.1)
-    monkeypatch.setattr(engine_module, "END_SECONDS", 0.5)
+    monkeypatch.setattr(life_module, "END_SECONDS", 0.5)
     deaf, waiting = desk.submit("a", deaf=1), desk.submit("b")
     desk.until_running(deaf)
     pid = desk.worker_pid()

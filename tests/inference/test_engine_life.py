@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -17,9 +18,10 @@ from engine_desk import SLOW
 from engine_desk import EngineDesk as Desk
 
 from cadviewer.inference import engine as engine_module
+from cadviewer.inference import life as life_module
 from cadviewer.inference.engine import Engine
 from cadviewer.inference.launch import usable_cores
-from cadviewer.inference.protocol import Cancelled, DeviceReady, Failed, Finished
+from cadviewer.inference.protocol import Cancelled, DeviceReady, Event, Failed, Finished, Noted, Started
 
 
 def test_a_worker_that_cannot_start_says_why_and_fails_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +39,87 @@ def test_a_worker_that_cannot_start_says_why_and_fails_what_waits(monkeypatch: p
         assert isinstance(desk.until_last(desk.submit()), Finished)
     finally:
         desk.close()
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, folder: Path, times: int) -> None:
+    """The next so many processes die while they start; the engine pauses for moments."""
+    monkeypatch.setattr(engine_module, "START_PAUSES", (0.01, 0.02, 0.03))
+    (folder / "deaths").write_text(str(times))
+    monkeypatch.setenv("CADVIEWER_FAKE_WORKER", json.dumps({"start_deaths": str(folder / "deaths")}))
+
+
+def test_a_worker_that_dies_while_starting_is_started_again_and_the_job_never_knows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dying(monkeypatch, tmp_path, 3)
+    desk = Desk()
+    try:
+        request = desk.submit()
+        assert isinstance(desk.until_last(request), Finished)
+        assert [type(e) for e in desk.of(request)].count(Started) == 1
+    finally:
+        desk.close()
+
+
+def test_a_worker_that_never_comes_up_leaves_its_jobs_unfinished_and_the_next_job_tries_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dying(monkeypatch, tmp_path, 4)
+    desk = Desk()
+    try:
+        first, second = desk.submit("a"), desk.submit("b")
+        for request in (first, second):
+            failed = desk.until_last(request)
+            assert isinstance(failed, Failed)
+            assert failed.unfinished
+            assert "SIGKILL" in failed.reason
+        assert isinstance(desk.until_last(desk.submit("c")), Finished)
+    finally:
+        desk.close()
+
+
+def test_an_engine_waits_before_it_starts_a_process_again_and_hears_what_it_is_told_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dying(monkeypatch, tmp_path, 1)
+    monkeypatch.setattr(engine_module, "START_PAUSES", (60.0,))
+    desk = Desk()
+    request = desk.submit()
+    end = time.monotonic() + 30
+    while desk.engine._not_before == 0 and time.monotonic() < end:
+        time.sleep(0.01)
+    desk.engine.cancel(request)
+    assert isinstance(desk.until_last(request), Cancelled)
+    began = time.monotonic()
+    desk.close()
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("crashes", [0, 1])
+def test_a_job_whose_process_is_seen_to_die_while_the_engine_closes_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch, crashes: int
+) -> None:
+    """The engine's thread is between two looks for orders when `close` kills the process."""
+    monkeypatch.setattr(engine_module, "_CRASHES", crashes)
+    desk = Desk()
+    running, waiting = desk.submit("a", **SLOW), desk.submit("b")
+    desk.until_running(running)
+    pid, take = desk.worker_pid(), desk.engine._on_event
+
+    def close_meanwhile(event: Event) -> None:  # on the engine's thread, which looks at the process next
+        take(event)
+        if isinstance(event, Cancelled) and event.request_id == waiting:
+            desk.engine.close()
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+    desk.engine._on_event = close_meanwhile
+    thread = desk.engine._thread
+    assert thread is not None
+    desk.engine.cancel(waiting)
+    thread.join(30)
+    desk.pixels.close()
+    assert isinstance(desk.of(running)[-1], Cancelled)
+    assert not any(isinstance(event, Noted) for event in desk.events)  # that it is tried once more
 
 
 def test_a_worker_module_that_does_not_exist_is_a_failure_and_not_a_hang() -> None:
@@ -86,6 +169,7 @@ def test_a_system_that_gives_no_process_fails_the_job_and_the_next_one_tries_aga
     def refuse(self: object) -> None:
         raise OSError(12, "Cannot allocate memory")
 
+    monkeypatch.setattr(engine_module, "START_PAUSES", (0.01,))
     with monkeypatch.context() as patched:
         patched.setattr("multiprocessing.context.SpawnProcess.start", refuse)
         failed = desk.until_last(desk.submit())
@@ -191,7 +275,7 @@ def _alive(pid: int) -> bool:
 def test_closing_does_not_stumble_over_a_process_that_does_not_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(engine_module, "END_SECONDS", 0.2)
+    monkeypatch.setattr(life_module, "END_SECONDS", 0.2)
     desk = Desk()
     running = desk.submit(**SLOW)
     desk.until_running(running)
@@ -200,7 +284,7 @@ def test_closing_does_not_stumble_over_a_process_that_does_not_end(
     os.kill(pid, signal.SIGSTOP)
     os.waitpid(pid, os.WUNTRACED)  # it is stopped: it can neither end nor notice that the pipes are closed
     assert desk.engine._current is not None
-    process = desk.engine._current.process
+    process = desk.engine._current.life.process
     with monkeypatch.context() as patched:
         for end in ("terminate", "kill"):
             patched.setattr(process, end, lambda: None)  # as inside a driver

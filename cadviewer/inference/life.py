@@ -1,0 +1,98 @@
+"""One life of the worker process: how it is begun and ended, and why it is gone. No torch, no Qt."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
+
+from cadviewer.inference.launch import WorkerOptions, run_worker
+
+END_SECONDS = 2.0
+"""How long a process has to end after it was asked to, and again after it was killed."""
+STOPPED = "stopped by the user"
+
+log = logging.getLogger("cadviewer.inference")
+
+
+class CannotBegin(Exception):
+    """Why the system gives no process, in one line."""
+
+
+@dataclass
+class Life:
+    """A worker process with its two pipes.
+
+    ready: it can compute. reason: why it said that it cannot. stopped: by the user. ended: by the engine, since it did
+    not end by itself.
+    """
+
+    process: SpawnProcess
+    commands: Connection
+    events: Connection
+    ready: bool = False
+    reason: str = ""
+    stopped: bool = False
+    ended: bool = False
+
+    @classmethod
+    def begin(cls, context: SpawnContext, worker: str, options: WorkerOptions) -> Life:
+        """Start a process. Raises CannotBegin."""
+        # OpenCV changes sys.path while it is imported, and a process spawned meanwhile takes that along and finds none
+        # of its modules. Importing it here waits for another thread that is at it (a reader, at the first file).
+        importlib.import_module("cv2")
+        commands_out, commands_in = context.Pipe(duplex=False)
+        events_out, events_in = context.Pipe(duplex=False)
+        process = context.Process(
+            target=run_worker,
+            args=(worker, commands_out, events_in, options),
+            name="cadviewer worker",
+            daemon=True,
+        )
+        try:
+            process.start()
+        except OSError as error:  # no memory or no handles left
+            for end in (commands_out, commands_in, events_out, events_in):
+                end.close()
+            raise CannotBegin(f"the inference process could not start: {error.strerror}") from error
+        commands_out.close()  # so that each side notices when the other is gone
+        events_in.close()
+        return cls(process, commands_in, events_out)
+
+    def close(self) -> None:
+        """Let go of the pipes, which by itself ends a process that still listens."""
+        self.commands.close()
+        self.events.close()
+
+    def end(self) -> bool:
+        """Ask the process to end, then kill it; whether it is gone. One that has ended keeps its exit status.
+
+        Even a killed one takes its time where others use the machine, or for ever inside a driver: that is logged, and
+        left to the system.
+        """
+        for end in (self.process.terminate, self.process.kill):
+            if self.process.is_alive():
+                end()
+                self.process.join(END_SECONDS)
+        if self.process.is_alive():
+            log.error("the inference process cannot be ended")
+        return not self.process.is_alive()
+
+    def why_gone(self) -> str:
+        """One line for the user."""
+        if self.stopped:
+            return STOPPED
+        if self.reason:
+            return f"the inference process could not start: {self.reason}"
+        if self.ended:
+            return "the inference process closed its connection and did not end; it was ended"
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            name = next((s.name for s in signal.Signals if s.value == -code), f"signal {-code}")
+            if name == "SIGKILL":
+                return "the inference process was ended by the system (SIGKILL), probably for want of memory"
+            return f"the inference process crashed ({name})"
+        return f"the inference process ended by itself (status {code})"
