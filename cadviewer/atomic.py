@@ -11,7 +11,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,9 +90,10 @@ class LockedError(OSError):
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: float = 10.0) -> Iterator[None]:
+def locked(path: Path, *, wait: float = 10.0) -> Iterator[Callable[[], bool]]:
     """Hold the lock file `path` during the block; the system lets go of it when the process dies, however it dies.
 
+    Yields what tells whether the file is still there under its name: where its folder was removed, it is not.
     wait: seconds to wait for another holder; 0 not at all. Raises LockedError when it is still held then.
     """
     # Written here since importing the filelock package costs the window 0.1 s of its start (it brings in asyncio).
@@ -104,9 +105,16 @@ def locked(path: Path, *, wait: float = 10.0) -> Iterator[None]:
             if time.monotonic() >= end:
                 raise LockedError(f"{path.name} is held by another process")
             time.sleep(0.01)
-        yield  # closing the descriptor releases the lock
+        yield lambda: _is_at(descriptor, path)  # closing the descriptor releases the lock
     finally:
         os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False
 
 
 if sys.platform == "win32":

@@ -108,10 +108,15 @@ class Noticed(BatchEvent):
 
 @dataclass(frozen=True)
 class Summary:
-    """How a run ended. counts: cases by state, kept ones included; cancelled: before everything was done."""
+    """How a run ended.
+
+    counts: cases by state, kept ones included. cancelled: by the user, before everything was done.
+    unfinished: why the run ended before everything was done though nobody cancelled it, "" where it did not.
+    """
 
     counts: dict[CaseState, int]
     cancelled: bool = False
+    unfinished: str = ""
 
     @property
     def troubled(self) -> int:

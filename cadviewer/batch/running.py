@@ -87,7 +87,7 @@ class Run:
         self._states: dict[str, CaseState | None] = {}  # of each case found; None while it is not finished
         self._open = 0  # cases that are not finished
         self._searched = False
-        self._no_engine = ""  # why none can be had
+        self._no_engine = ""  # why none can be had: the run then ends, and what is not finished stays so
 
     def run(self, readers: Readers, engine: Runs) -> Summary:
         """Until all cases are finished or the run is cancelled. Ends the readers and closes the engine."""
@@ -95,16 +95,20 @@ class Run:
         cancelled = False
         try:
             readers.start()
-            while not (self._searched and not self._open) and not (cancelled := self._cancelled()):
+            while not self._over() and not (cancelled := self._cancelled()):
                 try:
                     self._handle(self.inbox.get(timeout=POLL_SECONDS))
                 except Empty:
                     self._look_for_stalled()
         finally:
             self._close(readers, engine)
-        # After a cancel what an earlier run finished belongs to the tables too, found again so far or not.
-        self._folder.write_tables(None if cancelled else self._states.keys())
-        return Summary(dict(Counter(s for s in self._states.values() if s is not None)), cancelled)
+        # Before all were done what an earlier run finished belongs to the tables too, found again so far or not.
+        self._folder.write_tables(None if cancelled or self._no_engine else self._states.keys())
+        counts = dict(Counter(s for s in self._states.values() if s is not None))
+        return Summary(counts, cancelled, self._no_engine)
+
+    def _over(self) -> bool:
+        return bool(self._no_engine) or (self._searched and not self._open)
 
     def _close(self, readers: Readers, engine: Runs) -> None:
         for request in self._running:
@@ -133,7 +137,6 @@ class Run:
             case Ready():
                 self._submit(message.case)
             case DeviceReady():
-                self._no_engine = "" if message.device else message.why
                 self._on_event(Noticed(f"{message.device}: {message.why}" if message.device else message.why))
             case JobEvent() if message.request_id in self._running:
                 self._hear(self._running[message.request_id], message)
@@ -163,8 +166,6 @@ class Run:
 
     def _submit(self, case: Case) -> None:
         """A reader is done with a case."""
-        if case.ended is None and self._no_engine:
-            case.ended, case.reason = CaseState.FAILED, self._no_engine
         if case.ended is not None or case.volume is None or case.task is None:
             self._end_case(case, case.ended or CaseState.FAILED, case.reason)
             return
@@ -204,6 +205,9 @@ class Run:
             case Finished() if case.volume is not None:
                 report = reports.of_result(case.volume.series, event.result, case.seconds_load)
                 self._finish(replace(report, case=case.id), case.volume, case.fingerprint)
+                self._let_go(case)
+            case Failed() if event.unfinished:
+                self._no_engine = event.reason
                 self._let_go(case)
             case Failed():
                 self._end_case(case, CaseState.REFUSED if event.out_of_scope else CaseState.FAILED, event.reason)

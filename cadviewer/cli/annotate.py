@@ -71,7 +71,7 @@ def _run(command: str, inputs: Sequence[Path], out: Path, options: batch.Options
         progress.say(f"cadviewer {command}: stopped at once; what is finished is kept, go on with --resume")
         return TROUBLED
     progress.end(summary)
-    return TROUBLED if summary.troubled or summary.cancelled else DONE
+    return TROUBLED if summary.troubled or summary.cancelled or summary.unfinished else DONE
 
 
 class _Interrupt:

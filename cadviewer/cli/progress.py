@@ -66,10 +66,13 @@ class Progress:
     def end(self, summary: batch.Summary) -> None:
         """The last line of a run."""
         counts = ", ".join(f"{n} {state.value}" for state in batch.CaseState if (n := summary.counts.get(state, 0)))
-        self.say(f"{'Stopped' if summary.cancelled else 'Finished'}: {counts or 'no case'}.")
+        ended = "Stopped" if summary.cancelled else "Unfinished" if summary.unfinished else "Finished"
+        self.say(f"{ended}: {counts or 'no case'}.")
+        if summary.unfinished:
+            self.say(f"The other cases were not looked at: {summary.unfinished}.")
         if summary.troubled:
             self.say(f"What was refused or failed, and why, is in {self._errors}.")
-        if summary.cancelled:
+        if summary.cancelled or summary.unfinished:
             self.say("Go on with --resume and the same options.")
 
     def _name(self, event: batch.CaseDone) -> None:

@@ -13,7 +13,9 @@ import logging
 import os
 import signal
 import sys
+import threading
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -84,6 +86,7 @@ def run_worker(module: str, commands: Connection, events: Connection, options: W
 
     A failure before the first job goes back as `CannotStart`.
     """
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     # Ctrl+C in a terminal reaches every process of the group; when to end is for the parent to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if options.background:
@@ -98,6 +101,14 @@ def run_worker(module: str, commands: Connection, events: Connection, options: W
         events.send(CannotStart(describe(error)))
         return
     server.run()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed says nothing: until the commands are read (torch takes long to import) this notices."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
 
 
 def _open_log(path: Path | None) -> None:

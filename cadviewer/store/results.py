@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -79,8 +79,17 @@ class Finished:
 class ResultsFolder:
     """A results folder held open by one run. Made by `opened` alone."""
 
-    def __init__(self, folder: Path, formats: Sequence[str], journal: Journal, finished: dict[str, Finished]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        formats: Sequence[str],
+        journal: Journal,
+        finished: dict[str, Finished],
+        held: Callable[[], bool],
+    ) -> None:
+        """held: whether the lock file is still where it was made."""
         self.folder = folder
+        self._held = held
         self.finished = finished
         self._formats: list[Format] = [load(name) for name in formats]
         self._journal = journal
@@ -95,6 +104,7 @@ class ResultsFolder:
 
         Raises OSError, JournalError or `export.case_json.ExportError`; the case is then not finished.
         """
+        self._check()
         if report.case in self.finished:  # done before, and perhaps with a mask that there is none of now
             self._remove({report.case})
         pictures.write_masks(report, self.folder)
@@ -118,12 +128,18 @@ class ResultsFolder:
 
         Where cases are named, the files of others go: their inputs are no longer there.
         """
+        self._check()
         if cases is not None:
             self._remove(self.finished.keys() - set(cases))
         chosen = [f.rows for c, f in sorted(self.finished.items()) if cases is None or c in cases]
         for each in self._formats:
             if each.write_tables is not None:
                 each.write_tables(chosen, self.folder)
+
+    def _check(self) -> None:
+        """Raises OSError when what was written is no longer there: writing on would make a folder of the rest alone."""
+        if not self._held() or not self._journal.path.is_file():
+            raise OSError("the output folder was removed while the run was writing into it")
 
     def _remove(self, cases: Collection[str]) -> None:
         """Delete the files of some cases."""
@@ -162,13 +178,13 @@ def _open(
         )
     state = folder / STATE
     state.mkdir(parents=True, exist_ok=True)
-    stack.enter_context(atomic.locked(state / "lock", wait=0))
+    held = stack.enter_context(atomic.locked(state / "lock", wait=0))
     for place in (folder, state, *(folder / name for name in _folders())):
         atomic.remove_temporaries(place)
     if existing is Existing.OVERWRITE:
         clear(folder)
     journal = Journal(state / "journal.jsonl")
-    return ResultsFolder(folder, formats, journal, _go_on(folder, journal, options))
+    return ResultsFolder(folder, formats, journal, _go_on(folder, journal, options), held)
 
 
 def holds_results(folder: Path) -> bool:

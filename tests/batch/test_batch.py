@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import shutil
+import sys
 import threading
 import zipfile
 from collections.abc import Callable
@@ -30,6 +33,7 @@ from cadviewer.batch import (
 )
 from cadviewer.batch.reading import Room
 from cadviewer.findings import Task
+from cadviewer.inference import engine
 from cadviewer.inference.protocol import Event
 from cadviewer.models.catalogue import CardError
 
@@ -215,13 +219,64 @@ def test_a_crash_of_the_model_fails_its_case_and_the_others_go_on(tmp_path: Path
     assert all("crashed" in r["error"] for r in tables(tmp_path / "out")["errors"])
 
 
-def test_a_worker_that_cannot_start_fails_the_cases_with_its_reason(tmp_path: Path, fake: Fake) -> None:
+def test_a_worker_that_cannot_start_leaves_the_cases_unfinished_and_a_later_run_does_them(
+    tmp_path: Path, fake: Fake
+) -> None:
     fake(start_error="no driver")
     for k in range(3):
         write_mhd(tmp_path / "in" / f"{k}.mhd", 3 + k)
     summary = annotate([tmp_path / "in"], tmp_path / "out")
-    assert summary.counts == {CaseState.FAILED: 3}
-    assert all("could not start" in r["error"] for r in tables(tmp_path / "out")["errors"])
+    assert summary.counts == {}
+    assert "could not start" in summary.unfinished
+    assert tables(tmp_path / "out")["errors"] == []
+    fake()
+    again = annotate([tmp_path / "in"], tmp_path / "out", existing=Existing.RESUME)
+    assert (again.counts, again.unfinished) == ({CaseState.DONE: 3}, "")
+
+
+def test_a_worker_that_dies_in_the_run_and_does_not_come_up_again_fails_no_case(
+    tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "START_PAUSES", (0.01, 0.01))
+    deaths = tmp_path / "deaths"
+    deaths.write_text("0")
+    fake(start_deaths=str(deaths), steps=20, delay=0.02)
+    for k in range(4):
+        write_mhd(tmp_path / "in" / f"{k}.mhd", 3 + k)
+
+    def hear(event: BatchEvent) -> None:
+        if isinstance(event, CaseDone):
+            deaths.write_text("9")
+        if isinstance(event, CaseProgress) and deaths.read_text() == "9":
+            for process in multiprocessing.active_children():
+                process.kill()
+
+    summary = annotate([tmp_path / "in"], tmp_path / "out", hear)
+    assert summary.counts == {CaseState.DONE: 1}
+    assert "SIGKILL" in summary.unfinished
+    assert [r["state"] for r in tables(tmp_path / "out")["cases"]] == ["done"]
+    fake()
+    again = annotate([tmp_path / "in"], tmp_path / "out", existing=Existing.RESUME)
+    assert again.counts == {CaseState.DONE: 4}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("what", [".", ".cadviewer", ".cadviewer/journal.jsonl"])
+def test_results_that_are_removed_while_the_run_writes_end_it(tmp_path: Path, what: str) -> None:
+    for k in range(4):
+        write_mhd(tmp_path / "in" / f"{k}.mhd", 3 + k)
+    out, done = tmp_path / "out", []
+
+    def hear(event: BatchEvent) -> None:
+        if isinstance(event, CaseDone):
+            done.append(event)
+            gone = out / what
+            gone.unlink() if gone.is_file() else shutil.rmtree(gone)
+
+    with pytest.raises(BatchError, match="removed while the run was writing"):
+        annotate([tmp_path / "in"], out, hear)
+    assert len(done) == 1
+    assert not (out / "cases.csv").exists()
 
 
 def test_what_the_model_does_not_know_is_refused_and_an_error_fails(tmp_path: Path, fake: Fake) -> None:

@@ -263,6 +263,27 @@ def test_when_the_window_dies_the_worker_and_the_shared_memory_go_too() -> None:
     assert not Path("/dev/shm", name).exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_when_the_window_dies_while_the_worker_still_imports_the_worker_goes_too() -> None:
+    tests = str(Path(__file__).resolve().parents[1])
+    script = PARENT.format(tests=tests).replace("desk.until_running(request)", "while not desk.engine._current: pass")
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "CADVIEWER_FAKE_WORKER": '{"start_delay": 60}'},
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline().split()[0])
+        time.sleep(1)  # by now it sleeps in `create`, or is on the way there
+        parent.kill()
+    end = time.monotonic() + 10
+    while time.monotonic() < end and _alive(pid):
+        time.sleep(0.05)
+    assert not _alive(pid)
+
+
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

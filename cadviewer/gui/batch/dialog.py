@@ -272,6 +272,13 @@ class BatchDialog(QDialog):
                 counts=counts,
                 choice=tr(EXISTING[Existing.RESUME]),
             )
+        elif summary.unfinished:
+            text = tr(
+                "Unfinished: {counts} so far; {reason}. Start again with “{choice}” to do the rest.",
+                counts=counts,
+                reason=summary.unfinished,
+                choice=tr(EXISTING[Existing.RESUME]),
+            )
         else:
             text = tr("Finished: {counts}.", counts=counts)
             if summary.troubled:
