@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from cadviewer.models.nets import runtime
 from cadviewer.models.nodules import find_nodules
 from cadviewer.models.runtime import Forward
 from cadviewer.models.scope import OutOfScope
-from trainers import evaluate_scans, froc, plots, precision, statistics, suspicion
+from trainers import evaluate_crops, evaluate_scans, froc, plots, precision, statistics, suspicion
 from trainers.config import ConfigError
 from trainers.data import lidc_crop_ratings, lidc_crops, luna16_slices, read_slices, samples
 from trainers.data.samples import LabelledSlice
@@ -67,8 +67,14 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
         model = dict(card.calibration["malignancy"])
         made |= suspicion.figures(suspicion.of_slices(items, luna16_slices.PIXEL_MM), model, rounds=1000)
     found = {f"slices, {where}": made}
-    if "malignancy" in card.calibration and lidc_crops.holds(data):
-        rated = suspicion.of_crops(lidc_crop_ratings.read(data, lidc_crops.read(data, folds)))
+    if not lidc_crops.holds(data):
+        return found
+    crops = lidc_crops.read(data, folds)
+    for name, masked, neighbours in evaluate_crops.ways(card) if "size" not in card.inputs else ():
+        shown = evaluate_crops.search(crops, forward, card, masked=masked, neighbours=neighbours, floor=LOWEST)
+        found[f"crops in HU, {name}, {where}"] = figures(crops, shown, card.threshold)
+    if "malignancy" in card.calibration:
+        rated = suspicion.of_crops(lidc_crop_ratings.read(data, crops))
         if of_crops := suspicion.figures(rated, model, rounds=1000):
             found[f"rated crops in HU, {where}"] = of_crops
     return found
@@ -113,8 +119,15 @@ def _with_neighbours(item: LabelledSlice, card: ModelCard) -> bool:
     return bool(card.inputs.get("neighbours")) and bool(item.previous or item.next)
 
 
+class OfPatient(Protocol):
+    """A labelled slice or a crop."""
+
+    @property
+    def patient(self) -> str: ...
+
+
 def figures(
-    items: Sequence[LabelledSlice], scored: Sequence[froc.Slice], threshold: float, *, rounds: int = 1000
+    items: Sequence[OfPatient], scored: Sequence[froc.Slice], threshold: float, *, rounds: int = 1000
 ) -> dict[str, Any]:
     """All figures with 95 % intervals over patients, and plain counts."""
     patients = [i.patient for i in items]

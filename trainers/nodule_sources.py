@@ -122,21 +122,25 @@ def shelf_of_slices(
     return made
 
 
-def shelf_of_crops(crops: Sequence[OutlinedCrop], device: torch.device, seed: int) -> Shelf:
-    """Crops in Hounsfield units with their true neighbours."""
-    made = crop_slices(crops)
+def beside(crops: Sequence[OutlinedCrop]) -> list[tuple[int, int]]:
+    """For each crop the indices of the slices before and after of the same nodule; its own where there is none."""
     at = {(c.patient, c.nodule, c.slice): k for k, c in enumerate(crops)}
-    beside = [
+    return [
         (at.get((c.patient, c.nodule, c.slice - 1), k), at.get((c.patient, c.nodule, c.slice + 1), k))
         for k, c in enumerate(crops)
     ]
+
+
+def shelf_of_crops(crops: Sequence[OutlinedCrop], device: torch.device, seed: int) -> Shelf:
+    """Crops in Hounsfield units with their true neighbours."""
+    made = crop_slices(crops)
     return nodule_batches.shelf(
         [m.pixels for m in made],
         [m.lungs for m in made],
         [m.boxes if len(m.boxes) else no_boxes() for m in made],
         device,
         masked=False,
-        beside=beside,
+        beside=beside(crops),
         seed=seed,
     )
 
