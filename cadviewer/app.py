@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 import cadviewer
-from cadviewer import paths
+from cadviewer import background, paths
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -82,6 +82,7 @@ def run(args: Opening) -> int:
     app.setDesktopFileName("cadviewer")
     _log_to_file()
     sys.excepthook = _unexpected
+    background.catch_all()
     speak(app, prefs.now.language)
     style.apply(app, prefs.now.theme)
     bridge = Bridge()

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from cadviewer.background import describe
 from cadviewer.batch import inputs as batch_inputs
 from cadviewer.batch.cards import Cards
 from cadviewer.batch.events import Looked, Options
@@ -20,7 +21,6 @@ from cadviewer.findings import Task
 from cadviewer.imaging import files
 from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
-from cadviewer.inference.serve import describe
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.models import scope
 from cadviewer.models.catalogue import CardError

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from cadviewer import batch
+from cadviewer import background, batch
 from cadviewer.cli import DONE, TROUBLED, USAGE, AnnotateArgs, DemoArgs
 from cadviewer.cli.progress import Progress
 from cadviewer.findings import Task
@@ -53,6 +53,7 @@ def demo(args: DemoArgs) -> int:
 
 def _run(command: str, inputs: Sequence[Path], out: Path, options: batch.Options) -> int:
     progress = Progress(sys.stderr, inputs, out)
+    background.catch_all()
     archives.remove_abandoned_later()
     try:
         with _Interrupt() as stop:

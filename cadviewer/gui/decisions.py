@@ -19,12 +19,13 @@ from cadviewer.store.session import Answer, Decision, Entered, PixelSize
 
 class Decisions(QObject):
     """Signals: changed(Case): its findings look different; said(text): a remark for the status line;
-    failed(text): something was not kept.
+    failed(text): something was not kept; saved(): everything is.
     """
 
     changed = Signal(object)
     said = Signal(str)
     failed = Signal(str)
+    saved = Signal()
 
     def __init__(self, cases: Cases, journal: Journal, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -137,6 +138,8 @@ class Decisions(QObject):
             return
         before = case.spacing_mm
         case.kept = replace(kept)
+        if not self._journal.any_unsaved:
+            self.saved.emit()
         if case is self._case:
             self._desk.show_kept()
             if case.spacing_mm != before:
@@ -145,7 +148,7 @@ class Decisions(QObject):
 
     def _not_kept(self, case_id: str, reason: str) -> None:
         if self._case is not None and self._case.case_id == case_id:
-            self._desk.drop_drafts()
+            self._desk.show_unsaved(self._journal.unsaved(case_id))
         self.failed.emit(reason)
 
     def _told(self, case_id: str, text: str) -> None:

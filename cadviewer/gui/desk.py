@@ -185,11 +185,10 @@ class Desk(QWidget):
             self.drawings.show(self.case.shapes)
             self.refresh()
 
-    def drop_drafts(self) -> None:
-        """What was drawn and is not kept is not going to be."""
-        self.drawings.drop_drafts()
-        self.editing.drop_draft()
-        self.show_kept()
+    def show_unsaved(self, shapes: tuple[Drawing, ...]) -> None:
+        """What was drawn could not be kept so far: it stays on screen, dotted."""
+        self.drawings.show_unsaved(shapes)
+        self.refresh()
 
     def cancel(self) -> bool:
         """Give up what is being drawn in a view; False when nothing is."""

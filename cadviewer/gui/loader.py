@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from cadviewer.background import Background
 from cadviewer.findings import Task
 from cadviewer.gui.image.stack import Stack
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
@@ -80,9 +80,9 @@ class Loader(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         sys.setswitchinterval(SWITCH)
-        self._scanner = ThreadPoolExecutor(1, "scan")
-        self._reader = ThreadPoolExecutor(1, "read")
-        self._thumbnailer = ThreadPoolExecutor(1, "thumbnail")
+        self._scanner = Background("scan")
+        self._reader = Background("read")
+        self._thumbnailer = Background("thumbnail")
         self._stop = threading.Event()
         self._busy = threading.Event()  # a series is being read: thumbnails wait
         self._reading: Reading | None = None
@@ -94,7 +94,7 @@ class Loader(QObject):
         if self._reading is not None:
             self._reading.stop.set()
         for pool in (self._scanner, self._reader, self._thumbnailer):
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.close(drop=True)
 
     def scan(self, paths: Sequence[Path], make: Callable[[], Sequence[Path]] | None = None) -> int:
         """Look for series in files and folders, or in what `make` makes; returns the number its signals carry."""
@@ -127,10 +127,10 @@ class Loader(QObject):
         self._submit(self._thumbnailer, self._ahead, reading)
         return reading
 
-    def _submit(self, pool: ThreadPoolExecutor, step: Callable[..., None], *arguments: Any) -> None:
+    def _submit(self, pool: Background, step: Callable[..., None], *arguments: Any) -> None:
         """Hand something to a thread; nothing more once the window is closing."""
         if not self._stop.is_set():
-            pool.submit(step, *arguments)
+            pool.do(step, *arguments)
 
     # the threads -------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitter, QToolBar, QVBoxLayout, QWidget
 
+from cadviewer import background
 from cadviewer.findings import Task
 from cadviewer.gui import stepping, style
 from cadviewer.gui.actions import ANALYSE, FILE, IMAGE, PRESETS, STEPS, TOOLBAR, VIEW, Actions
@@ -51,6 +52,7 @@ class MainWindow(QMainWindow):
     """Signal: first_frame(): the window has been painted once."""
 
     first_frame = Signal()
+    _unforeseen = Signal(str)  # from any thread
 
     def __init__(self, engine: EngineLike, bridge: Bridge, prefs: Prefs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -251,7 +253,12 @@ class MainWindow(QMainWindow):
         decisions.changed.connect(self.analysis.follow)
         decisions.changed.connect(self._changed)
         decisions.said.connect(self.status.say)
-        decisions.failed.connect(lambda text: desk.notices.say(Notice("journal", text)))
+        decisions.failed.connect(self._not_saved)
+        decisions.saved.connect(lambda: desk.notices.hush("journal"))
+        self._unforeseen.connect(
+            lambda what: desk.notices.say(Notice("unforeseen", tr("Something went wrong: {what}", what=what)))
+        )
+        self._unlisten = background.listen(lambda name, said: self._unforeseen.emit(f"{name}: {said}"))
         self.prefs.failed.connect(lambda text: desk.notices.say(Notice("settings", text)))
         self.prefs.changed.connect(self._use_settings)
         self.studies.asked.connect(opener.open_case)
@@ -428,8 +435,13 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
         QApplication.quit()
 
+    def _not_saved(self, text: str) -> None:
+        again = (tr("Try again"), self.journal.again)
+        self.desk.notices.say(Notice("journal", text, (again,) if self.journal.any_unsaved else ()))
+
     def shut(self) -> None:
         """End the threads: the journal writes what it has first."""
+        self._unlisten()
         self.looking.stop()
         self.tools.shut()
         self.marking.outlining.close()

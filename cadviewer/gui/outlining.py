@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from cadviewer.background import Background
 from cadviewer.findings import Box
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.stack import Stack
@@ -64,10 +64,10 @@ class Outlining(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._thread = ThreadPoolExecutor(1, "outlining")
+        self._thread = Background("outlining")
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.close(drop=True)
 
     def point(self, case: Case, index: int, x: float, y: float) -> None:
         """Outline what lies under a point of an acquired slice."""
@@ -77,7 +77,7 @@ class Outlining(QObject):
                 case, tr("Values or pixel size of this image are not known: drag a box around the finding")
             )
             return
-        self._thread.submit(self._point, case, around, index, x, y)
+        self._thread.do(self._point, case, around, index, x, y)
 
     def box(self, case: Case, box: Box, number: int) -> None:
         """Measure what lies in a box that was drawn; the box stays as it is."""
@@ -85,7 +85,7 @@ class Outlining(QObject):
         if around is None:
             self.done.emit(case, number, Drawn(box.slice, box.x0, box.y0, box.x1, box.y1))
         else:
-            self._thread.submit(self._box, case, around, box, number)
+            self._thread.do(self._box, case, around, box, number)
 
     def _point(self, case: Case, around: Patch, index: int, x: float, y: float) -> None:
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer import paths
+from cadviewer.background import Background
 from cadviewer.imaging import windowing
 from cadviewer.imaging.series import Window
 from cadviewer.settings import FILE, Settings, SettingsError, SettingsFile
@@ -23,7 +23,7 @@ class Prefs(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._file = SettingsFile(paths.user_config() / FILE)
-        self._thread = ThreadPoolExecutor(1, "settings")
+        self._thread = Background("settings", self.failed.emit)
         loaded = self._file.load()
         self.now: Settings = loaded.settings
         self.at_start = loaded.settings
@@ -43,16 +43,16 @@ class Prefs(QObject):
     def change(self, **changes: Any) -> None:
         """Set fields of `Settings`. Raises ValueError for a value that is not allowed; nothing is changed then."""
         before, self.now = self.now, replace(self.now, **changes)
-        self._thread.submit(self._save, lambda: self._file.change(**changes))
+        self._thread.do(self._save, lambda: self._file.change(**changes))
         if before != self.now:
             self.changed.emit(before, self.now)
 
     def add_recent(self, path: str) -> None:
         self.now = self.now.with_recent(path)
-        self._thread.submit(self._save, lambda: self._file.add_recent(path))
+        self._thread.do(self._save, lambda: self._file.add_recent(path))
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True)
+        self._thread.close()
 
     def _save(self, step: Any) -> None:
         try:

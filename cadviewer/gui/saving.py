@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from cadviewer.background import Background
 from cadviewer.findings import Result
 from cadviewer.gui.case import Case
 from cadviewer.gui.lang import tr
@@ -28,7 +28,7 @@ class Saving(QObject):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
-        self._thread = ThreadPoolExecutor(1, "saving")
+        self._thread = Background("saving", self._not_saved)
 
     def ask(self, case: Case, folder: str) -> None:
         """Ask where to, then save. The name proposed is the case's hash: no patient's."""
@@ -43,10 +43,10 @@ class Saving(QObject):
     def save(self, case: Case, path: Path) -> None:
         """Write the case's JSON with its reading as they are now."""
         if case.result is not None:
-            self._thread.submit(self._write, case.series, case.result, case.reading(), path)
+            self._thread.do(self._write, case.series, case.result, case.reading(), path)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True)
+        self._thread.close()
 
     def _write(self, series: Series, result: Result, reading: Reading, path: Path) -> None:
         from cadviewer.store.export import case_json
@@ -56,6 +56,9 @@ class Saving(QObject):
         except (OSError, case_json.ExportError) as error:
             log.warning("a reading could not be saved: %s", type(error).__name__)
             reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)
-            self.failed.emit(tr("The reading was not saved: {reason}", reason=reason))
+            self._not_saved(reason)
             return
         self.said.emit(tr("The reading was saved"))
+
+    def _not_saved(self, reason: str) -> None:
+        self.failed.emit(tr("The reading was not saved: {reason}", reason=reason))

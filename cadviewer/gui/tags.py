@@ -5,7 +5,6 @@ Headers are read on a thread of its own, the newest wish first.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from cadviewer.background import Background
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.series import InputError, Series
 
@@ -120,7 +120,7 @@ class TagBrowser(QDialog):
         self.setWindowTitle(tr("DICOM tags"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._series, self._index, self._asked = series, index, 0
-        self._thread = ThreadPoolExecutor(1, "tags")
+        self._thread = Background("tags")
         self._answers = _Answers()
         self._of: Path | None = None
         self.table = TagTable()
@@ -176,7 +176,7 @@ class TagBrowser(QDialog):
         self._of = file
         self._asked += 1
         self.head.setText(tr("Reading…"))
-        self._thread.submit(self._work, self._asked, file)
+        self._thread.do(self._work, self._asked, file)
 
     def _work(self, number: int, file: Path) -> None:
         """On the thread."""
@@ -225,4 +225,4 @@ class TagBrowser(QDialog):
 
     def _shut(self) -> None:
         self._asked += 1
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.close(drop=True, wait=False)

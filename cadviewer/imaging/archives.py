@@ -15,13 +15,12 @@ import shutil
 import stat
 import struct
 import tempfile
-import threading
 import time
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from cadviewer import atomic
+from cadviewer import atomic, background
 from cadviewer.imaging import renaming, unzipping
 from cadviewer.imaging.budget import Budget, Share, TooMuch
 from cadviewer.imaging.faults import one_line
@@ -221,7 +220,7 @@ def _empty(folder: Path) -> None:
 
 def remove_abandoned_later() -> None:
     """`remove_abandoned` on a thread that nobody waits for."""
-    threading.Thread(target=remove_abandoned, name="abandoned archives", daemon=True).start()
+    background.start("abandoned archives", remove_abandoned)
 
 
 def _folder() -> Path:

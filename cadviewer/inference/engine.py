@@ -23,6 +23,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from cadviewer import paths
+from cadviewer.background import log_where
 from cadviewer.inference.launch import CannotStart, Command, Run, Stop, Warm, WorkerOptions, usable_cores
 from cadviewer.inference.life import CannotBegin, Life
 from cadviewer.inference.protocol import (
@@ -37,7 +38,6 @@ from cadviewer.inference.protocol import (
     Priority,
     Started,
 )
-from cadviewer.inference.serve import log_where
 
 CLOSE_SECONDS = 5.0
 CANCEL_SECONDS = 30.0
@@ -211,7 +211,7 @@ class Engine:
             except CannotBegin as error:
                 self._not_started(str(error))
             except Exception as error:  # noqa: BLE001 - every job must get its last event
-                log_where(error)
+                log_where(error, to=log)
                 self._give_up(f"the inference engine failed ({type(error).__name__})")
         self._end()
 
@@ -395,7 +395,7 @@ class Engine:
         try:
             self._on_event(event)
         except Exception as error:  # noqa: BLE001 - a fault of a listener must not end the engine
-            log_where(error)
+            log_where(error, to=log)
 
     def _end(self) -> None:
         """After `close`: no job stays without a last event, and nothing of the process stays."""

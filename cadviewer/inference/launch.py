@@ -19,6 +19,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from cadviewer.background import describe
 from cadviewer.inference.protocol import Job
 
 NICENESS = 10
@@ -92,7 +93,7 @@ def run_worker(module: str, commands: Connection, events: Connection, options: W
     if options.background:
         _lower_priority()
     _open_log(options.log)
-    from cadviewer.inference.serve import Server, describe
+    from cadviewer.inference.serve import Server
 
     try:
         handler = importlib.import_module(module).create(options)

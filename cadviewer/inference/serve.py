@@ -6,11 +6,11 @@ import logging
 import os
 import threading
 import time
-import traceback
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from cadviewer.background import describe, log_where
 from cadviewer.findings import Result
 from cadviewer.inference.launch import Command, Run, Stop, Warm
 from cadviewer.inference.protocol import (
@@ -139,7 +139,7 @@ class Server:
         try:
             self._handler.warm(model)
         except Exception as error:  # noqa: BLE001 - the job that needs the model will fail with the reason
-            log_where(error)
+            log_where(error, to=log)
 
     def _run(self, job: Job) -> None:
         case, request = job.case_id, job.request_id
@@ -153,7 +153,7 @@ class Server:
         except JobError as error:
             last = Failed(case, request, one_line(str(error)), error.out_of_scope)
         except Exception as error:  # noqa: BLE001 - nothing in one case may end the process or stop the others
-            log_where(error)
+            log_where(error, to=log)
             last = Failed(case, request, describe(error))
         self._active.remove(request)
         self._stopped.discard(request)
@@ -200,17 +200,3 @@ class _JobReporter:
 
 def one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def describe(error: BaseException) -> str:
-    """Type and place of an unexpected error. Not its message, which may quote a value of the input."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
-    return f"unexpected {type(error).__name__}{place}"
-
-
-def log_where(error: BaseException) -> None:
-    """The stack of an error, without messages and values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    stack = "\n".join(f"  {f.filename}:{f.lineno} in {f.name}" for f in frames)
-    log.error("%s\n%s", type(error).__name__, stack)

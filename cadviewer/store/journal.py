@@ -96,9 +96,12 @@ class Journal:
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write records so that they last, all or none, then return.
 
-        Raises JournalError when the disk does not take them.
+        Raises JournalError when the disk does not take them, or when they are no JSON.
         """
-        data = encode(records[0] if len(records) == 1 else {_TOGETHER: list(records)})
+        try:
+            data = encode(records[0] if len(records) == 1 else {_TOGETHER: list(records)})
+        except (ValueError, TypeError, RecursionError) as error:
+            raise JournalError(f"nothing was saved in {self.path.name}: it is no JSON") from error
         try:
             with atomic.locked(self._lock):
                 self._append(data)

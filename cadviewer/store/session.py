@@ -7,6 +7,7 @@ Nothing is ever written beside the images, and nothing is ever changed in the jo
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import cadviewer
 from cadviewer import paths
@@ -309,8 +311,17 @@ def _record(entry: Entry) -> Record:
         "time": entry.time,
         "app": cadviewer.__version__,
         "type": _NAMES[type(entry.mark)],
-        "mark": asdict(entry.mark),
+        "mark": _known(asdict(entry.mark)),
     }
+
+
+def _known(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: what is one is missing."""
+    if isinstance(value, dict):
+        return {name: _known(v) for name, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_known(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _entry(record: Record) -> Entry | None:

@@ -230,7 +230,7 @@ def test_two_hasty_clicks_add_one_finding(ct: Desk) -> None:
     for _ in range(2):
         click(ct, BALL)
     ct.bot.waitUntil(lambda: len(ct.case.found()) > 0 and ct.window.journal.pending == 0, timeout=10_000)
-    ct.window.marking.outlining._thread.submit(lambda: None).result(10)
+    ct.window.marking.outlining._thread.settle(10)
     ct.bot.wait(50)
     assert len(_drawn(ct)) == 1
     assert ct.case.selected == 1
@@ -379,7 +379,7 @@ def test_own_findings_are_called_by_letters_which_they_keep(read_ct: Desk) -> No
         read_ct.viewport.go_to(slice_)
         drag(read_ct, (x, 36), (x + 8, 44))
         read_ct.bot.waitUntil(lambda: read_ct.window.journal.pending == 0, timeout=10_000)
-        read_ct.window.marking.outlining._thread.submit(lambda: None).result(10)
+        read_ct.window.marking.outlining._thread.settle(10)
         read_ct.bot.waitUntil(
             lambda s=slice_: any(f.place.model == "reader" and f.nodule.box.slice == s for f in read_ct.case.found()),
             timeout=10_000,

@@ -19,7 +19,7 @@ from cadviewer.gui.image.mouse import SHAPES, Tool
 from cadviewer.gui.image.shapes import Drawing
 from cadviewer.gui.image.writing import TextLine
 from cadviewer.imaging import phantom_files
-from cadviewer.store.session import Measure, MeasureKind, Session, case_key
+from cadviewer.store.session import JournalError, Measure, MeasureKind, Session, case_key
 
 KEY = Qt.Key
 LEFT, NONE, SHIFT = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
@@ -327,20 +327,81 @@ def test_scrolling_while_an_angle_is_half_drawn_draws_on_no_other_slice(ct: Desk
     assert {p[0] for p in _only(ct).points} == {6.0}
 
 
-def test_a_disk_that_takes_nothing_leaves_nothing_drawn(ct: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cadviewer.store.session import JournalError
+class _FullDisk:
+    """While `full`, no journal takes anything."""
 
-    def refuse(self: Session, *marks: object) -> None:
-        raise JournalError("no space left on device")
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.full = True
+        take = Session.record_all
 
-    monkeypatch.setattr(Session, "record_all", refuse)
+        def record_all(session: Session, *marks: Any) -> Any:
+            if self.full:
+                raise JournalError("no space left on device")
+            return take(session, *marks)
+
+        patch.setattr(Session, "record_all", record_all)
+
+
+def test_what_a_full_disk_does_not_take_stays_drawn_as_unsaved_until_it_does(
+    ct: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, drawings = _FullDisk(monkeypatch), ct.window.desk.drawings
     ct.bot.keyClick(ct.window, KEY.Key_D)
-    with ct.bot.waitSignal(ct.window.journal.failed):
-        drag(ct, (10, 10), (30, 10))
-    assert ct.case.shapes == ()
+    ct.wait_kept(lambda: drag(ct, (10, 10), (30, 10)))
+    assert ct.case.shapes == ()  # it does not count
+    assert len(drawings._drafts) == 1
     picture = ct.viewport.grab().toImage()
-    at = ct.viewport.to_screen(20, 10)
-    assert picture.pixelColor(at.toPoint()).yellow() < 60
+    row = [picture.pixelColor(ct.viewport.to_screen(x / 10, 10).toPoint()).yellow() for x in range(120, 280)]
+    assert max(row) > 60 > min(row)  # dotted
+    ct.wait_kept(lambda: ct.window.decisions.begin(ct.case))  # the case is left and turned to again
+    drawings.drop_drafts()
+    ct.wait_kept(lambda: ct.window.decisions.begin(ct.case))
+    assert len(drawings._drafts) == 1
+    assert any("Not saved: no space left" in text for text in ct.window.desk.notices.texts())
+    disk.full = False
+    ct.wait_kept(lambda: ct.window.desk.notices.answer("journal", "Try again"))
+    assert len(ct.case.shapes) == 1
+    assert drawings._drafts == {}
+    assert "journal" not in ct.window.desk.notices.topics()
+    assert len(Session(case_key(ct.case.series)).entries()) == 1
+
+
+def test_what_was_not_saved_goes_to_the_disk_with_the_next_mark_and_before_it(
+    ct: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = _FullDisk(monkeypatch)
+    ct.bot.keyClick(ct.window, KEY.Key_D)
+    ct.wait_kept(lambda: drag(ct, (10, 10), (30, 10)))
+    disk.full = False
+    ct.wait_kept(lambda: drag(ct, (10, 20), (30, 20)))
+    assert [round(s.points[0][2]) for s in ct.case.shapes] == [10, 20]
+
+
+def test_an_error_nobody_foresaw_is_told_and_loses_nothing(ct: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "record_all", lambda *_: 1 / 0)
+        ct.bot.keyClick(ct.window, KEY.Key_D)
+        ct.wait_kept(lambda: drag(ct, (10, 10), (30, 10)))
+    assert any("ZeroDivisionError" in text for text in ct.window.desk.notices.texts())
+    ct.window.journal.close()  # tries once more
+    assert len(Session(case_key(ct.case.series)).entries()) == 1
+
+
+def test_a_region_over_voxels_without_a_value_is_kept_and_measures_the_others(ct: Desk) -> None:
+    stack = ct.case.stack
+    stack.pixels = stack.pixels.astype(np.float32)
+    stack.pixels[:, 15, 15] = np.nan
+    stack.pixels[:, 30:40, :] = np.inf
+    ct.case.stack.pixels = ct.window.desk.drawings.pixels = stack.pixels
+    for top in (12, 31):
+        ct.viewport.mouse.set_tool(Tool.RECTANGLE)
+        ct.wait_kept(lambda top=top: drag(ct, (10, top), (20, top + 6)))
+    partly, nowhere = (e.mark for e in Session(case_key(ct.case.series)).entries())
+    assert isinstance(partly, Measure)
+    assert partly.value == pytest.approx(np.nanmean(stack.pixels[ct.viewport.index, 12:18, 10:20]), abs=0.01)
+    assert isinstance(nowhere, Measure)
+    assert nowhere.value is None
+    assert len(ct.case.shapes) == 2
 
 
 def test_k_marks_a_key_image_and_takes_the_mark_away(ct: Desk) -> None:

@@ -72,7 +72,7 @@ def _stored() -> dict[str, object]:
 
 
 def _saved(desk: Desk) -> None:
-    desk.window.prefs._thread.submit(lambda: None).result(10)
+    desk.window.prefs._thread.settle(10)
 
 
 def _press(desk: Desk, key: Qt.Key) -> None:

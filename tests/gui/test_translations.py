@@ -89,7 +89,7 @@ def test_the_language_is_another_after_a_restart(desk: Desk, qapp: QApplication,
     dialog.apply.click()
     assert "Language" in dialog.say.text()
     assert desk.window.menuBar().actions()[0].text() == "&File"
-    desk.window.prefs._thread.submit(lambda: None).result(10)
+    desk.window.prefs._thread.settle(10)
     assert app.speak(qapp, Prefs().now.language) == "de"
     window = MainWindow(StillEngine(), Bridge(), Prefs())
     assert window.menuBar().actions()[0].text() == "&Datei"

@@ -153,3 +153,12 @@ def test_every_record_acknowledged_before_kill_9_is_there(tmp_path: Path) -> Non
         numbers = [r["n"] for r in content.records if r["who"] == who]
         assert numbers[:count] == list(range(count))  # a kill may come between the disk and the word
         assert len(numbers) <= count + 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, b"bytes"])
+def test_what_is_no_json_is_an_error_of_the_journal_and_leaves_it_as_it_was(tmp_path: Path, value: object) -> None:
+    journal = Journal(tmp_path / "a.jsonl")
+    journal.append({"a": 1})
+    with pytest.raises(JournalError, match=r"nothing was saved in a\.jsonl"):
+        journal.append({"a": value})
+    assert [r["a"] for r in journal.read().records] == [1]

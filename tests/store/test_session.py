@@ -261,3 +261,11 @@ def test_what_a_model_measured_is_no_step_of_the_readers() -> None:
     assert session.redo() == drawn
     assert drawn in session.entries()
     assert [e.mark for e in session.entries() if isinstance(e.mark, Outlined)] == [by_model, by_model]
+
+
+def test_what_is_no_number_is_kept_as_missing(tmp_path: Path) -> None:
+    session = Session("abc", root=tmp_path)
+    session.record(Measure(MeasureKind.ELLIPSE, 0, ((1.0, 2.0), (3.0, 4.0)), float("nan"), "HU"))
+    session.record(Measure(MeasureKind.ELLIPSE, 1, ((1.0, 2.0), (3.0, 4.0)), float("inf"), "HU"))
+    marks = [entry.mark for entry in Session("abc", root=tmp_path).entries()]
+    assert [(m.slice, m.value) for m in marks if isinstance(m, Measure)] == [(0, None), (1, None)]

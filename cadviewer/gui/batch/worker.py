@@ -9,9 +9,9 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QThread, Signal
 
 from cadviewer import batch
+from cadviewer.background import describe
 from cadviewer.batch import BatchError, BatchEvent, Options, ResultsError, Runs, Summary
 from cadviewer.inference.protocol import Event
-from cadviewer.inference.serve import describe
 from cadviewer.models.catalogue import CardError
 
 MakeEngine = Callable[[Callable[[Event], None]], Runs]

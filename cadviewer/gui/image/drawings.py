@@ -109,6 +109,12 @@ class Drawings(QObject):
         self._values.clear()
         self._crossed.clear()
 
+    def show_unsaved(self, shapes: tuple[Drawing, ...]) -> None:
+        """These could not be kept so far; drafts of them that are there already stay as they are."""
+        there = {(draft.kind, draft.points) for draft in self._drafts.values()}
+        self._drafts |= {s.key: s for s in shapes if (s.kind, s.points) not in there}
+        self.repaint.emit()
+
     def select(self, key: str | None) -> None:
         """Have another shape selected, or none."""
         if key != self.selected:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from cadviewer import background
 from cadviewer.gui.image.stack import Stack
 from cadviewer.imaging.planes import Slab
 
@@ -66,8 +67,7 @@ class Resampler(QObject):
                 return
             self._wanted[asker] = request
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="resample", daemon=True)
-                self._thread.start()
+                self._thread = background.start("resample", self._work)
             self._changed.notify()
 
     def close(self) -> None:

@@ -291,12 +291,15 @@ def _region(
     if frame is None or frame.ndim != 2:
         return Value(None, "", tuple(lines))
     values = _inside(frame, kind, points, polygon)
-    if not len(values):
+    known = values[np.isfinite(values)]
+    if len(known) < len(values):
+        lines.append(tr("{count} of {all} pixels have no value", count=len(values) - len(known), all=len(values)))
+    if not len(known):
         return Value(None, "", tuple(lines))
     name = "HU" if stack.series.hounsfield else ""
-    mean, low, high = float(values.mean()), float(values.min()), float(values.max())
-    spread = tr("mean {mean:.1f} ± {spread:.1f} {unit}", mean=mean, spread=float(values.std()), unit=name).rstrip()
-    found = (spread, tr("{low:g} to {high:g} {unit}", low=low, high=high, unit=name).rstrip(), lines[0])
+    mean, low, high = float(known.mean()), float(known.min()), float(known.max())
+    spread = tr("mean {mean:.1f} ± {spread:.1f} {unit}", mean=mean, spread=float(known.std()), unit=name).rstrip()
+    found = (spread, tr("{low:g} to {high:g} {unit}", low=low, high=high, unit=name).rstrip(), *lines)
     return Value(mean, name, tuple(line.replace("-", "−") for line in found))
 
 

@@ -7,7 +7,6 @@ figures, may close the dialog (training goes on), stops and resumes, and presses
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cadviewer import paths
+from cadviewer import background, paths
 from cadviewer.findings import Task
 from cadviewer.gui.lang import tr
 from cadviewer.gui.training.chart import Chart
@@ -265,7 +264,7 @@ class TrainerDialog(QDialog):
         name, usual = self.naming.chosen(), self.naming.usual.isChecked()
         self.use.setEnabled(False)
         self.status.setText(tr("Copying the weights…"))
-        threading.Thread(target=self._install, args=(self.run, name, usual), name="install weights").start()
+        background.start("install weights", self._install, self.run, name, usual, daemon=False)
 
     def _install(self, run: Run, name: str, usual: bool) -> None:
         """On a thread of its own."""
