@@ -192,7 +192,7 @@ def _read(series: Series, work: Path) -> tuple[np.ndarray | None, list[tuple[str
 
 
 def _unclean(reason: str, work: Path) -> bool:
-    return not reason or not reason.isprintable() or len(reason) > 320 or str(work) in reason or "%s%s" in reason
+    return not reason or not reason.isprintable() or len(reason) > 320 or str(work) in reason
 
 
 def _write(folder: Path, given: Input) -> None:
