@@ -31,6 +31,7 @@ BYTES_A_SECOND = 10_000_000
 """The slowest that any decoder is expected to be."""
 MEMORY = 2 << 30
 """Bytes that reading a small file may take."""
+_MAY_STAY = 32 << 20  # bytes that may stay in an idle process until its next request
 
 
 def call(target: str, *arguments: Any, size: int = 0) -> Any:
@@ -69,7 +70,8 @@ def opened(target: str, *arguments: Any, size: int = 0) -> Iterator[Opened]:
         try:
             yield Opened(process, size)
         finally:
-            process.let_go()
+            if size > _MAY_STAY:
+                process.let_go()
 
 
 def _request(target: str, arguments: tuple[Any, ...], size: int, *, keep: bool = False, kept: bool = False) -> Request:

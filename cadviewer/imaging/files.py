@@ -394,9 +394,12 @@ def _decoder(series: Series) -> contextlib.AbstractContextManager[contained.Open
 
 
 def _read_image(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Sequence[int]) -> None:
-    with contained.opened("cadviewer.imaging.images:Pages", series.slices[0].file, size=out.nbytes) as pages:
-        if pages.ask("form") != (len(out), out.shape[1:], out.dtype):
-            raise InputError("the file has changed since it was found")
+    file, form = series.slices[0].file, (out.shape, out.dtype)
+    if len(out) == 1:
+        out[0] = contained.call("cadviewer.imaging.images:first_page", file, form, size=out.nbytes)
+        on_slice(0)
+        return
+    with contained.opened("cadviewer.imaging.images:Pages", file, form, size=out.nbytes) as pages:
         for k in order:
             out[k] = pages.ask("page", k)
             on_slice(k)

@@ -68,17 +68,23 @@ def scan_image(file: Path) -> Series:
 
 
 class Pages:
-    """The decoded pages of one file. Raises as `scan_image` does."""
+    """The decoded pages of one file. Raises as `scan_image` does, and where they are no longer as they were found.
 
-    def __init__(self, file: Path) -> None:
+    form: shape (pages, rows, columns[, 3]) and type.
+    """
+
+    def __init__(self, file: Path, form: tuple[tuple[int, ...], np.dtype[Any]]) -> None:
         self._pages = decode(file.read_bytes())
-
-    def form(self) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
-        """How many there are, their shape and their type."""
-        return len(self._pages), self._pages[0].shape, self._pages[0].dtype
+        if ((len(self._pages), *self._pages[0].shape), self._pages[0].dtype) != form:
+            raise InputError("the file has changed since it was found")
 
     def page(self, k: int) -> NDArray[Any]:
         return self._pages[k]
+
+
+def first_page(file: Path, form: tuple[tuple[int, ...], np.dtype[Any]]) -> NDArray[Any]:
+    """The only page of most files. Raises as `Pages` does."""
+    return Pages(file, form).page(0)
 
 
 def decode(data: bytes) -> list[NDArray[Any]]:

@@ -25,6 +25,7 @@ from cadviewer.imaging.nifti import GZIP_FAULTS, NiftiHeader, read_nifti_header
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
 
 _METAIMAGE = re.compile(rb"\s*(ObjectType|NDims|Comment|ObjectSubType|TransformType|ID)\s*=", re.IGNORECASE)
+_AT_ONCE = 4 << 20  # bytes of slices that are asked of the library's process together
 _LOOKED_AT = 64  # every so manieth pixel of a slice, to guess what its values are
 _HU_WARNING = "taken as a CT in Hounsfield units, because its values look like them"
 
@@ -181,8 +182,11 @@ class LibraryImage:
             raise InputError("the file has changed since it was found")
         self._pixels = self._pixels.reshape(shape)
 
-    def plane(self, k: int) -> NDArray[Any]:
-        """Slice k in the order of the file; colour as bytes."""
+    def planes(self, wanted: list[int]) -> list[NDArray[Any]]:
+        """Slices by their number in the file; colour as bytes."""
+        return [self._plane(k) for k in wanted]
+
+    def _plane(self, k: int) -> NDArray[Any]:
         plane: NDArray[Any] = self._pixels[k]
         if plane.ndim == 3 and plane.dtype.itemsize > 1:
             plane = plane >> 8 * (plane.dtype.itemsize - 1) if plane.dtype.kind == "u" else np.clip(plane, 0, 255)
@@ -193,9 +197,13 @@ def _read_by_library(
     file: Path, series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]
 ) -> None:
     with contained.opened(f"{__name__}:LibraryImage", file, out.shape, size=out.nbytes) as image:
-        for k in order:
-            out[k] = image.ask("plane", series.slices[k].frame)
-            on_slice(k)
+        wanted = list(order)
+        several = max(1, _AT_ONCE // max(1, out[0].nbytes))
+        parts = [wanted[:1], *(wanted[k : k + several] for k in range(1, len(wanted), several))]
+        for part in parts:  # the first by itself: somebody waits for it
+            for k, plane in zip(part, image.ask("planes", [series.slices[k].frame for k in part]), strict=True):
+                out[k] = plane
+                on_slice(k)
 
 
 def _text_header(file: Path, kind: str) -> TextHeader | None:

@@ -35,7 +35,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return make
 
 
-@pytest.mark.parametrize("step", ["scan_image", "Pages"])
+@pytest.mark.parametrize("step", ["scan_image", "first_page"])
 def test_two_good_images_are_done_and_the_one_that_crashes_its_decoder_is_named(
     tmp_path: Path, crashing: Callable[[str], None], step: str
 ) -> None:
