@@ -4,7 +4,9 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := cadviewer trainers tests
+# A process for each core, at most 8; a file's tests stay together, since its fixtures train and unpack, and the files
+# in their order, since the longest tests are in the first. `make test PARALLEL=` runs them one after another.
+PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -16,7 +18,7 @@ run:
 test:
 	@sh installers/setup.sh dev
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(PARALLEL)
 
 # Style, types and import directions.
 lint:

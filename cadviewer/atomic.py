@@ -7,13 +7,14 @@ other module, so that settings and trainers can use it as well as the store.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 TEMPORARY = ".cadviewer-tmp"
 """Ending of a file that is still being written; one that stays behind comes from a process that was killed."""
@@ -50,6 +51,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def text(path: Path) -> Iterator[TextIO]:
+    """As `replacing`, for UTF-8 text with line ends as they are written: what `csv.writer` wants."""
+    with replacing(path) as stream:
+        written = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        yield written
+        written.flush()
+        written.detach()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ |= {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}  # the window speaks the system's language
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is a process for each core already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -22,8 +24,11 @@ def data_folder() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's settings, journals or weights."""
-    monkeypatch.setenv("CADVIEWER_HOME", str(tmp_path_factory.mktemp("home")))
+    """No test reads or writes the user's settings, journals or weights, nor what another process of pytest has."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("CADVIEWER_HOME", str(home))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(home / name))
 
 
 @pytest.fixture(scope="session")

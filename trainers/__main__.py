@@ -26,6 +26,13 @@ TRAINERS: dict[str, tuple[str, str]] = {
 }
 """Command → (function(config file, data, out, assignments, resume) → None, one line)."""
 
+SETTINGS = {
+    "nodules": "trainers.nodule_settings",
+    "outline": "trainers.outline_settings",
+    "breast": "trainers.breast_settings",
+}
+"""Command → module with its `Settings` and `PRESETS`, without torch: what is wrong with them is said at once."""
+
 
 def default_data() -> Path:
     """Folder of the shared data sets: `CADVIEWER_TEST_DATA`, else ../shared/data."""
@@ -151,11 +158,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace, data: Path) -> None:
-    from trainers import run_folder
+    from trainers import config, run_folder
 
     module, _, function = TRAINERS[arguments.command][0].partition(":")
     # Before the import: of torch it takes up to twenty seconds, in which a second run could begin.
     with run_folder.claimed(arguments.out) if arguments.command != "luna16" else contextlib.nullcontext():
+        if arguments.command in SETTINGS:
+            kept = importlib.import_module(SETTINGS[arguments.command])
+            config.merge(kept.Settings, kept.PRESETS, file=arguments.config, assignments=arguments.set)
+            run_folder.checkpoint(arguments.out, resume=arguments.resume)
         run = getattr(importlib.import_module(module), function)
         run(arguments.config, data, arguments.out, arguments.set, arguments.resume)
 

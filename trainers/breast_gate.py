@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import atomic
 from cadviewer.models import scope
 from trainers import statistics
 from trainers.breast_figures import intervals
@@ -185,8 +186,8 @@ def run(
         given.extend(others(folder, limit or 300))
     found = figures(given)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "gate.md").write_text(table(found) + "\n", encoding="utf-8")
-    with (out / "gate.csv").open("w", newline="", encoding="utf-8") as stream:
+    atomic.write_text(out / "gate.md", table(found) + "\n")
+    with atomic.text(out / "gate.csv") as stream:
         writer = csv.writer(stream)
         writer.writerow(["set", "kind", "name", "patient", "reason", "known"])
         writer.writerows((a.set, a.kind, a.name, a.patient, a.reason, int(a.known)) for a in given)

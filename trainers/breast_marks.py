@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import atomic
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.runtime import Forward
 from trainers import plots_breast
@@ -238,11 +239,11 @@ def run(
 
 
 def _write(every: Sequence[Change], made: Mapping[str, Any], card: ModelCard, split: str, out: Path) -> None:
-    with (out / "marks.csv").open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(out / "marks.csv") as stream:
         writer = csv.DictWriter(stream, [f.name for f in dataclasses.fields(Change)])
         writer.writeheader()
         for change in every:
             row = dataclasses.asdict(change)
             writer.writerow({k: f"{v:.5f}" if isinstance(v, float) else v for k, v in row.items()})
     content = json.dumps({"model": card.name, "split": split, "figures": made}, indent=1, ensure_ascii=False)
-    (out / "marks.json").write_text(content + "\n", encoding="utf-8")
+    atomic.write_text(out / "marks.json", content + "\n")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cadviewer import atomic
 from cadviewer.models import breast, scope
 from cadviewer.models.breast import pad_to_square
 from cadviewer.models.catalogue import ModelCard
@@ -59,7 +60,7 @@ def run(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> d
     forward = TorchForward(build(card), device)
     out.mkdir(parents=True, exist_ok=True)
     made: dict[str, dict[str, Any]] = {}
-    with (out / "tissue.csv").open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(out / "tissue.csv") as stream:
         writer = csv.writer(stream)
         writer.writerow(["set", "name", "patient", "call"])
         for name, cases in sets(data, split, card).items():

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import atomic
 from cadviewer.models import breast
 from cadviewer.models.breast import Seen, View
 from cadviewer.models.catalogue import ModelCard
@@ -195,7 +196,7 @@ def _signed(figure: Figure, digits: int = 3) -> str:
 def write(tried: Sequence[Tried], cases: Sequence[UltrasoundCase], name: str, out: Path) -> None:
     """The tables of a comparison: figures as Markdown and JSON, and what each choice said of each image."""
     first = f"{len(cases)} images of {len({c.patient for c in cases})} patients of {name}, tune fold"
-    (out / "views.md").write_text(f"{first}\n\n{table(tried)}\n", encoding="utf-8")
+    atomic.write_text(out / "views.md", f"{first}\n\n{table(tried)}\n")
     content: list[dict[str, Any]] = [
         {
             "models": t.models,
@@ -207,8 +208,8 @@ def write(tried: Sequence[Tried], cases: Sequence[UltrasoundCase], name: str, ou
         }
         for t in tried
     ]
-    (out / "views.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    with (out / "views.csv").open("w", newline="", encoding="utf-8") as stream:
+    atomic.write_text(out / "views.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    with atomic.text(out / "views.csv") as stream:
         writer = csv.writer(stream)
         writer.writerow(["models", "views", "image", "patient", "malignant", "logit", "spread", "dice"])
         for t in tried:

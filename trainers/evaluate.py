@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cadviewer import atomic
 from cadviewer.findings import Task
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
@@ -45,7 +45,5 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str = "test", dev
         "split": split,
         "figures": figures,
     }
-    draft = out / "figures.json.part"
-    draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(draft, out / "figures.json")
+    atomic.write_text(out / "figures.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return figures

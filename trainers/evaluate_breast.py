@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import atomic
 from cadviewer.findings import BreastFinding, Call
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
@@ -63,7 +64,7 @@ def write(rows: Sequence[Row], figures: Mapping[str, Mapping[str, Any]], card: M
         "subgroups": [dataclasses.asdict(group) for group in groups],
     }
     text = json.dumps(_known(content), indent=1, ensure_ascii=False, allow_nan=False)
-    (out / "breast.json").write_text(text + "\n", encoding="utf-8")
+    atomic.write_text(out / "breast.json", text + "\n")
     curves = {}
     for name in figures:
         seen = [r for r in rows if r.set == name and not r.normal]
@@ -186,7 +187,7 @@ def _file(name: str) -> str:
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
     """One CSV row per image."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(path) as stream:
         writer = csv.DictWriter(stream, [f.name for f in dataclasses.fields(Row)])
         writer.writeheader()
         for row in rows:
@@ -202,7 +203,7 @@ def _cell(value: Any) -> Any:
 
 def write_figures(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """One CSV row per set and figure, with what it means."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(path) as stream:
         writer = csv.writer(stream)
         writer.writerow(["set", "figure", "value", "low", "high", "meaning"])
         for name, group in figures.items():
@@ -213,7 +214,7 @@ def write_figures(figures: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 
 def write_subgroups(groups: Sequence[Subgroup], path: Path) -> None:
     """One CSV row per subgroup and figure."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(path) as stream:
         writer = csv.writer(stream)
         writer.writerow(["set", "kind", "group", "images", "malignant", "figure", "value", "low", "high"])
         for group in groups:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import atomic
 from cadviewer.findings import Box
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series, Volume
@@ -105,7 +106,7 @@ def figures(data: Path, companion: Companion, out: Path) -> dict[str, Any]:
         made[f"{patient} nodule {number}, {method}: Dice"] = dice
         made[f"{patient} nodule {number}, {method}: long axis mm (readers {long_readers})"] = long_mm
         made[f"{patient} nodule {number}, {method}: volume mm³ (readers {volume_readers})"] = volume
-    with (out / "contours.csv").open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(out / "contours.csv") as stream:
         csv.writer(stream).writerows([COLUMNS, *rows])
     return made
 

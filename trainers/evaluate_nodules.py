@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import atomic
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.models.catalogue import ModelCard
@@ -208,14 +209,14 @@ def _at_threshold(
 
 def _write_marks(items: Sequence[LabelledSlice], scored: Sequence[froc.Slice], out: Path) -> None:
     hits = precision.top1(scored)
-    with (out / "marks.csv").open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(out / "marks.csv") as stream:
         writer = csv.writer(stream)
         writer.writerow(("image", "x0", "y0", "x1", "y1", "score"))
         for item, one in zip(items, scored, strict=True):
             for box, score in zip(one.boxes, one.scores, strict=True):
                 # Every digit: `paired` ranks by them, and rounding makes ties of scores that are none.
                 writer.writerow((item.image.name, *map(float, box), float(score)))
-    with (out / "slices.csv").open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(out / "slices.csv") as stream:
         writer = csv.writer(stream)
         writer.writerow(("image", "patient", "box_px", "diameter_mm", "top1_hit", "best_overlap", "marks"))
         for item, one, hit in zip(items, scored, hits, strict=True):
@@ -235,7 +236,7 @@ def _write_marks(items: Sequence[LabelledSlice], scored: Sequence[froc.Slice], o
 
 
 def _write_curve(scored: Sequence[froc.Slice], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(path) as stream:
         writer = csv.writer(stream)
         writer.writerow(("rule", "false_alarms_per_slice", "sensitivity", "threshold"))
         for rule in ("centre", "iou"):
@@ -246,8 +247,8 @@ def _write_curve(scored: Sequence[froc.Slice], path: Path) -> None:
 
 def _write_table(card: ModelCard, scored: Sequence[froc.Slice], path: Path) -> None:
     rows = precision.table3(str(card.config.get("backbone", "")), scored, card.threshold)
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(path) as stream:
         writer = csv.DictWriter(stream, precision.TABLE_COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    path.with_suffix(".json").write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    atomic.write_text(path.with_suffix(".json"), json.dumps(rows, indent=2, ensure_ascii=False) + "\n")

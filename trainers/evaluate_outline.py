@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import atomic
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import runtime
 from cadviewer.models.nodule_type import KINDS
@@ -98,7 +99,7 @@ def _mean(values: NDArray[Any], patients: Sequence[str], rounds: int) -> statist
 
 def _write_nodules(crops: Sequence[OutlinedCrop], values: Mapping[str, NDArray[np.float64]], path: Path) -> None:
     names = list(dict.fromkeys((c.patient, c.nodule) for c in crops))
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(path) as stream:
         writer = csv.writer(stream)
         writer.writerow(("patient", "nodule", *values))
         for k, name in enumerate(names):
@@ -106,7 +107,7 @@ def _write_nodules(crops: Sequence[OutlinedCrop], values: Mapping[str, NDArray[n
 
 
 def _write_types(kinds: NDArray[np.intp], found: NDArray[np.intp], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with atomic.text(path) as stream:
         writer = csv.writer(stream)
         writer.writerow(("readers say", *KINDS, "not determined"))
         for kind, row in zip(KINDS, nodule_types.confusion(kinds, found), strict=True):

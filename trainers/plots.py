@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cadviewer import atomic
 from trainers import froc, statistics
 from trainers.froc import Curve, Floats, Interpolation, Matched, Slice
 
@@ -305,4 +306,6 @@ def finish(axes: Axes, x: str, y: str, *, legend: bool) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})  # the same figures give the same file
+    with atomic.replacing(path) as stream:
+        # Without the program's name the same figures give the same file.
+        figure.savefig(stream, format=path.suffix[1:], metadata={"Software": None})

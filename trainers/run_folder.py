@@ -20,6 +20,7 @@ import os
 import shutil
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,11 +106,20 @@ def checkpoint(out: Path, *, resume: bool) -> Path | None:
     last = out / LAST
     if resume and not last.is_file():
         raise ConfigError(f"{out}: holds no {LAST} to go on from")
-    if resume and not zipfile.is_zipfile(last):  # what torch.save writes; its table of contents is at the end
+    if resume and not _whole(last):
         raise ConfigError(f"{last}: is damaged or cut off; nothing can go on from it")
     if not resume and last.exists():
         raise ConfigError(f"{out}: holds a run already; use --resume or another --out")
     return last if resume else None
+
+
+def _whole(checkpoint: Path) -> bool:
+    """Whether a file is what torch.save writes: a zip, its table of contents at its end, with checksums that fit."""
+    try:
+        with zipfile.ZipFile(checkpoint) as opened:
+            return opened.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError):
+        return False
 
 
 def check_room(out: Path, needed: int) -> None:

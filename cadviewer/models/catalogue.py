@@ -15,6 +15,7 @@ from typing import Any
 
 from cadviewer import paths
 from cadviewer.findings import Task
+from cadviewer.models import card_check
 
 SCHEMA = 1
 
@@ -74,11 +75,12 @@ class ModelCard:
 
 
 def load(path: Path) -> ModelCard:
-    """Read one card. Raises CardError naming the file for anything unreadable or of another schema."""
+    """Read one card. Raises CardError naming the file for anything unreadable, of another schema or out of bounds."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = card_check.read(path)
         if content.get("schema") != SCHEMA:
             raise CardError(f"{path.name}: card schema {content.get('schema')} is not {SCHEMA}")
+        card_check.check(content)
         content["task"] = Task(content["task"])
         content["limits"] = tuple(content.get("limits", ()))
         return ModelCard(**content, folder=path.parent)

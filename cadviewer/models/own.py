@@ -7,18 +7,14 @@ where it is named, by the user's settings or on the command line.
 from __future__ import annotations
 
 import datetime
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from cadviewer import atomic, paths
 from cadviewer.findings import Task
-from cadviewer.models import catalogue
+from cadviewer.models import card_check, catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-"""What a model may be called: it is the name of its files, on every system."""
 
 
 def is_own(card: ModelCard) -> bool:
@@ -51,7 +47,7 @@ def taken(name: str) -> bool:
 
 def check_name(name: str) -> None:
     """Raises CardError saying why a new model cannot be called `name`."""
-    if not NAME.fullmatch(name) or name.endswith("."):
+    if not card_check.is_name(name):
         raise CardError(f"{name!r}: a name is made of letters a to z, digits, dots, hyphens and underscores, up to 60")
     if taken(name):
         raise CardError(f"{name}: a model has this name already; none is replaced")
