@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument("task", choices=("nodules", "outline", "breast"), help="what would be trained on it")
     look.add_argument("--data", type=Path, default=None, help="folder of the data set")
     look.add_argument("--json", action="store_true", help="one line for programs")
+    ask = commands.add_parser("settings", help="what can be set for a run: names, ranges, meaning, presets")
+    ask.add_argument("task", choices=("nodules", "outline", "breast"), help="what would be trained")
+    ask.add_argument("--json", action="store_true", help="one line for programs")
     measure = commands.add_parser("evaluate", help="measure a model on the folds it never saw")
     _measuring(measure)
     measure.add_argument("--update-card", action="store_true", help="write the figures into the model card")
@@ -103,6 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "settings":
+        from trainers import asking
+
+        print(json.dumps(asking.settings(arguments.task)) if arguments.json else asking.text(arguments.task))
+        return 0
     data = arguments.data or default_data()
     try:
         if not data.is_dir():

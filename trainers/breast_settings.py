@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+from trainers import options
+from trainers.options import Option
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Settings:
         with `epochs=0` are joined that way (Wortsman et al. 2022, "Model soups", arXiv 2203.05482).
     name: of the card; "" for one made of network and size.
     """
+
+    OPTIONS: ClassVar[Mapping[str, Option]] = options.BREAST
 
     network: str = "hybrid_mt_estan"
     size: str = "compact"

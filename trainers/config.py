@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cadviewer import atomic
+from trainers.options import Option
 
 S = TypeVar("S")
 
@@ -33,16 +34,18 @@ def merge(
 ) -> S:
     """Settings of the frozen dataclass `kind`.
 
+    kind: its ranges and choices are those of its `OPTIONS`, where it has some (see `trainers.options`).
     presets: named sets of values, chosen by the key `preset` (in the file or an assignment).
     file: a TOML table of keys. assignments: `key=value` texts, the last word.
-    Raises ConfigError for an unknown key or preset, or a value of the wrong type.
+    Raises ConfigError for an unknown key or preset, or a value of the wrong type or out of its range.
     """
     from_file = _read(file) if file else {}
     from_line = dict(_split(a) for a in assignments)
     chosen = str(from_line.pop("preset", from_file.pop("preset", "default")))
     if chosen != "default" and chosen not in presets:
         raise ConfigError(f"no preset is called {chosen!r}; there are: default, {', '.join(presets)}")
-    hints = typing.get_type_hints(kind)
+    hints = types_of(kind)
+    known: Mapping[str, Option] = getattr(kind, "OPTIONS", {})
     values: dict[str, Any] = {}
     preset = presets.get(chosen, {})
     if callable(preset):
@@ -52,7 +55,17 @@ def merge(
             if key not in hints:
                 raise ConfigError(f"no setting is called {key!r}; there are: {', '.join(sorted(hints))}")
             values[key] = _coerce(key, value, hints[key])
+            given = values[key] if isinstance(values[key], tuple) else (values[key],)
+            for problem in (known[key].problem(one) for one in given if key in known):
+                if problem:
+                    raise ConfigError(f"{key}: {problem}")
     return kind(**values)
+
+
+def types_of(kind: type[Any]) -> dict[str, Any]:
+    """Name → type of the settings of a dataclass."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def save(settings: Any, path: Path) -> None:

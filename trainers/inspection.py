@@ -81,23 +81,18 @@ def _kind(case: UltrasoundCase) -> str:
     return "malignant" if case.malignant else "normal" if case.normal else "benign"
 
 
-TASKS: dict[str, tuple[Callable[[Path], Summary], tuple[str, ...]]] = {
-    "nodules": (nodules, ("default", "paper")),
-    "outline": (outline, ("default",)),
-    "breast": (breast, ("default", "paper", "quick")),
-}
-"""Command → (what looks at a folder, the trainer's presets; named here since importing a trainer imports torch)."""
+TASKS: dict[str, Callable[[Path], Summary]] = {"nodules": nodules, "outline": outline, "breast": breast}
+"""Command → what looks at a folder."""
 
 
 def inspect(task: str, folder: Path) -> dict[str, Any]:
-    """{"layout", "folder", "images", "patients", "labels", "split", "by_patient", "presets", "warnings", "refused"} as
-    the window shows it.
+    """{"layout", "folder", "images", "patients", "labels", "split", "by_patient", "warnings", "refused"} as the window
+    shows it.
 
     labels: class → count, and "without a label" for images that hold nothing. patients is None when unknown. refused:
     why nobody can train on it, "" when one can. Raises ConfigError when the folder is not recognised, with the reason.
     """
-    look, presets = TASKS[task]
-    found = look(folder)
+    found = TASKS[task](folder)
     labels = dict(found.labels)
     if found.empty:
         labels["without a label"] = found.empty
@@ -109,7 +104,6 @@ def inspect(task: str, folder: Path) -> dict[str, Any]:
         "labels": labels,
         "split": dict(found.split),
         "by_patient": found.by_patient,
-        "presets": list(presets),
         "warnings": list(found.warnings),
         "refused": found.refused,
     }

@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cadviewer.models.boxes import SMALL, paper_levels
 from cadviewer.models.detect import MULTIPLE, VIEWS
+from trainers import options
 from trainers.config import ConfigError, Preset
 from trainers.data import samples
+from trainers.options import Option
 
 PAPER_SIDE = 418
 """The shorter side of the published input (430 × 418), which the published default boxes are parts of."""
@@ -42,6 +44,8 @@ class Settings:
     Afterwards. views: how often a slice is looked at (`models.detect.VIEWS`), "" for four in volumes and twelve on
     single slices; name: of the model, "" for one by its backbone.
     """
+
+    OPTIONS: ClassVar[Mapping[str, Option]] = options.NODULES
 
     backbone: str = "mobilenet_v1"
     boxes: str = "small"
@@ -189,7 +193,7 @@ def paper_preset(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**PAPER, **own, "lr": rate, "iterations": iterations}
 
 
-PRESETS: dict[str, Preset] = {"paper": paper_preset}
+PRESETS: dict[str, Preset] = {"paper": paper_preset, "quick": {"epochs": 2, "limit": 64, "check_every": 1}}
 
 
 def network_config(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+from trainers import options
+from trainers.options import Option
 
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of a run (`--set key=value`). dice: weight of the Dice loss; average: of the running average."""
+
+    OPTIONS: ClassVar[Mapping[str, Option]] = options.OUTLINE
 
     epochs: int = 22
     patches: int = 0
@@ -30,4 +36,4 @@ class Settings:
     version: str = "1"
 
 
-PRESETS: dict[str, dict[str, Any]] = {}
+PRESETS: dict[str, dict[str, Any]] = {"quick": {"epochs": 2, "limit": 64, "check_every": 1}}

@@ -16,6 +16,7 @@ from cadviewer.findings import Task
 from cadviewer.gui.training.dialog import TrainerDialog
 from cadviewer.gui.training.run import RunState
 from cadviewer.models import catalogue
+from trainers import asking
 
 
 def open_dialog(desk: Desk) -> TrainerDialog:
@@ -39,7 +40,7 @@ def test_a_model_is_trained_stopped_resumed_and_used_without_a_restart(desk: Des
     bot.waitUntil(dialog.start.isEnabled, timeout=30000)
     for part in ("BUS-BRA", "40 images", "26 benign", "14 malignant", "train 24", "tune 8", "test 8"):
         assert part in dialog.recognised.text()
-    dialog.settings.setText(" ".join([*drawn_bus_bra.TINY, "epochs=60", "name=toy-estan"]))
+    dialog.form.put([*drawn_bus_bra.TINY, "epochs=60"])
     press(bot, dialog.start)
     run = dialog.run
     assert run is not None
@@ -94,7 +95,7 @@ def test_training_goes_on_when_the_dialog_is_closed_and_is_found_again(desk: Des
     dialog.task.setCurrentIndex(dialog.task.findData("breast"))
     dialog.set_folder(data)
     bot.waitUntil(dialog.start.isEnabled, timeout=30000)
-    dialog.settings.setText(" ".join([*drawn_bus_bra.TINY, "epochs=100000"]))
+    dialog.form.put([*drawn_bus_bra.TINY, "epochs=100000"])
     press(bot, dialog.start)
     bot.waitUntil(lambda: bool(dialog.run and dialog.run.state.losses), timeout=60000)
     dialog.close()
@@ -105,7 +106,7 @@ def test_training_goes_on_when_the_dialog_is_closed_and_is_found_again(desk: Des
     assert other.run.state.state == "running"
     assert other.folder.text() == str(data)
     assert other.task.currentData() == "breast"
-    assert "epochs=100000" in other.settings.text()
+    bot.waitUntil(lambda: "epochs=100000" in other.form.assignments(), timeout=10000)
     assert other.chart.curves()["loss"]
     before = other.run.state.losses[-1][0]
     bot.waitUntil(lambda: other.run.state.losses[-1][0] > before, timeout=30000)
@@ -134,18 +135,77 @@ def test_the_reason_of_a_failed_start_stays_on_screen(desk: Desk, tmp_path: Path
     dialog.task.setCurrentIndex(dialog.task.findData("breast"))
     dialog.set_folder(data)
     bot.waitUntil(dialog.start.isEnabled, timeout=30000)
-    dialog.settings.setText("epochs=many")
+    dialog.form.put(["train_folds=first"])
     press(bot, dialog.start)
-    bot.waitUntil(lambda: "epochs: 'many' is not int" in dialog.status.text(), timeout=30000)
+    bot.waitUntil(lambda: "train_folds: 'first' is not" in dialog.status.text(), timeout=90000)
     bot.wait(1500)  # the dialog looks at the run twice a second
-    assert "epochs: 'many' is not int" in dialog.status.text()
+    assert "train_folds: 'first' is not" in dialog.status.text()
     assert dialog.start.isEnabled()
     assert not dialog.resume.isEnabled()
     other = TrainerDialog()
     bot.addWidget(other)
     other.runs.setCurrentIndex(other.runs.findText("breast-1"))
     other.runs.activated.emit(other.runs.currentIndex())
-    assert "epochs: 'many' is not int" in other.status.text()
+    assert "train_folds: 'first' is not" in other.status.text()
+
+
+def test_settings_are_a_form_with_names_ranges_and_meaning(desk: Desk) -> None:
+    dialog, bot = open_dialog(desk), desk.bot
+    for task in ("nodules", "outline", "breast"):
+        dialog.task.setCurrentIndex(dialog.task.findData(task))
+        bot.waitUntil(lambda: dialog.preset.count() > 1, timeout=20000)
+        form = dialog.form
+        form.more.setChecked(False)
+        assert form.assignments() == []
+        assert set(form.edits) == {s["key"] for s in asking.settings(task)["settings"]}
+        assert not form.edits["version"].widget.isVisible()
+        press(bot, form.more)
+        assert form.edits["version"].widget.isVisible()
+        about = form.edits["batch"].widget.accessibleDescription()
+        assert about == "Images learned from at a time; more need more memory. (1 … 4096)"
+        assert form.edits["batch"].widget.accessibleName() == "Batch"
+    form.put(["epochs=7", "rate=1e-3", "swin=no", "train_folds=1,2"])
+    assert form.assignments() == ["rate=1e-3", "epochs=7", "swin=false", "train_folds=1,2"]
+    rows = [dialog.preset.itemText(k) for k in range(dialog.preset.count())]
+    assert [text for text in rows if "smallest" in text] == [rows[-1]]
+    assert rows[-1].startswith("quick")
+    dialog.preset.setCurrentIndex(len(rows) - 1)
+    assert form.edits["limit"].get() == "64"
+    assert "epochs=7" in form.assignments()  # what was entered stays
+    assert "limit=64" not in form.assignments()
+    form.put(["rate=7"])
+    assert form.problem() == "Learning rate: a number is wanted (1e-08 … 1)"
+    assert form.problem() in dialog.status.text()
+    assert not dialog.start.isEnabled()
+    form.put(["rate=0.002"])
+    assert form.problem() == ""
+
+
+def test_the_folder_can_be_typed(desk: Desk, tmp_path: Path) -> None:
+    data = drawn_bus_bra.write(tmp_path / "BUS-BRA")
+    dialog, bot = open_dialog(desk), desk.bot
+    dialog.task.setCurrentIndex(dialog.task.findData("breast"))
+    bot.keyClicks(dialog.folder, str(data))
+    assert not dialog.start.isEnabled()
+    bot.keyClick(dialog.folder, Qt.Key.Key_Return)
+    assert dialog.isVisible()  # Return looks at the folder and closes nothing
+    bot.waitUntil(dialog.start.isEnabled, timeout=30000)
+    bot.keyClicks(dialog.folder, "-gone")
+    assert not dialog.start.isEnabled()
+    bot.keyClick(dialog.folder, Qt.Key.Key_Return)
+    bot.waitUntil(lambda: "no such folder" in dialog.recognised.text(), timeout=30000)
+
+
+def test_what_cannot_be_trained_on_is_refused_with_what_is_there(desk: Desk, tmp_path: Path) -> None:
+    data = drawn_bus_bra.write(tmp_path / "BUS-BRA")
+    for name in ("bus_data.csv", "5-fold-cv.csv"):
+        (data / name).write_text((data / name).read_text().replace("malignant", "benign"))
+    dialog, bot = open_dialog(desk), desk.bot
+    dialog.task.setCurrentIndex(dialog.task.findData("breast"))
+    dialog.set_folder(data)
+    bot.waitUntil(lambda: "all images to train on are benign" in dialog.recognised.text(), timeout=30000)
+    assert "40 images" in dialog.recognised.text()
+    assert not dialog.start.isEnabled()
 
 
 def test_a_first_point_is_seen_and_no_stroke_joins_the_parts_of_a_run(desk: Desk) -> None:

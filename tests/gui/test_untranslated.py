@@ -26,8 +26,10 @@ from cadviewer.gui.actions import SPECS
 from cadviewer.gui.bridge import Bridge
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.models_dialog import ModelsDialog
 from cadviewer.gui.prefs import Prefs
 from cadviewer.inference.protocol import Finished
+from trainers import asking
 
 KEY = Qt.Key
 DATA = re.compile(
@@ -110,6 +112,29 @@ def test_an_empty_window_and_its_dialogs_are_translated(quoted: Desk, monkeypatc
         if dialog is not window:
             dialog.close()
     assert not _forgotten(seen), "\n".join(_forgotten(seen))
+
+
+@pytest.mark.parametrize("task", ["nodules", "outline", "breast"])
+def test_the_form_of_the_trainer_and_the_list_of_models_are_translated(quoted: Desk, task: str) -> None:
+    quoted.window.actions_["train"].trigger()
+    dialog = quoted.window.tools.trainer
+    assert dialog is not None
+    dialog.task.setCurrentIndex(dialog.task.findData(task))
+    answer = asking.settings(task)
+    quoted.bot.waitUntil(lambda: dialog.preset.count() > 1, timeout=20_000)
+    dialog.form.more.click()
+    chosen = {c for one in answer["settings"] for c in one["choices"]} | {p["name"] for p in answer["presets"]}
+    seen = [(where, text) for where, text in seen_texts.of_widgets(dialog) if text not in chosen]
+    seen = [(where, re.sub(r"\((?:≥|[\d.e-]+ …) [\d.e-]+\)", "", text)) for where, text in seen]
+    seen = [(where, text) for where, text in seen if text not in {one["key"] for one in answer["settings"]}]
+    seen = [(where, re.sub(rf"^({'|'.join(chosen)}) – ", "", text)) for where, text in seen]
+    dialog.close()
+    quoted.window.actions_["about_model"].trigger()
+    models = quoted.window.findChildren(ModelsDialog)[-1]
+    names = [(where, re.sub("ssd-test|estan-test", "", text)) for where, text in seen_texts.of_widgets(models)]
+    models.close()
+    shown = [*seen, *(n for n in names if not n[0].startswith("QTextBrowser"))]  # a card is data
+    assert not _forgotten(shown), "\n".join(_forgotten(shown))
 
 
 def test_a_ct_with_findings_measures_and_its_risk_is_translated(

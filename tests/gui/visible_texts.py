@@ -22,14 +22,17 @@ from cadviewer.gui.preferences.keys import KeysPage
 from cadviewer.gui.preferences.presets import PresetsPage
 from cadviewer.gui.told import TOLD
 from cadviewer.gui.training.chart import FIGURES
-from cadviewer.gui.training.dialog import STAGES, STATES
+from cadviewer.gui.training.dialog import TASKS as TRAINED
 from cadviewer.gui.training.said import SAID
+from cadviewer.gui.training.standing import STAGES, STATES
 from cadviewer.imaging import windowing
 from cadviewer.imaging.planes import ANATOMICAL, Projection
 from cadviewer.models.nodule_type import KINDS
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS
 from cadviewer.settings import Settings
 from cadviewer.store.report import CaseState
+from trainers.options import PRESETS as OPTION_PRESETS
+from trainers.options import TASKS
 
 GUI = Path(cadviewer.__file__).parent / "gui"
 
@@ -75,6 +78,9 @@ def in_tables() -> set[str]:
         *STATES.values(),
         *STAGES.values(),
         *FIGURES.values(),
+        *TRAINED.values(),
+        *(text for table in TASKS.values() for o in table.values() for text in (o.label, o.meaning)),
+        *OPTION_PRESETS.values(),
         *COLUMNS,
         *("waiting", "running"),
         *(state.value for state in CaseState),

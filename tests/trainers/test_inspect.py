@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from trainers import inspection
 from trainers.__main__ import main
 
 
@@ -42,17 +41,13 @@ def test_a_folder_that_cannot_be_trained_on_says_why_on_one_line(
     assert len(said.err.strip().splitlines()) == 1
 
 
-def test_the_presets_are_those_of_the_trainers() -> None:
-    from trainers import breast, nodules
-
-    for task, module in (("nodules", nodules), ("breast", breast)):
-        assert {"default", *module.PRESETS} == set(inspection.TASKS[task][1])
-
-
-def test_looking_at_a_folder_imports_no_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["inspect", "settings"])
+@pytest.mark.parametrize("task", ["nodules", "outline", "breast"])
+def test_asking_imports_no_torch(tmp_path: Path, command: str, task: str) -> None:
+    words = [command, task, *(["--data", str(tmp_path)] if command == "inspect" else [])]
     code = (
-        "import sys; from trainers.__main__ import main; "
-        f"main(['inspect', 'nodules', '--data', {str(tmp_path)!r}]); sys.exit('torch' in sys.modules)"
+        f"import sys; from trainers.__main__ import main; main({words!r}); "
+        "sys.exit(bool({'torch', 'lightning'} & set(sys.modules)))"
     )
     root = str(Path(__file__).resolve().parents[2])
     assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=False).returncode == 0

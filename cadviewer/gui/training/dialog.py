@@ -1,13 +1,14 @@
 """The trainer dialog: choose what to train on, see what was recognised, watch the curves, use the new weights.
 
-What a user does: chooses the task and the data folder, reads what was recognised, presses Start, watches loss and
-figures, may close the dialog (training goes on), stops and resumes, and presses *Use in the viewer* when it is done.
+What a user does: chooses the task and the data folder, reads what was recognised, chooses a preset or settings, presses
+Start, watches loss and figures, may close the dialog (training goes on), stops and resumes, and presses *Use in the
+viewer* when it is done.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
+    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -31,26 +33,21 @@ from cadviewer import background, paths
 from cadviewer.findings import Task
 from cadviewer.gui.lang import tr
 from cadviewer.gui.training.chart import Chart
-from cadviewer.gui.training.inspection import Inspection, describe
+from cadviewer.gui.training.form import SettingsForm
+from cadviewer.gui.training.inspection import Question, describe
 from cadviewer.gui.training.naming import NameDialog
 from cadviewer.gui.training.run import BusyError, Run, RunState
 from cadviewer.gui.training.said import said
+from cadviewer.gui.training.standing import status
 from cadviewer.models import catalogue, own
 from cadviewer.models.catalogue import CardError
 
-STATES = {
-    "starting": "starting: the program is being loaded",
-    "running": "running",
-    "done": "done",
-    "stopped": "stopped",
-    "failed": "failed",
-    "lost": "ended without a word",
+TASKS = {
+    "nodules": Task.NODULES.heading,
+    "outline": "Outlines of lung nodules",
+    "breast": Task.BREAST.heading,
 }
-STAGES = {
-    "reading": "starting: reading the images",
-    "finishing": "finishing: calibrating and writing the weights",
-}
-"""What a run does when it does not train."""
+"""What can be trained: command of the trainer → what it is called."""
 POLL_MS = 500
 
 
@@ -67,30 +64,36 @@ class TrainerDialog(QDialog):
     def __init__(self, parent: QWidget | None = None, *, runs: Path | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Train a model"))
-        self.resize(860, 640)
+        self.resize(1060, 640)
         self._runs = runs or paths.user_data() / "runs"
         self.run: Run | None = None
         self._data: Path | None = None
         self._problem = ""  # why something could not be done; it stays until something else is done
         self._shown: tuple[object, ...] = ()
-        self._build()
-        self._inspection = Inspection(self)
-        self._inspection.recognised.connect(self._recognised)
+        self._wanted: list[str] = []  # settings of a run, until the form is there
+        self._inspection, self._asked = Question(self), Question(self)
+        self._inspection.answered.connect(self._recognised)
         self._inspection.refused.connect(self._refused)
+        self._asked.answered.connect(self._settings_known)
+        self._asked.refused.connect(self._not_asked)
+        self._build()
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self._poll)
         self._copied.connect(self._used)
+        self._task_chosen()
         self._list_runs()
 
     # --- layout -------------------------------------------------------------------------------------------------------
     def _build(self) -> None:
         self.task = QComboBox()
-        for task in Task:
-            self.task.addItem(tr(task.heading), task.value)
-        self.task.currentIndexChanged.connect(self._inspect)
+        for key, heading in TASKS.items():
+            self.task.addItem(tr(heading), key)
+        self.task.currentIndexChanged.connect(self._task_chosen)
         self.folder = QLineEdit(placeholderText=tr("Folder with the images and their labels"))
-        self.folder.setReadOnly(True)
+        self.folder.textEdited.connect(self._typing)
+        self.folder.editingFinished.connect(self._typed)
         self.choose = QPushButton(tr("Choose…"))
+        self.choose.setAutoDefault(False)  # Return in the line above looks at what was typed
         self.choose.clicked.connect(self._choose_folder)
         row = QHBoxLayout()
         row.addWidget(self.folder, 1)
@@ -99,42 +102,58 @@ class TrainerDialog(QDialog):
         self.recognised.setWordWrap(True)
         self.recognised.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
         self.preset = QComboBox()
-        self.preset.addItem("default")
-        self.settings = QLineEdit(placeholderText=tr("optional: key=value key=value, e.g. epochs=40 seed=2"))
+        self.preset.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.preset.currentIndexChanged.connect(self._preset_chosen)
+        self.form = SettingsForm()
+        self.form.edited.connect(self._edited)
         self.runs = QComboBox()
         self.runs.activated.connect(self._choose_run)
         form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(tr("Run"), self.runs)
         form.addRow(tr("Task"), self.task)
         form.addRow(tr("Data"), row)
         form.addRow(tr("Recognised"), self.recognised)
         form.addRow(tr("Preset"), self.preset)
-        form.addRow(tr("Settings"), self.settings)
         self.chart = Chart()
         self.progress = QProgressBar(maximum=1000, textVisible=False)
         self.status = QLabel(wordWrap=True)
+        left, right = QWidget(), QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(form)
+        column.addWidget(self.form, 1)
+        column = QVBoxLayout(right)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.chart, 1)
+        column.addWidget(self.progress)
+        column.addWidget(self.status)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.addWidget(left)
+        split.addWidget(right)
+        split.setChildrenCollapsible(False)
+        split.setSizes([480, 520])
+        layout = QVBoxLayout(self)
+        layout.addWidget(split, 1)
+        layout.addLayout(self._buttons())
+
+    def _buttons(self) -> QHBoxLayout:
         self.start = QPushButton(tr("Start"))
         self.stop = QPushButton(tr("Stop"))
         self.resume = QPushButton(tr("Resume"))
         self.use = QPushButton(tr("Use in the viewer"))
         close = QPushButton(tr("Close"))
-        self.start.clicked.connect(self._start)
-        self.stop.clicked.connect(self._stop)
-        self.resume.clicked.connect(self._resume)
-        self.use.clicked.connect(self._use)
-        close.clicked.connect(self.close)
-        buttons = QHBoxLayout()
-        for button in (self.start, self.stop, self.resume, self.use):
+        row = QHBoxLayout()
+        acts = (self._start, self._stop, self._resume, self._use)
+        for button, act in zip((self.start, self.stop, self.resume, self.use), acts, strict=True):
             button.setAutoDefault(False)
-            buttons.addWidget(button)
-        buttons.addStretch(1)
-        buttons.addWidget(close)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self.chart, 1)
-        layout.addWidget(self.progress)
-        layout.addWidget(self.status)
-        layout.addLayout(buttons)
+            button.clicked.connect(act)
+            row.addWidget(button)
+        close.setAutoDefault(False)
+        close.clicked.connect(self.close)
+        row.addStretch(1)
+        row.addWidget(close)
+        return row
 
     # --- what to train on ---------------------------------------------------------------------------------------------
     def _choose_folder(self) -> None:
@@ -149,25 +168,81 @@ class TrainerDialog(QDialog):
         self.folder.setText(str(folder))
         self._inspect()
 
+    def _typing(self) -> None:
+        """What was recognised is of another folder."""
+        self._data = None
+        self._inspection.cancel()
+        self.recognised.setText("")
+        self._show()
+
+    def _typed(self) -> None:
+        """Look at a folder that was typed, and not again at the same one when the line is left."""
+        if not self.recognised.text():
+            self.set_folder(Path(self.folder.text().strip()).expanduser())
+
     def _inspect(self) -> None:
         self._data = None
         if self.folder.text():
             self.recognised.setText(tr("Looking at the folder…"))
-            self._inspection.ask(str(self.task.currentData()), Path(self.folder.text()))
+            self._inspection.ask("inspect", str(self.task.currentData()), "--data", self.folder.text())
+        else:
+            self.recognised.setText(tr("No folder chosen."))
+        self._show()
+
+    def _task_chosen(self) -> None:
+        """Ask what can be set for the task, and whether the folder does for it."""
+        self.form.show_settings([])
+        self.preset.clear()
+        self._wanted = []
+        if self.isVisible():  # else when it is shown
+            self._asked.ask("settings", str(self.task.currentData()))
+        self._inspect()
+
+    def _settings_known(self, answer: Mapping[str, Any]) -> None:
+        self.form.show_settings(answer["settings"])
+        for preset in answer["presets"]:
+            text = f"{preset['name']} – {tr(preset['meaning'])}" if preset["meaning"] else preset["name"]
+            self.preset.addItem(text, preset)
+            if preset["smallest"]:
+                font = self.preset.font()
+                font.setBold(True)
+                self.preset.setItemData(self.preset.count() - 1, font, Qt.ItemDataRole.FontRole)
+        self._enter(self._wanted)
+
+    def _enter(self, settings: Sequence[str]) -> None:
+        """Put the settings of a run into the form, or keep them until it is there."""
+        if not self.preset.count():
+            self._wanted = list(settings)
+            return
+        named = [s.removeprefix("preset=") for s in settings if s.startswith("preset=")] or ["default"]
+        names = [self.preset.itemData(row)["name"] for row in range(self.preset.count())]
+        self.preset.setCurrentIndex(names.index(named[-1]) if named[-1] in names else 0)
+        self.form.reset()
+        self.form.put(settings)
+
+    def _preset_chosen(self) -> None:
+        preset = self.preset.currentData()
+        if preset is not None:
+            self.form.use_preset(preset["values"])
+            self.preset.setToolTip(self.preset.currentText())
+        self._show()
+
+    def _edited(self) -> None:
+        self._problem = ""
         self._show()
 
     def _recognised(self, answer: Mapping[str, Any]) -> None:
         self._data = None if answer.get("refused") else Path(self.folder.text())
         self.recognised.setText(describe(answer))
-        chosen = self.preset.currentText()
-        self.preset.clear()
-        self.preset.addItems([str(p) for p in answer.get("presets", ["default"])])
-        self.preset.setCurrentIndex(max(0, self.preset.findText(chosen)))
         self._show()
 
     def _refused(self, reason: str) -> None:
         self._data = None
         self.recognised.setText(tr("Cannot train on this folder: {reason}", reason=reason))
+        self._show()
+
+    def _not_asked(self, reason: str) -> None:
+        self._problem = tr("The trainer cannot be asked for its settings: {reason}", reason=reason)
         self._show()
 
     # --- the run ------------------------------------------------------------------------------------------------------
@@ -181,7 +256,7 @@ class TrainerDialog(QDialog):
             self.runs.addItem(folder.name, str(folder))
         for row, folder in enumerate(folders[:3], start=1):
             run = Run(folder)
-            if run.poll().state == "running":
+            if run.poll().active:
                 self.runs.setCurrentIndex(row)
                 self._follow(run)
                 return
@@ -197,17 +272,17 @@ class TrainerDialog(QDialog):
         self.run = run
         if run is not None and (begun := run.begun_with()) is not None:
             self.task.setCurrentIndex(max(0, self.task.findData(begun.task)))
-            self.settings.setText(" ".join(s for s in begun.settings if not s.startswith("preset=")))
+            self._enter(begun.settings)
             self.set_folder(begun.data)
         self.chart.show_run(run.poll() if run is not None else RunState())
         self._show()
 
     def _arguments(self) -> list[str]:
         """The settings of the form as the trainer's command line takes them."""
-        return [f"preset={self.preset.currentText()}", *self.settings.text().split()]
+        return [f"preset={self.preset.currentData()['name']}", *self.form.assignments()]
 
     def _start(self) -> None:
-        if self._data is None or (self.run is not None and self.run.poll().active):
+        if self._data is None or not self.preset.count() or (self.run is not None and self.run.poll().active):
             return
         task, number = str(self.task.currentData()), 1
         while (self._runs / f"{task}-{number}").exists():
@@ -300,61 +375,30 @@ class TrainerDialog(QDialog):
 
     def _show(self) -> None:
         state = self.run.state if self.run is not None else RunState()
-        for widget in (self.task, self.folder, self.choose, self.preset, self.settings):
+        for widget in (self.task, self.folder, self.choose, self.preset, self.form):
             widget.setEnabled(not state.active)
-        self.start.setEnabled(not state.active and self._data is not None)
+        wrong = "" if state.active else self.form.problem()
+        ready = self._data is not None and self.preset.count() > 0 and not wrong
+        self.start.setEnabled(not state.active and ready)
         self.stop.setEnabled(state.active)
         self.resume.setEnabled(state.resumable)
         self.use.setEnabled(state.card is not None)
         waiting = state.active and state.stage != "training"
         self.progress.setMaximum(0 if waiting else 1000)  # 0: busy, nobody knows how long
         self.progress.setValue(int(1000 * state.progress))
-        self.status.setText(self._problem or status(state))
+        self.status.setText(wrong or self._problem or status(state))
 
     def showEvent(self, event: QShowEvent) -> None:
         """Follow the run while somebody looks."""
         super().showEvent(event)
         self._timer.start()
         self._poll()
+        if not self.preset.count():
+            self._asked.ask("settings", str(self.task.currentData()))
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Closing leaves the training running."""
         self._timer.stop()
         self._inspection.cancel()
+        self._asked.cancel()
         super().hideEvent(event)
-
-
-def status(state: RunState) -> str:
-    """How a run stands, in words."""
-    if state.state == "new":
-        return tr("Training runs on its own: this dialog and the viewer may be closed meanwhile.")
-    if state.stopping:
-        return tr("Stopping after this step; Stop once more ends it at once.")
-    parts = [tr(STAGES[state.stage]) if state.active and state.stage in STAGES else tr(STATES[state.state])]
-    if state.losses:
-        parts.append(
-            tr(
-                "epoch {epoch}, step {step}, loss {loss:.3f}",
-                epoch=state.epoch + 1,
-                step=state.losses[-1][0],
-                loss=state.losses[-1][1],
-            )
-        )
-    if state.state == "running" and state.stage == "training" and state.progress > 0.01:
-        parts.append(tr("about {time} left", time=_duration(state.seconds * (1 - state.progress) / state.progress)))
-    if state.reason and state.state in ("failed", "lost"):
-        parts.append(said(state.reason))
-    if state.state in ("stopped", "failed", "lost"):
-        parts.append(
-            tr("Resume goes on from the last whole epoch.")
-            if state.resumable
-            else tr("It ended before its first epoch was whole: there is nothing to go on from.")
-        )
-    return " · ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as a reader says them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

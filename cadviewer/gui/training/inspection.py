@@ -1,10 +1,9 @@
-"""What the trainer recognises in a folder, asked of the trainer's process so that the window never imports torch."""
+"""What the trainer recognises in a folder and can be told, asked of its own process: the window imports no trainer."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, Signal
@@ -16,21 +15,20 @@ from cadviewer.gui.training.run import SAYS
 from cadviewer.gui.training.said import said
 
 
-class Inspection(QObject):
-    """One question at a time: a new one replaces one that is still under way."""
+class Question(QObject):
+    """One question at a time to the trainer: a new one replaces one that is still under way."""
 
-    recognised = Signal(dict)
-    """{"layout", "images", "patients", "labels": {…}, "split": {…}, "by_patient", "presets": […], "warnings": […],
-    "refused": why nobody can train on it, or ""}"""
+    answered = Signal(dict)
+    """What `cadviewer-train inspect` or `settings` said, with --json."""
     refused = Signal(str)
-    """Why the folder cannot be trained on, one line."""
+    """Why there is no answer, one line."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._process: QProcess | None = None
 
-    def ask(self, task: str, folder: Path) -> None:
-        """Start looking; the answer comes as a signal."""
+    def ask(self, *words: str) -> None:
+        """Start asking, as on the command line; the answer comes as a signal."""
         self.cancel()
         process = QProcess(self)
         self._process = process
@@ -38,7 +36,7 @@ class Inspection(QObject):
         # whose end would otherwise call into what is gone.
         process.finished.connect(self._answer)
         program, *rest = paths.program()
-        process.start(program, [*rest, "--train", "inspect", task, "--data", str(folder), "--json"])
+        process.start(program, [*rest, "--train", *words, "--json"])
 
     def cancel(self) -> None:
         """Forget a question that is under way."""
@@ -61,7 +59,7 @@ class Inspection(QObject):
         except ValueError:
             answer = None
         if isinstance(answer, dict):
-            self.recognised.emit(answer)
+            self.answered.emit(answer)
         else:
             self.refused.emit(said(error[-1].removeprefix(SAYS)) if error else tr("the trainer gave no answer"))
 
