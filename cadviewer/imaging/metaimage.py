@@ -6,12 +6,14 @@ and it needs a copy where the pixels can be read straight into memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from cadviewer.imaging import text_header_checks as checks
 from cadviewer.imaging.series import InputError
 
 _TYPES = {
@@ -73,12 +75,12 @@ def read_metaimage(file: Path) -> TextHeader:
         return TextHeader(fields, (), _raw(fields, file, position))
     if named.upper().startswith("LIST"):
         rest = head[position:].decode("utf-8", "replace").splitlines()
-        return TextHeader(fields, tuple(file.parent / n.strip() for n in rest if n.strip()))
+        return TextHeader(fields, tuple(checks.beside(file, n.strip()) for n in rest if n.strip()))
     if "%" in named:
         pattern, *numbers = named.split()
-        low, high, step = [int(n) for n in (*numbers, "1", "1", "1")][:3]
-        return TextHeader(fields, tuple(file.parent / (pattern % k) for k in range(low, high + 1, step)))
-    data = file.parent / named
+        low, high, step = ([*_integers(numbers), 1, 1, 1])[:3]
+        return TextHeader(fields, checks.numbered(file, pattern, low, high, step))
+    data = checks.beside(file, named)
     return TextHeader(fields, (data,), _raw(fields, data, 0))
 
 
@@ -91,14 +93,21 @@ def _raw(fields: Mapping[str, str], file: Path, offset: int) -> RawData | None:
         return None
     if fields.get("binarydata", "true").lower() not in ("true", "1", "yes"):
         return None
-    size = int(fields.get("headersize", "0") or 0)
+    (size,) = _integers([fields.get("headersize", "") or "0"])
     if size < 0:  # the pixels are the file's tail
-        count = int(np.prod([int(n) for n in fields.get("dimsize", "0").split()]))
-        channels = int(fields.get("elementnumberofchannels", "1"))
+        count = math.prod(_integers(fields.get("dimsize", "0").split()))
+        (channels,) = _integers([fields.get("elementnumberofchannels", "") or "1"])
         offset = file.stat().st_size - count * channels * np.dtype(dtype).itemsize if file.is_file() else 0
     elif size and file.suffix.lower() != ".mha":
         offset = size
     return RawData(file, offset, dtype)
+
+
+def _integers(parts: Sequence[str]) -> list[int]:
+    try:
+        return [int(part) for part in parts]
+    except ValueError as error:
+        raise InputError("damaged header: a number is none") from error
 
 
 def read_nrrd(file: Path) -> TextHeader:
@@ -112,6 +121,14 @@ def read_nrrd(file: Path) -> TextHeader:
         if sign and not line.startswith("#"):
             fields[name.strip().lower()] = value.lstrip("=").strip()
     named = fields.get("data file") or fields.get("datafile")
-    if named is None or named.upper().startswith("LIST"):
+    if named is None:
         return TextHeader(fields, ())
-    return TextHeader(fields, (file.parent / named.split()[0] if "%" in named else file.parent / named,))
+    if named.upper().startswith("LIST"):
+        lines = [line.strip() for line in text.decode("utf-8", "replace").splitlines()]
+        start = next(k for k, line in enumerate(lines) if line.partition(":")[0].lower() in ("data file", "datafile"))
+        return TextHeader(fields, tuple(checks.beside(file, line) for line in lines[start + 1 :] if line))
+    if "%" in named:
+        pattern, *numbers = named.split()
+        low, high, step = ([*_integers(numbers), 1, 1, 1])[:3]
+        return TextHeader(fields, checks.numbered(file, pattern, low, high, step))
+    return TextHeader(fields, (checks.beside(file, named),))

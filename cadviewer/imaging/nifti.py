@@ -7,18 +7,18 @@ read here, where the end of the file is noticed. SimpleITK still turns the heade
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import numpy as np
-
 from cadviewer.imaging.series import InputError
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _HEAD = 540
+_FARTHEST = 1 << 28  # byte that pixels begin at: extensions of a header have some megabytes
 GZIP_FAULTS = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
@@ -46,8 +46,10 @@ class NiftiHeader:
         """Raises InputError when the file ends before its pixels do; a packed file is unpacked for it."""
         try:
             if self.packed:
+                there = 0
                 with self.open() as stream:
-                    there = sum(map(len, iter(lambda: stream.read(1 << 22), b"")))
+                    while there < self.offset + self.needed and (part := stream.read(1 << 22)):
+                        there += len(part)  # no farther: what follows may be made to go on for ever
             else:
                 there = self.file.stat().st_size
         except GZIP_FAULTS as error:
@@ -85,7 +87,9 @@ def _parse(file: Path, head: bytes) -> NiftiHeader:
         kind, bits = struct.unpack_from(order + "2h", head, 70)
         offset, slope, intercept = struct.unpack_from(order + "3f", head, 108)
         qform, sform, units = (*struct.unpack_from(order + "2h", head, 252), head[123])
-    count = int(np.prod([max(int(n), 1) for n in sizes[1 : 1 + min(max(int(sizes[0]), 0), 7)]]))
+    if not 0 <= offset <= _FARTHEST:
+        raise InputError("damaged header: its pixels begin at no byte that there is")
+    count = math.prod(max(int(n), 1) for n in sizes[1 : 1 + min(max(int(sizes[0]), 0), 7)])
     plain = kind in _TYPES and (slope == 0 or (slope == 1 and intercept == 0))
     return NiftiHeader(
         file,

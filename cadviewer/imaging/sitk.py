@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.imaging import contained
-from cadviewer.imaging.faults import cleaned
+from cadviewer.imaging import contained, text_header_checks
+from cadviewer.imaging.faults import cleaned, one_line
 from cadviewer.imaging.geometry import Geometry, Vector
 from cadviewer.imaging.metaimage import RawData, TextHeader, read_metaimage, read_nrrd
 from cadviewer.imaging.nifti import GZIP_FAULTS, NiftiHeader, read_nifti_header
@@ -64,7 +64,10 @@ def scan_volume(file: Path, kind: str) -> Series:
     header = _text_header(file, kind)
     for data in header.data_files if header else ():
         if not data.is_file():
-            raise InputError(f"its data file {data.name} is missing")
+            raise InputError(f"its data file {one_line(data.name, 60)} is missing")
+    if header is not None:
+        check = text_header_checks.check_metaimage if kind == "metaimage" else text_header_checks.check_nrrd
+        check(header.fields, header.data_files or (file,))
     reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]
     reader.SetFileName(str(file))
     try:

@@ -187,6 +187,8 @@ def study(tmp_path: Path) -> bytes:
     head = "NRRD0004\ntype: short\ndimension: 3\nsizes: 72 60 4\nencoding: raw\nendian: little\n"
     listed = "".join(f"{PATIENT}{k}.raw\n" for k in range(4))
     text = "ObjectType = Image\nNDims = 3\nDimSize = 72 60 4\nElementType = MET_SHORT\nElementDataFile = "
+    (folder / f"{PATIENT}.nhdr").write_text(f"{head}data file: LIST\n{listed}")
+    (folder / "pattern.nhdr").write_text(f"{head}data file: {PATIENT}%d.raw 0 3 1\n")
     (folder / "listed.mhd").write_text(f"{text}LIST\n{listed}")
     whole = folder / f"{PATIENT}_all.raw"
     whole.write_bytes(b"".join(planes))
@@ -203,7 +205,7 @@ def test_names_on_the_disk_are_numbers_and_headers_find_their_files(
     assert not any(PATIENT in str(p) for p in on_disk)
     assert all(p.name.split(".")[0].isdigit() for p in on_disk), on_disk
     series = [f for f in found if isinstance(f, Series)]
-    assert len(series) == len(found) == 5, [f for f in found if isinstance(f, Rejected)]
+    assert len(series) == len(found) == 7, [f for f in found if isinstance(f, Rejected)]
     for each in series:
         pixels = files.read(each).pixels
         assert np.array_equal(pixels, expected) or np.array_equal(pixels[::-1], expected), each.files
