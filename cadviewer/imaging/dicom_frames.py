@@ -112,8 +112,10 @@ def _name(uid: str) -> str:
 
 
 def _more_frames_than_bytes(header: Header) -> bool:
-    """Asked before there is a loop over the frames."""
+    """Asked before there is a loop over the frames, where nobody knows where the pixels begin (else `_truncated`)."""
     frames = header.integer(dh.FRAMES) or 1
+    if frames == 1 or header.pixels_at is not None:
+        return False
     if header.syntax in codecs.NATIVE or header.syntax in (dh.BIG_ENDIAN, dh.DEFLATED):
         bits = (header.integer(dh.ROWS) or 0) * (header.integer(dh.COLUMNS) or 0)
         bits *= (header.integer(dh.SAMPLES) or 1) * (header.integer(dh.BITS_ALLOCATED) or 0)

@@ -118,7 +118,8 @@ def test_frames_are_not_counted_on_a_headers_word(tmp_path: Path, dicom: bytes, 
     )
     found = scanned(tmp_path / "a.dcm", (tmp_path / "a.dcm").read_bytes())
     assert isinstance(found, Rejected)
-    assert found.reason == "damaged: more frames than the file can hold"
+    plain = syntax == "ExplicitVRLittleEndian"
+    assert found.reason.startswith("truncated: 1536 of" if plain else "damaged: more frames than the file can hold")
 
 
 def test_fragments_without_end_are_not_walked_through(tmp_path: Path, dicom: bytes) -> None:
