@@ -98,3 +98,32 @@ def test_the_real_contours_lie_on_the_nodules(data: Path, tmp_path: Path) -> Non
         assert case.volume.pixels[found.consensus].mean() > case.volume.pixels[~found.consensus].mean() - 500
     dense = cases[0].volume.pixels[cases[0].nodules[0].consensus]
     assert -100 < np.median(dense) < 100
+
+
+BEGIN = '<LidcReadMessage xmlns="http://www.nih.gov"><readingSession>'
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'<?xml version="1.0" encoding="no-such-thing"?><a/>', "not readable as XML"),
+        (b'<?xml version="1.0" encoding="utf-7"?><a/>', "not readable as XML"),
+        (b'<?xml version="1.0" encoding="shift_jis"?><a>\x83</a>', "not readable as XML"),
+        (b"\xff\xfe<\x00", "not readable as XML"),
+        (b"", "not readable as XML"),
+        (b"<a/>", "no reading session"),
+    ],
+    ids=["unknown", "utf-7", "shift_jis", "cut", "empty", "another"],
+)
+def test_what_is_no_message_of_readers_is_refused_by_name(tmp_path: Path, content: bytes, why: str) -> None:
+    (tmp_path / "a.xml").write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"a\.xml: .*{why}"):
+        lidc_xml.read(tmp_path / "a.xml")
+
+
+@pytest.mark.parametrize("value", [10**30, 2**31, 2**31 - 1, -(2**31), 70000, -70000, "9" * 5000, "nan", "1e400", ""])
+def test_a_coordinate_that_no_image_has_is_damage_and_is_said(tmp_path: Path, value: object) -> None:
+    points = [(4, 4), (8, 4), (value, 8)]
+    path = message(tmp_path / "a.xml", nodule(roi("u1", points)))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"a\.xml: damaged \(.{1,80}\)$"):
+        lidc_xml.read(path)

@@ -6,6 +6,7 @@ Readers do not say whose nodule is whose: contours of several readers that overl
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,9 @@ from trainers.config import ConfigError
 from trainers.data.lidc_crops import consensus
 
 SPACE = {"l": "http://www.nih.gov"}
+LARGEST = 32767
+"""Of a pixel's index: the contours are filled by OpenCV, whose fixed-point numbers end there."""
+_WHOLE = re.compile(r"[+-]?\d{1,9}")
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def read(path: Path) -> list[Reading]:
     """Every outlined nodule of every reader. Raises ConfigError naming a file that is not such a message."""
     try:
         root = ET.parse(path).getroot()
-    except (OSError, ET.ParseError) as error:
+    except (OSError, ET.ParseError, LookupError, ValueError) as error:  # the last two of an encoding it does not know
         raise ConfigError(f"{path}: not readable as XML ({error})") from error
     sessions = root.findall("l:readingSession", SPACE)
     if not sessions:
@@ -118,9 +122,17 @@ def _text(parent: ET.Element, name: str) -> str:
 
 
 def _number(parent: ET.Element, name: str) -> int:
-    return int(_text(parent, name))
+    """Raises ValueError for what is no place in an image. Contours may leave it by a few pixels."""
+    return _whole(name, _text(parent, name), -LARGEST, LARGEST)
+
+
+def _whole(name: str, text: str, low: int, high: int) -> int:
+    value = int(text) if _WHOLE.fullmatch(text) else None
+    if value is None or not low <= value <= high:
+        raise ValueError(f"{name}: {text[:20]!r} is no whole number from {low} to {high}")
+    return value
 
 
 def _rating(nodule: ET.Element, name: str) -> int | None:
     text = "".join(_text(part, name) for part in nodule.findall("l:characteristics", SPACE)[:1])
-    return int(text) if text else None
+    return _whole(name, text, 0, 9) if text else None
