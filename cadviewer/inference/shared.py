@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import mmap
 import os
 import sys
@@ -98,11 +99,13 @@ class SharedPixels:
 def attach(handle: SharedArray) -> Iterator[NDArray[Any]]:
     """The array of a handle, read-only, in another process than its owner's.
 
-    Raises InputError when the owner has let it go.
+    Raises InputError when the owner has let it go, MemoryError when this process has no room for it.
     """
     try:
         backing = _OpenedFile(handle.name) if handle.mapped else _Attached(handle.name)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            raise MemoryError from error
         raise InputError("the pixels are no longer in memory") from error
     dtype = np.dtype(handle.dtype)
     array = np.frombuffer(backing.buffer(), dtype, prod(handle.shape)).reshape(handle.shape)

@@ -88,6 +88,8 @@ class TorchHandler:
         except (CardError, InputError, ValueError) as error:  # the analyses say ValueError for settings without sense
             raise JobError(str(error)) from error
         except MemoryError as error:
+            self._tell_of_fallback(report)
+            self._networks.clear()  # room for the next case, which loads what it needs
             raise JobError(str(error) or "not enough memory for this case") from error
         finally:
             self._reports.pop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -218,3 +219,20 @@ def test_the_programs_end_is_quiet_even_with_pixels_still_open() -> None:
     assert not Path("/dev/shm", done.stdout.strip()).exists()
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_want_of_room_in_the_other_process_is_told_from_pixels_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SharedPixels() as mine:
+        mine.allocate((2, 4, 4), np.dtype(np.int16))
+        handle = mine.handle
+
+        def full(name: str) -> None:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(shared, "_Attached", full)
+            patched.setattr(shared, "_OpenedFile", full)
+            with pytest.raises(MemoryError), attach(handle):
+                pass
+    with pytest.raises(InputError, match="no longer in memory"), attach(handle):
+        pass

@@ -80,6 +80,23 @@ def test_one_image_too_much_for_the_cpu_is_a_memory_error() -> None:
         TorchForward(Sums(most=0), "cpu")(images(1))
 
 
+@pytest.mark.parametrize("said", ["could not create a primitive", "DefaultCPUAllocator: can't allocate memory"])
+def test_the_cpu_says_in_words_alone_that_memory_is_short(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, notes = Sums(), []
+    forward = network.forward
+
+    def short(images: torch.Tensor) -> object:
+        if len(images) > 1:
+            raise RuntimeError(said)
+        return forward(images)
+
+    monkeypatch.setattr(network, "forward", short)
+    batch = np.random.default_rng(0).random((4, 1, 8, 8), np.float32)
+    runner = TorchForward(network, "cpu", batch_size=4, note=notes.append)
+    np.testing.assert_allclose(runner(batch)[0], TorchForward(Sums(), "cpu")(batch)[0], rtol=1e-6)
+    assert notes[-1] == "out of memory on cpu: going on with batches of 1 instead of 2"
+
+
 def test_between_two_batches_somebody_may_end_the_run() -> None:
     class Stopped(Exception):
         pass

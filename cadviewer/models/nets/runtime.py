@@ -88,6 +88,15 @@ def fast_bfloat16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, test, lambda: False)() for test in tests)
 
 
+_NO_MEMORY = (
+    "can't allocate memory",
+    # oneDNN, of a network that ran before; measured with the address space limited to what was in use.
+    "could not create a primitive",
+    "could not create a memory",
+    "could not execute a primitive",
+)
+
+
 class TorchForward:
     """A `models.runtime.Forward` that computes with torch.
 
@@ -165,4 +174,5 @@ class TorchForward:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch ran out of memory; on the CPU it says so in words only."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in said for words in _NO_MEMORY)
