@@ -55,6 +55,11 @@ TOLD = (
     "analysed inside the B-mode region that the file names",
     "the image is unlike the breast ultrasound that the model knows: the score may mean nothing",
     "{unlike} of {total} frames are unlike the breast ultrasound that the model knows: the score may mean nothing",
+    # both models: numbers that are none
+    "none of its values is a number",
+    "{bad} values ({share}) are not numbers: they count as air.",
+    "{bad} values ({share}) are not numbers: they count as black.",
+    "pixels of {mm} mm, an image {field} m wide: no chest CT",
     # what the score depends on
     "there is no frame {frame}",
     "maps of what a score depends on need the library captum, which is not installed",

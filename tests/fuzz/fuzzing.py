@@ -73,10 +73,11 @@ class Corpus:
 def run(corpus: Corpus, seed: int, *, inputs: int, seconds: float, keep: Path | None = None) -> Found:
     """Try inputs 0, 1, 2, … of a seed until so many or so long. keep: folder for inputs that showed a fault."""
     found, end = Found(), time.monotonic() + seconds
-    while found.inputs < inputs and time.monotonic() < end:
-        first = found.inputs
-        last = min(first + _FOR_EACH_CHILD, inputs)
-        found.inputs = _in_child(corpus, seed, first, last, end, found)
+    with contextlib.suppress(KeyboardInterrupt):  # what was found so far is said
+        while found.inputs < inputs and time.monotonic() < end:
+            first = found.inputs
+            last = min(first + _FOR_EACH_CHILD, inputs)
+            found.inputs = _in_child(corpus, seed, first, last, end, found)
     for kind, which in found.faults.items():
         for number, _ in which if keep is not None else ():
             folder = keep / f"{kind.replace(' ', '-')}-{seed}-{number}"  # type: ignore[operator]
@@ -230,5 +231,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(main())
+    sys.exit(main())

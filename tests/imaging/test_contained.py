@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -179,6 +181,36 @@ def test_processes_end_with_the_program() -> None:
     contained.end_all()
     assert popen.returncode is not None
     assert isinstance(contained.call("os:getpid"), int)
+
+
+PROGRAM = """
+import sys
+from cadviewer.imaging import contained
+print(contained.call("os:getpid"), flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_program_that_ends_takes_its_reading_process_along(killed: bool) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert program.stdout is not None
+    reader = int(program.stdout.readline())
+    assert Path(f"/proc/{reader}").exists()
+    if killed:
+        program.kill()
+    program.communicate("\n")
+    end = time.monotonic() + 10
+    while Path(f"/proc/{reader}").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{reader}").exists()
 
 
 def test_words_of_a_library_are_one_short_line_without_paths_and_values() -> None:
