@@ -81,7 +81,10 @@ def _request(target: str, arguments: tuple[Any, ...], size: int, *, keep: bool =
 
 # ------------------------------------------------------------------------------------------------------ the processes
 
-_LATE = {1} if sys.platform == "win32" else {-signal.SIGXCPU, -signal.SIGALRM}
+if sys.platform == "win32":
+    _LATE = frozenset({1})
+else:
+    _LATE = frozenset({-signal.SIGXCPU, -signal.SIGALRM})
 """Exit status of a process that its limits of time ended."""
 
 
