@@ -29,7 +29,7 @@ from trainers.config import ConfigError
 from trainers.data import bus_bra, duplicates
 from trainers.data.augment_ultrasound import Strength
 from trainers.data.breast_sets import own_cases, own_set
-from trainers.data.ultrasound import DataError
+from trainers.data.ultrasound import DataError, UltrasoundCase
 from trainers.export import export, write_card
 
 VIEWS: Mapping[str, list[dict[str, Any]]] = {
@@ -75,6 +75,11 @@ def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack(list(tensors)).mean(0) if tensors[0].is_floating_point() else tensors[0]
 
 
+def _limited(cases: list[UltrasoundCase], limit: int) -> list[UltrasoundCase]:
+    """At most `limit` of the cases, evenly chosen; all for 0."""
+    return cases[:: max(1, len(cases) // limit)][:limit] if limit else cases
+
+
 def load_images(
     settings: Settings, data: Path, folds: Sequence[int], strength: Strength | None, channels: int
 ) -> Images:
@@ -85,8 +90,7 @@ def load_images(
         raise ConfigError(str(error)) from error
     if not cases:
         raise ConfigError(f"{data}: no images in the folds {', '.join(map(str, folds))}")
-    if settings.limit:
-        cases = cases[:: max(1, len(cases) // settings.limit)][: settings.limit]
+    cases = _limited(cases, settings.limit)
     enough.require(enough.classes(cases, "train" if strength is not None else "tune"))
     return Images(cases, settings.image_size, channels, strength, settings.seed, normals=settings.normals)
 
@@ -194,7 +198,7 @@ def ship(
     written = export(network.state_dict(), card, out)
     forward = TorchForward(build_from_card(written))
     cases = [case for case in own_cases(data, settings.tune_folds) if case.malignant is not None]
-    tuned = [observe(case, forward, inputs) for case in cases]
+    tuned = [observe(case, forward, inputs) for case in _limited(cases, settings.limit)]
     threshold, calibration = calibrate(tuned)
     finished = dataclasses.replace(written, threshold=threshold, calibration=calibration)
     write_card(finished)

@@ -51,7 +51,7 @@ def _number(value: float) -> str:
 COMMON: dict[str, Option] = {
     "epochs": Option("Epochs", "How often all images are gone through.", 0, 100_000, main=True),
     "batch": Option("Batch", "Images learned from at a time; more need more memory.", 1, 4096, main=True),
-    "seed": Option("Seed", "Of all that is drawn at random; the same one gives the same run.", 0, 2**31 - 1, main=True),
+    "seed": Option("Seed", "Of all that is drawn at random; the same one gives the same run.", 0, main=True),
     "threads": Option("Threads", "Of the processor; 0 leaves the choice to the program.", 0, 1024, main=True),
     "limit": Option("At most images", "Use only so many images, to try something; 0 for all.", 0, main=True),
     "check_every": Option("Epochs between looks", "How often figures are taken on the tune fold.", 1, 10_000),
@@ -195,7 +195,7 @@ TASKS: Mapping[str, Mapping[str, Option]] = {"nodules": NODULES, "outline": OUTL
 PRESETS: Mapping[str, str] = {
     "default": "as the model that ships was trained",
     "paper": "as published: full size, takes days and a graphics processor",
-    "quick": "the smallest: two epochs of 64 images, to see that all works; its model is no good",
+    "quick": "the smallest: 2 epochs of 64 images, just to try it",
 }
 """What is said of a preset; the smallest one is `SMALLEST`."""
 

@@ -82,6 +82,7 @@ def test_a_run_is_followed_stopped_and_resumed_with_the_settings_it_began_with(t
     assert run.state.stopping
     state = until(run, lambda s: s.state == "stopped")
     assert state.resumable
+    assert not state.stopping
     last = state.losses[-1][0]
     again = Run(tmp_path / "run")  # another dialog, opened later
     again.resume()

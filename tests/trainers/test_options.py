@@ -74,4 +74,4 @@ def test_the_smallest_preset_is_there_for_every_trainer_and_is_marked(capsys: py
         assert main(["settings", task]) == 0
         said = capsys.readouterr().out
         assert "preset=quick: the smallest" in said
-        assert "seed=1\n    Of all that is drawn at random; the same one gives the same run. (0 … 2147483647)" in said
+        assert "seed=1\n    Of all that is drawn at random; the same one gives the same run. (≥ 0)" in said

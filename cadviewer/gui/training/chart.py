@@ -20,13 +20,13 @@ LINES = (("#56b4e9", "o", "●"), ("#f0a63a", "s", "■"), ("#3fc8a0", "t", "▼
 
 FIGURES = {
     "auc": "AUC",
-    "balanced_accuracy": "balanced accuracy",
+    "balanced_accuracy": "balanced acc.",
     "dice": "Dice",
-    "dice_off": "Dice in boxes that are off",
-    "top1": "best mark right",
-    "sens1": "sensitivity at 1 false alarm",
-    "mean_sens": "mean sensitivity",
-    "ap50": "AP at IoU .5",
+    "dice_off": "Dice, box off",
+    "top1": "top 1",
+    "sens1": "sens. at 1",
+    "mean_sens": "mean sens.",
+    "ap50": "AP .5",
 }
 """What is written of a figure that a trainer tells."""
 
@@ -133,7 +133,7 @@ def _legend(state: RunState, names: list[str]) -> str:
         last = next(t[name] for t in reversed(state.tune) if name in t)
         title = tr(FIGURES[name]) if name in FIGURES else name.removeprefix("tune_").replace("_", " ")
         parts.append(f'<span style="color:{_shade(colour).name()}">{sign}</span> {title} {last:.3f}')
-    return tr("On the tune fold") + ": " + " &nbsp; ".join(parts)
+    return tr("On the tune fold") + "<br>" + " &nbsp; ".join(parts)
 
 
 def figure_names(state: RunState) -> list[str]:

@@ -375,8 +375,9 @@ class TrainerDialog(QDialog):
 
     def _show(self) -> None:
         state = self.run.state if self.run is not None else RunState()
-        for widget in (self.task, self.folder, self.choose, self.preset, self.form):
+        for widget in (self.task, self.folder, self.choose, self.preset):
             widget.setEnabled(not state.active)
+        self.form.let_edit(not state.active)
         wrong = "" if state.active else self.form.problem()
         ready = self._data is not None and self.preset.count() > 0 and not wrong
         self.start.setEnabled(not state.active and ready)

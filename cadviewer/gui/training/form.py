@@ -79,6 +79,11 @@ class SettingsForm(QWidget):
         self.reset()
         self.put(own)
 
+    def let_edit(self, can: bool) -> None:
+        """Whether values can be changed; they can always be looked at."""
+        for edit in self.edits.values():
+            edit.widget.setEnabled(can)
+
     def reset(self) -> None:
         """What the preset says, everywhere."""
         for one in self._settings:

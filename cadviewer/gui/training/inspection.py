@@ -14,6 +14,9 @@ from cadviewer.gui.lang import tr
 from cadviewer.gui.training.run import SAYS
 from cadviewer.gui.training.said import said
 
+PARTS = ("train", "tune", "test", "unused")
+"""Of a data set, in the order in which they are told."""
+
 
 class Question(QObject):
     """One question at a time to the trainer: a new one replaces one that is still under way."""
@@ -67,7 +70,8 @@ class Question(QObject):
 def describe(answer: Mapping[str, Any]) -> str:
     """The answer as the dialog shows it."""
     labels = ", ".join(f"{count} {said(name)}" for name, count in answer.get("labels", {}).items())
-    split = ", ".join(f"{said(name)} {count}" for name, count in answer.get("split", {}).items())
+    parts = sorted(answer.get("split", {}).items(), key=lambda part: PARTS.index(part[0]) if part[0] in PARTS else 9)
+    split = ", ".join(f"{said(name)} {count}" for name, count in parts)
     patients = answer.get("patients")
     of = tr("patients unknown") if patients is None else tr("{patients} patients", patients=patients)
     lines = [
@@ -85,5 +89,5 @@ def describe(answer: Mapping[str, Any]) -> str:
         lines.append(tr("split by patient: {split}", split=split) if by_patient else tr("split: {split}", split=split))
     lines += [tr("Warning: {text}", text=said(w)) for w in answer.get("warnings", [])]
     if answer.get("refused"):
-        lines.append(tr("Cannot train on this folder: {reason}", reason=said(answer["refused"])))
+        lines.append("⚠ " + tr("Cannot train on this folder: {reason}", reason=said(answer["refused"])))
     return "\n".join(lines)

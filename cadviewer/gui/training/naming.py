@@ -8,6 +8,8 @@ from cadviewer.gui.lang import tr
 from cadviewer.models import own
 from cadviewer.models.catalogue import CardError
 
+WIDTH = 520
+
 
 class NameDialog(QDialog):
     """name: what the model is to be called; usual: a tick for using it wherever no model is named, off at first."""
@@ -41,7 +43,8 @@ class NameDialog(QDialog):
         column.addWidget(self.say)
         column.addWidget(self.buttons)
         self.name.textChanged.connect(self._check)
-        self.resize(520, 0)
+        about.setMinimumHeight(about.heightForWidth(WIDTH - 40))  # a wrapped label asks for one line alone
+        self.resize(WIDTH, 0)
         self._check()
 
     def chosen(self) -> str:

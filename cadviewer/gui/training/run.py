@@ -244,7 +244,7 @@ class Run:
             state.tune.append(said)
         elif kind == "end":
             state.state, state.reason, state.stage = str(said["state"]), str(said.get("reason", "")), ""
-            state.card = Path(said["card"]) if said.get("card") else None
+            state.card, state.stopping = Path(said["card"]) if said.get("card") else None, False
             state.progress = 1.0 if state.state == "done" else state.progress
         state.progress = float(said.get("progress", state.progress))
         state.epoch = int(said.get("epoch", state.epoch))
