@@ -163,6 +163,8 @@ def _take() -> _Process:
 
 def _start() -> _Process:
     source = os.pathsep.join(p for p in sys.path if p)
+    # `-m` would look for modules in the folder where the program was started, which may be that of the images.
+    safe = {"PYTHONPATH": source, "PYTHONSAFEPATH": "1"}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # their stacks would count as memory
     try:
         popen = subprocess.Popen(
@@ -171,7 +173,7 @@ def _start() -> _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={**os.environ, **threads, "PYTHONPATH": source},
+            env={**os.environ, **threads, **safe},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except OSError as error:

@@ -162,6 +162,18 @@ def test_one_process_serves_many_files_and_a_new_one_follows_one_that_died(tmp_p
     assert contained.call("os:getpid") != first
 
 
+def test_no_module_is_taken_from_the_folder_that_the_program_was_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("numpy", "json", "importlib"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    contained.end_all()
+    monkeypatch.chdir(tmp_path)
+    assert contained.call("json:loads", "[1]") == [1]
+    contained.end_all()
+    assert not (tmp_path / "ran").exists()
+
+
 def test_what_a_library_prints_does_not_get_between_the_answers() -> None:
     assert contained.call("builtins:print", "words") is None
     assert contained.call("os:write", 1, b"words") == 5
