@@ -66,7 +66,7 @@ class EngineDesk:
         )
         return request
 
-    def until(self, found: Callable[[Event], bool], seconds: float = 30) -> Event:
+    def until(self, found: Callable[[Event], bool], seconds: float = 120) -> Event:
         """The next event like that; fails when none comes."""
         end = time.monotonic() + seconds
         while True:

@@ -130,7 +130,6 @@ def run(source: Path, home: Path, *arguments: object) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(240)
 def test_a_toy_of_each_kind_works_with_one_file_and_one_line(extended: Path, tmp_path: Path) -> None:
     data, out, home = tmp_path / "set", tmp_path / "run", tmp_path / "home"
     data.mkdir()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gui_desk import Desk, StillEngine, nodule
@@ -17,6 +18,21 @@ from cadviewer.gui.main_window import MainWindow
 from cadviewer.gui.prefs import Prefs
 from cadviewer.inference.protocol import Cancelled
 from cadviewer.models.catalogue import ModelCard
+
+PATIENCE_MS = 120_000
+"""How long a test waits for what has to come: a busy machine is slow, and only a test that fails waits so long."""
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test fails since others use the machine: every wait of pytest-qt is a long one."""
+    for name in ("waitUntil", "waitSignal", "waitSignals", "waitExposed"):
+        wait = getattr(QtBot, name)
+
+        def patiently(*given: Any, wait: Callable[..., Any] = wait, **named: Any) -> Any:
+            return wait(*given, **{**named, "timeout": max(PATIENCE_MS, named.get("timeout", 0))})
+
+        monkeypatch.setattr(QtBot, name, patiently)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import datetime
 from pathlib import Path
 
 import drawn_bus_bra
-import pytest
 from gui_desk import Desk
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
@@ -30,7 +29,6 @@ def press(bot: QtBot, button: object) -> None:
     bot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-@pytest.mark.timeout(240)
 def test_a_model_is_trained_stopped_resumed_and_used_without_a_restart(desk: Desk, tmp_path: Path) -> None:
     data = drawn_bus_bra.write(tmp_path / "BUS-BRA")
     dialog, bot = open_dialog(desk), desk.bot
@@ -114,7 +112,6 @@ def test_training_goes_on_when_the_dialog_is_closed_and_is_found_again(desk: Des
     bot.waitUntil(lambda: other.run.state.state == "stopped", timeout=60000)
 
 
-@pytest.mark.timeout(120)
 def test_stop_works_from_the_first_moment(desk: Desk, tmp_path: Path) -> None:
     data = drawn_bus_bra.write(tmp_path / "BUS-BRA")
     dialog, bot = open_dialog(desk), desk.bot

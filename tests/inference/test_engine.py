@@ -72,10 +72,10 @@ def test_a_running_job_is_cancelled_at_once_and_says_nothing_more(desk: Desk) ->
     began = time.monotonic()
     desk.engine.cancel(request)
     assert isinstance(desk.until_last(request), Cancelled)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 3  # of the 8 s that the job would take
     after = desk.submit("b", steps=1)
     assert isinstance(desk.until_last(after), Finished)
-    assert time.monotonic() - began < 2  # the worker let go of the first between two steps
+    assert time.monotonic() - began < 6  # the worker let go of the first between two steps
     assert isinstance(desk.of(request)[-1], Cancelled)
 
 

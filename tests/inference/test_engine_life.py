@@ -92,7 +92,7 @@ def test_an_engine_waits_before_it_starts_a_process_again_and_hears_what_it_is_t
     assert isinstance(desk.until_last(request), Cancelled)
     began = time.monotonic()
     desk.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4  # on a busy machine; what it must not wait for takes for ever
 
 
 @pytest.mark.parametrize("crashes", [0, 1])
@@ -200,7 +200,7 @@ def test_close_ends_process_and_thread_at_once_and_cancels_what_was_left(how: di
     assert thread is not None
     began = time.monotonic()
     desk.engine.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4  # on a busy machine; what it must not wait for takes for ever
     assert isinstance(desk.of(running)[-1], Cancelled)
     assert isinstance(desk.of(waiting)[-1], Cancelled)
     with pytest.raises(ProcessLookupError):
