@@ -27,10 +27,8 @@ def proposed(card: Path) -> str:
 
     Raises CardError when there is no readable card.
     """
-    found = catalogue.load(card)
-    kind = f"{found.task.value}-{found.role}" if found.role else found.task.value
     day = datetime.date.fromtimestamp(card.stat().st_mtime).isoformat()
-    stem, number = f"own-{kind}-{day}", 1
+    stem, number = f"own-{catalogue.load(card).task.value}-{day}", 1
     name = stem
     while taken(name):
         number += 1
@@ -57,6 +55,8 @@ def check_use(card: ModelCard) -> None:
     """Raises CardError saying why the viewer cannot use a trained model."""
     if not card.weights.is_file() or catalogue.sha256(card.weights) != card.weights_sha256:
         raise CardError(f"{card.weights.name}: not the weights that the card describes")
+    if card.role:
+        raise CardError(f"{card.name}: it works with a model whose card names it, and not by itself")
     if card.task is Task.BREAST:
         seen = card.training.get("seen")
         lacking = [kind for kind in ("benign", "malignant") if seen is not None and not seen.get(kind)]

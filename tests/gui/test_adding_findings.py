@@ -282,6 +282,21 @@ def with_network() -> None:
     (folder / "outline-test.safetensors").write_bytes(b"")
 
 
+def test_an_own_outline_model_does_not_take_the_place_of_the_shipped_one(desk: Desk, ct_folder: Path) -> None:
+    for name, folder in (("an-own-one", paths.own_weights()), ("outline-test", paths.shipped_weights())):
+        card = ModelCard(name, "7", Task.NODULES, "Outline", "net", {}, {}, 0.5, "cd" * 32, role="outline")
+        (folder / f"{name}.json").write_text(card.to_json(), encoding="utf-8")
+        (folder / f"{name}.safetensors").write_bytes(b"")
+    desk.open(ct_folder)
+    desk.finish()
+    desk.bot.waitUntil(lambda: desk.case.result is not None)
+    desk.viewport.go_to(3)
+    desk.bot.keyClick(desk.window, KEY.Key_E)
+    click(desk, BALL)
+    desk.bot.waitUntil(lambda: bool(desk.engine.jobs[-1].outline), timeout=10_000)
+    assert desk.engine.jobs[-1].model == "outline-test"
+
+
 def _answer(desk: Desk, *, sees: bool = True) -> None:
     """The network outlines a square 18…31 × 14…27 on slices 2 to 4 of what was asked for."""
     job = desk.engine.jobs[-1]

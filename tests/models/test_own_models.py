@@ -106,6 +106,12 @@ def test_a_breast_model_that_never_saw_both_classes_is_not_used(
     assert not paths.own_weights().exists()
 
 
+def test_a_companion_is_not_put_beside_models_that_answer_by_themselves(tmp_path: Path) -> None:
+    write(tmp_path / "run", "nodules-outline", task=Task.NODULES, role="outline")
+    with pytest.raises(CardError, match="works with a model whose card names it"):
+        own.install(tmp_path / "run" / "nodules-outline.json", "mine")
+
+
 def test_weights_that_are_not_those_of_the_card_are_not_used(tmp_path: Path) -> None:
     card = write(tmp_path / "run", "toy", **BOTH)
     card.weights.write_bytes(b"others")

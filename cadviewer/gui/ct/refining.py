@@ -17,7 +17,7 @@ from cadviewer.gui.cases import Cases
 from cadviewer.gui.journal import Journal
 from cadviewer.gui.lang import tr
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent
-from cadviewer.models import catalogue
+from cadviewer.models import catalogue, own
 from cadviewer.store.session import DrawnOutline, Outlined
 
 ROLE = "outline"
@@ -55,7 +55,8 @@ class Refining(QObject):
         if shared is None or shared.handle is None or case.stack is None or not case.stack.complete:
             return
         self._leave(case, number)
-        card = next((c for c in cards if c.name == _named_by(case)), cards[0])
+        # Where no model names one, the shipped one: an own model is used only where it is named.
+        card = next((c for c in cards if c.name == _named_by(case)), min(cards, key=own.is_own))
         request = self._engine.next_request_id()
         self._asked[request] = _Asked(case.case_id, number, key)
         self._cases.job_begins(request, case)

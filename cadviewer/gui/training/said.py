@@ -44,6 +44,7 @@ SAID = (
     "{model}: it never saw a benign lesion and cannot tell the two apart",
     "{model}: it never saw a malignant lesion and cannot tell the two apart",
     "{model}: it was not calibrated on benign and malignant lesions",
+    "{model}: it works with a model whose card names it, and not by itself",
     "{file}: not the weights that the card describes",
     "{run}: this run has no weights yet",
     # kinds of labels, parts of a set
