@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from gui_desk import Desk
+import seen_texts
+from gui_desk import Desk, breast_result
+from gui_images import write_ultrasound
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 
 from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.gui.models_dialog import ModelsDialog
+from cadviewer.inference.protocol import Finished
 from cadviewer.models import catalogue
 
 
@@ -76,3 +80,23 @@ def test_the_menu_says_whose_a_model_is_and_which_is_used(desk: Desk, dialog: Mo
         (False, True),
         (True, False),
     ]
+
+
+def test_a_model_that_was_ticked_when_it_was_named_is_used_and_its_results_say_so(
+    desk: Desk, dialog: ModelsDialog, tmp_path: Path
+) -> None:
+    dialog.close()
+    desk.window.tools.open_trainer()
+    trainer = desk.window.tools.trainer
+    assert trainer is not None
+    trainer.usual_wanted.emit("own-breast-1")
+    trainer.close()
+    desk.open(write_ultrasound(tmp_path / "us.dcm"))
+    desk.bot.waitUntil(lambda: bool(desk.engine.jobs), timeout=10_000)
+    job = desk.engine.jobs[-1]
+    assert job.model == "own-breast-1"
+    made = breast_result(job.case_id, 160, 200)
+    made = replace(made, provenance=replace(made.provenance, model="own-breast-1"))
+    desk.bridge.take(Finished(job.case_id, job.request_id, made))
+    desk.bot.waitUntil(lambda: desk.case.result is not None, timeout=10_000)
+    assert any("own-breast-1" in text for _, text in seen_texts.of_widgets(desk.window.side))
