@@ -107,6 +107,7 @@ class BatchDialog(QDialog):
         self.threshold = _number(tr("model's own"), 0.0, 1.0, 0.05, 2)
         self.threshold.setAccessibleName(tr("Threshold of nodules"))
         self.pixel = _number(tr("not known"), 0.0, 5.0, 0.01, 3, " mm")
+        self.threshold.setAccessibleName(tr("Threshold of nodules"))
         numbers = QHBoxLayout()
         numbers.addWidget(self.threshold)
         numbers.addSpacing(16)
