@@ -98,13 +98,20 @@ class Settings:
         choices={"concurrent": "Shown while reading", "second": "Hidden until the first read is done"},
         page="viewing",
     )
+    after_answer: str = _option(
+        "next",
+        "After an answer",
+        "What is selected when a finding has been answered; an answer given again changes nothing and moves nothing.",
+        choices={"next": "The next finding without an answer", "stay": "The same finding"},
+        page="viewing",
+    )
     interpolate: bool = _option(True, "Smooth zoom", "Interpolate between pixels when zoomed in.", page="viewing")
     cine_rate: float = _option(10.0, "Cine speed", "Images per second.", low=1, high=60, page="viewing")
     mouse_left: str = _option(
         "window",
         "Left drag at first",
         "The tool that is active after a start; keys and the tool bar change it.",
-        choices=_DRAGS | {"distance": "Distance"},
+        choices={"select": "Select"} | _DRAGS | {"distance": "Distance"},
         page="mouse",
     )
     mouse_middle: str = _option(

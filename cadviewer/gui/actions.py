@@ -94,6 +94,7 @@ SPECS = (
     Spec("next_series", "Next series", ("PgDown",), VIEW),
     Spec("maximise", "&Maximise the image", ("F11",), VIEW),
     Spec("escape", "Cancel, else reset the view", ("Esc",), VIEW),
+    Spec("tool_select", "Se&lect, and change boxes", ("Y",), TOOLS, "select", "tool"),
     Spec("tool_window", "&Window/level", ("W",), TOOLS, "window", "tool"),
     Spec("tool_scroll", "&Scroll", ("S",), TOOLS, "scroll", "tool"),
     Spec("tool_pan", "&Pan", ("T",), TOOLS, "pan", "tool"),
@@ -151,6 +152,7 @@ SPECS = (
 TOOLBAR = (
     "open_files",
     "",
+    "tool_select",
     "tool_window",
     "tool_scroll",
     "tool_pan",

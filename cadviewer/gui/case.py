@@ -363,6 +363,13 @@ class Case:
             return numbers[0 if step > 0 else -1]
         return numbers[(numbers.index(self.selected) + step) % len(numbers)]
 
+    def next_unanswered(self) -> int | None:
+        """Number of the next finding down the list, round and round, that has no answer; None where all have."""
+        numbers = [n.number for n in self.listed()]
+        start = numbers.index(self.selected) + 1 if self.selected in numbers else 0
+        unread = {n.number for n in self.listed() if self.answer(n) is None}
+        return next((n for n in numbers[start:] + numbers[:start] if n in unread), None)
+
     def boxes_on(self, index: int) -> list[tuple[Nodule, Box]]:
         """The shown findings that have a box on a slice, with it."""
         return [(n, b) for n in self.findings() for b in n.boxes if b.slice == index]

@@ -209,7 +209,7 @@ class Commands:
         actions = self._window.actions_
         menu = QMenu(self._window)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for name in ("tool_window", "tool_scroll", "tool_pan", "tool_zoom", "tool_finding"):
+        for name in ("tool_select", "tool_window", "tool_scroll", "tool_pan", "tool_zoom", "tool_finding"):
             menu.addAction(actions[name])
         measure = menu.addMenu(tr("Measure and point"))
         for tool in SHAPES:

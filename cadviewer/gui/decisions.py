@@ -30,6 +30,8 @@ class Decisions(QObject):
     def __init__(self, cases: Cases, journal: Journal, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cases, self._journal, self._desk = cases, journal, desk
+        self.goes_on = True  # an answer selects the next finding without one
+        self._answered: tuple[str, int | None] | None = None  # case and finding of an answer that is not kept yet
         journal.kept.connect(self._kept)
         journal.failed.connect(self._not_kept)
         journal.told.connect(self._told)
@@ -72,7 +74,7 @@ class Decisions(QObject):
             self.changed.emit(case)
 
     def answer(self, answer: Answer) -> None:
-        """Accept, reject or leave unsure the selected finding; the same answer again takes it back."""
+        """Accept, reject or leave unsure the selected finding; the same answer again changes nothing."""
         case = self._case
         if case is None or case.result is None:
             return
@@ -87,7 +89,11 @@ class Decisions(QObject):
         if place is None:
             self.said.emit(tr("Choose a finding first{key}", key=hint("next_finding")))
             return
-        self._journal.record(case.series, Decision(place, None if given is answer else answer))
+        if given is answer:
+            self.said.emit(tr("Answered so already; undo takes an answer back{key}", key=hint("undo")))
+            return
+        self._answered = None if case.task is Task.BREAST else (case.case_id, number)
+        self._journal.record(case.series, Decision(place, answer))
 
     def sort(self, order: Order) -> None:
         """Sort the list of findings."""
@@ -145,8 +151,24 @@ class Decisions(QObject):
             if case.spacing_mm != before:
                 self.said.emit(_pixel_size(case.spacing_mm))
         self.changed.emit(case)
+        self._go_on(case)
+
+    def _go_on(self, case: Case) -> None:
+        """After an answer that is kept the next finding without one is selected, where the reader is still at this."""
+        if self._answered is None or self._answered[0] != case.case_id:
+            return
+        number = self._answered[1]
+        nodule = case.finding(number)
+        if nodule is not None and case.answer(nodule) is None:
+            return  # something else was kept first
+        self._answered = None
+        if self.goes_on and case is self._case and case.selected == number:
+            following = case.next_unanswered()
+            if following is not None:
+                self.choose(following)
 
     def _not_kept(self, case_id: str, reason: str) -> None:
+        self._answered = None
         if self._case is not None and self._case.case_id == case_id:
             self._desk.show_unsaved(self._journal.unsaved(case_id))
         self.failed.emit(reason)

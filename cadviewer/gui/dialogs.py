@@ -133,7 +133,7 @@ def mouse(settings: Settings) -> list[tuple[str, str]]:
     scroll, zoom = tr("Scroll images"), tr("Zoom at the cursor")
     turned, with_ctrl = (scroll, zoom) if settings.wheel_does == "scroll" else (zoom, scroll)
     return [
-        (tr("Left drag"), tr("The active tool; what was drawn can be dragged with any tool")),
+        (tr("Left drag"), tr("The active tool; boxes of findings are changed by the tool that selects alone")),
         (tr("Middle drag"), tr(label_of("mouse_middle", settings.mouse_middle))),
         (tr("Right drag"), tr(label_of("mouse_right", settings.mouse_right))),
         (tr("Right click"), tr("Menu")),

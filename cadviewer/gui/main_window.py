@@ -135,6 +135,7 @@ class MainWindow(QMainWindow):
                 self.equip(pane.viewport)
         if before is None or before.mouse_left != now.mouse_left:
             self.looking.use_tool(Tool(now.mouse_left))
+        self.decisions.goes_on = now.after_answer == "next"
         if before is None or before.presets != now.presets:
             self.actions_.name_presets(self.preset_menu, self.prefs.presets, self.looking.use_preset)
         if before is not None and before.keys != now.keys:

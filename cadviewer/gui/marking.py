@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from cadviewer.findings import Box
+from cadviewer.findings import Box, Nodule
 from cadviewer.gui.case import Case, Kept
 from cadviewer.gui.cases import Cases
 from cadviewer.gui.desk import Desk
@@ -40,7 +40,7 @@ class Marking(QObject):
         self._cases, self._journal, self._desk = cases, journal, desk
         self.outlining = Outlining(self)
         self._awaited: dict[str, tuple[int, Drawn]] = {}  # case -> the finding that was drawn last and is not kept yet
-        self._changed: dict[str, tuple[int, str]] = {}  # the same of a changed box: number, the record before
+        self._changed: dict[str, tuple[Nodule, str]] = {}  # the same of a changed box: as it was, its record
         desk.drawings.changed.connect(self._shaped)
         desk.drawings.said.connect(self.said)
         desk.editing.said.connect(self.said)
@@ -154,7 +154,8 @@ class Marking(QObject):
             return
         kept = number if origin is Origin.READER else 0
         drawn = replace(drawn, replaces=place, number=kept, label=case.name(number) if kept else "")
-        self._changed[case.case_id] = number, key
+        if (before := case.finding(number)) is not None:
+            self._changed[case.case_id] = before, key
         if key:
             self._journal.replace(case.series, key, drawn)
         else:
@@ -192,14 +193,32 @@ class Marking(QObject):
             del self._awaited[case_id]
             self.added.emit(number)
             self.measured.emit(case, number)
-        number, before = self._changed.get(case_id, (0, ""))
-        if number and case.drawn_by(number) not in ("", before):
-            del self._changed[case_id]
-            self.measured.emit(case, number)
+        if case_id in self._changed:
+            before, key = self._changed[case_id]
+            now = case.finding(before.number)
+            if now is not None and case.drawn_by(now.number) not in ("", key):
+                del self._changed[case_id]
+                self.said.emit(_changes(case.name(now.number), before, now))
+                self.measured.emit(case, now.number)
 
     def _not_kept(self, case_id: str, reason: str) -> None:
         self._awaited.pop(case_id, None)
         self._changed.pop(case_id, None)
+
+
+def _changes(name: str, before: Nodule, now: Nodule) -> str:
+    """Which figures of a finding are others, its box having been changed."""
+    pairs = (
+        (tr("long axis"), "mm", before.long_mm, now.long_mm),
+        (tr("volume"), "mm³", before.volume_mm3, now.volume_mm3),
+    )
+    figures = [f"{what} {_figure(old)} → {_figure(new)} {unit}" for what, unit, old, new in pairs if old != new]
+    said = tr("The box of finding {number} was changed{key}", number=name, key=hint("undo"))
+    return f"{said}: {', '.join(figures)}" if figures else said
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 SAME = 0.4

@@ -100,8 +100,48 @@ def test_a_dragged_box_is_kept_as_it_was_drawn_and_measured(ct: Desk) -> None:
     assert ct.window.side.findings.isVisible()  # also before the analysis has ended
 
 
-def test_sides_of_the_selected_box_can_be_dragged_with_any_tool(read_ct: Desk) -> None:
+@pytest.mark.parametrize("tool", [tool for tool in Tool if tool is not Tool.SELECT])
+def test_no_other_tool_than_the_one_that_selects_changes_a_box(read_ct: Desk, tool: Tool) -> None:
     read_ct.window.decisions.choose(1)  # 20…28 × 16…24 on slice 3
+    before = read_ct.case.finding(1)
+    if tool is Tool.FINDING:
+        read_ct.viewport.mouse.set_tool(tool)
+        assert read_ct.viewport.mouse.grips.grip_at(read_ct.viewport, read_ct.viewport.to_screen(28, 20)) is None
+        return
+    read_ct.viewport.mouse.set_tool(tool)
+    if tool in (Tool.DISTANCE, Tool.RECTANGLE):
+        read_ct.wait_kept(lambda: drag(read_ct, (28, 20), (40, 20 if tool is Tool.DISTANCE else 30)))
+        assert len(read_ct.case.shapes) == 1
+    else:
+        drag(read_ct, (28, 20), (34, 20))
+        read_ct.bot.wait(20)
+        read_ct.bot.waitUntil(lambda: read_ct.window.journal.pending == 0)
+    assert read_ct.case.finding(1) is before or read_ct.case.finding(1) == before
+    assert _drawn(read_ct) == []
+
+
+def test_the_tool_that_selects_draws_and_moves_nothing(ct: Desk) -> None:
+    view, index = ct.viewport.view, ct.viewport.index
+    ct.bot.keyClick(ct.window, KEY.Key_Y)
+    assert ct.viewport.mouse.tool is Tool.SELECT
+    drag(ct, (10, 10), (30, 30))
+    assert (ct.viewport.view, ct.viewport.index, ct.case.shapes) == (view, index, ())
+
+
+def test_a_changed_box_says_which_figures_changed(read_ct: Desk) -> None:
+    read_ct.window.decisions.choose(1)
+    read_ct.viewport.mouse.set_tool(Tool.SELECT)
+    drag(read_ct, (28, 20), (31, 20))
+    read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
+    said = read_ct.window.status.text.text()
+    now = read_ct.case.finding(1).long_mm
+    assert "finding 1 was changed (Ctrl+Z)" in said
+    assert f"long axis 7.5 → {now:.1f} mm" in said
+
+
+def test_sides_of_the_selected_box_can_be_dragged_with_the_tool_that_selects(read_ct: Desk) -> None:
+    read_ct.window.decisions.choose(1)  # 20…28 × 16…24 on slice 3
+    read_ct.viewport.mouse.set_tool(Tool.SELECT)
     before = read_ct.case.finding(1).box
     window = read_ct.viewport.view.window
     drag(read_ct, (28, 20), (31, 20))
@@ -118,6 +158,7 @@ def test_sides_of_the_selected_box_can_be_dragged_with_any_tool(read_ct: Desk) -
 def test_a_changed_box_is_undone_redone_and_taken_back(read_ct: Desk) -> None:
     read_ct.window.decisions.choose(1)
     before = read_ct.case.finding(1)
+    read_ct.viewport.mouse.set_tool(Tool.SELECT)
     drag(read_ct, (28, 20), (31, 20))
     read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
     read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_Z, CTRL))
@@ -132,6 +173,8 @@ def test_answer_and_entries_stay_with_a_finding_whose_box_is_changed_a_lot(read_
     read_ct.window.decisions.choose(1)
     read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_X))
     read_ct.wait_kept(lambda: read_ct.window.decisions.enter(1, {"type": "solid"}))
+    read_ct.window.decisions.choose(1)
+    read_ct.viewport.mouse.set_tool(Tool.SELECT)
     drag(read_ct, (28, 24), (40, 36))
     read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
     nodule_now = read_ct.case.finding(1)
@@ -141,7 +184,7 @@ def test_answer_and_entries_stay_with_a_finding_whose_box_is_changed_a_lot(read_
 
 def test_an_own_finding_keeps_its_number_and_note_when_it_is_changed_twice(added: Desk) -> None:
     added.wait_kept(lambda: added.window.decisions.enter(2, {"note": "mine"}))
-    added.viewport.mouse.set_tool(Tool.WINDOW)
+    added.viewport.mouse.set_tool(Tool.SELECT)
     for _ in range(2):
         box = added.case.finding(2).box
         drag(added, (box.x1, box.centre[1]), (box.x1 + 5, box.centre[1]))
@@ -253,7 +296,7 @@ def test_a_box_drawn_over_a_finding_becomes_its_box(read_ct: Desk) -> None:
     read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
     assert len(read_ct.case.found()) == 5
     assert read_ct.case.finding(1).box.x1 == pytest.approx(29, abs=0.4)
-    assert "this is its box now" in read_ct.window.status.text.text()
+    assert "The box of finding 1 was changed" in read_ct.window.status.text.text()
 
 
 def test_in_the_first_read_a_click_on_what_the_model_found_adds_it_and_gives_nothing_away(
@@ -360,7 +403,7 @@ def test_the_density_stays_and_it_is_said_where_the_network_sees_nothing_or_fail
     added.bot.waitUntil(lambda: "outlines nothing" in added.window.status.text.text())
     assert added.case.finding(2) is before
     box = before.box
-    added.viewport.mouse.set_tool(Tool.WINDOW)
+    added.viewport.mouse.set_tool(Tool.SELECT)
     drag(added, (box.x1, box.centre[1]), (box.x1 + 3, box.centre[1]))
     added.bot.waitUntil(lambda: len([j for j in added.engine.jobs if j.outline]) == 2, timeout=10_000)
     job = added.engine.jobs[-1]
@@ -372,7 +415,7 @@ def test_the_density_stays_and_it_is_said_where_the_network_sees_nothing_or_fail
 def test_the_answer_for_a_box_that_was_changed_meanwhile_is_not_wanted(with_network: None, added: Desk) -> None:
     first = added.engine.jobs[-1]
     box = added.case.finding(2).box
-    added.viewport.mouse.set_tool(Tool.WINDOW)
+    added.viewport.mouse.set_tool(Tool.SELECT)
     drag(added, (box.x1, box.centre[1]), (box.x1 + 3, box.centre[1]))
     added.bot.waitUntil(lambda: added.engine.jobs[-1] is not first, timeout=10_000)
     assert first.request_id in added.engine.cancelled

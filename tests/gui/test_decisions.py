@@ -65,11 +65,35 @@ def test_undo_and_redo_go_back_and_forth_and_the_journal_follows(read_ct: Desk) 
     assert _answers(read_ct) == [Answer.REJECTED]
 
 
-def test_the_same_answer_again_takes_it_back(read_ct: Desk) -> None:
+def test_the_same_answer_again_changes_nothing_and_undo_takes_it_back(read_ct: Desk) -> None:
     read_ct.window.decisions.choose(1)
-    read_ct.wait_kept(lambda: read_ct.window.decisions.answer(Answer.UNSURE))
-    read_ct.wait_kept(lambda: read_ct.window.decisions.answer(Answer.UNSURE))
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, Qt.Key.Key_Return))
+    read_ct.window.decisions.choose(1)
+    read_ct.bot.keyClick(read_ct.window, Qt.Key.Key_Return)
+    assert read_ct.window.journal.pending == 0
+    assert _answers(read_ct) == [Answer.ACCEPTED]
+    assert "already" in read_ct.window.status.text.text()
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier))
     assert read_ct.case.answer(read_ct.case.finding(1)) is None
+
+
+def test_after_an_answer_the_next_finding_without_one_is_selected(read_ct: Desk) -> None:
+    numbers = [n.number for n in read_ct.case.listed()]
+    assert len(numbers) > 2
+    read_ct.window.decisions.choose(numbers[1])
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, Qt.Key.Key_Return))
+    assert read_ct.case.selected == numbers[2]
+    read_ct.window.decisions.choose(numbers[0])
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, Qt.Key.Key_X))
+    assert read_ct.case.selected == numbers[2]  # the second has its answer
+    assert read_ct.viewport.index == read_ct.case.finding(numbers[2]).box.slice
+
+
+def test_the_finding_stays_selected_after_an_answer_where_the_reader_wants_it(read_ct: Desk) -> None:
+    read_ct.window.prefs.change(after_answer="stay")
+    read_ct.window.decisions.choose(1)
+    read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, Qt.Key.Key_Return))
+    assert read_ct.case.selected == 1
 
 
 def test_answers_come_back_when_the_case_is_analysed_again(read_ct: Desk) -> None:

@@ -98,7 +98,9 @@ class BoxEditing(QObject):
         )
 
     def grip_at(self, viewport: Viewport, at: QPointF) -> Grip | None:
-        """Sides of the selected finding's box."""
+        """Sides of the selected finding's box: for the tool that selects alone, so that no other changes a finding."""
+        if viewport.mouse.tool is not Tool.SELECT:
+            return None
         if self.case is None or viewport.view is None or not self._acts_on(viewport):
             return None
         nodule = self.case.finding(self.case.selected)

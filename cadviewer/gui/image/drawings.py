@@ -18,7 +18,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF, Qt
 
 from cadviewer.gui.image import crossings, shapes
 from cadviewer.gui.image.lettering import HALO, draw_text, overlay_font
-from cadviewer.gui.image.mouse import SHAPES, Grip, Tool
+from cadviewer.gui.image.mouse import DRAWING, SHAPES, Grip, Tool
 from cadviewer.gui.image.shapes import Drawing, Point, Value
 from cadviewer.gui.image.strip import MARKED
 from cadviewer.gui.image.viewport import Kind, Marks, Viewport
@@ -212,6 +212,9 @@ class Drawings(QObject):
         if hit is None:
             return None
         shape, flat, handle = hit
+        tool = viewport.mouse.tool
+        if tool in DRAWING and (handle is None or SHAPES.get(tool) is not shape.kind):
+            return None  # what is in the hand draws; of what it drew, it mends the ends
         mm = _mm(viewport)
         if handle is not None:
             return _Drag(

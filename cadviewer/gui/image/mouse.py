@@ -22,6 +22,7 @@ CLICK = 4
 class Tool(StrEnum):
     """What a left drag does."""
 
+    SELECT = "select"
     WINDOW = "window"
     SCROLL = "scroll"
     PAN = "pan"
@@ -52,6 +53,7 @@ SHAPES = {
 DRAWING = frozenset(SHAPES) | {Tool.FINDING}
 
 _CURSORS = {
+    Tool.SELECT: Qt.CursorShape.ArrowCursor,
     Tool.WINDOW: Qt.CursorShape.ArrowCursor,
     Tool.SCROLL: Qt.CursorShape.SizeVerCursor,
     Tool.PAN: Qt.CursorShape.OpenHandCursor,
@@ -60,7 +62,7 @@ _CURSORS = {
 
 
 class Grip(Protocol):
-    """Something on the image that a left drag takes hold of, whichever tool is active (the end of a length)."""
+    """Something on the image that a left drag takes hold of (the end of a length)."""
 
     def drag(self, x: float, y: float) -> None:
         """The mouse is at the image point (x, y), button down."""
@@ -78,7 +80,9 @@ class Grip(Protocol):
 class Grips(Protocol):
     """Offers grips: what lies under the mouse, and what the tools that draw begin."""
 
-    def grip_at(self, viewport: Viewport, at: QPointF) -> Grip | None: ...
+    def grip_at(self, viewport: Viewport, at: QPointF) -> Grip | None:
+        """What lies under a screen point and gives way to no tool that is in the hand (`viewport.mouse.tool`)."""
+        ...
 
     def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Grip | None: ...
 
