@@ -121,7 +121,7 @@ def test_stop_works_from_the_first_moment(desk: Desk, tmp_path: Path) -> None:
     press(bot, dialog.start)
     press(bot, dialog.stop)
     assert "stopped" in dialog.status.text()
-    assert "nothing to go on from" in dialog.status.text()
+    bot.waitUntil(lambda: "nothing to go on from" in dialog.status.text(), timeout=10000)
     assert dialog.start.isEnabled()
     assert not dialog.resume.isEnabled()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cadviewer import paths
+from cadviewer import atomic, paths
 from cadviewer.gui.training import run as training_run
 from cadviewer.gui.training.run import BusyError, Run, RunState
 from cadviewer.models import catalogue
@@ -80,8 +80,7 @@ def test_a_run_is_followed_stopped_and_resumed_with_the_settings_it_began_with(t
     assert state.losses[0] == (1, 1.0)
     run.stop()
     assert run.state.stopping
-    state = until(run, lambda s: s.state == "stopped")
-    assert state.resumable
+    state = until(run, lambda s: s.state == "stopped" and s.resumable)
     assert not state.stopping
     last = state.losses[-1][0]
     again = Run(tmp_path / "run")  # another dialog, opened later
@@ -154,6 +153,19 @@ def test_one_folder_takes_one_run(tmp_path: Path) -> None:
     assert len(log.splitlines()) >= before
     run.stop()
     until(run, lambda s: s.state == "stopped")
+
+
+def test_a_run_that_has_said_its_last_word_is_resumed_once_its_process_has_let_go(tmp_path: Path) -> None:
+    said = [{"kind": "begin", "pid": 1}, {"kind": "end", "state": "stopped", "reason": ""}]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in said))
+    (tmp_path / "command.json").write_text('["breast", "--data", "d", "--out", "o"]')
+    with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as checkpoint:
+        checkpoint.writestr("weights", "1")
+    run = Run(tmp_path)
+    with atomic.locked(tmp_path / "run.lock"):
+        assert run.poll().state == "stopped"
+        assert not run.state.resumable
+    assert run.poll().resumable
 
 
 @pytest.mark.usefixtures("_trainer")

@@ -367,7 +367,8 @@ class TrainerDialog(QDialog):
         if self.run is None:
             return
         state = self.run.poll()
-        now = (state.state, state.stage, state.stopping, state.reason, len(state.losses), len(state.tune))
+        counts = (len(state.losses), len(state.tune))
+        now = (state.state, state.stage, state.stopping, state.reason, state.resumable, *counts)
         if now != self._shown:
             self._shown = now
             self.chart.show_run(state)

@@ -44,9 +44,10 @@ class RunState:
 
     state: "new" (no log yet), "starting" (until it trains), "running", "done", "stopped", "failed" or "lost" (its
     process is gone without a word). stage: what it does meanwhile, "", "reading", "training" or "finishing"; stopping:
-    it was asked to stop. losses: (step, loss); tune: one mapping of figures per look at the tune fold, with "step";
-    parts: the step after which each resumed part began. progress: 0…1; card: path of the exported model card, once
-    done. resumable: whether there is something to go on from.
+    it was asked to stop, or has said its last word and its process is not gone yet. losses: (step, loss); tune: one
+    mapping of figures per look at the tune fold, with "step"; parts: the step after which each resumed part began.
+    progress: 0…1; card: path of the exported model card, once done. resumable: whether there is something to go on
+    from.
     """
 
     state: str = "new"
@@ -192,7 +193,11 @@ class Run:
                 # Before it said anything of itself it has said why on its standard error, as wrong usage is said.
                 state.state = "failed" if state.state == "starting" and not state.stage else "lost"
                 state.reason, state.stopping = self._last_words(), False
-        state.resumable = state.state in ("stopped", "failed", "lost") and self._can_go_on()
+        if state.state in ("stopped", "failed", "lost"):
+            state.stopping = self._held()  # between its last line and its end
+            state.resumable = not state.stopping and self._can_go_on()
+        else:
+            state.resumable = False
         return state
 
     def _at_it(self) -> bool:

@@ -25,7 +25,7 @@ def status(state: RunState) -> str:
     """How a run stands, in words."""
     if state.state == "new":
         return tr("Training runs on its own: this dialog and the viewer may be closed meanwhile.")
-    if state.stopping:
+    if state.stopping and state.active:
         return tr("Stopping after this step; Stop once more ends it at once.")
     parts = [tr(STAGES[state.stage]) if state.active and state.stage in STAGES else tr(STATES[state.state])]
     if state.losses:
@@ -41,7 +41,7 @@ def status(state: RunState) -> str:
         parts.append(tr("about {time} left", time=_duration(state.seconds * (1 - state.progress) / state.progress)))
     if state.reason and state.state in ("failed", "lost"):
         parts.append(said(state.reason))
-    if state.state in ("stopped", "failed", "lost"):
+    if state.state in ("stopped", "failed", "lost") and not state.stopping:
         parts.append(
             tr("Resume goes on from the last whole epoch.")
             if state.resumable
