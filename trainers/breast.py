@@ -24,7 +24,7 @@ from trainers import checkpoints, enough, fitting, run_log
 from trainers import config as configuration
 from trainers.breast_calibrate import calibrate, observe
 from trainers.breast_settings import PRESETS, Settings
-from trainers.breast_training import Average, Epochs, Images, Training
+from trainers.breast_training import Average, Images, Order, Training
 from trainers.config import ConfigError
 from trainers.data import bus_bra, duplicates
 from trainers.data.augment_ultrasound import Strength
@@ -105,9 +105,8 @@ def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Train
     images = load_images(settings, data, settings.train_folds, strength, channels)
     tune = load_images(settings, data, settings.tune_folds, None, channels)
     callbacks: list[lightning.Callback] = [
-        Epochs(images),
         run_log.RunLog(out),
-        *checkpoints.callbacks(out),
+        *checkpoints.callbacks(out, settings.seed),
     ]
     if settings.average:
         callbacks.append(Average(settings.average))
@@ -129,7 +128,7 @@ def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Train
     module.seen = images.seen
     trainer.fit(
         module,
-        DataLoader(images, settings.batch, shuffle=True, drop_last=len(images) > settings.batch),
+        DataLoader(images, settings.batch, sampler=Order(images), drop_last=len(images) > settings.batch),
         DataLoader(tune, 32),
         ckpt_path=str(last) if last is not None else None,
         weights_only=True,  # tensors and plain values: nothing is unpickled, in a run from elsewhere neither

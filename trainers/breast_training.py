@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 from torchmetrics.classification import BinaryAUROC, BinaryRecall, BinarySpecificity
 
 from cadviewer.models.breast import normalise, pad_to_square, resize
@@ -208,11 +208,19 @@ class Training(lightning.LightningModule):
         self.sums[:] = 0
 
 
-class Epochs(lightning.Callback):
-    """Tells the training images which epoch it is, so that a resumed run augments as an unbroken one would."""
+class Order(Sampler[int]):
+    """The images of an epoch, shuffled. Order and augmentation follow from (seed, epoch), so runs can be resumed."""
 
     def __init__(self, images: Images) -> None:
         self.images = images
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.images.epoch = trainer.current_epoch
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before an epoch."""
+        self.images.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[int]:
+        draw = np.random.default_rng((self.images.seed, self.images.epoch))
+        return iter(draw.permutation(len(self.images)).tolist())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -49,6 +50,20 @@ class Room(lightning.Callback):
         run_folder.check_room(self.out, last.stat().st_size if last.is_file() else expected(trainer, pl_module))
 
 
+class Seeded(lightning.Callback):
+    """What a step draws from torch's own generator (dropout) follows from the seed and the step: a run that was broken
+    off and resumed goes on as one that was not."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """At each step and not at each epoch: a loader draws too, in the first epoch of a process earlier."""
+        torch.manual_seed(int(np.random.SeedSequence((self.seed, trainer.global_step)).generate_state(1)[0]))
+
+
 def expected(trainer: lightning.Trainer, module: lightning.LightningModule) -> int:
     """About how many bytes a first checkpoint takes: the weights, their average, two moments of what is trained."""
     state: int = sum(t.nbytes for t in module.state_dict().values())
@@ -57,11 +72,15 @@ def expected(trainer: lightning.Trainer, module: lightning.LightningModule) -> i
     return state * (1 + averages) + moments
 
 
-def callbacks(out: Path) -> list[lightning.Callback]:
-    """What keeps the checkpoint of the last whole epoch of the run in `out`; its trainer needs the plugin `Whole`."""
+def callbacks(out: Path, seed: int) -> list[lightning.Callback]:
+    """What seeds each step, and keeps the checkpoint of the last whole epoch of the run in `out`.
+
+    Its trainer needs the plugin `Whole`.
+    """
     # Without a monitor "the best one" is the latest; Lightning saves none at all for save_top_k=0.
     name = Path(run_folder.LAST).stem
     return [
+        Seeded(seed),
         Room(out),
         ModelCheckpoint(out, name, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False),
     ]

@@ -42,6 +42,8 @@ class Fitted(Protocol):
     def clip(self) -> float: ...
     @property
     def epochs(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
 
 
 S = TypeVar("S", bound=Common)
@@ -189,7 +191,7 @@ def fit(
         callbacks=[
             validation,
             run_log.RunLog(out),
-            *checkpoints.callbacks(out),
+            *checkpoints.callbacks(out, settings.seed),
             TQDMProgressBar(refresh_rate=20),
         ],
     )
