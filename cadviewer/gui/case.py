@@ -26,6 +26,8 @@ from cadviewer.store.session import (
     Outlined,
     answer_at,
     filled_in,
+    frame_answer,
+    frame_reference,
     pixel_size,
 )
 
@@ -321,7 +323,11 @@ class Case:
     def answer(self, nodule: Nodule) -> Answer | None:
         """The reader's last answer on the finding at the place of this nodule."""
         found = self._found_by(nodule.number)
-        return answer_of(found, self.kept.answers) if found is not None else answer_at(self.kept.answers, nodule)
+        return (
+            answer_of(found, self.kept.answers, self.result)
+            if found is not None
+            else answer_at(self.kept.answers, nodule)
+        )
 
     def values(self, nodule: Nodule) -> dict[str, str]:
         """The fields of a form that the reader filled in for a finding."""
@@ -338,21 +344,20 @@ class Case:
 
     def frame_answer(self, frame: int) -> Answer | None:
         """The reader's last answer on what was said of an ultrasound frame."""
-        place = self.reference(frame + 1)
-        return self.kept.answers.get(place) if place is not None else None
+        return frame_answer(self.kept.answers, frame)
 
     def reference(self, number: int) -> FindingRef | None:
-        """How the journal names a finding; None when there is no such one. For breast ultrasound: frame + 1."""
-        if (found := self._found_by(number)) is not None:
-            return found.place
+        """How the journal names a finding; None when there is no such one."""
+        found = self._found_by(number)
+        return found.place if found is not None else None
+
+    def frame_reference(self, frame: int) -> FindingRef | None:
+        """How the journal names what was said of an ultrasound frame; None where nothing was."""
         if self.result is None:
             return None
-        origin = self.result.provenance
-        for finding in self.result.breast:
-            if finding.frame + 1 == number:
-                rows, columns = finding.size
-                return FindingRef(origin.model, origin.weights_sha256, number, finding.frame, 0, 0, columns, rows)
-        return None
+        by = self.result.provenance
+        finding = next((f for f in self.result.breast if f.frame == frame), None)
+        return frame_reference(finding, by.model, by.weights_sha256) if finding is not None else None
 
     def next_finding(self, step: int) -> int | None:
         """Number of the finding `step` further down the list than the selected one, round and round."""

@@ -79,13 +79,14 @@ class Decisions(QObject):
         if case is None or case.result is None:
             return
         if case.task is Task.BREAST:
-            number: int | None = self._desk.viewport.index + 1
+            number = None
+            place = case.frame_reference(self._desk.viewport.index)
             given = case.frame_answer(self._desk.viewport.index)
         else:
             number = case.selected
             nodule = case.finding(number)
+            place = case.reference(number) if number is not None else None
             given = case.answer(nodule) if nodule is not None else None
-        place = case.reference(number) if number is not None else None
         if place is None:
             self.said.emit(tr("Choose a finding first{key}", key=hint("next_finding")))
             return

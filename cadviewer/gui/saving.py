@@ -49,10 +49,12 @@ class Saving(QObject):
         self._thread.close()
 
     def _write(self, series: Series, result: Result, reading: Reading, path: Path) -> None:
-        from cadviewer.store.export import case_json
+        from cadviewer.store.export import case_json, pictures
 
+        report = of_result(series, result, None)
         try:
-            case_json.write(path, of_result(series, result, None), reading)
+            pictures.write_masks(report, path.parent)  # the JSON names them: they are there before it is
+            case_json.write(path, report, reading)
         except (OSError, case_json.ExportError) as error:
             log.warning("a reading could not be saved: %s", type(error).__name__)
             reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)

@@ -18,6 +18,13 @@ RESEARCH = "For research use only — not for diagnosis"
 SIGNS = {None: "", Answer.ACCEPTED: "✓", Answer.REJECTED: "✕", Answer.UNSURE: "?"}
 ANSWERS = {None: "not read", Answer.ACCEPTED: "accepted", Answer.REJECTED: "rejected", Answer.UNSURE: "unsure"}
 
+FRAME_ANSWERS = {
+    None: "not read",
+    Answer.ACCEPTED: "the reader agrees",
+    Answer.REJECTED: "the reader disagrees",
+    Answer.UNSURE: "the reader is unsure",
+}
+
 CALLS = {
     Call.BENIGN: "Probably benign",
     Call.MALIGNANT: "Suspicious for malignancy",
@@ -192,6 +199,7 @@ def _breast_lines(case: Case) -> list[str]:
         if finding.probability is not None:
             parts.append(tr("probability of malignancy {estimate}", estimate=estimate(finding.probability)))
         parts += [breast_size(finding), breast_count(finding), told(finding.reason)]
+        parts.append(tr(FRAME_ANSWERS[case.frame_answer(finding.frame)]))
         lines.append(", ".join(part for part in parts if part))
     return lines
 

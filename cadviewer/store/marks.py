@@ -28,12 +28,26 @@ class MeasureKind(StrEnum):
     TEXT = "text"
 
 
+READER = "reader"
+"""Stands for the model in references to findings that the reader drew."""
+
+
+class RefKind(StrEnum):
+    """What a reference means: it never means one of another kind, wherever they lie."""
+
+    MODEL = "model"
+    READER = "reader"
+    FRAME = "frame"
+
+
 @dataclass(frozen=True)
 class FindingRef:
-    """Which finding is meant, by its place, so that it is found again when the same case is analysed another time.
+    """Which finding is meant.
 
-    model, weights_sha256: what found it. number: as shown then. slice, x0 … y1: its best box, edge coordinates;
-    for a breast finding the frame and the image's borders.
+    A model's is known by its place, so that it is found again when the case is analysed another time; the reader's own
+    by `key`, a breast image by its frame. model, weights_sha256: what found it. number: as shown then. slice, x0 … y1:
+    its best box, edge coordinates; of a frame the image's borders. key: the record that drew it first; "" for what the
+    reader did not draw, and in records of versions that did not know keys.
     """
 
     model: str
@@ -44,6 +58,8 @@ class FindingRef:
     y0: float
     x1: float
     y1: float
+    kind: RefKind = RefKind.MODEL
+    key: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from cadviewer.findings import Box, Nodule, Result
+from cadviewer.findings import Box, BreastFinding, Nodule, Result
 from cadviewer.imaging.series import Series
 from cadviewer.risk import form
 from cadviewer.risk.words import Assessment, NoduleType
 from cadviewer.store.session import (
+    READER,
     Answer,
     Drawn,
     Entry,
@@ -27,17 +28,13 @@ from cadviewer.store.session import (
     MeasureKind,
     Outlined,
     PixelSize,
-    answer_at,
     decisions,
     filled_in,
+    frame_answer,
     pixel_size,
     reference,
     same_place,
 )
-
-READER = "reader"
-"""Stands for the model in references to findings that the reader drew."""
-
 
 _TYPES = {
     "solid": NoduleType.SOLID,
@@ -92,11 +89,13 @@ class Read:
 class Reading:
     """All that a reader made of a case.
 
-    values: the fields of the case that were entered. case_facts: what the file says. pixel_size: as the reader entered
-    it, for an image whose file does not say; the lengths among `measures` are by it.
+    frames: what was said of each breast image, with the answer. values: the fields of the case that were entered.
+    case_facts: what the file says. pixel_size: as the reader entered it, for an image whose file does not say; the
+    lengths among `measures` are by it.
     """
 
     findings: tuple[Read, ...] = ()
+    frames: tuple[tuple[BreastFinding, Answer | None], ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
     case_facts: form.CaseFacts = field(default_factory=form.CaseFacts)
     measures: tuple[tuple[Entry, Measure], ...] = ()
@@ -134,9 +133,10 @@ def read(
     measures = [(e, e.mark) for e in entries if isinstance(e.mark, Measure)]
     return Reading(
         findings=tuple(
-            Read(found, answer_of(found, answers), values_of(found, values))
+            Read(found, answer_of(found, answers, result), values_of(found, values))
             for found in shown(entries, nodules, result)
         ),
+        frames=tuple((b, frame_answer(answers, b.frame)) for b in (result.breast if result is not None else ())),
         values={name: text for (finding, name), text in values.items() if finding is None},
         case_facts=facts_of(series) if series is not None else form.CaseFacts(),
         measures=tuple((e, _by_pixel(m, mm) if uncalibrated else m) for e, m in measures),
@@ -157,7 +157,8 @@ def _by_pixel(measure: Measure, mm: float | None) -> Measure:
 def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | None) -> tuple[Found, ...]:
     """The model's findings, with boxes that the reader changed, then those that the reader drew, in that order."""
     drawn = [(e.id, e.mark) for e in entries if isinstance(e.mark, Drawn)]
-    changed = [(key, mark, mark.replaces) for key, mark in drawn if mark.replaces is not None]
+    replacing = [(key, mark, mark.replaces) for key, mark in drawn if mark.replaces is not None]
+    changed = [(key, mark, old) for key, mark, old in replacing if old.model != READER]
     outlined = {e.mark.target: e.mark for e in entries if isinstance(e.mark, Outlined)}
     found = []
     for nodule in nodules:
@@ -176,7 +177,8 @@ def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | 
             number = mark.number if mark.number and mark.number not in taken else max(taken, default=0) + 1
             taken.add(number)
             own = _nodule(number, mark, 1.0, outlined.get(key))
-            place = mark.replaces or reference(own, READER, "")
+            place = mark.replaces or reference(own, READER, "", key)
+            place = place if place.key else replace(place, key=key)
             name = mark.label if mark.label and mark.label not in {f.name for f in found} else str(number)
             found.append(Found(own, place, Origin.READER, key, outlined.get(key), name))
     return tuple(found)
@@ -191,21 +193,31 @@ def letters(count: int) -> str:
     return name
 
 
-def answer_of(found: Found, answers: dict[FindingRef, Answer]) -> Answer | None:
-    """The last answer on a finding, also where its box was changed since; what the reader drew is accepted by that."""
-    answer = answer_at(answers, found.nodule)
-    if answer is None and found.origin is not Origin.MODEL:
-        answer = answers.get(found.place)
+def answer_of(found: Found, answers: Mapping[FindingRef, Answer], result: Result | None) -> Answer | None:
+    """The last answer on a finding, also where its box was changed since; what the reader drew is accepted by that.
+
+    On breast images versions without keys answered the image, never a finding in it: see `session.frame_answer`.
+    """
+    if result is not None and result.breast:
+        answers = {place: answer for place, answer in answers.items() if place.key}
+    answer = next((answers[place] for place in reversed(list(answers)) if meant(found, place)), None)
     return Answer.ACCEPTED if answer is None and found.origin is Origin.READER else answer
 
 
 def values_of(found: Found, values: Mapping[tuple[FindingRef | None, str], str]) -> dict[str, str]:
     """The entered fields of a finding, also where its box was changed since."""
-    return {
-        name: text
-        for (finding, name), text in values.items()
-        if finding is not None and (finding == found.place or same_place(finding, found.nodule))
-    }
+    return {name: text for (finding, name), text in values.items() if finding is not None and meant(found, finding)}
+
+
+def meant(found: Found, place: FindingRef) -> bool:
+    """Whether a record means a finding: one of the reader's by its key, others by their place then or now."""
+    if place.kind is not found.place.kind:
+        return False
+    if place.key:
+        return place.key == found.place.key
+    if (found.origin is not Origin.MODEL) and place == replace(found.place, key=""):
+        return True
+    return same_place(place, found.nodule)
 
 
 def facts(nodule: Nodule) -> form.Facts:

@@ -19,10 +19,11 @@ from typing import Any
 
 import cadviewer
 from cadviewer import paths
-from cadviewer.findings import Box, Nodule
+from cadviewer.findings import Box, BreastFinding, Nodule
 from cadviewer.imaging.series import Series
 from cadviewer.store.journal import Journal, JournalError, Record
 from cadviewer.store.marks import (
+    READER,
     Answer,
     Decision,
     Deleted,
@@ -39,6 +40,7 @@ from cadviewer.store.marks import (
     Outlined,
     PixelSize,
     Redone,
+    RefKind,
     Undone,
 )
 from cadviewer.store.plain import build
@@ -46,6 +48,7 @@ from cadviewer.store.plain import build
 SCHEMA = 1
 
 __all__ = [
+    "READER",
     "Answer",
     "Decision",
     "Deleted",
@@ -64,6 +67,7 @@ __all__ = [
     "Outlined",
     "PixelSize",
     "Redone",
+    "RefKind",
     "Session",
     "Undone",
     "case_key",
@@ -128,10 +132,18 @@ def case_key(series: Series) -> str:
     return digest.hexdigest()[:16]
 
 
-def reference(nodule: Nodule, model: str, weights_sha256: str) -> FindingRef:
-    """How decisions on a nodule name it."""
+def reference(nodule: Nodule, model: str, weights_sha256: str, key: str = "") -> FindingRef:
+    """How decisions on a nodule name it. key: of the record that drew it, for one of the reader's."""
     box = nodule.box
-    return FindingRef(model, weights_sha256, nodule.number, box.slice, box.x0, box.y0, box.x1, box.y1)
+    kind = RefKind.READER if model == READER else RefKind.MODEL
+    return FindingRef(model, weights_sha256, nodule.number, box.slice, box.x0, box.y0, box.x1, box.y1, kind, key)
+
+
+def frame_reference(finding: BreastFinding, model: str, weights_sha256: str) -> FindingRef:
+    """How decisions on a breast image name it."""
+    rows, columns = finding.size
+    frame = finding.frame
+    return FindingRef(model, weights_sha256, frame + 1, frame, 0, 0, columns, rows, RefKind.FRAME)
 
 
 class Session:
@@ -278,11 +290,35 @@ def _same(a: FindingRef | None, b: FindingRef | None) -> bool:
     """Whether two records mean the same finding, though perhaps another model's box of it, or both the case."""
     if a is None or b is None:
         return a is b
+    if a.kind is not b.kind:
+        return False
+    if a.kind is RefKind.FRAME:
+        return a.slice == b.slice
+    if a.key and b.key:
+        return a.key == b.key
     return a.slice == b.slice and _overlap(a, b) >= 0.5
+
+
+def frame_answer(decisions: Mapping[FindingRef, Answer], frame: int) -> Answer | None:
+    """The last answer on a breast image.
+
+    Versions that knew no keys answered the image alone, and named it by the reader's finding of the same number.
+    """
+    return next(
+        (
+            decisions[finding]
+            for finding in reversed(list(decisions))
+            if (finding.kind is RefKind.FRAME and finding.slice == frame)
+            or (finding.kind is RefKind.READER and not finding.key and finding.number == frame + 1)
+        ),
+        None,
+    )
 
 
 def same_place(finding: FindingRef, nodule: Nodule) -> bool:
     """Whether a box of the nodule overlaps the finding on its slice by at least half (intersection over union)."""
+    if finding.kind is RefKind.FRAME:
+        return False
     return any(b.slice == finding.slice and _overlap(b, finding) >= 0.5 for b in nodule.boxes)
 
 
@@ -330,6 +366,18 @@ def _entry(record: Record) -> Entry | None:
     if kind is None or record.get("v") != SCHEMA:
         return None
     try:
-        return Entry(str(record["id"]), str(record["window"]), str(record["time"]), build(kind, record["mark"]))
+        mark = {name: _with_kind(value) for name, value in record["mark"].items()}
+        return Entry(str(record["id"]), str(record["window"]), str(record["time"]), build(kind, mark))
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _with_kind(value: Any) -> Any:
+    """A reference as versions wrote it that did not say what it means: a frame was its number and a whole image."""
+    if not isinstance(value, dict) or "weights_sha256" not in value or "kind" in value:
+        return value
+    if value["model"] == READER:
+        return {**value, "kind": RefKind.READER.value}
+    borders = (value["x0"], value["y0"]) == (0, 0) and all(float(value[n]).is_integer() for n in ("x1", "y1"))
+    frame = borders and value["number"] == value["slice"] + 1
+    return {**value, "kind": (RefKind.FRAME if frame else RefKind.MODEL).value}

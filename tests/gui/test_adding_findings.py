@@ -133,6 +133,7 @@ def test_a_changed_box_says_which_figures_changed(read_ct: Desk) -> None:
     read_ct.viewport.mouse.set_tool(Tool.SELECT)
     drag(read_ct, (28, 20), (31, 20))
     read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
+    read_ct.bot.waitUntil(lambda: "was changed" in read_ct.window.status.text.text(), timeout=10_000)
     said = read_ct.window.status.text.text()
     now = read_ct.case.finding(1).long_mm
     assert "finding 1 was changed (Ctrl+Z)" in said
@@ -296,7 +297,8 @@ def test_a_box_drawn_over_a_finding_becomes_its_box(read_ct: Desk) -> None:
     read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
     assert len(read_ct.case.found()) == 5
     assert read_ct.case.finding(1).box.x1 == pytest.approx(29, abs=0.4)
-    assert "The box of finding 1 was changed" in read_ct.window.status.text.text()
+    status = read_ct.window.status.text
+    read_ct.bot.waitUntil(lambda: "The box of finding 1 was changed" in status.text(), timeout=10_000)
 
 
 def test_in_the_first_read_a_click_on_what_the_model_found_adds_it_and_gives_nothing_away(

@@ -95,6 +95,7 @@ def in_tables() -> set[str]:
         *TOLD,
         *SAID,
         *words.ANSWERS.values(),
+        *words.FRAME_ANSWERS.values(),
         *words.CALLS.values(),
         words.RESEARCH,
         *(member.value for kind in (case.Order, case.Only) for member in kind),

@@ -17,6 +17,10 @@ def document(reading: Reading) -> dict[str, Any]:
         "entries": dict(reading.values),
         "from_file": {name: text for name, text in sorted(reading.form.items()) if name not in reading.values},
         "findings": [_finding(reading, read) for read in reading.findings],
+        "frames": [
+            {"index": b.frame, "call": b.call.value, "answer": answer.value if answer is not None else None}
+            for b, answer in reading.frames
+        ],
         "exam": _assessment(exam) if exam is not None else None,
         "measures": [_measure(entry, measure) for entry, measure in reading.measures],
         "key_images": list(reading.key_images),
