@@ -32,7 +32,10 @@ class Compare(QObject):
         return sorted(others, key=lambda c: _unlikeness(case, c))
 
     def likeliest(self) -> Case | None:
-        return next(iter(self.candidates()), None)
+        """The most probable one of the same patient; None where there is none: another's is never proposed."""
+        case = self._cases.current
+        same = [c for c in self.candidates() if case is not None and _same_patient(case, c)]
+        return next(iter(same), None)
 
     def want(self, case: Case) -> None:
         """Show a series beside the open one as soon as it is read."""
@@ -54,6 +57,14 @@ class Compare(QObject):
             self.ready.emit(case)
         elif volume is None:
             self.said.emit(tr("The second series could not be read: open it to see why"))
+
+
+def _same_patient(case: Case, other: Case) -> bool:
+    """Whether the files say that two series are of one patient, or lie in one study."""
+    a, b = case.series, other.series
+    if a.study_uid and a.study_uid == b.study_uid:
+        return True
+    return bool(a.patient.patient_id) and a.patient.patient_id == b.patient.patient_id
 
 
 def _unlikeness(case: Case, other: Case) -> tuple[bool, bool, int]:

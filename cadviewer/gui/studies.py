@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtGui import QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from cadviewer.gui import lang, style
@@ -233,6 +233,15 @@ class Studies(QListView):
             painter.drawText(
                 self.viewport().rect().adjusted(10, 8, -10, 0), Qt.AlignmentFlag.AlignTop, tr("No study is open")
             )
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Only what opens a series highlights it: what is highlighted is what is on screen."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if event.buttons() == Qt.MouseButton.NoButton:
+            super().mouseMoveEvent(event)  # a drag over the list would highlight one row after another
 
     def _clicked(self, index: QModelIndex) -> None:
         case = index.data(CASE)

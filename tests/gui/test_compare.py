@@ -112,10 +112,31 @@ def test_both_are_seen_in_the_same_window(desk: Desk, tmp_path: Path) -> None:
     assert [v.view.window.width for v in pair(desk)] == [400, 400]
 
 
-def test_two_patients_are_never_compared_silently(desk: Desk, tmp_path: Path) -> None:
+def test_two_patients_are_never_compared_unasked_nor_silently(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_ct(tmp_path / "now"))
-    compare(desk, write_ct(tmp_path / "other", PatientID="P-8"))
+    now = desk.case
+    desk.open(write_ct(tmp_path / "other", PatientID="P-8"))
+    other = desk.case
+    desk.window.opener.open_case(now)
+    press(desk, KEY.Key_4, CTRL)
+    assert desk.window.desk.grid.beside is None
+    assert "no other series" in desk.window.status.text.text()
+    desk.window.compare.want(other)  # chosen from the menu
+    desk.bot.waitUntil(lambda: desk.window.desk.grid.layout_now is Layout.PAIR, timeout=10_000)
     assert "different patients" in " ".join(desk.window.desk.notices.texts())
+
+
+def test_a_right_click_in_the_list_highlights_nothing_that_is_not_on_screen(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_ct(tmp_path / "now"))
+    now = desk.case
+    desk.open(write_ct(tmp_path / "other", PatientID="P-8"))
+    current, studies = desk.case, desk.window.studies
+    at = studies.visualRect(studies.rows.index(studies.rows.row_of(now))).center()
+    desk.bot.mouseClick(studies.viewport(), Qt.MouseButton.RightButton, NONE, at)
+    assert desk.case is current
+    assert studies.currentIndex().row() == studies.rows.row_of(current)
+    desk.bot.mouseClick(studies.viewport(), Qt.MouseButton.LeftButton, NONE, at)
+    assert desk.case is now
 
 
 def test_the_second_series_is_read_while_the_first_stays_on_screen(desk: Desk, tmp_path: Path) -> None:
