@@ -68,6 +68,7 @@ def _flips(*, transposed: bool = False, scale: float = 1.0) -> tuple[View, ...]:
 
 VIEWS: dict[str, tuple[View, ...]] = {
     "one": (View(),),
+    "two": (View(), View(True, True)),
     "four": _flips(),
     "eight": _flips() + _flips(transposed=True),
     "twelve": _flips() + _flips(transposed=True) + _flips(scale=1.25),

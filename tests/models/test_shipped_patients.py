@@ -1,0 +1,36 @@
+"""Nobody who is measured on was learned from: the lists of patients in the shipped cards, by set."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+from cadviewer import paths
+from cadviewer.findings import Task
+from cadviewer.models import catalogue
+
+CARDS = sorted((paths.resources() / "weights").glob("*.json"))
+
+
+def lidc(patient: str) -> bool:
+    """LIDC-IDRI and LUNA16 (the same patients): folds 3–9 by crc32 train, and three patients are kept for checks."""
+    return zlib.crc32(patient.encode()) % 10 >= 3 and patient not in {f"LIDC-IDRI-000{k}" for k in (1, 2, 3)}
+
+
+RULES: dict[str, Callable[[str], bool]] = {"LUNA16 slices": lidc, "lidc-hu-crops128": lidc, "lidc-crops128": lidc}
+"""Set → whether a patient of it may be trained on."""
+
+
+@pytest.mark.parametrize(
+    "name", [p.stem for p in CARDS if catalogue.load(p).task is Task.NODULES and not catalogue.load(p).role]
+)
+def test_no_patient_of_a_fold_that_is_measured_or_held_back_was_trained_on(name: str) -> None:
+    card = catalogue.load(paths.resources() / "weights" / f"{name}.json")
+    by_set = card.training["patients by set"]
+    assert by_set, name
+    for data, patients in by_set.items():
+        assert len(patients) == len(set(patients)) > 0
+        assert [p for p in patients if not RULES[data](p)] == [], data
+    assert len(set().union(*by_set.values())) == card.training["patients"]
