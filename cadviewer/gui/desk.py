@@ -29,6 +29,7 @@ from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.gui.notice import Notice, Notices
 from cadviewer.gui.views.grid import Grid
+from cadviewer.gui.views.layout import Layout
 from cadviewer.gui.views.pane import Pane
 from cadviewer.imaging.planes import Plane
 from cadviewer.imaging.series import Shape
@@ -67,12 +68,18 @@ class Desk(QWidget):
         self.grid.own_layers = self._layers
         self.grid.scrolled.connect(self.index_changed)
         self.grid.clicked.connect(self._clicked)
-        self.grid.layout_changed.connect(self.refresh)
+        self.grid.layout_changed.connect(self._arranged)
         self.welcome = _Welcome()
         self.say_welcome()
         self.welcome.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.welcome.setWordWrap(True)
         self._arrange()
+
+    def _arranged(self) -> None:
+        """What was said of a comparison ends with it."""
+        if self.grid.layout_now is not Layout.PAIR:
+            self.notices.hush("patients", "link")
+        self.refresh()
 
     def say_welcome(self) -> None:
         """What an empty viewport says, with the keys that open files and folders as they are now."""

@@ -124,6 +124,9 @@ def test_two_patients_are_never_compared_unasked_nor_silently(desk: Desk, tmp_pa
     desk.window.compare.want(other)  # chosen from the menu
     desk.bot.waitUntil(lambda: desk.window.desk.grid.layout_now is Layout.PAIR, timeout=10_000)
     assert "different patients" in " ".join(desk.window.desk.notices.texts())
+    press(desk, KEY.Key_1, CTRL)
+    assert desk.window.desk.grid.layout_now is Layout.ONE
+    assert "different patients" not in " ".join(desk.window.desk.notices.texts())
 
 
 def test_a_right_click_in_the_list_highlights_nothing_that_is_not_on_screen(desk: Desk, tmp_path: Path) -> None:
