@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging import archives, contained, images, sitk
 from cadviewer.imaging.budget import DEEPEST, Budget, Share
-from cadviewer.imaging.faults import reason_of
+from cadviewer.imaging.faults import one_line, reason_of
 from cadviewer.imaging.plausible import checked
 from cadviewer.imaging.series import InputError, Refusal, Rejected, Series, State, Volume
 
@@ -153,7 +153,7 @@ def read(
 
 def _checked(item: Series | Rejected) -> Series | Rejected:
     if isinstance(item, Rejected):
-        return item
+        return replace(item, reason=one_line(item.reason))
     try:
         return checked(item)
     except (InputError, OSError) as error:
