@@ -129,6 +129,14 @@ def test_two_patients_are_never_compared_unasked_nor_silently(desk: Desk, tmp_pa
     assert "different patients" not in " ".join(desk.window.desk.notices.texts())
 
 
+def test_the_date_of_the_second_examination_leaves_with_it(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_ct(tmp_path / "now"))
+    compare(desk, write_ct(tmp_path / "prior"))
+    assert head(desk)
+    desk.window.desk.grid.set_layout(Layout.FOUR)
+    assert not head(desk)
+
+
 def test_a_right_click_in_the_list_highlights_nothing_that_is_not_on_screen(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_ct(tmp_path / "now"))
     now = desk.case

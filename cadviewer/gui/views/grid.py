@@ -185,6 +185,9 @@ class Grid(QWidget):
         for pane in self.panes[len(self.shown) :]:
             pane.clear()
         self.panes[0].set_head((date(case.series.study_date),) if case and self.layout_now is Layout.PAIR else ())
+        if self.layout_now is not Layout.PAIR:
+            for pane in self.panes[1:]:
+                pane.set_head(())  # the date of the other examination
         self.set_crosshair(self.crosshair)
         self._begin_point()
         self.layout_changed.emit()
