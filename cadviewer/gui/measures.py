@@ -11,9 +11,10 @@ from cadviewer.gui import style
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.crossings import home
 from cadviewer.gui.image.lettering import PLANES
-from cadviewer.gui.image.shapes import REGIONS, Drawing, on_plane, value
+from cadviewer.gui.image.shapes import Drawing, on_plane, value
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import Plane
+from cadviewer.store.areas import REGIONS
 from cadviewer.store.session import Measure, MeasureKind
 
 NAMES = {

@@ -78,6 +78,7 @@ class Measure:
     unit "mm", "px", "°", "HU" or "". label: the reader's text.
     depths: continuous slice index of each point where they do not all lie on `slice` (drawn on another plane).
     patient_mm: the same points in LPS mm; empty where the image has no known place.
+    area, area_unit: of a region, "mm²", or "px²" where nobody knows how large a pixel is; None and "" for all else.
     """
 
     kind: MeasureKind
@@ -88,6 +89,8 @@ class Measure:
     label: str = ""
     depths: tuple[float, ...] = ()
     patient_mm: tuple[tuple[float, float, float], ...] = ()
+    area: float | None = None
+    area_unit: str = ""
 
 
 @dataclass(frozen=True)

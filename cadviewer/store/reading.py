@@ -17,6 +17,7 @@ from cadviewer.findings import Box, BreastFinding, Nodule, Result
 from cadviewer.imaging.series import Series
 from cadviewer.risk import form
 from cadviewer.risk.words import Assessment, NoduleType
+from cadviewer.store.areas import REGIONS, area_px
 from cadviewer.store.session import (
     READER,
     Answer,
@@ -130,7 +131,8 @@ def read(
     uncalibrated = series is not None and series.geometry.pixel_spacing is None
     entered = pixel_size(entries) if uncalibrated else None
     mm = entered[1].mm if entered is not None else None
-    measures = [(e, e.mark) for e in entries if isinstance(e.mark, Measure)]
+    pixel = (mm, mm) if mm is not None else series.geometry.pixel_spacing if series is not None else None
+    measures = [(e, _with_area(e.mark, pixel)) for e in entries if isinstance(e.mark, Measure)]
     return Reading(
         findings=tuple(
             Read(found, answer_of(found, answers, result), values_of(found, values))
@@ -152,6 +154,15 @@ def _by_pixel(measure: Measure, mm: float | None) -> Measure:
         return measure
     pixels = max((math.dist(a, b) for a, b in zip(ends[::2], ends[1::2], strict=False)), default=0.0)
     return replace(measure, value=round(pixels * (mm or 1.0), 3), unit="mm" if mm is not None else "px")
+
+
+def _with_area(measure: Measure, pixel_mm: tuple[float, float] | None) -> Measure:
+    """A region with its area by the pixels (row, column) that count now; one drawn across the slices keeps its own."""
+    if measure.kind not in REGIONS or measure.depths:
+        return measure
+    row, column = pixel_mm or (1.0, 1.0)
+    area = round(area_px(measure.kind, measure.points) * row * column, 3)
+    return replace(measure, area=area, area_unit="mm²" if pixel_mm is not None else "px²")
 
 
 def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | None) -> tuple[Found, ...]:

@@ -88,3 +88,21 @@ def test_the_saved_reading_and_the_copied_text_hold_the_answer(breast: Desk, tmp
     assert np.array_equal(written > 0, breast.case.result.breast[0].mask > 0)
     breast.bot.keyClick(breast.window, KEY.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert "the reader agrees" in QApplication.clipboard().text()
+
+
+def test_the_saved_reading_holds_the_area_of_a_region_by_the_pixel_size_that_counts(
+    breast: Desk, tmp_path: Path
+) -> None:
+    def measured() -> list[tuple[float, str]]:
+        target = tmp_path / "reading.json"
+        with breast.bot.waitSignal(breast.window.saving.said, timeout=10_000):
+            breast.window.saving.save(breast.case, target)
+        return [(m["area"], m["area_unit"]) for m in json.loads(target.read_text())["reading"]["measures"]]
+
+    breast.bot.keyClick(breast.window, KEY.Key_O, Qt.KeyboardModifier.ShiftModifier)
+    breast.wait_kept(lambda: drag(breast, (40, 40), (80, 60)))
+    ((area, unit),) = measured()
+    assert (area, unit) == (pytest.approx(800, rel=0.05), "px²")
+    breast.wait_kept(lambda: breast.window.commands.set_spacing(breast.case, 0.5))
+    _analysed(breast)
+    assert measured() == [(pytest.approx(area / 4, abs=0.01), "mm²")]

@@ -22,6 +22,7 @@ from cadviewer.gui.image.mouse import DRAWING, SHAPES, Grip, Tool
 from cadviewer.gui.image.shapes import Drawing, Point, Value
 from cadviewer.gui.image.strip import MARKED
 from cadviewer.gui.image.viewport import Kind, Marks, Viewport
+from cadviewer.store.areas import REGIONS
 from cadviewer.store.session import MeasureKind
 
 COLOUR = MARKED
@@ -351,7 +352,7 @@ class Drawings(QObject):
         """What a shape measures; regions are not looked at again for every frame."""
         stack = viewport.stack
         assert stack is not None
-        if shape.kind not in shapes.REGIONS:
+        if shape.kind not in REGIONS:
             return shapes.value(shape.kind, flat, stack, viewport.index, shape.text)
         key = (id(stack.pixels), stack.plane, viewport.index, shape.kind, shape.points, shape.text, stack.complete)
         if key not in self._values:

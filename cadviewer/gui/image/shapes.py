@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,13 +19,13 @@ from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.planes import Plane
+from cadviewer.store.areas import REGIONS, area_px
 from cadviewer.store.session import Measure, MeasureKind
 
 Point = tuple[float, float]
 """(x, y) in edge coordinates of the plane on screen."""
 Point3 = tuple[float, float, float]
 
-REGIONS = frozenset({MeasureKind.RECTANGLE, MeasureKind.ELLIPSE, MeasureKind.FREEHAND})
 _NEEDED = {
     MeasureKind.DISTANCE: 2,
     MeasureKind.ANGLE: 3,
@@ -61,11 +61,16 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Value:
-    """What a shape measures: a number with its unit, None and "" where there is none, and the lines to be shown."""
+    """What a shape measures: a number with its unit, None and "" where there is none, and the lines to be shown.
+
+    area: of a region, in `area_unit`: "mm²" or "px²".
+    """
 
     number: float | None
     unit: str
     lines: tuple[str, ...]
+    area: float | None = None
+    area_unit: str = ""
 
 
 # where it is ----------------------------------------------------------------------------------------------------------
@@ -249,7 +254,7 @@ def complete(kind: MeasureKind, points: Sequence[Point]) -> bool:
 def value(kind: MeasureKind, points: Sequence[Point], stack: Stack, index: int, text: str = "") -> Value:
     """What a shape on plane `index` of a stack measures, below its name if it has one."""
     found = _measured(kind, points, stack, index)
-    return Value(found.number, found.unit, (*text.splitlines(), *found.lines))
+    return replace(found, lines=(*text.splitlines(), *found.lines))
 
 
 def _measured(kind: MeasureKind, points: Sequence[Point], stack: Stack, index: int) -> Value:
@@ -285,33 +290,22 @@ def _region(
     kind: MeasureKind, points: Sequence[Point], stack: Stack, index: int, pixel_area: float, unit: str
 ) -> Value:
     polygon = np.array(outline(kind, points)[0])
-    area = _area(kind, points, polygon) * pixel_area
+    area = area_px(kind, points) * pixel_area
     lines = [tr("area {area:.1f} {unit}²", area=area, unit=unit)]
     frame = stack.frame(index)
     if frame is None or frame.ndim != 2:
-        return Value(None, "", tuple(lines))
+        return Value(None, "", tuple(lines), area, f"{unit}²")
     values = _inside(frame, kind, points, polygon)
     known = values[np.isfinite(values)]
     if len(known) < len(values):
         lines.append(tr("{count} of {all} pixels have no value", count=len(values) - len(known), all=len(values)))
     if not len(known):
-        return Value(None, "", tuple(lines))
+        return Value(None, "", tuple(lines), area, f"{unit}²")
     name = "HU" if stack.series.hounsfield else ""
     mean, low, high = float(known.mean()), float(known.min()), float(known.max())
     spread = tr("mean {mean:.1f} ± {spread:.1f} {unit}", mean=mean, spread=float(known.std()), unit=name).rstrip()
     found = (spread, tr("{low:g} to {high:g} {unit}", low=low, high=high, unit=name).rstrip(), *lines)
-    return Value(mean, name, tuple(line.replace("-", "−") for line in found))
-
-
-def _area(kind: MeasureKind, points: Sequence[Point], polygon: NDArray[np.float64]) -> float:
-    """In pixels."""
-    (x0, y0), (x1, y1) = points[0], points[-1]
-    if kind is MeasureKind.RECTANGLE:
-        return abs((x1 - x0) * (y1 - y0))
-    if kind is MeasureKind.ELLIPSE:
-        return math.pi / 4 * abs((x1 - x0) * (y1 - y0))
-    x, y = polygon[:, 0], polygon[:, 1]
-    return float(abs((x[:-1] * y[1:] - x[1:] * y[:-1]).sum()) / 2)
+    return Value(mean, name, tuple(line.replace("-", "−") for line in found), area, f"{unit}²")
 
 
 def _inside(
@@ -360,6 +354,8 @@ def to_measure(shape: Drawing, stack: Stack, index: int) -> Measure:
         shape.text,
         () if all(d == shape.slice for d in depths) else depths,
         patient,
+        None if found.area is None else round(found.area, 3),
+        found.area_unit,
     )
 
 

@@ -78,6 +78,8 @@ def _measure(entry: Entry, measure: Measure) -> dict[str, Any]:
         "patient_mm": [[_float(v) for v in point] for point in measure.patient_mm],
         "value": _float(measure.value),
         "unit": measure.unit,
+        "area": _float(measure.area),
+        "area_unit": measure.area_unit,
         "label": measure.label,
     }
 
