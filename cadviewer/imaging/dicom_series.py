@@ -24,7 +24,7 @@ from cadviewer.imaging.dicom_split import Part, is_localizer, split
 from cadviewer.imaging.faults import reason_of
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Patient, Rejected, Series, Shape, SliceInfo, State, Window
-from cadviewer.imaging.stacking import Arrangement, arrange
+from cadviewer.imaging.stacking import Arrangement, arrange, same_spacing
 
 
 def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
@@ -42,9 +42,14 @@ def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
             continue
         uid = header.text(dh.SERIES_UID)
         alone = len(frames) > 1 or dh.FRAME_GROUPS in header.sequences or not uid
-        groups[(uid, str(header.file)) if alone else (uid,)].extend(frames)
+        groups[(*_identity(header), str(header.file)) if alone else _identity(header)].extend(frames)
     for group in groups.values():
         yield from _series(group)
+
+
+def _identity(header: Header) -> tuple[str, ...]:
+    """What all images of a series share: anonymisers have given two patients one Series UID."""
+    return tuple(header.text(tag) for tag in (dh.SERIES_UID, dh.STUDY_UID, dh.PATIENT_ID, dh.FRAME_OF_REFERENCE))
 
 
 def _copy_of(header: Header, seen: dict[str, Header]) -> Rejected | None:
@@ -81,9 +86,8 @@ def _one(part: Part) -> Series:
     ordered = [frames[k] for k in arrangement.order]
     middle = ordered[len(ordered) // 2]
     header = middle.header
-    spacings = {f.spacing for f in ordered}
     reason = arrangement.reason
-    if len(spacings) > 1 and not reason:
+    if not same_spacing([f.spacing for f in ordered]) and not reason:
         reason = "mixed pixel spacing"
     geometry, regions, warnings = _geometry(ordered, arrangement, reason)
     hounsfield = _is_hounsfield(ordered)
@@ -135,7 +139,7 @@ def _geometry(
     ordered: list[Frame], arrangement: Arrangement, reason: str
 ) -> tuple[Geometry, tuple[tuple[int, int, int, int, int], ...], list[str]]:
     first = ordered[0]
-    spacing = first.spacing if len({f.spacing for f in ordered}) == 1 else None
+    spacing = first.spacing if same_spacing([f.spacing for f in ordered]) else None
     regions, calibrated, warnings = _ultrasound(first.header)
     shape = (len(ordered), first.rows, first.columns)
     volume = not reason and arrangement.spacing is not None

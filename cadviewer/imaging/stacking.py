@@ -15,7 +15,11 @@ from cadviewer.imaging.geometry import Vector
 
 Orientation = tuple[float, float, float, float, float, float]
 
-ORIENTATION_TOLERANCE = 1e-3  # largest difference of direction cosines that still counts as the same orientation
+# Direction cosines that differ by less count as one orientation: two of 1.5e-3 either way of the truth, as headers that
+# keep three decimals and compute their axes again for each slice have them. At 3e-3 the edge of a field of 500 mm is
+# .75 mm off, a pixel.
+ORIENTATION_TOLERANCE = 3.1e-3
+PIXEL_TOLERANCE = 1e-3  # of the spacing: headers round it to three to six decimals; .5 mm over a field of 500 mm
 SPACING_TOLERANCE = 0.05  # of the spacing: how far a slice may lie from where even spacing puts it
 ROUNDING_MM = 0.101  # or this far (at most a quarter of the spacing), since some headers round positions to 0.1 mm
 TILT_TOLERANCE = 0.01  # sine of the angle between normal and slice step: 0.6°
@@ -81,6 +85,15 @@ def arrange(
 
 def same_orientation(a: Orientation, b: Orientation) -> bool:
     return a == b or bool(np.abs(np.subtract(a, b)).max() <= ORIENTATION_TOLERANCE)
+
+
+def same_spacing(spacings: Sequence[tuple[float, float] | None]) -> bool:
+    """Whether pixel spacings, (row, column) mm, are one but for rounding; an unknown one equals unknown ones alone."""
+    known = [s for s in set(spacings) if s is not None]
+    if len(known) < 2 or None in spacings:
+        return len(set(spacings)) < 2
+    values = np.array(known, float)
+    return bool((values.max(axis=0) <= values.min(axis=0) * (1 + PIXEL_TOLERANCE)).all())
 
 
 def _fault(points: NDArray[np.float64], along: NDArray[np.float64], normal: NDArray[np.float64]) -> str:

@@ -1,0 +1,72 @@
+"""Which DICOM files are one series: what names it, and what scanners' rounding may do to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from cadviewer.imaging import files
+from cadviewer.imaging.geometry import Geometry
+from cadviewer.imaging.phantom_files import write_dicom_series
+from cadviewer.imaging.series import Series, Shape, Volume
+
+_AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+
+
+def _slices(folder: Path, count: int = 10) -> list[Path]:
+    geometry = Geometry((count, 16, 16), (0.7, 0.7), 2.5, (0.0, 0.0, 0.0), _AXIAL)
+    pixels = np.zeros(geometry.shape, np.int16) + np.arange(count, dtype=np.int16)[:, None, None]
+    series = Series(folder, "dicom", (), geometry, Shape.VOLUME, np.dtype(np.int16), hounsfield=True)
+    return write_dicom_series(Volume(series, pixels), folder)
+
+
+def _edit(file: Path, **values: Any) -> None:
+    dataset = pydicom.dcmread(file)
+    for name, value in values.items():
+        setattr(dataset, name, value)
+    dataset.save_as(file)
+
+
+def _found(folder: Path) -> list[Series]:
+    found = list(files.scan([folder]))
+    assert all(isinstance(item, Series) for item in found)
+    return [item for item in found if isinstance(item, Series)]
+
+
+@pytest.mark.parametrize("name", ["StudyInstanceUID", "PatientID", "FrameOfReferenceUID"])
+def test_images_of_one_series_uid_are_apart_where_study_patient_or_frame_of_reference_differ(
+    tmp_path: Path, name: str
+) -> None:
+    for k, file in enumerate(_slices(tmp_path)):
+        if k >= 5:
+            _edit(file, **{name: "1.2.3.4"})
+    found = _found(tmp_path)
+    assert [s.geometry.shape[0] for s in found] == [5, 5]
+    assert len({s.case_id for s in found}) == 2
+
+
+def test_spacing_written_with_other_precision_is_one_spacing(tmp_path: Path) -> None:
+    for k, file in enumerate(_slices(tmp_path)):
+        _edit(file, PixelSpacing=["0.703125"] * 2 if k % 2 else ["0.70312"] * 2)
+    (series,) = _found(tmp_path)
+    assert series.shape is Shape.VOLUME
+    assert series.geometry.pixel_spacing == pytest.approx((0.703, 0.703), abs=0.0005)
+
+
+def test_spacings_that_differ_by_more_than_rounding_are_none(tmp_path: Path) -> None:
+    for k, file in enumerate(_slices(tmp_path)):
+        _edit(file, PixelSpacing=["0.70"] * 2 if k % 2 else ["0.71"] * 2)
+    (series,) = _found(tmp_path)
+    assert (series.not_volume, series.geometry.pixel_spacing) == ("mixed pixel spacing", None)
+
+
+def test_cosines_rounded_to_three_decimals_are_one_orientation(tmp_path: Path) -> None:
+    for k, file in enumerate(_slices(tmp_path)):
+        noise = (k % 3 - 1) * 0.0015
+        _edit(file, ImageOrientationPatient=[1, noise, 0, -noise, 1, 0])
+    (series,) = _found(tmp_path)
+    assert (series.shape, series.geometry.slice_spacing) == (Shape.VOLUME, pytest.approx(2.5))
