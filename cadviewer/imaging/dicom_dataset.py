@@ -69,6 +69,8 @@ _OWN = (
     ("FrameContentSequence", "TemporalPositionIndex", dh.TEMPORAL_POSITION),
     ("FrameContentSequence", "StackID", dh.STACK),
     ("FrameContentSequence", "FrameAcquisitionNumber", dh.ACQUISITION_NUMBER),
+    ("PixelValueTransformationSequence", "RescaleIntercept", dh.INTERCEPT),
+    ("PixelValueTransformationSequence", "RescaleType", dh.RESCALE_TYPE),
     ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", dh.TRIGGER_TIME),
 )
 """Functional group, its element, and the element of a single image that says the same."""

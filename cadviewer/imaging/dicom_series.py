@@ -7,6 +7,7 @@ evenly spaced volume stays a stack of images that says why.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from os.path import commonpath
@@ -171,9 +172,20 @@ def _is_hounsfield(frames: Sequence[Frame]) -> bool:
         header.text(dh.MODALITY) == "CT"
         and not frames[0].colour
         and not is_localizer(header)
-        and header.text(dh.RESCALE_TYPE).upper() in ("", "HU")
-        and (dh.INTERCEPT in header.values or any(f.stored.intercept for f in frames))
+        and all(f.text(dh.RESCALE_TYPE).upper() in ("", "HU") for f in frames)
+        and all(_rescaled(f) for f in frames)
     )
+
+
+def _rescaled(frame: Frame) -> bool:
+    """Whether a frame says in readable numbers how its values come about."""
+    written = frame.text(dh.INTERCEPT)
+    if dh.MODALITY_LUT in frame.header.sequences:
+        return dh.INTERCEPT in frame.header.values
+    try:
+        return math.isfinite(float(written))
+    except ValueError:
+        return False
 
 
 def _cautions(frames: Sequence[Frame]) -> list[str]:
