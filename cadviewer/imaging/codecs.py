@@ -84,6 +84,11 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> bytes:
             runner.set_option("photometric_interpretation", "RGB")
     elif syntax in _JPEG_LS:
         array = imagecodecs.jpegls_decode(source)
+        unused = 8 * array.dtype.itemsize - min(bits, runner.bits_stored)
+        if runner.pixel_representation and unused > 0:
+            # The code stream knows no sign: that of its highest bit is carried on (PS3.5 section 8.2.3)
+            signed = array.view(f"i{array.dtype.itemsize}")
+            array = (signed << unused) >> unused
     elif samples == 1:
         array = imagecodecs.jpeg8_decode(source)
     else:  # the same colour space in and out: nothing is converted here

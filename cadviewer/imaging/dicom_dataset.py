@@ -33,6 +33,7 @@ from cadviewer.imaging.series import InputError, Window
 
 _CENTIMETRES = 3  # PhysicalUnits of an ultrasound region, PS3.3 C.8.5.5.1.15
 _TISSUE = 1  # RegionDataType
+_COLOUR_FLOW = 2  # drawn over tissue, in its scale
 _PLANE = 1  # RegionSpatialFormat 2D
 
 # pydicom quotes values that are not as the standard wants them, names of patients too: it is not to say so.
@@ -159,7 +160,7 @@ def _from_group(plain: Frame, index: int, group: Dataset, shared: Dataset) -> Fr
 
 
 def ultrasound(file: Path) -> tuple[UltrasoundRegions, tuple[float, float] | None, bool]:
-    """Pixel rectangles of the regions; mm per pixel (row, column) where all tissue regions agree; whether they do.
+    """Pixel rectangles of the regions; mm per pixel (row, column) where all that show tissue agree; whether they do.
 
     Tissue in another spatial format than two dimensions has data type 0 here. DICOM PS3.3 C.8.5.5. Raises InputError,
     OSError.
@@ -179,7 +180,13 @@ def ultrasound(file: Path) -> tuple[UltrasoundRegions, tuple[float, float] | Non
         except FAULTS:
             continue
         regions.append((x0, y0, x1, y1, kind))
-        if kind == _TISSUE and flat and units == (_CENTIMETRES, _CENTIMETRES) and len(delta) == 2 and all(delta):
+        if (
+            kind in (_TISSUE, _COLOUR_FLOW)
+            and flat
+            and units == (_CENTIMETRES, _CENTIMETRES)
+            and len(delta) == 2
+            and all(delta)
+        ):
             spacings.add((round(abs(delta[0]) * 10, 9), round(abs(delta[1]) * 10, 9)))
     agree = len(spacings) < 2
     return tuple(regions), next(iter(spacings), None) if agree else None, agree

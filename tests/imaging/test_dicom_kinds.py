@@ -100,7 +100,7 @@ def test_a_calibrated_ultrasound_has_millimetres_and_its_region(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "regions", [[region(units=0)], [region(delta=0.0)], [region(kind=2)], [region(), region(delta=0.01)], []]
+    "regions", [[region(units=0)], [region(delta=0.0)], [region(kind=3)], [region(), region(delta=0.01)], []]
 )
 def test_an_ultrasound_without_one_scale_has_no_millimetres(tmp_path: Path, regions: list[Dataset]) -> None:
     path = write(
