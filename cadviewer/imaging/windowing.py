@@ -105,7 +105,11 @@ def _gray(values: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
 def _table(dtype: str, window: Window, inverted: bool) -> NDArray[np.uint8]:
     """Gray of every number that the type holds, in the order of their bits as an unsigned number."""
     limits = np.iinfo(dtype)
-    gray = _gray(np.arange(limits.min, limits.max + 1, dtype=np.float32), window)
+    values = np.arange(limits.min, limits.max + 1, dtype=np.float32)
+    if window.width == 1 and not window.curve and not window.sigmoid:
+        gray = np.where(values > window.low, 255, 0).astype(np.uint8)  # two values alone, PS3.3 C.11.2.1.2.1
+    else:
+        gray = _gray(values, window)
     if limits.min < 0:
         gray = np.roll(gray, limits.min)
     gray = 255 - gray if inverted else gray

@@ -93,3 +93,10 @@ def test_a_sigmoid_window_is_the_standards_s(dtype: type) -> None:
     values = np.array([-3000, -100, 40, 100, 240, 3000], dtype)
     expected = [round(255 / (1 + np.exp(-4 * (v - 40) / 400))) for v in values.tolist()]
     assert to_gray(values, Window(40, 400, sigmoid=True)).tolist() == expected
+
+
+@pytest.mark.parametrize("centre", [0.5, 1.0])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16])
+def test_a_window_of_width_one_is_black_and_white(centre: float, dtype: type[np.generic]) -> None:
+    """PS3.3 C.11.2.1.2.1: up to centre − 0.5 black, above it white."""
+    assert to_gray(np.array([0, 1], dtype), Window(centre, 1)).tolist() == [0, 255]
