@@ -54,12 +54,20 @@ def _identity(header: Header) -> tuple[str, ...]:
 
 
 def _copy_of(header: Header, seen: dict[str, Header]) -> Rejected | None:
-    """The same file twice is one image; two different ones of the same name both stay."""
+    """An instance that is there twice is one image, in whatever encoding; what only shares its UID stays."""
     uid = header.text(dh.SOP_UID)
     other = seen.setdefault(uid, header) if uid else header
-    if other is header or other.size != header.size or other.file.read_bytes() != header.file.read_bytes():
+    if other is header or not _same_instance(header, other):
         return None
     return Rejected(header.file, State.SKIPPED, "a copy of another file of its series, which is read")
+
+
+def _same_instance(a: Header, b: Header) -> bool:
+    if a.size == b.size and a.file.read_bytes() == b.file.read_bytes():
+        return True
+    numbers = (dh.INSTANCE_NUMBER, dh.POSITION, dh.ORIENTATION, dh.ROWS, dh.COLUMNS, dh.FRAMES, dh.SLOPE, dh.INTERCEPT)
+    alike = _identity(a) == _identity(b) and all(a.numbers(tag) == b.numbers(tag) for tag in numbers)
+    return alike and a.syntax != b.syntax
 
 
 def _series(frames: Sequence[Frame]) -> Iterator[Series | Rejected]:

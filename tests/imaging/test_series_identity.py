@@ -70,3 +70,18 @@ def test_cosines_rounded_to_three_decimals_are_one_orientation(tmp_path: Path) -
         _edit(file, ImageOrientationPatient=[1, noise, 0, -noise, 1, 0])
     (series,) = _found(tmp_path)
     assert (series.shape, series.geometry.slice_spacing) == (Shape.VOLUME, pytest.approx(2.5))
+
+
+def test_of_an_instance_that_was_saved_in_two_encodings_one_counts_and_the_other_is_named(tmp_path: Path) -> None:
+    for file in _slices(tmp_path / "one"):
+        dataset = pydicom.dcmread(file)
+        (tmp_path / "two").mkdir(exist_ok=True)
+        dataset = dataset.copy()
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
+        pydicom.dcmwrite(tmp_path / "two" / file.name, dataset, implicit_vr=True, little_endian=True)
+    found = list(files.scan([tmp_path]))
+    (series,) = [item for item in found if isinstance(item, Series)]
+    assert (series.shape, series.geometry.shape[0]) == (Shape.VOLUME, 10)
+    assert [item.reason for item in found if not isinstance(item, Series)] == [
+        "a copy of another file of its series, which is read"
+    ] * 10
