@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from cadviewer.models.detect import MULTIPLE, repair_wrapped
-from cadviewer.models.nets.backbones import BACKBONES
+from cadviewer.models.nets import BACKBONES
 from trainers import tflite
 from trainers.config import ConfigError
 from trainers.data.samples import LabelledSlice

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cadviewer.models.nets import BACKBONES, NETWORKS
+
 
 @dataclass(frozen=True)
 class Option:
@@ -76,7 +78,7 @@ NODULES: dict[str, Option] = COMMON | {
     "backbone": Option(
         "Backbone",
         "The part of the network that turns pixels into features.",
-        choices=("mobilenet_v1", "mobilenet_v2", "inception_v2", "efficientnet_lite0", "resnet50", "resnet101"),
+        choices=tuple(BACKBONES),
         main=True,
     ),
     "boxes": Option(
@@ -121,7 +123,9 @@ NODULES: dict[str, Option] = COMMON | {
     "select": Option("Select features", "Keep the channels that tell the most.", choices=("", "anova", "mutual_info")),
     "select_keep": Option("Share of features kept", "Of the channels, where some are selected.", 0, 1),
     "views": Option(
-        "Views", "How often a slice is looked at; empty for the usual.", choices=("", "one", "four", "eight", "twelve")
+        "Views",
+        "How often a slice is looked at; empty for the usual.",
+        choices=("", "one", "two", "four", "eight", "twelve"),
     ),
 }
 
@@ -135,19 +139,7 @@ BREAST: dict[str, Option] = COMMON | {
     "network": Option(
         "Network",
         "Hybrid-MT-ESTAN or one of its rivals.",
-        choices=(
-            "hybrid_mt_estan",
-            "mobilenet",
-            "densenet121",
-            "vit",
-            "swin",
-            "sha_mtl",
-            "emt_net",
-            "chowdary",
-            "vgga_vit",
-            "residual_unet",
-            "library_unet",
-        ),
+        choices=tuple(name for name in NETWORKS if name not in ("outline", "ssd")),
     ),
     "size": Option(
         "Network size",

@@ -110,7 +110,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(REPOSITORY / part, source / part, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
     nets = "cadviewer/models/nets"
     line = '    "toy": "cadviewer.models.nets.toy_backbone:Toy",'
-    add(source, f"{nets}/toy_backbone.py", BACKBONE, f"{nets}/backbones.py", '    "resnet101"', line)
+    add(source, f"{nets}/toy_backbone.py", BACKBONE, f"{nets}/__init__.py", '    "resnet101"', line)
     line = '    "toy": "trainers.data.toy",'
     add(source, "trainers/data/toy.py", LAYOUT, "trainers/data/__init__.py", "LAYOUTS", line)
     exports = "cadviewer/store/export"

@@ -10,7 +10,7 @@ import pytest
 
 from cadviewer.models import nets
 from cadviewer.models.detect import VIEWS
-from cadviewer.models.nets.backbones import BACKBONES
+from cadviewer.models.nets import BACKBONES
 from trainers import asking, config, options
 from trainers.__main__ import main
 from trainers.config import ConfigError

@@ -29,6 +29,16 @@ NETWORKS: dict[str, str] = {
 }
 """Key of `ModelCard.network` → "module:factory"; factory(**card.config) gives a module whose forward gives a tuple."""
 
+BACKBONES: dict[str, str] = {
+    "mobilenet_v1": "timm:mobilenetv1_100",
+    "mobilenet_v2": "timm:mobilenetv2_100",
+    "inception_v2": "cadviewer.models.nets.inception_v2:InceptionV2Features",
+    "efficientnet_lite0": "timm:tf_efficientnet_lite0",
+    "resnet50": "timm:resnet50",
+    "resnet101": "timm:resnet101",
+}
+"""Name in the settings → "timm:its name there", or "module:factory" for a factory(input channels, strides)."""
+
 
 def build(network: str, config: Mapping[str, Any]) -> nn.Module:
     """The network of a model card, with fresh weights. Raises KeyError for a network that is not in the table."""

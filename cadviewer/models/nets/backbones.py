@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import timm
 from torch import Tensor, nn
 
+from cadviewer.models.nets import BACKBONES
+
 STRIDES = (2, 4, 8, 16, 32)
 
 
@@ -48,17 +50,6 @@ class TimmFeatures(nn.Module):
         """(n, channels, h, w) → maps, finest first; a map of stride s is (n, c, ⌈h/s⌉, ⌈w/s⌉)."""
         maps: list[Tensor] = self.body(x)
         return maps
-
-
-BACKBONES: dict[str, str] = {
-    "mobilenet_v1": "timm:mobilenetv1_100",
-    "mobilenet_v2": "timm:mobilenetv2_100",
-    "inception_v2": "cadviewer.models.nets.inception_v2:InceptionV2Features",
-    "efficientnet_lite0": "timm:tf_efficientnet_lite0",
-    "resnet50": "timm:resnet50",
-    "resnet101": "timm:resnet101",
-}
-"""Name in the settings → "timm:its name there", or "module:factory" for a factory(input channels, strides)."""
 
 
 def backbone(name: str, channels_in: int, strides: Sequence[int]) -> Features:
