@@ -27,6 +27,7 @@ _PROGRESSIVE = frozenset(_JPEG_FAMILY + n for n in ("53", "55"))
 _JPEG = frozenset(_JPEG_FAMILY + n for n in ("50", "51", "57", "70")) | _PROGRESSIVE
 _JPEG_LS = frozenset(_JPEG_FAMILY + n for n in ("80", "81"))
 _JPEG_2000 = frozenset(_JPEG_FAMILY + n for n in ("90", "91", "201", "202", "203"))
+_LOSSY = frozenset(_JPEG_FAMILY + n for n in ("50", "51", "53", "55", "81", "91", "203"))
 _COMPRESSED = _JPEG_2000 | _JPEG_LS | _JPEG
 _PLUGIN = "cadviewer"
 DECODER_DEPENDENCIES = dict.fromkeys(_COMPRESSED, ("imagecodecs",))  # asked for by pydicom's plug-in interface
@@ -34,6 +35,11 @@ DECODER_DEPENDENCIES = dict.fromkeys(_COMPRESSED, ("imagecodecs",))  # asked for
 
 def can_decode(syntax: str) -> bool:
     return syntax in NATIVE or syntax in _BY_PYDICOM or syntax in _COMPRESSED
+
+
+def may_lose(syntax: str) -> bool:
+    """Whether values may have changed when they were compressed (PS3.5 section 10)."""
+    return syntax in _LOSSY
 
 
 def decode(dataset: FileDataset, syntax: str, frame: int) -> NDArray[Any]:

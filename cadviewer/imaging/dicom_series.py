@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from os.path import commonpath
 from pathlib import Path
 
 import numpy as np
 
-from cadviewer.imaging import contained
+from cadviewer.imaging import codecs, contained
 from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.dicom import frames_of
 from cadviewer.imaging.dicom_frames import Frame, reject
@@ -31,10 +32,11 @@ from cadviewer.imaging.stacking import Arrangement, arrange, same_spacing
 def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
     """Series of the given files, each file in exactly one of what comes out, ordered by their first file."""
     groups: dict[tuple[str, ...], list[Frame]] = defaultdict(list)
-    seen: dict[str, Header] = {}
+    headers = list(headers)
+    originals = _originals(headers)
     for header in headers:
         try:
-            rejected = reject(header) or _copy_of(header, seen)
+            rejected = reject(header) or _copy_of(header, originals)
             frames = [] if rejected else frames_of(header)
         except Exception as error:  # noqa: BLE001 - whatever one file makes this raise is that file's reason
             rejected = Rejected(header.file, State.FAILED, reason_of(error))
@@ -53,21 +55,37 @@ def _identity(header: Header) -> tuple[str, ...]:
     return tuple(header.text(tag) for tag in (dh.SERIES_UID, dh.STUDY_UID, dh.PATIENT_ID, dh.FRAME_OF_REFERENCE))
 
 
-def _copy_of(header: Header, seen: dict[str, Header]) -> Rejected | None:
+def _originals(headers: Iterable[Header]) -> dict[str, Header]:
+    """The file that counts of each instance: the first, of several encodings one that lost nothing."""
+    originals: dict[str, Header] = {}
+    for header in sorted(headers, key=lambda h: codecs.may_lose(h.syntax)):
+        with suppress(Exception):  # what this file makes `reject` raise is told as its reason
+            if reject(header) is None:
+                originals.setdefault(header.text(dh.SOP_UID), header)
+    return originals
+
+
+def _copy_of(header: Header, originals: Mapping[str, Header]) -> Rejected | None:
     """An instance that is there twice is one image, in whatever encoding; what only shares its UID stays."""
     uid = header.text(dh.SOP_UID)
-    other = seen.setdefault(uid, header) if uid else header
-    if other is header or not _same_instance(header, other):
+    other = originals.get(uid) if uid else None
+    if other is None or other is header or not _same_instance(header, other):
         return None
     return Rejected(header.file, State.SKIPPED, "a copy of another file of its series, which is read")
 
 
 def _same_instance(a: Header, b: Header) -> bool:
-    if a.size == b.size and a.file.read_bytes() == b.file.read_bytes():
-        return True
     numbers = (dh.INSTANCE_NUMBER, dh.POSITION, dh.ORIENTATION, dh.ROWS, dh.COLUMNS, dh.FRAMES, dh.SLOPE, dh.INTERCEPT)
-    alike = _identity(a) == _identity(b) and all(a.numbers(tag) == b.numbers(tag) for tag in numbers)
-    return alike and a.syntax != b.syntax
+    if _identity(a) != _identity(b) or any(a.numbers(tag) != b.numbers(tag) for tag in numbers):
+        return False
+    return a.syntax != b.syntax or _pixels(a) == _pixels(b)
+
+
+def _pixels(header: Header) -> bytes:
+    """Pixel data as stored; the whole file where only pydicom can tell where they begin."""
+    with header.file.open("rb") as stream:
+        stream.seek(header.pixels_at or 0)
+        return stream.read(-1 if header.pixels_length is None else header.pixels_length)
 
 
 def _series(frames: Sequence[Frame]) -> Iterator[Series | Rejected]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000
 
 from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry
@@ -85,3 +88,36 @@ def test_of_an_instance_that_was_saved_in_two_encodings_one_counts_and_the_other
     assert [item.reason for item in found if not isinstance(item, Series)] == [
         "a copy of another file of its series, which is read"
     ] * 10
+
+
+def test_of_several_encodings_one_that_lost_nothing_counts(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for file in _slices(tmp_path / "b"):
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = encapsulate([bytes(imagecodecs.jpeg2k_encode(dataset.pixel_array, level=20))])
+        dataset["PixelData"].VR = "OB"
+        dataset.file_meta.TransferSyntaxUID = JPEG2000
+        dataset.save_as(tmp_path / "a" / file.name)
+    found = list(files.scan([tmp_path]))
+    (series,) = [item for item in found if isinstance(item, Series)]
+    assert {f.parent.name for f in series.files} == {"b"}
+
+
+def test_a_copy_with_another_private_element_counts_once(tmp_path: Path) -> None:
+    for file in _slices(tmp_path / "one"):
+        dataset = pydicom.dcmread(file)
+        dataset.private_block(0x0019, "SOMEBODY", create=True).add_new(1, "LO", "sent twice")
+        (tmp_path / "two").mkdir(exist_ok=True)
+        dataset.save_as(tmp_path / "two" / file.name)
+    found = list(files.scan([tmp_path]))
+    (series,) = [item for item in found if isinstance(item, Series)]
+    assert (series.shape, len(series.files)) == (Shape.VOLUME, 10)
+
+
+def test_other_pixels_under_one_instance_uid_stay(tmp_path: Path) -> None:
+    for file in _slices(tmp_path / "one")[:1]:
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = bytes(len(dataset.PixelData))
+        dataset.save_as(tmp_path / "one" / "other.dcm")
+    found = [item for item in files.scan([tmp_path]) if isinstance(item, Series)]
+    assert sum(len(item.files) for item in found) == 11
