@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,10 @@ def serve(folder: str) -> None:
             try:
                 with open(order["pipe"], "w", buffering=1, encoding="ascii") as pipe:
                     read(Path(folder), partial(print, file=pipe), order["across"], order["actions"])
+            except BaseException:  # noqa: BLE001 - why a reading ended early must be seen
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(0)  # not through what the server would do at its own end
 
 
@@ -94,17 +98,18 @@ class Reading:
         from PySide6.QtCore import Qt
 
         keys, window = Qt.Key, self._window
+        age = 40 + number + (20 if self._across else 0)
         kinds: list[Callable[[], None]] = [
-            lambda: self._key(keys.Key_Return),
+            lambda: self._answer(keys.Key_Return),
             lambda: self._draw("d", number),
-            lambda: self._key(keys.Key_X),
+            lambda: self._answer(keys.Key_X),
             lambda: self._draw("o", number),
-            lambda: window.decisions.enter(1 + number % 3, {"type": "solid", "note": f"note {number}"}),
+            lambda: window.decisions.enter(1 + number % 3, {"type": "solid", "note": f"note {number} {self._across}"}),
             lambda: self._key(keys.Key_K),
-            lambda: window.decisions.enter(0, {"setting": "screening", "age": str(40 + number)}),
+            lambda: window.decisions.enter(0, {"setting": "screening", "age": str(age)}),
             lambda: self._move_last(number),
             lambda: self._key(keys.Key_Z, Qt.KeyboardModifier.ControlModifier),
-            lambda: self._key(keys.Key_U),
+            lambda: self._answer(keys.Key_U),
         ]
         window.decisions.choose(1 + number % 3)
         before = self.records()
@@ -112,6 +117,21 @@ class Reading:
         self.wait(lambda: window.journal.pending == 0)
         if self.records() == before:
             raise SystemExit(f"action {number} did nothing")
+
+    def _answer(self, key: Any) -> None:
+        """Give the answer of a key, or another one where a window that reads the same case gave it before."""
+        from PySide6.QtCore import Qt
+
+        from cadviewer.store.session import Answer
+
+        given = {
+            Qt.Key.Key_Return: Answer.ACCEPTED,
+            Qt.Key.Key_X: Answer.REJECTED,
+            Qt.Key.Key_U: Answer.UNSURE,
+        }
+        case = self._window.cases.current
+        there = case.answer(case.finding(case.selected))
+        self._key(next(k for k in (key, *given) if given[k] is not there))
 
     def _key(self, key: Any, modifiers: Any = None) -> None:
         from PySide6.QtCore import Qt
