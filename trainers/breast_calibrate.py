@@ -31,11 +31,15 @@ class Observation:
     area: float
 
 
+_SLOPES = (1e-3, 1e3)
+
+
 def fit_platt(logits: Floats, labels: Floats) -> tuple[float, float]:
     """(slope, bias) of p = σ(slope · logit + bias) with the least log loss; temperature is 1/slope.
 
     A bias beside the temperature is needed because training weighs malignant images up. The fit is that of Platt
-    (1999), with his targets a little inside 0 and 1.
+    (1999), with his targets a little inside 0 and 1. Scores that say nothing, or the opposite, have no best slope above
+    0: it ends at the least of `_SLOPES`, where a score changes next to nothing.
     """
     positive, negative = float(labels.sum()), float(len(labels) - labels.sum())
     target = np.where(labels > 0.5, (positive + 1) / (positive + 2), 1 / (negative + 2))
@@ -44,7 +48,8 @@ def fit_platt(logits: Floats, labels: Floats) -> tuple[float, float]:
         z = np.exp(v[0]) * logits + v[1]
         return float(np.mean(np.logaddexp(0, z) - target * z))
 
-    found = minimize(loss, np.zeros(2), method="BFGS").x
+    bounds = (tuple(map(math.log, _SLOPES)), (None, None))
+    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12, "gtol": 1e-7}).x
     return math.exp(found[0]), float(found[1])
 
 

@@ -67,6 +67,14 @@ def test_calibration_finds_the_temperature_and_bias_that_made_the_labels() -> No
     assert bias == pytest.approx(-0.7, abs=0.05)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 10.0])
+def test_scores_that_say_the_opposite_end_at_a_bounded_slope(scale: float) -> None:
+    logits = np.linspace(-scale, scale, 40)
+    slope, bias = fit_platt(logits, (logits < 0).astype(float))
+    assert 1 / slope < 1e4
+    assert abs(slope * logits + bias).max() < 0.1  # every score is one half
+
+
 def test_the_conformal_quantile_counts_one_more_than_it_has_seen() -> None:
     scores = np.arange(1, 20) / 20  # 19 scores: ⌈20 · 0.9⌉ = 18th smallest
     assert conformal_quantile(scores, 0.1) == pytest.approx(0.90)
