@@ -118,6 +118,8 @@ def prepare(
     if series.format == "image" and looks_like_bmode(volume.pixels[len(volume.pixels) // 2]):
         raise OutOfScope("this looks like ultrasound; the nodule model reads chest CT")
     _check_axial(volume.geometry)
+    if series.modality == "CT" and not series.hounsfield and volume.pixels.dtype != np.uint8:
+        raise OutOfScope("a CT whose values are not known to be Hounsfield units; the nodule model reads these alone")
     eight_bit = not series.hounsfield
     warnings: list[str] = []
     values = _eight_bit(volume, window) if eight_bit else volume.pixels

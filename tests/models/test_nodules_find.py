@@ -206,6 +206,9 @@ def test_what_is_no_chest_ct_is_out_of_scope() -> None:
         find_nodules(head, Blobs(), CARD)
     with pytest.raises(OutOfScope, match="MR"):
         find_nodules(replace(volume, series=replace(volume.series, modality="MR")), Blobs(), CARD)
+    unknown = replace(volume.series, hounsfield=False)
+    with pytest.raises(OutOfScope, match="not known to be Hounsfield units"):
+        find_nodules(replace(volume, series=unknown), Blobs(), CARD)
     sagittal = replace(geometry, direction=((1, 0, 0), (0, 0, -1), (0, 1, 0)))
     with pytest.raises(OutOfScope, match="axial"):
         find_nodules(replace(volume, series=replace(volume.series, geometry=sagittal)), Blobs(), CARD)
