@@ -1,4 +1,7 @@
-"""One DICOM series → what can be looked at as one: images of one size and kind, and of one volume.
+"""One DICOM series → what can be looked at as one: images of one size, kind and scale, and of one volume.
+
+What one image says of itself never speaks for another: images that mean black by high values, and ultrasound images
+of another depth, are apart.
 
 Scanners put into one series what was taken of the same slices several times: echoes, b-values, phases, time points,
 kernels. Where the places of its images repeat, a series is told apart by the element that says why; only where every
@@ -15,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from cadviewer.imaging import contained
 from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.dicom_frames import Frame
 from cadviewer.imaging.dicom_header import Header
@@ -66,8 +70,13 @@ _TRAITS = (
 def split(frames: Sequence[Frame]) -> list[Part]:
     """The parts of a series, the largest first, each with what to say about the others."""
     groups: dict[tuple[Any, ...], list[Frame]] = defaultdict(list)
+    scales = {id(header): _scale(header) for header in {id(f.header): f.header for f in frames}.values()}
     for frame in frames:
-        groups[(is_localizer(frame.header), frame.rows, frame.columns, frame.colour)].append(frame)
+        inverted = frame.header.text(dh.PHOTOMETRIC) == "MONOCHROME1"
+        # Images with a place are slices: unequal spacings among them are said of the whole.
+        scale = (scales[id(frame.header)], frame.spacing) if frame.position is None else ()
+        kind = (is_localizer(frame.header), frame.rows, frame.columns, frame.colour, inverted, scale)
+        groups[kind].append(frame)
     families: list[list[Frame]] = []
     for group in groups.values():
         families.extend(_without_strays(group))
@@ -77,6 +86,16 @@ def split(frames: Sequence[Frame]) -> list[Part]:
         note = _about_others(family, frames)
         parts += [Part(p.frames, (*note, *p.notes), p.label) for p in _volumes(family)]
     return parts
+
+
+def _scale(header: Header) -> Any:
+    """The ultrasound regions of an image and their scale: the depth changes from image to image of one series."""
+    if dh.ULTRASOUND_REGIONS not in header.sequences:
+        return ()
+    try:
+        return contained.call("cadviewer.imaging.dicom_dataset:ultrasound", header.file)
+    except Exception:  # noqa: BLE001 - raised again for the part that this image is then, and for no other
+        return header.file
 
 
 def is_localizer(header: Header) -> bool:
@@ -90,7 +109,7 @@ def _about_others(family: list[Frame], frames: Sequence[Frame]) -> tuple[str, ..
     localizers = sum(is_localizer(f.header) for f in frames) if not is_localizer(family[0].header) else 0
     if others == localizers:
         return (f"the series also holds {others} image(s): localizer, shown apart",)
-    return (f"the series also holds {others} image(s) of another size, kind or plane, shown apart",)
+    return (f"the series also holds {others} image(s) of another size, kind, scale or plane, shown apart",)
 
 
 def _without_strays(group: list[Frame]) -> list[list[Frame]]:

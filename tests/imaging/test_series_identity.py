@@ -9,6 +9,7 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000
 
@@ -121,3 +122,37 @@ def test_other_pixels_under_one_instance_uid_stay(tmp_path: Path) -> None:
         dataset.save_as(tmp_path / "one" / "other.dcm")
     found = [item for item in files.scan([tmp_path]) if isinstance(item, Series)]
     assert sum(len(item.files) for item in found) == 11
+
+
+def _no_place(file: Path, **values: Any) -> None:
+    dataset = pydicom.dcmread(file)
+    del dataset.ImagePositionPatient, dataset.ImageOrientationPatient, dataset.PixelSpacing
+    dataset.save_as(file)
+    _edit(file, **values)
+
+
+def _region(cm: float) -> Dataset:
+    region = Dataset()
+    region.RegionSpatialFormat, region.RegionDataType, region.RegionFlags = 1, 1, 0
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = 0, 0
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 15, 15
+    region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3
+    region.PhysicalDeltaX = region.PhysicalDeltaY = cm
+    return region
+
+
+def test_ultrasound_images_of_other_depths_keep_their_own_scale(tmp_path: Path) -> None:
+    for file, cm in zip(_slices(tmp_path, 4), (0.005, 0.01, 0.02, 0.01), strict=True):
+        _no_place(file, Modality="US", SequenceOfUltrasoundRegions=[_region(cm)])
+    found = {len(s.files): s for s in _found(tmp_path) if len(s.files) > 1}
+    assert found[2].geometry.pixel_spacing == pytest.approx((0.1, 0.1))
+    spacings = sorted(s.geometry.pixel_spacing or (0, 0) for s in _found(tmp_path))
+    assert spacings == [pytest.approx((mm, mm)) for mm in (0.05, 0.1, 0.2)]
+
+
+def test_a_negative_among_positives_is_shown_as_one_and_alone(tmp_path: Path) -> None:
+    first, *others = _slices(tmp_path, 4)
+    _no_place(first, PhotometricInterpretation="MONOCHROME1")
+    for file in others:
+        _no_place(file)
+    assert {(s.inverted, len(s.files)) for s in _found(tmp_path)} == {(True, 1), (False, 3)}
