@@ -86,12 +86,12 @@ def read_metaimage(file: Path) -> TextHeader:
 
 def _raw(fields: Mapping[str, str], file: Path, offset: int) -> RawData | None:
     def true(*names: str) -> bool:
-        return any(fields.get(name, "").lower() in ("true", "1", "yes") for name in names)
+        return any(checks.is_true(fields.get(name, "")) for name in names)
 
     dtype = _TYPES.get(fields.get("elementtype", "").upper())
     if dtype is None or true("compresseddata", "binarydatabyteordermsb", "elementbyteordermsb"):
         return None
-    if fields.get("binarydata", "true").lower() not in ("true", "1", "yes"):
+    if not checks.is_true(fields.get("binarydata", "true")):
         return None
     (size,) = _integers([fields.get("headersize", "") or "0"])
     if size < 0:  # the pixels are the file's tail

@@ -66,12 +66,12 @@ def read_nifti_header(file: Path, data: Path | None = None) -> NiftiHeader:
     except GZIP_FAULTS as error:
         raise InputError("truncated or damaged: it cannot be unpacked") from error
     try:
-        return _parse(file if data is None else data, head)
+        return _parse(file, data, head)
     except struct.error as error:
         raise InputError("truncated: the file ends within its header") from error
 
 
-def _parse(file: Path, head: bytes) -> NiftiHeader:
+def _parse(file: Path, data: Path | None, head: bytes) -> NiftiHeader:
     order = "<" if struct.unpack_from("<i", head)[0] in (348, 540) else ">"
     second = struct.unpack_from(order + "i", head)[0] == 540
     if second:
@@ -91,8 +91,14 @@ def _parse(file: Path, head: bytes) -> NiftiHeader:
         raise InputError("damaged header: its pixels begin at no byte that there is")
     count = math.prod(max(int(n), 1) for n in sizes[1 : 1 + min(max(int(sizes[0]), 0), 7)])
     plain = kind in _TYPES and (slope == 0 or (slope == 1 and intercept == 0))
+    least = 0 if data is not None else 544 if second else 352
+    if offset < least:
+        # Writers leave 0, and mean "right after the header"; ITK reads four bytes too early then.
+        if not plain:
+            raise InputError("damaged header: its pixels begin within it")
+        offset = least
     return NiftiHeader(
-        file,
+        file if data is None else data,
         int(offset),
         order + _TYPES[kind] if plain else None,
         count * int(bits) // 8,

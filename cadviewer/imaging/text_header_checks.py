@@ -32,6 +32,11 @@ _SIZE = re.compile(r"0*[1-9]\d{0,17}", re.ASCII)
 _MOST_FILES = 100_000
 
 
+def is_true(value: str) -> bool:
+    """A boolean of a MetaImage header, which MetaIO goes by the first letter of: T, t, True, 1."""
+    return value.strip().lower()[:1] in ("t", "1", "y")
+
+
 def check_metaimage(fields: Mapping[str, str], files: Sequence[Path]) -> None:
     """files: those that hold the pixels. Raises InputError for a header that cannot be, naming the field."""
     count = _whole(fields, "NDims")
@@ -45,7 +50,7 @@ def check_metaimage(fields: Mapping[str, str], files: Sequence[Path]) -> None:
     if kind not in METAIMAGE_BYTES:
         raise InputError("damaged header: an ElementType that there is not")
     channels = _whole(fields, "ElementNumberOfChannels", 1)
-    packed = fields.get("compresseddata", "").strip().lower()[:1] in ("t", "1", "y")
+    packed = is_true(fields.get("compresseddata", ""))
     if channels < 1 or _whole(fields, "HeaderSize", 0) < -1 or _whole(fields, "CompressedDataSize", 0) < 0:
         raise InputError("damaged header: a number below zero")
     text = fields.get("binarydata", "true").strip().lower()[:1] in ("f", "0", "n")
