@@ -28,6 +28,8 @@ _TYPES = {
     "MET_FLOAT": "<f4",
     "MET_DOUBLE": "<f8",
 }
+_MILLIMETRES = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3}
+_MILLIMETRES |= {"micron": 1e-3, "microns": 1e-3, "micrometer": 1e-3, "nm": 1e-6}
 _LARGEST_HEADER = 1 << 20
 
 
@@ -132,3 +134,25 @@ def read_nrrd(file: Path) -> TextHeader:
         low, high, step = ([*_integers(numbers), 1, 1, 1])[:3]
         return TextHeader(fields, checks.numbered(file, pattern, low, high, step))
     return TextHeader(fields, (checks.beside(file, named),))
+
+
+def nrrd_is_colour(header: TextHeader) -> bool:
+    """Whether the axis of an NRRD that holds several values for each pixel may be one of colours.
+
+    Colour is also written as a "vector", the kind that ITK gives to every such axis.
+    """
+    kinds = {kind.lower() for kind in header.fields.get("kinds", "").split()}
+    return not kinds & {"list", "point", "covariant-vector", "normal", "3-vector", "3-gradient", "3-normal"}
+
+
+def nrrd_millimetres(header: TextHeader) -> float | None:
+    """mm of the unit that an NRRD's spacings are in; None where its axes differ or it is no length that is known."""
+    named = header.fields.get("space units") or header.fields.get("units") or ""
+    units = {unit.strip().lower() for unit in named.replace('"', " ").split()}
+    found = {_MILLIMETRES.get(unit) for unit in units - {"???", "none"}}
+    return next(iter(found), 1.0) if len(found) < 2 else None
+
+
+def nrrd_has_slice_spacing(header: TextHeader) -> bool:
+    """Whether the last of an NRRD's spacings is a number: "nan" says that nobody knows it."""
+    return header.fields.get("spacings", "1").split()[-1:] != ["nan"]

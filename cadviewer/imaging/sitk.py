@@ -20,13 +20,22 @@ from numpy.typing import NDArray
 from cadviewer.imaging import contained, text_header_checks
 from cadviewer.imaging.faults import cleaned, one_line
 from cadviewer.imaging.geometry import Geometry, Vector
-from cadviewer.imaging.metaimage import RawData, TextHeader, read_metaimage, read_nrrd
+from cadviewer.imaging.metaimage import (
+    RawData,
+    TextHeader,
+    nrrd_has_slice_spacing,
+    nrrd_is_colour,
+    nrrd_millimetres,
+    read_metaimage,
+    read_nrrd,
+)
 from cadviewer.imaging.nifti import GZIP_FAULTS, NiftiHeader, read_nifti_header
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
 
 _METAIMAGE = re.compile(rb"\s*(ObjectType|NDims|Comment|ObjectSubType|TransformType|ID)\s*=", re.IGNORECASE)
 _AT_ONCE = 4 << 20  # bytes of slices that are asked of the library's process together
 _LOOKED_AT = 64  # every so manieth pixel of a slice, to guess what its values are
+_TILT = 0.5  # degrees: as of DICOM series, whose slices less tilted are straight
 _HU_WARNING = "taken as a CT in Hounsfield units, because its values look like them"
 
 
@@ -78,12 +87,19 @@ def scan_volume(file: Path, kind: str) -> Series:
     channels = reader.GetNumberOfComponents()
     if any(n > 1 for n in size[3:]) or len(size) < 2:
         raise InputError(f"an image of {len(size)} dimensions")
-    if channels not in (1, 3):
+    if channels not in (1, 3) or (channels == 3 and kind == "nrrd" and header and not nrrd_is_colour(header)):
         raise InputError(f"an image of {channels} values for each pixel")
+    if kind == "nrrd" and header and header.fields.get("encoding", "").lower() in ("bzip2", "bz2"):
+        raise InputError("packed with bzip2, which this program does not read")
     spacing_known, place_known = _known(file, kind, header)
+    unit = nrrd_millimetres(header) if kind == "nrrd" and header else 1.0
     shape = (size[2] if len(size) > 2 else 1, size[1], size[0])
     try:
-        geometry, backwards = _geometry(reader, shape, spacing_known, place_known)
+        geometry, backwards, tilt = _geometry(
+            reader, shape, spacing_known and unit is not None, place_known, unit or 1.0
+        )
+        if kind == "nrrd" and header and not nrrd_has_slice_spacing(header):
+            geometry = replace(geometry, slice_spacing=None)
     except ValueError as error:  # a spacing of zero, a singular direction: SimpleITK lets some of them pass here
         raise InputError(str(error)) from error
     stored = np.dtype(_numpy_type(reader.GetPixelID()))
@@ -102,6 +118,7 @@ def scan_volume(file: Path, kind: str) -> Series:
         channels=channels,
         modality="CT" if header and "CT" in header.fields.get("modality", "").upper() else "",
         colour=None if channels == 1 else True,
+        warnings=(f"its slices are shifted against each other, as by a gantry tilt of {tilt:.1f}°",) if tilt else (),
     )
     if raw is not None and channels == 1:
         series = _with_values(series, [_peek(raw, shape)])
@@ -226,21 +243,30 @@ def _known(file: Path, kind: str, header: TextHeader | None) -> tuple[bool, bool
 
 
 def _geometry(
-    reader: Any, shape: tuple[int, int, int], spacing_known: bool, place_known: bool
-) -> tuple[Geometry, bool]:
-    """The grid in LPS, and whether its slices are stored against their normal."""
-    x, y, *rest = reader.GetSpacing()
+    reader: Any, shape: tuple[int, int, int], spacing_known: bool, place_known: bool, unit: float
+) -> tuple[Geometry, bool, float]:
+    """The grid in LPS, whether its slices are stored against their normal, and by how many degrees they are tilted.
+
+    unit: mm of the header's unit of length. The distance of slices is that along their normal.
+    """
+    x, y, *rest = (unit * v for v in reader.GetSpacing())
     pixel_spacing = (float(y), float(x)) if spacing_known else None
     if len(reader.GetSize()) < 3:
-        return Geometry(shape, pixel_spacing), False
+        return Geometry(shape, pixel_spacing), False, 0.0
     count = len(reader.GetSize())
     matrix = np.array(reader.GetDirection(), float).reshape(count, count)[:3, :3]
-    origin = np.array(reader.GetOrigin()[:3], float)
+    origin = unit * np.array(reader.GetOrigin()[:3], float)
     step = float(rest[0])
     backwards = bool(np.linalg.det(matrix) < 0)
     if backwards:
         origin = origin + matrix[:, 2] * step * (shape[0] - 1)
         matrix = matrix * (1, 1, -1)
+    normal = np.cross(matrix[:, 0], matrix[:, 1])
+    along = float(np.clip(matrix[:, 2] @ normal, 0, 1))
+    tilt = math.degrees(math.acos(along)) if place_known and shape[0] > 1 else 0.0
+    if tilt > _TILT:
+        step *= along
+        matrix = np.column_stack((matrix[:, 0], matrix[:, 1], normal))
     direction = (_vector(matrix[:, 2]), _vector(matrix[:, 1]), _vector(matrix[:, 0]))
     geometry = Geometry(
         shape,
@@ -249,7 +275,7 @@ def _geometry(
         _vector(origin) if place_known else None,
         direction if place_known else None,
     )
-    return geometry, backwards
+    return geometry, backwards, tilt if tilt > _TILT else 0.0
 
 
 def _vector(values: NDArray[np.float64]) -> Vector:

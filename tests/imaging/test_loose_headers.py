@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import struct
 import zlib
@@ -21,6 +22,30 @@ def _read(path: Path) -> NDArray[np.generic]:
     (series,) = files.scan([path])
     assert isinstance(series, Series)
     return files.read(series).pixels
+
+
+def _found(folder: Path, data: bytes, **fields: str) -> Series | Rejected:
+    """An NRRD of these pixels, 9 × 8 × 5 of 0.7 × 0.8 × 2.5 mm unless `fields` say something else."""
+    usual = {
+        "type": "short",
+        "dimension": "3",
+        "space": "left-posterior-superior",
+        "sizes": "9 8 5",
+        "space directions": "(0.7,0,0) (0,0.8,0) (0,0,2.5)",
+        "space origin": "(1,2,3)",
+        "endian": "little",
+        "encoding": "raw",
+    } | fields
+    head = "".join(f"{name}: {value}\n" for name, value in usual.items() if value)
+    (folder / "a.nrrd").write_bytes(f"NRRD0004\n{head}\n".encode() + data)
+    (found,) = files.scan([folder])
+    return found
+
+
+def _series(folder: Path, **fields: str) -> Series:
+    found = _found(folder, VALUES.tobytes(), **fields)
+    assert isinstance(found, Series)
+    return found
 
 
 def _nifti(offset: float, slope: float = 0.0) -> bytes:
@@ -61,3 +86,46 @@ def test_a_boolean_of_a_metaimage_goes_by_its_first_letter(tmp_path: Path, name:
         f"{name} = {value}\nElementDataFile = a.raw\n"
     )
     assert (_read(tmp_path / "a.mhd") == VALUES).all()
+
+
+def test_an_nrrd_in_micrometres_is_given_in_millimetres(tmp_path: Path) -> None:
+    geometry = _series(tmp_path, **{"space units": '"um" "um" "um"'}).geometry
+    assert geometry.pixel_spacing == pytest.approx((0.0008, 0.0007))
+    assert geometry.slice_spacing == pytest.approx(0.0025)
+    assert geometry.origin == pytest.approx((0.001, 0.002, 0.003))
+
+
+def test_an_nrrd_in_a_unit_that_nobody_knows_has_no_spacing(tmp_path: Path) -> None:
+    assert _series(tmp_path, **{"space units": '"ell" "ell" "ell"'}).geometry.pixel_spacing is None
+
+
+def test_a_slice_spacing_of_nan_is_unknown(tmp_path: Path) -> None:
+    plain = {"space": "", "space directions": "", "space origin": "", "spacings": "0.7 0.8 nan"}
+    geometry = _series(tmp_path, **plain).geometry
+    assert (geometry.pixel_spacing, geometry.slice_spacing) == (pytest.approx((0.8, 0.7)), None)
+
+
+@pytest.mark.parametrize(("kind", "colour"), [("RGB-color", True), ("vector", True), ("list", False)])
+def test_only_an_axis_of_colours_is_colour(tmp_path: Path, kind: str, colour: bool) -> None:
+    fields = {
+        "type": "uchar",
+        "dimension": "4",
+        "sizes": "3 9 8 5",
+        "space directions": "none (0.7,0,0) (0,0.8,0) (0,0,2.5)",
+        "kinds": f"{kind} domain domain domain",
+    }
+    found = _found(tmp_path, bytes(3 * VALUES.size), **fields)
+    assert isinstance(found, Series) == colour
+    assert isinstance(found, Series) or found.reason == "an image of 3 values for each pixel"
+
+
+def test_bzip2_is_refused_when_the_file_is_found(tmp_path: Path) -> None:
+    found = _found(tmp_path, bz2.compress(VALUES.tobytes()), encoding="bzip2")
+    assert isinstance(found, Rejected)
+    assert found.reason == "packed with bzip2, which this program does not read"
+
+
+def test_the_slices_of_a_tilted_volume_are_as_far_apart_as_along_their_normal(tmp_path: Path) -> None:
+    series = _series(tmp_path, **{"space directions": "(0.7,0,0) (0,0.8,0) (0,0.91,2.5)"})
+    assert series.geometry.slice_spacing == pytest.approx(2.5)
+    assert series.warnings == ("its slices are shifted against each other, as by a gantry tilt of 20.0°",)
