@@ -253,11 +253,21 @@ def decode(dataset: FileDataset, frame: int) -> NDArray[Any]:
             array = apply_modality_lut(array, dataset)
         if array.ndim == 3 and array.dtype != np.uint8:  # colour is for looking at: the upper 8 bits of more
             bits = 8 * array.dtype.itemsize
-            bits = bits if palette else int(dataset.get("BitsStored", bits) or bits)
+            bits = _palette_bits(dataset) if palette else int(dataset.get("BitsStored", bits) or bits)
             array = (array >> max(bits - 8, 0)).astype(np.uint8)
     except FAULTS as error:
         raise InputError(f"damaged pixels: {cleaned(str(error), 200) or type(error).__name__}") from error
     return array
+
+
+def _palette_bits(dataset: Dataset) -> int:
+    """Bits of the values in tables of 16-bit words: eight may be in the low byte of each, as the descriptor says, or in
+    the high one, as some write them (PS3.3 C.7.6.3.1.5)."""
+    if dataset.RedPaletteColorLookupTableDescriptor[2] != 8:
+        return 16
+    tables = [dataset.get(f"{colour}PaletteColorLookupTableData", b"") for colour in ("Red", "Green", "Blue")]
+    words = [np.frombuffer(table, "<u2") for table in tables]
+    return 8 if max(int(w.max(initial=0)) for w in words) < 256 else 16
 
 
 def _text(dataset: Dataset, tag: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Signed JPEG-LS, and the scale of colour flow regions."""
+"""Signed JPEG-LS, palettes of words, and the scale of colour flow regions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage
 
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series
@@ -58,3 +59,22 @@ def test_a_colour_flow_region_gives_millimetres(tmp_path: Path) -> None:
     (series,) = files.scan([tmp_path])
     assert isinstance(series, Series)
     assert series.geometry.pixel_spacing == pytest.approx((0.1, 0.1))
+
+
+@pytest.mark.parametrize("factor", [1, 256])
+def test_a_palette_of_eight_bits_in_words_is_read_from_either_byte(tmp_path: Path, factor: int) -> None:
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
+    dataset = _image("US", UltrasoundImageStorage, ExplicitVRLittleEndian, 8, 256)
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+    dataset.PhotometricInterpretation = "PALETTE COLOR"
+    tables = {"Red": np.arange(256), "Green": np.arange(256)[::-1], "Blue": np.zeros(256)}
+    for colour, table in tables.items():
+        setattr(dataset, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 8])
+        setattr(dataset, f"{colour}PaletteColorLookupTableData", (table * factor).astype("<u2").tobytes())
+    dataset.PixelData = ramp.tobytes()
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    row = files.read(series).pixels[0, 0]
+    assert (row == np.stack([*tables.values()], -1)).all()
