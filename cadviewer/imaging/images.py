@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.imaging import tiff_pages
+from cadviewer.imaging import picture_tags, tiff_pages
 from cadviewer.imaging.faults import cleaned
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
@@ -106,7 +106,7 @@ def decode(data: bytes) -> list[NDArray[Any]]:
         buffer = np.frombuffer(data, np.uint8)
         if kind == "TIFF":
             fine, found = cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED)
-            images = list(found) if fine else []
+            images: list[NDArray[Any]] = list(found) if fine else []
         else:
             image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
             images = [] if image is None else [image]
@@ -114,6 +114,12 @@ def decode(data: bytes) -> list[NDArray[Any]]:
         raise InputError(f"damaged {kind} image: {cleaned(str(error.err or error))}") from error
     if not images or any(i is None or i.size == 0 for i in images):
         raise InputError(f"damaged {kind} image: it cannot be decoded")
+    if kind == "BMP":
+        images = [_without_empty_alpha(i) for i in images]
+    if kind == "TIFF" and images[0].dtype == np.uint16 and images[0].ndim == 2 and picture_tags.white_is_zero(data):
+        images = [cv2.bitwise_not(i) for i in images]  # OpenCV turns 8 bits alone
+    if kind in ("JPEG", "PNG"):
+        images = [picture_tags.upright(images[0], picture_tags.orientation(data, kind))]
     pages = [_plain(i) for i in images]
     if any(p.ndim == 3 for p in pages):
         pages = [p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for p in pages]
@@ -140,6 +146,11 @@ def _plain(image: NDArray[Any]) -> NDArray[Any]:
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)  # colour is for looking at
     return np.ascontiguousarray(image[..., ::-1])
+
+
+def _without_empty_alpha(image: NDArray[Any]) -> NDArray[Any]:
+    """The fourth byte of a BMP's pixels is mostly unused: all 0 is no transparency."""
+    return image[..., :3] if image.ndim == 3 and image.shape[2] == 4 and not image[..., 3].any() else image
 
 
 def _on_black(image: NDArray[Any]) -> NDArray[Any]:

@@ -110,3 +110,36 @@ def test_every_picture_of_the_public_sets_is_accepted(data: Path) -> None:
         found = list(files.scan([data / "bus" / name]))
         assert sum(isinstance(f, Series) for f in found) >= 40
         assert not [f for f in found if isinstance(f, Rejected) and f.state is not State.SKIPPED]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_picture_is_turned_as_its_exif_says(tmp_path: Path, orientation: int, suffix: str) -> None:
+    from PIL import Image, ImageOps
+
+    values = np.kron(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40, np.ones((32, 32), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(values).save(tmp_path / f"a{suffix}", exif=exif, quality=100)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / f"a{suffix}")))
+    got = opened(tmp_path / f"a{suffix}").pixels[0]
+    assert got.shape == expected.shape
+    assert np.abs(got.astype(int) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_numbers_of_a_tiff_that_grow_towards_black_are_turned(tmp_path: Path, kind: type) -> None:
+    from PIL import Image
+
+    values = np.arange(64 * 96).reshape(64, 96) % 256
+    values = values.astype(kind) * (np.iinfo(kind).max // 255)
+    stored = values if kind is np.uint8 else np.iinfo(kind).max - values  # Pillow turns 8 bits when it writes them
+    Image.fromarray(stored).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    assert (opened(tmp_path / "a.tif").pixels[0] == values).all()
+
+
+def test_a_bmp_whose_alpha_is_all_zero_is_not_transparent(tmp_path: Path) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (16, 20, 3), np.uint8)
+    alpha = np.dstack([colour, np.zeros((16, 20), np.uint8)])
+    cv2.imwrite(str(tmp_path / "a.bmp"), alpha)
+    assert (opened(tmp_path / "a.bmp").pixels[0] == colour[..., ::-1]).all()
