@@ -338,6 +338,9 @@ def _looks_like_hounsfield(values: NDArray[Any]) -> bool:
     if values.dtype.kind == "u" or values.size < 64:
         return False
     sample = values.reshape(-1)[:: max(1, min(_LOOKED_AT, values.size // 4096))]
+    sample = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample  # NaN outside the field of view
+    if not sample.size:
+        return False
     air = float((sample <= -900).mean())
     tissue = float(((sample > -200) & (sample < 300)).mean())
     return air > 0.05 and tissue > 0.05 and float(sample.min()) >= -10000 and float(sample.max()) <= 32767

@@ -60,7 +60,7 @@ def robust_window(pixels: NDArray[Any]) -> Window:
     low, high = np.percentile(inside if inside.size else sample, _PERCENTILES)
     if not inside.size or high <= low:
         low, high = float(sample.min()), float(sample.max())
-    width = max(float(high - low), 1e-6 if sample.dtype.kind == "f" else 1.0)
+    width = float(high - low) if sample.dtype.kind == "f" and high > low else max(float(high - low), 1.0)
     return Window(float(low + high) / 2, width, "Auto")
 
 
@@ -83,7 +83,7 @@ def to_gray(pixels: NDArray[Any], window: Window, inverted: bool = False) -> NDA
 
 def _gray(values: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
     """Gray of finite values, which are used up."""
-    width = max(window.width, 1e-12)
+    width = max(window.width, 1e-30)
     if window.sigmoid:
         values -= np.float32(window.centre)
         values *= np.float32(-4 / width)

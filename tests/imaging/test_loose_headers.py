@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Rejected, Series
+from cadviewer.imaging.windowing import robust_window, to_gray
 
 VALUES = np.arange(5 * 8 * 9, dtype=np.int16).reshape(5, 8, 9)
 
@@ -129,3 +130,20 @@ def test_the_slices_of_a_tilted_volume_are_as_far_apart_as_along_their_normal(tm
     series = _series(tmp_path, **{"space directions": "(0.7,0,0) (0,0.8,0) (0,0.91,2.5)"})
     assert series.geometry.slice_spacing == pytest.approx(2.5)
     assert series.warnings == ("its slices are shifted against each other, as by a gantry tilt of 20.0°",)
+
+
+def test_a_ct_with_nan_outside_its_field_of_view_is_one(tmp_path: Path) -> None:
+    values = np.full((5, 64, 64), -1000, np.float32)
+    values[:, 8:56, 8:56] = 40
+    values[:, :4] = np.nan
+    found = _found(tmp_path, values.tobytes(), type="float", sizes="64 64 5")
+    assert isinstance(found, Series)
+    assert files.read(found).series.hounsfield
+
+
+@pytest.mark.parametrize("top", [3e-9, 3e9])
+def test_a_window_spans_the_values_however_small(top: float) -> None:
+    values = np.tile(np.linspace(0, top, 64, dtype=np.float32), (64, 1))
+    gray = to_gray(values, robust_window(values))
+    assert (gray[0, 0], gray[0, -1]) == (0, 255)
+    assert len(np.unique(gray)) > 50
