@@ -20,15 +20,15 @@ from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets.breast_network import BreastNetwork
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_from_card
-from trainers import checkpoints, enough, fitting, run_log
+from trainers import checkpoints, enough, fitting, nodule_start, run_log
 from trainers import config as configuration
 from trainers.breast_calibrate import calibrate, observe
 from trainers.breast_settings import PRESETS, Settings
 from trainers.breast_training import Average, Images, Order, Training
 from trainers.config import ConfigError
-from trainers.data import bus_bra, duplicates
+from trainers.data import duplicates
 from trainers.data.augment_ultrasound import Strength
-from trainers.data.breast_sets import own_cases, own_set
+from trainers.data.breast_sets import of_sets, own_set, said
 from trainers.data.ultrasound import DataError, UltrasoundCase
 from trainers.export import export, write_card
 
@@ -54,7 +54,7 @@ def make_network(settings: Settings) -> BreastNetwork:
         chosen |= {"mt_estan": settings.mt_estan, "swin": settings.swin, "aaa": settings.aaa}
         chosen |= {k: v for k in ("aaa_place", "aaa_up", "fuse") if (v := getattr(settings, k))}
     try:
-        network = nets.build(settings.network, {**chosen, "pretrained": settings.pretrained})
+        network = nets.build(settings.network, {**chosen, "pretrained": settings.pretrained != "none"})
     except ImportError as error:
         raise ConfigError(f"{settings.network} needs {error.name}, which is not installed") from error
     except (ValueError, TypeError) as error:
@@ -70,6 +70,14 @@ def make_network(settings: Settings) -> BreastNetwork:
     return network.to(memory_format=torch.channels_last)
 
 
+def _start(network: BreastNetwork, settings: Settings, data: Path) -> dict[str, Any] | None:
+    """Puts ImageNet weights into the encoder where it is wanted; what a card says of them. Raises ConfigError."""
+    if settings.pretrained == "none" or not network.encoder_name:
+        return None
+    encoder = network.get_submodule("encoder")
+    return nodule_start.load(encoder, network.encoder_name, settings.pretrained, data, ())
+
+
 def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """Of weights of equal shape; counts and index tables are those of the first."""
     return torch.stack(list(tensors)).mean(0) if tensors[0].is_floating_point() else tensors[0]
@@ -83,21 +91,33 @@ def _limited(cases: list[UltrasoundCase], limit: int) -> list[UltrasoundCase]:
 def load_images(
     settings: Settings, data: Path, folds: Sequence[int], strength: Strength | None, channels: int
 ) -> Images:
-    """Images of the given folds of the set under `data`. Raises ConfigError where there is none."""
+    """Images of the given folds of the set under `data` and of `settings.sets`. Raises ConfigError for none."""
     try:
-        cases = [case for case in own_cases(data, folds) if case.malignant is not None]
+        by_set = of_sets(data, settings.sets, folds)
     except DataError as error:
         raise ConfigError(str(error)) from error
+    by_set = {name: _limited(cases, settings.limit) for name, cases in by_set.items()}
+    cases = [case for part in by_set.values() for case in part]
     if not cases:
         raise ConfigError(f"{data}: no images in the folds {', '.join(map(str, folds))}")
-    cases = _limited(cases, settings.limit)
+    epoch_images = settings.epoch_images if strength is not None else 0
     enough.require(enough.classes(cases, "train" if strength is not None else "tune"))
-    return Images(cases, settings.image_size, channels, strength, settings.seed, normals=settings.normals)
+    return Images(
+        cases,
+        settings.image_size,
+        channels,
+        strength,
+        settings.seed,
+        normals=settings.normals,
+        sets=[len(part) for part in by_set.values()],
+        epoch_images=epoch_images,
+    )
 
 
 def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Training:
     """Train into `out` (last.ckpt, log.jsonl, settings.json), from the checkpoint `last` on; what holds the average."""
     network = make_network(settings)
+    started = _start(network, settings, data) if last is None else None
     if settings.augmentation not in STRENGTHS:
         raise ConfigError(f"augmentation is one of {', '.join(STRENGTHS)}, not {settings.augmentation!r}")
     strength = STRENGTHS[settings.augmentation]
@@ -126,6 +146,7 @@ def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Train
     )
     module = Training(settings, network)
     module.seen = images.seen
+    module.started_with = started
     trainer.fit(
         module,
         DataLoader(images, settings.batch, sampler=Order(images), drop_last=len(images) > settings.batch),
@@ -136,16 +157,14 @@ def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Train
     return module
 
 
-BUS_BRA: Mapping[str, Any] = {
-    "citations": [bus_bra.CITATION],
-    "data_licence": "BUS-BRA's own permissive licence, citation required",
-}
 LIMITS = (
     "For research use only: no medical device.",
-    "Trained on about 1,100 images of one hospital; see the external sets for what other hospitals' images cost.",
     "Gray B-mode images alone: no Doppler, no elastography, no clips taken as a whole.",
-    "The probability is calibrated for BUS-BRA's share of malignant lesions (about one in three).",
 )
+ONE_HOSPITAL = (
+    "Trained on about 1,100 images of one hospital; see the external sets for what other hospitals' images cost."
+)
+BUS_BRA_SHARE = "The probability is calibrated for BUS-BRA's share of malignant lesions (about one in three)."
 ALL_LESIONS = "Every training image holds a lesion: images of normal breasts are recognised by a rule, not by training."
 TISSUE = "No training image is of a normal breast: tissue beside lesions stood in for some."
 
@@ -156,11 +175,17 @@ def card_name(settings: Settings) -> str:
 
 
 def ship(
-    settings: Settings, network: BreastNetwork, data: Path, out: Path, seconds: float, seen: Mapping[str, int]
+    settings: Settings,
+    network: BreastNetwork,
+    data: Path,
+    out: Path,
+    seconds: float,
+    seen: Mapping[str, int],
+    started_with: Mapping[str, Any] | None = None,
 ) -> ModelCard:
     """Export the averaged network into `out`, calibrate what is read back on the tune folds, and write its card.
 
-    seen: how many images of each class it was trained on.
+    seen: how many images of each class it was trained on; started_with: what its encoder started from.
     """
     inputs = {
         "size": network.config.image_size,
@@ -168,7 +193,7 @@ def ship(
         "views": VIEWS[settings.views],
         "steps": "gray, zero-padded to a square, resized, less its mean and over its deviation where not black",
     }
-    name = own_set(data)[0]
+    trained, tuned_on = (of_sets(data, settings.sets, f) for f in (settings.train_folds, settings.tune_folds))
     before = [_told(catalogue.load(c)) for c in settings.init]
     normals = settings.normals or any(b.get("settings", {}).get("normals") for b in before)
     card = ModelCard(
@@ -182,26 +207,58 @@ def ship(
         threshold=0.5,
         weights_sha256="",
         paper=network.source,
-        default=settings.network == "hybrid_mt_estan" and settings.size == "compact",
+        default=settings.network == "efficientnet_unet" and settings.size == "compact",
         training={
-            "sets": {name: {"folds": list(settings.train_folds), "tuned on": list(settings.tune_folds)}},
-            **(BUS_BRA if name == "BUS-BRA" else {}),
+            "sets": {
+                name: {
+                    "folds": list(settings.train_folds),
+                    "tuned on": list(settings.tune_folds),
+                    "images": len(cases),
+                    **said(folder),
+                }
+                for (name, cases), folder in zip(trained.items(), (data, *settings.sets), strict=True)
+            },
+            "patients by set": {n: sorted({c.patient for c in cases}) for n, cases in trained.items()},
+            "tuned on by set": {n: sorted({c.patient for c in cases}) for n, cases in tuned_on.items()},
+            **({"started_with": dict(started_with)} if started_with else {}),
             "seen": dict(seen),
             "settings": configuration.described(settings),
             **({"started_from": before} if before else {}),
             "seconds": round(seconds),
             "parameters": sum(p.numel() for p in network.parameters()),
         },
-        limits=(*LIMITS, TISSUE if normals else ALL_LESIONS) if name == "BUS-BRA" else LIMITS[:1],
+        limits=_limits(trained, tissue=bool(normals)),
     )
     written = export(network.state_dict(), card, out)
     forward = TorchForward(build_from_card(written))
-    cases = [case for case in own_cases(data, settings.tune_folds) if case.malignant is not None]
-    tuned = [observe(case, forward, inputs) for case in _limited(cases, settings.limit)]
+    tuned = [
+        observe(case, forward, inputs, name)
+        for name, cases in tuned_on.items()
+        for case in _limited(cases, settings.limit)
+    ]
     threshold, calibration = calibrate(tuned)
     finished = dataclasses.replace(written, threshold=threshold, calibration=calibration)
     write_card(finished)
     return finished
+
+
+def _limits(trained: Mapping[str, Sequence[UltrasoundCase]], *, tissue: bool) -> tuple[str, ...]:
+    """What a card warns of, by the sets and their images that were learned from.
+
+    tissue: whether tissue beside lesions stood in for normal breasts.
+    """
+    if "BUS-BRA" not in trained:
+        return LIMITS[:1]
+    if len(trained) == 1:
+        return (LIMITS[0], ONE_HOSPITAL, *LIMITS[1:], BUS_BRA_SHARE, TISSUE if tissue else ALL_LESIONS)
+    images = sum(map(len, trained.values()))
+    normal = [c.patient for cases in trained.values() for c in cases if c.normal]
+    hospitals = (
+        f"Trained on {images} images of {len(trained)} hospitals; images of others cost accuracy, see the figures."
+    )
+    mixed = "The probability is calibrated for the share of malignant lesions of its tune folds (about one in three)."
+    few = f"Normal tissue was learned from {len(normal)} images of {len(set(normal))} patients of one hospital."
+    return (LIMITS[0], hospitals, *LIMITS[1:], mixed, few if normal else ALL_LESIONS)
 
 
 def _told(card: ModelCard) -> dict[str, Any]:
@@ -214,7 +271,7 @@ def check(settings: Settings, data: Path) -> None:
     """Raises ConfigError with the reason why nobody can train on the set under `data`."""
     try:
         parts = {
-            part: own_cases(data, folds)
+            part: [c for cases in of_sets(data, settings.sets, folds).values() for c in cases]
             for part, folds in (("train", settings.train_folds), ("tune", settings.tune_folds))
         }
         alike = duplicates.groups([c for part in parts.values() for c in part]) if own_set(data)[0] != "BUS-BRA" else []
@@ -231,4 +288,4 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
         settings = current.settings
         check(settings, data)
         module = train(settings, data, out, current.last)
-        current.made(ship(settings, module.network, data, out, module.seconds, module.seen))
+        current.made(ship(settings, module.network, data, out, module.seconds, module.seen, module.started_with))

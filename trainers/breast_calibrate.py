@@ -22,13 +22,15 @@ Floats = NDArray[np.float64]
 class Observation:
     """One tune image: averaged logit, truth, patient, and the mask's mean probability inside and share of the image.
 
-    Without a mask both are 0."""
+    Without a mask both are 0. hospital: name of the set; normal: whether the image shows no lesion."""
 
     logit: float
     malignant: bool
     patient: str
     confidence: float
     area: float
+    hospital: str = ""
+    normal: bool = False
 
 
 _SLOPES = (1e-3, 1e3)
@@ -78,7 +80,13 @@ def balanced_accuracy(probability: Floats, labels: Floats, threshold: float) -> 
 def calibrate(
     observations: Sequence[Observation], *, alpha: float = 0.1, rounds: int = 200, seed: int = 0
 ) -> tuple[float, dict[str, Any]]:
-    """(threshold, calibration for the card) from the tune fold. alpha: promised error of a conformal call per class."""
+    """(threshold, calibration for the card) from the tune folds. alpha: promised error of a conformal call per class.
+
+    Scores are calibrated on lesions; images of tissue only say what the limits of `min_area` and `min_confidence` cost,
+    which is kept under `no_lesion`: how many lesions, and of them malignant ones, and what share of tissue they take.
+    """
+    normals = [o for o in observations if o.normal]
+    observations = [o for o in observations if not o.normal]
     logits = np.array([o.logit for o in observations])
     labels = np.array([float(o.malignant) for o in observations])
     slope, bias = fit_platt(logits, labels)
@@ -92,7 +100,6 @@ def calibrate(
         drawn = np.concatenate([rows[i] for i in generator.integers(0, len(rows), len(rows))])
         fits.append(fit_platt(logits[drawn], labels[drawn]))
         accuracies += [balanced_accuracy(probability[drawn], labels[drawn], t) for t in grid]
-    confidence = np.array([o.confidence for o in observations])
     area = np.array([o.area for o in observations])
     calibration = {
         "temperature": 1 / slope,
@@ -105,22 +112,63 @@ def calibrate(
             "malignant": conformal_quantile(1 - probability[labels > 0.5], alpha),
             "benign": conformal_quantile(probability[labels < 0.5], alpha),
         },
-        # Every tune image holds a lesion: half a percent of them may be missed, by confidence.
-        "min_confidence": float(np.quantile(confidence[area > 0], 0.005)) if area.any() else 0.0,
+        "min_confidence": least_confidence(observations, missed=0.01 if normals else 0.005),
         # A quarter, since tune images are cut closely and a whole screen shows the same lesion smaller.
         "min_area": float(area[area > 0].min() / 4) if area.any() else 0.0,
         "tune_patients": len(names),
         "tune_images": len(observations),
     }
+    if normals:
+        calibration["no_lesion"] = blank(observations, normals, calibration)
     return float(grid[int(accuracies.argmax())]), calibration
 
 
-def observe(case: UltrasoundCase, forward: Forward, inputs: Mapping[str, Any]) -> Observation:
+FEW = 50
+"""Lesions of a hospital below which a share of a percent of them means nothing: it counts with the others."""
+
+
+def least_confidence(observations: Sequence[Observation], missed: float) -> float:
+    """Mean probability under a mask below which nothing is outlined: at most the share `missed` of the lesions falls
+    below it, in each hospital with at least `FEW` of them and in all together; 0 where there are no masks."""
+    outlined = [o for o in observations if o.area > 0]
+    hospitals = {o.hospital for o in outlined}
+    groups = [[o.confidence for o in outlined if o.hospital == h] for h in hospitals]
+    groups = [g for g in groups if len(g) >= FEW] + [[o.confidence for o in outlined]]
+    return min((float(np.quantile(g, missed)) for g in groups if g), default=0.0)
+
+
+def blank(
+    lesions: Sequence[Observation], normals: Sequence[Observation], calibration: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What `min_area` and `min_confidence` of a calibration take, by hospital: counts of lesions, of malignant ones and
+    of images of tissue, each with how many are seen as empty."""
+
+    def empty(o: Observation) -> bool:
+        return o.area < calibration["min_area"] or o.area == 0 or o.confidence < calibration["min_confidence"]
+
+    made: dict[str, Any] = {}
+    for hospital in sorted({o.hospital for o in (*lesions, *normals)}):
+        here = [o for o in lesions if o.hospital == hospital]
+        tissue = [o for o in normals if o.hospital == hospital]
+        made[hospital] = {
+            "lesions": len(here),
+            "lesions empty": sum(map(empty, here)),
+            "malignant": sum(o.malignant for o in here),
+            "malignant empty": sum(o.malignant and empty(o) for o in here),
+            "tissue": len(tissue),
+            "tissue empty": sum(map(empty, tissue)),
+        }
+    return made
+
+
+def observe(case: UltrasoundCase, forward: Forward, inputs: Mapping[str, Any], hospital: str = "") -> Observation:
     """What the network says of one case, by the code that `annotate` uses."""
     gray, _ = case.read()
     reading = breast.read(gray, forward, inputs)
     if reading.mask is None:
-        return Observation(reading.logit, bool(case.malignant), case.patient, 0.0, 0.0)
+        return Observation(reading.logit, bool(case.malignant), case.patient, 0.0, 0.0, hospital, case.normal)
     mask = breast.lesions(reading.mask) > 0
     confidence = float(reading.mask[mask].mean()) if mask.any() else 0.0
-    return Observation(reading.logit, bool(case.malignant), case.patient, confidence, float(mask.mean()))
+    return Observation(
+        reading.logit, bool(case.malignant), case.patient, confidence, float(mask.mean()), hospital, case.normal
+    )

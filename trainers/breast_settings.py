@@ -26,6 +26,10 @@ class Settings:
     views: what the exported card shows to the network: "one", "two" (mirrored) or "four" (and smaller).
     init: cards whose weights, averaged, training starts from; none for fresh ones. Cards of several runs from one start
         with `epochs=0` are joined that way (Wortsman et al. 2022, "Model soups", arXiv 2203.05482).
+    sets: folders of further sets to learn from, each with its folds (see `breast_sets.of_sets`); an epoch then draws
+        from each set in proportion to the root of its size, `epoch_images` altogether (0: as many as there are).
+    pretrained: "none", "imagenet" or a file of ImageNet weights; encoder_rate: learning rate of a pretrained encoder,
+        as a share of that of the rest.
     name: of the card; "" for one made of network and size.
     """
 
@@ -40,7 +44,8 @@ class Settings:
     aaa_place: str = ""
     aaa_up: str = ""
     fuse: str = ""
-    pretrained: bool = False
+    pretrained: str = "none"
+    encoder_rate: float = 1.0
     loss: str = "tuned"
     augmentation: str = "strong"
     optimiser: str = "adamw"
@@ -61,6 +66,8 @@ class Settings:
     precision: str = "bf16-mixed"
     train_folds: tuple[int, ...] = (1, 2, 3)
     tune_folds: tuple[int, ...] = (4,)
+    sets: tuple[Path, ...] = ()
+    epoch_images: int = 0
     limit: int = 0
     views: str = "four"
     init: tuple[Path, ...] = ()
@@ -69,10 +76,18 @@ class Settings:
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "unet": {
+        "network": "efficientnet_unet",
+        "pretrained": "imagenet",
+        "encoder_rate": 0.33,
+        "rate": 1.5e-3,
+        "average": 0.998,
+        "augmentation": "domain",
+    },
     "paper": {
         "size": "paper",
         "image_size": 256,
-        "pretrained": True,
+        "pretrained": "imagenet",
         "loss": "paper",
         "augmentation": "paper",
         "normals": 0.0,

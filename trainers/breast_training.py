@@ -31,6 +31,7 @@ class Images(Dataset[tuple[NDArray[np.float32], NDArray[np.float32], np.float32]
     """Decoded cases in memory: (C, S, S) normalised image, (1, S, S) mask, label; augmented by `strength`.
 
     normals: share of augmented images that show tissue beside the lesion instead, see `without_lesion`.
+    sets: how many of the cases, in order, are of each set; epoch_images: see `Order`.
     """
 
     def __init__(
@@ -42,8 +43,11 @@ class Images(Dataset[tuple[NDArray[np.float32], NDArray[np.float32], np.float32]
         seed: int,
         *,
         normals: float = 0.0,
+        sets: Sequence[int] = (),
+        epoch_images: int = 0,
     ) -> None:
         self.size, self.channels, self.strength, self.seed, self.normals = size, channels, strength, seed, normals
+        self.sets, self.epoch_images = tuple(sets) or (len(cases),), epoch_images
         self.epoch = 0
         self.images, self.masks = [], []
         self.labels = np.array([bool(c.malignant) for c in cases], np.float32)
@@ -58,8 +62,9 @@ class Images(Dataset[tuple[NDArray[np.float32], NDArray[np.float32], np.float32]
     @property
     def seen(self) -> dict[str, int]:
         """How many images there are of each class."""
-        malignant = int(self.labels.sum())
-        return {"benign": len(self.labels) - malignant, "malignant": malignant}
+        malignant, normal = int(self.labels.sum()), sum(not mask.any() for mask in self.masks)
+        counted = {"benign": len(self.labels) - malignant - normal, "malignant": malignant}
+        return counted | ({"normal": normal} if normal else {})
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32], np.float32]:
         image, mask = self.images[index], (self.masks[index] > 127).astype(np.uint8)
@@ -104,6 +109,7 @@ class Training(lightning.LightningModule):
         self.started = time.monotonic()
         self.sums = np.zeros(3)
         self.seen: Mapping[str, int] = {}
+        self.started_with: Mapping[str, Any] | None = None  # kept with the checkpoints
 
     @property
     def seconds(self) -> float:
@@ -112,9 +118,11 @@ class Training(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seconds"] = self.seconds
+        checkpoint["started_with"] = dict(self.started_with) if self.started_with else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.spent = float(checkpoint.get("seconds", 0))
+        self.started_with = checkpoint.get("started_with")
 
     def on_train_start(self) -> None:
         self.started = time.monotonic()
@@ -130,16 +138,23 @@ class Training(lightning.LightningModule):
         if self.settings.optimiser == "adam":
             factor = 1.0  # the paper's constant rate
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.settings.rate * max(factor, 1e-3)
+            group["lr"] = group["initial_lr"] * max(factor, 1e-3)
         if self.settings.minutes and self.seconds >= self.settings.minutes * 60:
             self.trainer.should_stop = True
             return -1
         return None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        if self.settings.optimiser == "adam":
-            return torch.optim.Adam(self.network.parameters(), self.settings.rate, fused=True)
-        return torch.optim.AdamW(fitting.groups(self.network, self.settings.decay), self.settings.rate, fused=True)
+        s = self.settings
+        optimiser: torch.optim.Optimizer
+        if s.optimiser == "adam":
+            optimiser = torch.optim.Adam(self.network.parameters(), s.rate, fused=True)
+        else:
+            rates = {"encoder": s.rate * s.encoder_rate} if self.network.encoder_name else None
+            optimiser = torch.optim.AdamW(fitting.groups(self.network, s.decay, rates), s.rate, fused=True)
+        for group in optimiser.param_groups:
+            group["initial_lr"] = group["lr"]
+        return optimiser
 
     def configure_gradient_clipping(
         self,
@@ -169,6 +184,10 @@ class Training(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> None:
         image, mask_true, label = batch
         mask, logit = self.network(image.contiguous(memory_format=torch.channels_last))
+        lesion = (mask_true.flatten(1) > 0.5).any(1) | (label > 0.5)  # figures are of lesions; tissue is for `evaluate`
+        if not lesion.any():
+            return
+        mask, logit, mask_true, label = mask[lesion], logit[lesion], mask_true[lesion], label[lesion]
         probability = torch.sigmoid(logit.float())
         for metric in (self.auc, self.recall, self.specificity):
             metric.update(probability, label.int())
@@ -209,7 +228,10 @@ class Training(lightning.LightningModule):
 
 
 class Order(Sampler[int]):
-    """The images of an epoch, shuffled. Order and augmentation follow from (seed, epoch), so runs can be resumed."""
+    """The images of an epoch, shuffled; of several sets they are drawn, from each as the root of its size.
+
+    Order and augmentation follow from (seed, epoch), so runs can be resumed.
+    """
 
     def __init__(self, images: Images) -> None:
         self.images = images
@@ -219,8 +241,12 @@ class Order(Sampler[int]):
         self.images.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.images)
+        return self.images.epoch_images or len(self.images)
 
     def __iter__(self) -> Iterator[int]:
         draw = np.random.default_rng((self.images.seed, self.images.epoch))
-        return iter(draw.permutation(len(self.images)).tolist())
+        count = len(self.images)
+        if not self.images.epoch_images and len(self.images.sets) == 1:
+            return iter(draw.permutation(count).tolist())
+        share = np.concatenate([np.full(n, n**-0.5) for n in self.images.sets if n])
+        return iter(draw.choice(count, len(self), p=share / share.sum()).tolist())

@@ -88,14 +88,19 @@ def sets(data: Path, split: str, card: ModelCard | None = None) -> dict[str, lis
     not name as trained on, all images count, as external ones.
     """
     name = own_set(data)[0]
-    trained_on = card.training.get("sets") if card is not None else None
+    trained_on: Mapping[str, Any] = (card.training.get("sets") if card is not None else None) or {}
+    fold = 4 if split == "tune" else 5
     if trained_on and name not in trained_on:
-        own = {f"{name} (external)": every_case(data)}
-    elif split == "tune":
-        return {f"{name} fold 4": own_cases(data, [4])}
+        found = {f"{name} (external)": every_case(data)}
     else:
-        own = {f"{name} fold 5": own_cases(data, [5])}
-    return own | {f"{label} (external)": cases for label, cases in external_sets(data).items()}
+        found = {f"{name} fold {fold}": own_cases(data, [fold])}
+    # Of a further set that the model has learned from the patients held back are measured on, and called so.
+    for label, cases in external_sets(data, fold).items():
+        if label in trained_on:
+            found[f"{label} fold {fold}"] = [c for c in cases if c.fold == fold]
+        else:
+            found[f"{label} (external)"] = cases
+    return found
 
 
 def volume_of(case: UltrasoundCase, gray: NDArray[np.uint8]) -> Volume:

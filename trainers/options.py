@@ -163,7 +163,12 @@ BREAST: dict[str, Option] = COMMON | {
         "Up-sampling of the attention", "Learned or not; empty as usual.", choices=("", "transposed", "bilinear")
     ),
     "fuse": Option("Fuse kernel", "Of the ESTAN blocks; empty as usual.", choices=("", "script", "caption")),
-    "pretrained": Option("Pretrained", "Start the backbones with weights learned on photographs."),
+    "pretrained": Option(
+        "Start of the encoder", "none: from scratch; imagenet: weights learned on photographs; or a file of weights."
+    ),
+    "encoder_rate": Option("Rate of the encoder", "Its learning rate, as a share of that of the rest.", 0, 10),
+    "sets": Option("Further sets", "Folders of other sets that are learned from too."),
+    "epoch_images": Option("Images of an epoch", "Drawn from all sets; 0 for as many as there are.", 0),
     "loss": Option("Loss", "tuned, or as published.", choices=("tuned", "paper")),
     "augmentation": Option(
         "Augmentation", "How images are changed; domain is for other hospitals.", choices=("strong", "paper", "domain")
@@ -186,6 +191,7 @@ TASKS: Mapping[str, Mapping[str, Option]] = {"nodules": NODULES, "outline": OUTL
 
 PRESETS: Mapping[str, str] = {
     "default": "as the model that ships was trained",
+    "unet": "a U-Net that starts from photographs: better on other hospitals' images, and quicker",
     "paper": "as published: full size, takes days and a graphics processor",
     "quick": "the smallest: 2 epochs of 64 images, just to try it",
 }

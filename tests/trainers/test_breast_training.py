@@ -39,7 +39,11 @@ def test_a_run_trains_resumes_exports_and_is_measured(drawn: Path, tmp_path: Pat
     breast.run(None, drawn, out, [*TINY, "epochs=2"], True)
     assert [line["step"] for line in lines(out, "tune")] == [2, 4]  # the second part went on where the first ended
     card = catalogue.load(out / "breast-hybrid-mt-estan-tiny.json")
-    assert card.training["sets"]["BUS-BRA"] == {"folds": [1, 2, 3], "tuned on": [4]}
+    told = card.training["sets"]["BUS-BRA"]
+    assert (told["folds"], told["tuned on"], told["images"]) == ([1, 2, 3], [4], 24)
+    assert "10.1002/mp.16812" in told["citation"]
+    assert "licence" in told
+    assert len(card.training["patients by set"]["BUS-BRA"]) == 24
     assert card.calibration["tune_images"] == 8
     assert card.weights.stat().st_size < 25_000_000
     build(card)

@@ -14,6 +14,7 @@ from trainers.data.ultrasound import DataError, UltrasoundCase
 
 LAYOUTS: dict[str, str] = {
     "BUS-BRA": "trainers.data.bus_bra",
+    "BUS-UCLM": "trainers.data.bus_uclm",
     "table": "trainers.data.generic_ultrasound",
     "BrEaST": "trainers.data.breast_tcia",
     "BUSI": "trainers.data.busi",
@@ -74,8 +75,10 @@ def layout_of(data: Path) -> str:
     return next(key for key, module in LAYOUTS.items() if module == layout.__name__)
 
 
-def external_sets(data: Path) -> dict[str, list[UltrasoundCase]]:
-    """The other sets under `data`, whole, by name; images that look alike count as one patient's.
+def external_sets(data: Path, fold: int = FOLDS) -> dict[str, list[UltrasoundCase]]:
+    """The other sets under `data` by name, whole; of one with a test split of its own `fold` alone.
+
+    Images that look alike count as one patient's.
 
     Raises DataError for one that is not as its layout says.
     """
@@ -85,27 +88,53 @@ def external_sets(data: Path) -> dict[str, list[UltrasoundCase]]:
         layout = cast(Layout, importlib.import_module(module))
         place = layout.find(data)
         if place is not None and module != own.__name__ and place != own_place:
-            found[layout.name(place)] = duplicates.join_patients(layout.load(place))
+            cases = duplicates.join_patients(layout.load(place))
+            if getattr(layout, "RESERVED", False):
+                cases = [c for c in cases if c.fold == fold]
+            found[layout.name(place)] = cases
     return found
 
 
-def every_case(data: Path) -> list[UltrasoundCase]:
+def every_case(data: Path, parts: int = FOLDS) -> list[UltrasoundCase]:
     """All cases of the set under `data`, each with its fold, 1 to 5.
 
-    A set without folds is split by patient, crc32(patient) % 5 + 1, and images that look alike count as one patient's:
-    the same lesion must not be on both sides. Raises DataError for a set that is not there, not as its layout says, or
-    has patients in several folds.
+    A set without folds is split by patient, crc32(patient) % parts + 1, and images that look alike count as one
+    patient's: the same lesion must not be on both sides. Raises DataError for a set that is not there, that
+    is not as its layout says, or that has patients in several folds.
     """
     layout, place = _find(data)
     cases = layout.load(place)
     if any(c.fold is None for c in cases):
         cases = duplicates.join_patients(cases)
-    cases = [c if c.fold is not None else replace(c, fold=zlib.crc32(c.patient.encode()) % FOLDS + 1) for c in cases]
+    cases = [c if c.fold is not None else replace(c, fold=zlib.crc32(c.patient.encode()) % parts + 1) for c in cases]
     seen: dict[str, int | None] = {}
     for case in cases:
         if seen.setdefault(case.patient, case.fold) != case.fold:
             raise DataError(f"{place.name}: images of one patient are in folds {seen[case.patient]} and {case.fold}")
     return cases
+
+
+def said(data: Path) -> dict[str, str]:
+    """What a card says of the set under `data`: its citation and licence, as far as its layout knows them."""
+    layout, _ = _find(data)
+    known = {"citation": getattr(layout, "CITATION", ""), "licence": getattr(layout, "LICENCE", "")}
+    return {key: value for key, value in known.items() if value}
+
+
+def of_sets(data: Path, others: Sequence[Path], folds: Sequence[int]) -> dict[str, list[UltrasoundCase]]:
+    """Name → the cases of some folds of the set under `data` and of further ones, without those with colour flow.
+
+    A further set without folds of its own is split into the folds 1 to 4: none of it is held back for measuring, which
+    others are for. Raises DataError as `every_case` does, and for a set that is named twice.
+    """
+    found: dict[str, list[UltrasoundCase]] = {}
+    for folder in (data, *others):
+        cases = every_case(folder, FOLDS if folder == data else FOLDS - 1)
+        name = own_set(folder)[0]
+        if name in found:
+            raise DataError(f"{folder}: {name} is there twice")
+        found[name] = [c for c in cases if c.fold in folds and c.malignant is not None and not c.doppler]
+    return found
 
 
 def own_cases(data: Path, folds: Sequence[int]) -> list[UltrasoundCase]:

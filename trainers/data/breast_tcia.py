@@ -13,7 +13,9 @@ from trainers.data.ultrasound import DataError, UltrasoundCase
 
 CITATION = "Pawłowska et al. 2024, doi:10.1038/s41597-024-02984-z"
 IMAGES = "BrEaST-Lesions_USG-images_and_masks"
+LICENCE = "CC BY 4.0"
 FOLDERS = ("BrEaST-quarter", "BrEaST", "BrEaST-Lesions_USG")
+TRAIN = "BrEaST-train"  # a part in the same layout that is learned from: another name in cards and figures
 
 
 def find(data: Path) -> Path | None:
@@ -26,7 +28,7 @@ def find(data: Path) -> Path | None:
 
 def name(place: Path) -> str:
     """See `breast_sets.Layout`."""
-    return "BrEaST"
+    return TRAIN if place.name == TRAIN else "BrEaST"
 
 
 def load(place: Path) -> list[UltrasoundCase]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from trainers.data.ultrasound import DataError, UltrasoundCase
 
 CITATION = "Gómez-Flores et al. 2024, doi:10.1002/mp.16812"
+LICENCE = "BUS-BRA's own permissive licence, citation required"
 FOLDERS = ("BUS-BRA-256", "BUS-BRA-original", "BUSBRA", "BUS-BRA")
 
 

@@ -22,7 +22,7 @@ class UltrasoundCase:
     masks: files whose union outlines the lesion; empty where there is none (a normal breast).
     malignant: None where the set does not say (a normal breast counts as benign: False).
     patient: images with the same value are never split; fold: the set's own, 1-based, None where it has none.
-    pixel_mm: mm per pixel, None when unknown.
+    pixel_mm: mm per pixel, None when unknown. doppler: colour flow is drawn over the image.
     """
 
     name: str
@@ -34,6 +34,7 @@ class UltrasoundCase:
     birads: str = ""
     device: str = ""
     pixel_mm: float | None = None
+    doppler: bool = False
 
     @property
     def normal(self) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NETWORKS: dict[str, str] = {
     "hybrid_mt_estan": "cadviewer.models.nets.hybrid_mt_estan:build",
+    "efficientnet_unet": "cadviewer.models.nets.efficientnet_unet:build",
     "mobilenet": "cadviewer.models.nets.rivals.classifiers:mobilenet",
     "densenet121": "cadviewer.models.nets.rivals.classifiers:densenet121",
     "vit": "cadviewer.models.nets.rivals.classifiers:vit",

@@ -34,12 +34,14 @@ class BreastNetwork(nn.Module):
     Mask logits are (N, 1, S, S), or (N, 0, S, S) from a network that only classifies: outputs stay a plain tuple of
     tensors for every runtime, and no mask is told from an empty one.
 
-    title, source: what a model card calls the network, and where it was published.
+    title, source: what a model card calls the network, and where it was published. encoder_name: in `nets.BACKBONES`,
+    of a part `encoder` that can start from ImageNet weights; "" where there is none.
     """
 
     title: ClassVar[str]
     source: ClassVar[str]
     config: NetworkConfig
+    encoder_name: str = ""
 
     def card_config(self) -> dict[str, Any]:
         """What a model card keeps to build this very network again, independent of later changes to the presets."""
