@@ -252,7 +252,7 @@ def _owned(
     owned: dict[Path, tuple[Path, ...]] = {}
     damaged: dict[Path, InputError] = {}
     for file, head in heads:
-        kind = None if isinstance(head, Rejected) else sitk.kind_of(head, file.name)
+        kind = None if isinstance(head, Rejected) else sitk.kind_of(head)
         if kind is None:
             continue
         try:
@@ -282,7 +282,7 @@ def _scan_file(file: Path, head: bytes, found: _Found) -> Iterator[Series | Reje
         found.dicom.append(read_header(file))
     elif images.kind_of(head):
         yield contained.call("cadviewer.imaging.images:scan_image", file, size=_DENSE * file.stat().st_size)
-    elif kind := sitk.kind_of(head, file.name):
+    elif kind := sitk.kind_of(head):
         yield contained.call("cadviewer.imaging.sitk:scan_volume", file, kind)
     elif archives.is_archive(head):
         yield from _scan_archive(file, found)

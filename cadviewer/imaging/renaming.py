@@ -56,7 +56,7 @@ class Numbers:
         """Let headers name the numbered files. One that names a file that is not there is left as it is."""
         for file, name in unpacked.items():
             with file.open("rb") as stream:
-                kind = sitk.kind_of(stream.read(352), file.name)
+                kind = sitk.kind_of(stream.read(352))
             if kind in ("metaimage", "nrrd"):
                 with contextlib.suppress(InputError, OSError):  # damaged: said when it is read
                     self._rewrite(file, PurePosixPath(name).parent, kind)

@@ -33,19 +33,21 @@ from cadviewer.imaging.nifti import GZIP_FAULTS, NiftiHeader, read_nifti_header
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
 
 _METAIMAGE = re.compile(rb"\s*(ObjectType|NDims|Comment|ObjectSubType|TransformType|ID)\s*=", re.IGNORECASE)
+_READERS = {"metaimage": "MetaImageIO", "nrrd": "NrrdImageIO"}  # kind → SimpleITK's name of what reads it
 _AT_ONCE = 4 << 20  # bytes of slices that are asked of the library's process together
 _LOOKED_AT = 64  # every so manieth pixel of a slice, to guess what its values are
+_SKEW = 1.0  # degrees between rows and columns beyond which a slice is no grid: 1.7 % at its far corner
 _TILT = 0.5  # degrees: as of DICOM series, whose slices less tilted are straight
 _HU_WARNING = "taken as a CT in Hounsfield units, because its values look like them"
 
 
-def kind_of(head: bytes, name: str) -> str | None:
+def kind_of(head: bytes) -> str | None:
     """ "metaimage", "nrrd" or "nifti" by the first 352 bytes of a file, else None."""
     if _METAIMAGE.match(head) and (b"NDims" in head or b"DimSize" in head):
         return "metaimage"
     if head.startswith(b"NRRD000"):
         return "nrrd"
-    if head.startswith(b"\x1f\x8b") and name.lower().endswith(".gz"):
+    if head.startswith(b"\x1f\x8b"):
         try:
             head = zlib.decompressobj(wbits=31).decompress(head, 544)
         except zlib.error:
@@ -70,6 +72,8 @@ def scan_volume(file: Path, kind: str) -> Series:
     """One file as a series. Raises InputError naming what is wrong, OSError when it cannot be opened."""
     import SimpleITK
 
+    if kind == "nifti":
+        return _scan_nifti(file)
     header = _text_header(file, kind)
     for data in header.data_files if header else ():
         if not data.is_file():
@@ -78,6 +82,7 @@ def scan_volume(file: Path, kind: str) -> Series:
         check = text_header_checks.check_metaimage if kind == "metaimage" else text_header_checks.check_nrrd
         check(header.fields, header.data_files or (file,))
     reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]
+    reader.SetImageIO(_READERS[kind])  # not by the name of the file
     reader.SetFileName(str(file))
     try:
         reader.ReadImageInformation()
@@ -91,12 +96,12 @@ def scan_volume(file: Path, kind: str) -> Series:
         raise InputError(f"an image of {channels} values for each pixel")
     if kind == "nrrd" and header and header.fields.get("encoding", "").lower() in ("bzip2", "bz2"):
         raise InputError("packed with bzip2, which this program does not read")
-    spacing_known, place_known = _known(file, kind, header)
+    spacing_known, place_known = _known(kind, header)
     unit = nrrd_millimetres(header) if kind == "nrrd" and header else 1.0
     shape = (size[2] if len(size) > 2 else 1, size[1], size[0])
     try:
         geometry, backwards, tilt = _geometry(
-            reader, shape, spacing_known and unit is not None, place_known, unit or 1.0
+            *_grid(reader, unit or 1.0), shape, len(size), spacing_known and unit is not None, place_known
         )
         if kind == "nrrd" and header and not nrrd_has_slice_spacing(header):
             geometry = replace(geometry, slice_spacing=None)
@@ -106,8 +111,6 @@ def scan_volume(file: Path, kind: str) -> Series:
     raw = header.raw if header else None
     if raw is not None:
         _check_length(raw, shape, channels)
-    if kind == "nifti" and not (nifti := _nifti(file)).packed:
-        nifti.check_length()
     series = Series(
         source=file,
         format="sitk",
@@ -118,27 +121,62 @@ def scan_volume(file: Path, kind: str) -> Series:
         channels=channels,
         modality="CT" if header and "CT" in header.fields.get("modality", "").upper() else "",
         colour=None if channels == 1 else True,
-        warnings=(f"its slices are shifted against each other, as by a gantry tilt of {tilt:.1f}°",) if tilt else (),
+        warnings=_tilted(tilt),
     )
     if raw is not None and channels == 1:
         series = _with_values(series, [_peek(raw, shape)])
     return series
 
 
+def _scan_nifti(file: Path) -> Series:
+    """See `scan_volume`: from the file's own header."""
+    header = _nifti(file)
+    if any(n > 1 for n in header.sizes[3:]) or len(header.sizes) < 2:
+        raise InputError(f"an image of {len(header.sizes)} dimensions")
+    if header.dtype is None:
+        raise InputError("an image of a type that this program does not read")
+    if not header.packed:
+        header.check_length()
+    columns, rows, count = (*header.sizes, 1)[:3]
+    shape = (count, rows, columns)
+    try:
+        geometry, backwards, tilt = _geometry(
+            header.axes, header.origin, shape, len(header.sizes), header.spacing_known, header.placed
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    disagreement = f"its header has two sizes of a voxel: {header.disagrees} mm is not used" if header.disagrees else ""
+    colour = header.channels == 3
+    stored = np.dtype(np.float32) if header.scale else np.dtype(header.dtype).newbyteorder("=")
+    return Series(
+        source=file,
+        format="sitk",
+        slices=tuple(SliceInfo(file, count - 1 - k if backwards else k) for k in range(count)),
+        geometry=geometry,
+        shape=Shape.IMAGE if count == 1 else Shape.VOLUME,
+        dtype=np.dtype(np.uint8) if colour else _value_type(stored),
+        channels=header.channels,
+        colour=True if colour else None,
+        warnings=(*_tilted(tilt), *([disagreement] if disagreement else [])),
+    )
+
+
+def _tilted(degrees: float) -> tuple[str, ...]:
+    return (f"its slices are shifted against each other, as by a gantry tilt of {degrees:.1f}°",) if degrees else ()
+
+
 def read_volume(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]) -> Series:
     """Fills `out`; the series with what only the pixels tell. Raises InputError, OSError."""
     file = series.slices[0].file
     with file.open("rb") as stream:
-        kind = kind_of(stream.read(352), file.name)
+        kind = kind_of(stream.read(352))
     raw = read_metaimage(file).raw if kind == "metaimage" else None
     nifti = _nifti(file) if kind == "nifti" else None
     if raw is not None and series.channels == 1:
         _read_raw(raw, series, out, on_slice, order)
-    elif nifti is not None and nifti.dtype is not None and series.channels == 1:
+    elif nifti is not None:
         _read_nifti(nifti, series, out, on_slice, order)
     else:
-        if nifti is not None:
-            nifti.check_length()
         _read_by_library(file, series, out, on_slice, order)
     return series if series.channels == 3 else _with_values(series, [out[len(out) // 2]])
 
@@ -163,7 +201,11 @@ def _read_nifti(
                 data = stream.read(plane)
                 if len(data) < plane:
                     raise InputError(f"truncated: the file ends within slice {series.slices[k].frame}")
-                out[k] = np.frombuffer(data, dtype).reshape(out.shape[1:])
+                values: NDArray[Any] = np.frombuffer(data, dtype).reshape(out.shape[1:])
+                if header.scale:
+                    slope, intercept = header.scale
+                    values = values.astype(np.float64) * slope + intercept
+                out[k] = values
                 on_slice(k)
     except GZIP_FAULTS as error:
         raise InputError("truncated or damaged: it cannot be unpacked") from error
@@ -193,7 +235,9 @@ class LibraryImage:
         import SimpleITK
 
         try:
-            image = SimpleITK.ReadImage(str(file))
+            with file.open("rb") as stream:
+                kind = kind_of(stream.read(352))
+            image = SimpleITK.ReadImage(str(file), imageIO=_READERS.get(kind or "", ""))
         except RuntimeError as error:
             raise InputError(f"damaged: {_reason(error)}") from error
         self._image = image  # the view lives as long as it does
@@ -232,35 +276,58 @@ def _text_header(file: Path, kind: str) -> TextHeader | None:
     return read_nrrd(file) if kind == "nrrd" else None
 
 
-def _known(file: Path, kind: str, header: TextHeader | None) -> tuple[bool, bool]:
+def _known(kind: str, header: TextHeader | None) -> tuple[bool, bool]:
     """Whether the file itself says its spacing, and its place in the patient."""
     if kind == "metaimage" and header is not None:
         return header.has("elementspacing", "elementsize"), header.has("offset", "position", "origin")
     if kind == "nrrd" and header is not None:
         return header.has("spacings", "space directions"), header.has("space")
-    nifti = read_nifti_header(file)
-    return nifti.spacing_known, nifti.placed
+    return False, False
+
+
+def _grid(reader: Any, unit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(axes, origin) of a header, as in `NiftiHeader`. unit: mm of its unit of length."""
+    count = len(reader.GetSize())
+    steps = np.ones(3)
+    steps[: min(count, 3)] = reader.GetSpacing()[:3]
+    matrix = np.eye(3)
+    given = np.array(reader.GetDirection(), float).reshape(count, count)
+    matrix[: min(count, 3), : min(count, 3)] = given[:3, :3]
+    origin = np.zeros(3)
+    origin[: min(count, 3)] = reader.GetOrigin()[:3]
+    return unit * matrix * steps, unit * origin
 
 
 def _geometry(
-    reader: Any, shape: tuple[int, int, int], spacing_known: bool, place_known: bool, unit: float
+    axes: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    dimensions: int,
+    spacing_known: bool,
+    place_known: bool,
 ) -> tuple[Geometry, bool, float]:
     """The grid in LPS, whether its slices are stored against their normal, and by how many degrees they are tilted.
 
-    unit: mm of the header's unit of length. The distance of slices is that along their normal.
+    axes: (3, 3) columns, mm from one voxel to the next along column, row and slice, of any length and angle: the
+    distance of slices is that along their normal. Raises ValueError for rows that are not at right angles to columns.
     """
-    x, y, *rest = (unit * v for v in reader.GetSpacing())
-    pixel_spacing = (float(y), float(x)) if spacing_known else None
-    if len(reader.GetSize()) < 3:
+    x, y, step = (float(v) for v in np.linalg.norm(axes, axis=0))
+    pixel_spacing = (y, x) if spacing_known else None
+    if dimensions < 3:
         return Geometry(shape, pixel_spacing), False, 0.0
-    count = len(reader.GetSize())
-    matrix = np.array(reader.GetDirection(), float).reshape(count, count)[:3, :3]
-    origin = unit * np.array(reader.GetOrigin()[:3], float)
-    step = float(rest[0])
+    if not all(math.isfinite(v) and v > 0 for v in (x, y, step)):
+        raise ValueError("a voxel has no size")
+    matrix = axes / (x, y, step)
+    skew = abs(90 - math.degrees(math.acos(float(np.clip(matrix[:, 0] @ matrix[:, 1], -1, 1)))))
+    if skew > _SKEW:
+        raise ValueError(f"its rows and columns are not at right angles but off by {skew:.1f}°")
     backwards = bool(np.linalg.det(matrix) < 0)
     if backwards:
-        origin = origin + matrix[:, 2] * step * (shape[0] - 1)
+        origin = origin + axes[:, 2] * (shape[0] - 1)
         matrix = matrix * (1, 1, -1)
+    # Columns within the tolerance of a right angle to the rows are set upright: a grid has no angle of its own.
+    upright = matrix[:, 1] - (matrix[:, 1] @ matrix[:, 0]) * matrix[:, 0]
+    matrix[:, 1] = upright / np.linalg.norm(upright)
     normal = np.cross(matrix[:, 0], matrix[:, 1])
     along = float(np.clip(matrix[:, 2] @ normal, 0, 1))
     tilt = math.degrees(math.acos(along)) if place_known and shape[0] > 1 else 0.0
@@ -350,4 +417,5 @@ def _reason(error: RuntimeError) -> str:
     """The last line of what ITK says, without the paths and values that it repeats."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = cleaned(lines[-1]) if lines else "it cannot be read"
-    return re.sub(r"^(ITK ERROR:|itk::ERROR:)\s*", "", text)
+    text = re.sub(r"^(ITK ERROR:|itk::ERROR:)\s*", "", text)
+    return re.sub(r"\(0x[0-9a-fA-F]+\)", "", text)  # the address of an object in memory

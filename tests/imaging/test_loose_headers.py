@@ -69,11 +69,11 @@ def test_the_pixels_of_a_single_nifti_file_begin_after_its_header(tmp_path: Path
     assert (_read(tmp_path / name) == VALUES).all()
 
 
-def test_scaled_pixels_that_begin_within_the_header_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.nii").write_bytes(_nifti(0.0, slope=2.0))
-    (found,) = files.scan([tmp_path])
-    assert isinstance(found, Rejected)
-    assert found.reason == "damaged header: its pixels begin within it"
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_scaled_pixels_begin_after_the_header_too(tmp_path: Path, name: str) -> None:
+    content = _nifti(0.0, slope=2.5)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert (_read(tmp_path / name) == 2.5 * VALUES).all()
 
 
 @pytest.mark.parametrize("name", ["BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData"])
@@ -147,3 +147,109 @@ def test_a_window_spans_the_values_however_small(top: float) -> None:
     gray = to_gray(values, robust_window(values))
     assert (gray[0, 0], gray[0, -1]) == (0, 255)
     assert len(np.unique(gray)) > 50
+
+
+def _placed(matrix: list[list[float]], pixdim: tuple[float, ...] = (0.7, 0.8, 2.5)) -> bytes:
+    """A NIfTI of these rows of an sform."""
+    head = bytearray(_nifti(352.0)[:352])
+    struct.pack_into("<3f", head, 80, *pixdim)
+    struct.pack_into("<2h", head, 252, 0, 1)
+    struct.pack_into("<12f", head, 280, *np.array(matrix).ravel())
+    return bytes(head) + VALUES.tobytes()
+
+
+def _nifti_series(folder: Path, matrix: list[list[float]], pixdim: tuple[float, ...] = (0.7, 0.8, 2.5)) -> Series:
+    (folder / "a.nii").write_bytes(_placed(matrix, pixdim))
+    (series,) = files.scan([folder])
+    assert isinstance(series, Series), series
+    return series
+
+
+def test_a_nifti_whose_pixdim_is_not_that_of_its_transform_goes_by_the_transform_and_says_so(tmp_path: Path) -> None:
+    series = _nifti_series(tmp_path, [[0.7, 0, 0, -10], [0, 0.8, 0, -20], [0, 0, 2.5, 5]], (1, 1, 1))
+    assert series.geometry.pixel_spacing == pytest.approx((0.8, 0.7))
+    assert series.geometry.slice_spacing == pytest.approx(2.5)
+    assert series.geometry.origin == pytest.approx((10, 20, 5))  # RAS in the file
+    assert "its header has two sizes of a voxel: 1 × 1 × 1 mm is not used" in series.warnings
+
+
+def test_a_nifti_with_axes_half_a_degree_off_is_read(tmp_path: Path) -> None:
+    series = _nifti_series(tmp_path, [[0.7, 0.007, 0, -10], [0, 0.8, 0, -20], [0, 0, 2.5, 5]])
+    assert series.geometry.pixel_spacing == pytest.approx((0.8, 0.7), abs=1e-3)
+    assert series.geometry.slice_spacing == pytest.approx(2.5)
+    assert (files.read(series).pixels == VALUES).all()
+
+
+def test_slices_of_a_tilted_nifti_lie_apart_along_their_normal(tmp_path: Path) -> None:
+    series = _nifti_series(tmp_path, [[0.7, 0, 0, -10], [0, 0.8, 0.25, -20], [0, 0, 2.5, 5]])
+    assert series.geometry.slice_spacing == pytest.approx(2.5)
+    assert any("gantry tilt of 5.7°" in w for w in series.warnings)
+
+
+def test_rows_that_lean_against_columns_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.nii").write_bytes(_placed([[0.7, 0.07, 0, 0], [0, 0.8, 0, 0], [0, 0, 2.5, 0]]))
+    (found,) = files.scan([tmp_path])
+    assert isinstance(found, Rejected)
+    assert found.reason == "its rows and columns are not at right angles but off by 5.0°"
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+@pytest.mark.parametrize("units", [1, 2, 3])
+def test_a_nifti_placed_by_its_quaternion_lies_where_the_library_has_it(
+    tmp_path: Path, side: float, units: int
+) -> None:
+    import SimpleITK
+
+    head = bytearray(_nifti(352.0)[:352])
+    struct.pack_into("<f", head, 76, side)
+    struct.pack_into("<2h", head, 252, 1, 0)
+    struct.pack_into("<6f", head, 256, 0.1, -0.2, 0.3, 4, 5, -6)
+    head[123] = units
+    (tmp_path / "a.nii").write_bytes(bytes(head) + VALUES.tobytes())
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    image = SimpleITK.ReadImage(str(tmp_path / "a.nii"))
+    pixels = files.read(series).pixels
+    for z, y, x in ((0, 0, 0), (4, 7, 8), (2, 1, 5)):
+        place = series.geometry.to_patient((z, y, x))
+        index = image.TransformPhysicalPointToIndex(place)
+        assert image.TransformIndexToPhysicalPoint(index) == pytest.approx(place, abs=1e-3 * 1000 ** (units == 1))
+        assert image[index] == pixels[z, y, x]
+
+
+def test_a_transform_of_a_metaimage_with_columns_of_any_length_stretches_the_spacing(tmp_path: Path) -> None:
+    lines = (
+        "ObjectType = Image\nNDims = 3\nDimSize = 9 8 5\nElementSpacing = 0.7 0.8 2.5\nOffset = 1 2 3\n"
+        "TransformMatrix = 1 0 0 0 1 0.2 0 0 1\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    )
+    (tmp_path / "a.mha").write_bytes(lines.encode() + VALUES.tobytes())
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    assert series.geometry.pixel_spacing == pytest.approx((0.8 * 1.04**0.5, 0.7))
+    assert series.geometry.slice_spacing == pytest.approx(2.5 / 1.04**0.5)  # between planes, along their normal
+
+
+@pytest.mark.parametrize("name", ["x", "x.nii", "x.nii.gz", "x.dat"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_nifti_is_known_by_its_content(tmp_path: Path, name: str, packed: bool) -> None:
+    content = _nifti(352.0)
+    (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
+    assert (_read(tmp_path / name) == VALUES).all()
+
+
+@pytest.mark.parametrize("name", ["x", "x.dat", "x.nii", "x.mha", "x.nrrd"])
+@pytest.mark.parametrize("encoding", ["raw", "gzip"])
+@pytest.mark.parametrize("kind", ["metaimage", "nrrd"])
+def test_metaimage_and_nrrd_are_known_by_their_content(tmp_path: Path, name: str, encoding: str, kind: str) -> None:
+    data = VALUES.tobytes()
+    if kind == "nrrd":
+        lines = f"NRRD0004\ntype: short\ndimension: 3\nsizes: 9 8 5\nendian: little\nencoding: {encoding}\n\n"
+        data = gzip.compress(data) if encoding == "gzip" else data
+    else:
+        lines = "ObjectType = Image\nNDims = 3\nDimSize = 9 8 5\nElementType = MET_SHORT\n"
+        if encoding == "gzip":
+            data = zlib.compress(data)
+            lines += f"CompressedData = True\nCompressedDataSize = {len(data)}\n"
+        lines += "ElementDataFile = LOCAL\n"
+    (tmp_path / name).write_bytes(lines.encode() + data)
+    assert (_read(tmp_path / name) == VALUES).all()
