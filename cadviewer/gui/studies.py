@@ -101,7 +101,7 @@ class StudiesModel(QAbstractListModel):
 
     def add_picture(self, case_id: str, frame: NDArray[np.generic], series: Series) -> None:
         image = render.to_image(frame, default_window(series, frame), series.inverted)
-        row_mm, column_mm = series.geometry.pixel_spacing or (1.0, 1.0)
+        row_mm, column_mm = series.geometry.pixel_spacing or (series.pixel_aspect, 1.0)
         height = round(image.height() * row_mm / column_mm) or 1
         side = SIDE * 2  # sharp on a screen of double density too
         scaled = image.scaled(image.width(), height).scaled(

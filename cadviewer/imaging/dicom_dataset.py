@@ -104,8 +104,9 @@ def read_header(file: Path, size: int) -> Header:
     values = {tag: text for tag in dh.WANTED if (text := _text(dataset, tag)) is not None}
     sequences = frozenset(tag for tag in dh.SEQUENCES if tag in dataset)
     # Stopped before the pixels: whether there are any is only known by looking on.
-    has_pixels = dh.PIXEL_DATA in read_dataset(file, pixels=True)
-    return Header(file, size, syntax_of(dataset), values, sequences, has_pixels)
+    whole = read_dataset(file, pixels=True)
+    in_floats = any(tag in whole for tag in dh.FLOAT_PIXELS)
+    return Header(file, size, syntax_of(dataset), values, sequences, dh.PIXEL_DATA in whole, float_pixels=in_floats)
 
 
 def words_of(file: Path) -> dict[int, str]:

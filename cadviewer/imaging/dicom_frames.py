@@ -76,6 +76,8 @@ def reject(header: Header) -> Rejected | None:
         kind = _kind(header)
         if rows is None and "Image" not in kind:
             return no(State.SKIPPED, f"not an image: {kind}")
+        if header.float_pixels:
+            return no(State.REFUSED, "pixels in floating point (a parametric map), which this program does not read")
         return no(State.FAILED, "damaged: a DICOM image without pixel data")
     for name, value in (("Rows", rows), ("Columns", columns), ("Bits Allocated", header.integer(dh.BITS_ALLOCATED))):
         if value is None or not 0 < value <= _LARGEST_SIDE:

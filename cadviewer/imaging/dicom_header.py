@@ -64,6 +64,9 @@ FRAMES = 0x00280008
 ROWS = 0x00280010
 COLUMNS = 0x00280011
 PIXEL_SPACING = 0x00280030
+PIXEL_ASPECT = 0x00280034
+IMAGER_SPACING = 0x00181164
+NOMINAL_SPACING = 0x00182010
 BITS_ALLOCATED = 0x00280100
 BITS_STORED = 0x00280101
 HIGH_BIT = 0x00280102
@@ -85,14 +88,29 @@ FRAME_GROUPS = 0x52009230
 FLOAT_PIXELS = (0x7FE00008, 0x7FE00009)
 PIXEL_DATA = 0x7FE00010
 
+OVERLAY_ROWS = tuple(0x60000010 + (k << 17) for k in range(16))
+"""Of each of the overlay planes that a file may have (PS3.3 C.9.2)."""
+
 WANTED = frozenset(
     tag for name, tag in list(globals().items()) if name.isupper() and isinstance(tag, int) and tag < PIXEL_DATA
-)
+).union(OVERLAY_ROWS)
 WORDS = frozenset((MANUFACTURER, STUDY_DESCRIPTION, SERIES_DESCRIPTION, PATIENT_NAME, PATIENT_ID))
 """Elements whose text is in the file's own character set."""
 SEQUENCES = frozenset((ULTRASOUND_REGIONS, MODALITY_LUT, VOI_LUT, SHARED_GROUPS, FRAME_GROUPS))
 _BINARY = frozenset(
-    (SAMPLES, PLANAR, ROWS, COLUMNS, BITS_ALLOCATED, BITS_STORED, HIGH_BIT, SIGNED, PADDING, PADDING_LIMIT)
+    (
+        *OVERLAY_ROWS,
+        SAMPLES,
+        PLANAR,
+        ROWS,
+        COLUMNS,
+        BITS_ALLOCATED,
+        BITS_STORED,
+        HIGH_BIT,
+        SIGNED,
+        PADDING,
+        PADDING_LIMIT,
+    )
 )
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -137,7 +155,8 @@ class Header:
     sequences: tags of the wanted sequences that are there.
     pixels_at: byte of the pixel data's value; None when there is none, or when only pydicom can tell.
     pixels_length: bytes of the value; None when encapsulated in fragments.
-    has_pixels: whether there is pixel data at all.
+    has_pixels: whether there is pixel data at all; float_pixels: whether it is in floating point, an element of its own
+        (PS3.3 C.7.6.24 and C.7.6.25).
     """
 
     file: Path
@@ -149,6 +168,7 @@ class Header:
     pixels_at: int | None = None
     pixels_length: int | None = None
     words: bool = True
+    float_pixels: bool = False
 
     def text(self, tag: int) -> str:
         return self.values.get(tag, "")

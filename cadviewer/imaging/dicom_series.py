@@ -28,6 +28,8 @@ from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Patient, Rejected, Series, Shape, SliceInfo, State, Window
 from cadviewer.imaging.stacking import Arrangement, arrange, same_spacing
 
+_FLATTEST = 20.0  # ratio of the sides of a pixel beyond which a header is not believed
+
 
 def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
     """Series of the given files, each file in exactly one of what comes out, ordered by their first file."""
@@ -151,10 +153,21 @@ def _one(part: Part) -> Series:
         windows=_windows(header),
         inverted=header.text(dh.PHOTOMETRIC) == "MONOCHROME1",
         image_type=tuple(p for p in header.text(dh.IMAGE_TYPE).split("\\") if p),
+        pixel_aspect=_aspect(header),
         ultrasound_regions=regions,
         not_volume=reason if len(ordered) > 1 else "",
         warnings=tuple(warnings),
     )
+
+
+def _aspect(header: Header) -> float:
+    """Height of a pixel over its width (PS3.3 C.7.6.3.1.7): Pixel Aspect Ratio, or the ratio of a spacing at the
+    detector or a nominal one, which are no millimetres of the patient; 1 where nothing sensible is said."""
+    for tag in (dh.PIXEL_ASPECT, dh.IMAGER_SPACING, dh.NOMINAL_SPACING):
+        numbers = header.numbers(tag)
+        if len(numbers) == 2 and min(numbers) > 0 and 1 / _FLATTEST <= numbers[0] / numbers[1] <= _FLATTEST:
+            return numbers[0] / numbers[1]
+    return 1.0
 
 
 def _words(file: Path) -> dict[int, str]:
@@ -222,6 +235,8 @@ def _cautions(frames: Sequence[Frame]) -> list[str]:
     tilt = header.number(dh.GANTRY_TILT, 0.0)
     if abs(tilt) > 0.5 and len(frames) > 1:
         warnings.append(f"the header names a gantry tilt of {tilt:g}°")
+    if any(header.integer(tag) for tag in dh.OVERLAY_ROWS):
+        warnings.append("the file draws over its image (an overlay plane), which is not shown here")
     if (
         frames[0].colour
         and (header.integer(dh.BITS_STORED) or 8) > 8

@@ -143,6 +143,7 @@ class Series:
     not_volume: why a STACK is not a volume; "" otherwise.
     windows: the file's own windows and, after them, its VOI LUTs, first one first.
     inverted: MONOCHROME1: low values are shown bright.
+    pixel_aspect: height of a pixel over its width, for the shape of what is drawn where no mm are known.
     ultrasound_regions: mm per pixel (row, column) of the calibrated B-mode region is in `geometry.pixel_spacing`;
         here the pixel rectangles (x0, y0, x1, y1) with the region's data type (DICOM PS3.3 C.8.5.5.1.2), 0 for tissue
         that is no two-dimensional image (M-mode).
@@ -174,6 +175,7 @@ class Series:
     windows: tuple[Window, ...] = ()
     inverted: bool = False
     image_type: tuple[str, ...] = ()
+    pixel_aspect: float = 1.0
     ultrasound_regions: tuple[tuple[int, int, int, int, int], ...] = ()
     colour: bool | None = None
     not_volume: str = ""

@@ -33,6 +33,8 @@ from cadviewer.models.runtime import Forward, Progress, no_progress
 from cadviewer.models.sound import sound
 from cadviewer.models.tasks import Demand, Found
 
+_SQUARE = 0.02  # share by which a pixel may be higher than wide and still be called square
+
 Gray = NDArray[np.uint8]
 Map = NDArray[np.float32]
 
@@ -110,7 +112,7 @@ def assess(
         else:
             unlike += not scope.looks_like_bmode(part)
             reading = read(part, forward, card.inputs)
-            findings.append(_finding(k, size, (x0, y0), reading, card, spacing))
+            findings.append(_finding(k, size, (x0, y0), reading, card, spacing, series.pixel_aspect))
         progress(k + 1, total)
     if all(f.call is Call.OUT_OF_SCOPE for f in findings):
         raise scope.OutOfScope(findings[0].reason)
@@ -133,7 +135,7 @@ def _spacing(series: Series, given: float | None) -> tuple[float, float] | None:
         raise ValueError(f"a pixel size must be positive, not {given}")
     if series.geometry.pixel_spacing is not None:
         return series.geometry.pixel_spacing
-    return (given, given) if given is not None else None
+    return (given * series.pixel_aspect, given) if given is not None else None
 
 
 def _warnings(
@@ -149,6 +151,8 @@ def _warnings(
         )
     elif not calibrated and any(f.lesion_px for f in findings):
         lines.append("the image is not calibrated: no millimetres")
+    if series.geometry.pixel_spacing is None and abs(series.pixel_aspect - 1) > _SQUARE:
+        lines.append("its pixels are not square: the model, which knows square ones, sees shapes distorted")
     if region is not None:
         lines.append("analysed inside the B-mode region that the file names")
     return tuple(lines)
@@ -161,6 +165,7 @@ def _finding(
     reading: Reading,
     card: ModelCard,
     spacing: tuple[float, float] | None,
+    aspect: float = 1.0,
 ) -> BreastFinding:
     calibration = card.calibration
     estimate = calibrated(reading.logit, reading.spread, calibration)
@@ -182,7 +187,7 @@ def _finding(
             call, reason = Call.NO_LESION, "no lesion stands out"
             mask[:] = 0
             pixels = 0
-    measured = measure(mask, spacing)
+    measured = measure(mask, spacing, aspect=aspect)
     return BreastFinding(
         frame=frame,
         size=size,

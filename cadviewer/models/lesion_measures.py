@@ -32,15 +32,18 @@ class LesionMeasures:
     depth_to_width: float
 
 
-def measure(mask: Mask, spacing: tuple[float, float] | None) -> LesionMeasures | None:
-    """Measures of a (rows, columns) mask; None for an empty one. spacing: mm between (rows, columns)."""
+def measure(mask: Mask, spacing: tuple[float, float] | None, *, aspect: float = 1.0) -> LesionMeasures | None:
+    """Measures of a (rows, columns) mask; None for an empty one.
+
+    spacing: mm between (rows, columns). aspect: height of a pixel over its width, for the shape where no mm are known.
+    """
     count, pieces, stats, _ = cv2.connectedComponentsWithStats((mask > 0).astype(np.uint8), connectivity=8)
     if count < 2:
         return None
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
     piece = (pieces == largest).astype(np.uint8)
     deep, wide = float(stats[largest, cv2.CC_STAT_HEIGHT]), float(stats[largest, cv2.CC_STAT_WIDTH])
-    row_mm, column_mm = spacing or (1.0, 1.0)
+    row_mm, column_mm = spacing or (aspect, 1.0)
     long_px, short_px = axes(piece, (1.0, 1.0))
     long_mm, short_mm = axes(piece, spacing) if spacing is not None else (None, None)
     area = float(np.count_nonzero(mask)) * row_mm * column_mm if spacing is not None else None

@@ -16,7 +16,7 @@ from pydicom.uid import JPEG2000
 from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.phantom_files import write_dicom_series
-from cadviewer.imaging.series import Series, Shape, Volume
+from cadviewer.imaging.series import Rejected, Series, Shape, Volume
 
 _AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
@@ -156,3 +156,57 @@ def test_a_negative_among_positives_is_shown_as_one_and_alone(tmp_path: Path) ->
     for file in others:
         _no_place(file)
     assert {(s.inverted, len(s.files)) for s in _found(tmp_path)} == {(True, 1), (False, 3)}
+
+
+def _without_spacing(tmp_path: Path, **values: Any) -> Series:
+    file = _slices(tmp_path, 1)[0]
+    dataset = pydicom.dcmread(file)
+    for name in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient"):
+        del dataset[name]
+    for name, value in values.items():
+        setattr(dataset, name, value)
+    dataset.save_as(file)
+    (series,) = _found(tmp_path)
+    return series
+
+
+@pytest.mark.parametrize("name", ["PixelAspectRatio", "ImagerPixelSpacing", "NominalScannedPixelSpacing"])
+def test_pixels_that_are_not_square_have_their_shape_and_no_millimetres(tmp_path: Path, name: str) -> None:
+    series = _without_spacing(tmp_path, **{name: ["2", "1"]})
+    assert series.geometry.pixel_spacing is None
+    assert series.pixel_aspect == 2
+
+
+@pytest.mark.parametrize("ratio", [["0", "1"], ["1000", "1"], ["x"]])
+def test_an_aspect_that_cannot_be_is_none(tmp_path: Path, ratio: list[str]) -> None:
+    file = _slices(tmp_path, 1)[0]
+    dataset = pydicom.dcmread(file)
+    dataset.add_new(0x00280034, "SH", ratio)  # texts that IS refuses to write
+    dataset.save_as(file)
+    assert _found(tmp_path)[0].pixel_aspect == 1
+
+
+@pytest.mark.parametrize("group", [0x6000, 0x601E])
+def test_an_overlay_that_is_not_drawn_is_named(tmp_path: Path, group: int) -> None:
+    file = _slices(tmp_path, 1)[0]
+    dataset = pydicom.dcmread(file)
+    for element, kind, value in (
+        (0x10, "US", dataset.Rows), (0x11, "US", dataset.Columns), (0x40, "CS", "G"), (0x50, "SS", [1, 1]),
+        (0x100, "US", 1), (0x102, "US", 0), (0x3000, "OW", bytes(-(-dataset.Rows * dataset.Columns // 16) * 2)),
+    ):  # fmt: skip
+        dataset.add_new(group << 16 | element, kind, value)
+    dataset.save_as(file)
+    assert "the file draws over its image (an overlay plane), which is not shown here" in _found(tmp_path)[0].warnings
+
+
+def test_pixels_in_floating_point_are_refused_for_what_they_are(tmp_path: Path) -> None:
+    file = _slices(tmp_path, 1)[0]
+    dataset = pydicom.dcmread(file)
+    pixels = np.zeros((dataset.Rows, dataset.Columns), np.float32)
+    del dataset[0x7FE00010]
+    dataset.BitsAllocated = 32
+    dataset.add_new(0x7FE00008, "OF", pixels.tobytes())
+    dataset.save_as(file)
+    (found,) = files.scan([tmp_path])
+    assert isinstance(found, Rejected)
+    assert found.reason == "pixels in floating point (a parametric map), which this program does not read"

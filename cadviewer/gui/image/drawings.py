@@ -378,7 +378,7 @@ class _Trail:
 
 def _mm(viewport: Viewport) -> tuple[float, float]:
     stack = viewport.stack
-    return (stack.pixel_mm if stack is not None else None) or (1.0, 1.0)
+    return stack.pixel_shape if stack is not None else (1.0, 1.0)
 
 
 def _held(viewport: Viewport, at: Point) -> Point:

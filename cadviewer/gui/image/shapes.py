@@ -258,7 +258,7 @@ def value(kind: MeasureKind, points: Sequence[Point], stack: Stack, index: int, 
 
 
 def _measured(kind: MeasureKind, points: Sequence[Point], stack: Stack, index: int) -> Value:
-    row, column = stack.pixel_mm or (1.0, 1.0)
+    row, column = stack.pixel_shape
     unit = "mm" if stack.pixel_mm else "px"
     flat = [(x * column, y * row) for x, y in points]
     if kind is MeasureKind.DISTANCE:

@@ -72,7 +72,14 @@ class Stack:
     def pixel_mm(self) -> tuple[float, float] | None:
         """mm between (rows, columns), None when unknown."""
         known = self.geometry.pixel_spacing
-        return (self.given_mm, self.given_mm) if known is None and self.given_mm is not None else known
+        if known is None and self.given_mm is not None:
+            return (self.given_mm * self.series.pixel_aspect, self.given_mm)
+        return known
+
+    @property
+    def pixel_shape(self) -> tuple[float, float]:
+        """How far the next (row, column) is: in mm, or in widths of a pixel where these are unknown."""
+        return self.pixel_mm or (self.series.pixel_aspect, 1.0)
 
     @property
     def complete(self) -> bool:
@@ -127,7 +134,7 @@ class Stack:
 
     def distance(self, x0: float, y0: float, x1: float, y1: float) -> tuple[float, str]:
         """Length between two edge-coordinate points and its unit: "mm", or "px" where the spacing is unknown."""
-        row_mm, column_mm = self.pixel_mm or (1.0, 1.0)
+        row_mm, column_mm = self.pixel_shape
         return math.hypot((x1 - x0) * column_mm, (y1 - y0) * row_mm), "mm" if self.pixel_mm else "px"
 
 

@@ -131,7 +131,7 @@ class Viewport(QWidget):
             self.stack = self.view = self.file_window = self.home = None
             self.index = 0
         else:
-            row, column = stack.pixel_mm or (1.0, 1.0)
+            row, column = stack.pixel_shape
             turns, mirrored = upright(stack.geometry)
             self.file_window = window
             view = View(stack.rows, stack.columns, row, column, window, stack.series.inverted, slab=slab)
