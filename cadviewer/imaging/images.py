@@ -51,7 +51,7 @@ def scan_image(file: Path) -> Series:
 
     Raises InputError when it is damaged, OSError when it cannot be opened.
     """
-    pages = decode(file.read_bytes())
+    pages, others = decode(file.read_bytes())
     first = pages[0]
     count = len(pages)
     return Series(
@@ -64,7 +64,14 @@ def scan_image(file: Path) -> Series:
         channels=1 if first.ndim == 2 else 3,
         colour=first.ndim == 3,
         not_volume="" if count == 1 else "pages of one file, their places unknown",
+        warnings=(f"{others} of its {count + others} pages have another size or type and are left out",)
+        if others
+        else (),
     )
+
+
+def _left_out(others: int, pages: int) -> tuple[str, ...]:
+    return (f"{others} of its {pages} pages have another size or type and are left out",) if others else ()
 
 
 class Pages:
@@ -74,7 +81,7 @@ class Pages:
     """
 
     def __init__(self, file: Path, form: tuple[tuple[int, ...], np.dtype[Any]]) -> None:
-        self._pages = decode(file.read_bytes())
+        self._pages, _ = decode(file.read_bytes())
         if ((len(self._pages), *self._pages[0].shape), self._pages[0].dtype) != form:
             raise InputError("the file has changed since it was found")
 
@@ -87,8 +94,9 @@ def first_page(file: Path, form: tuple[tuple[int, ...], np.dtype[Any]]) -> NDArr
     return Pages(file, form).page(0)
 
 
-def decode(data: bytes) -> list[NDArray[Any]]:
-    """The pages of an image file, each (rows, columns) or RGB (rows, columns, 3), all of one size and type.
+def decode(data: bytes) -> tuple[list[NDArray[Any]], int]:
+    """The pages of an image file, each (rows, columns) or RGB (rows, columns, 3), all of the size and type of the first
+    one, and how many others there are.
 
     uint8, uint16 or float32. Raises InputError when the bytes are damaged or not such an image.
     """
@@ -112,6 +120,8 @@ def decode(data: bytes) -> list[NDArray[Any]]:
             images = [] if image is None else [image]
     except cv2.error as error:
         raise InputError(f"damaged {kind} image: {cleaned(str(error.err or error))}") from error
+    if kind == "TIFF" and not images:
+        images = _rare_pages(data)
     if not images or any(i is None or i.size == 0 for i in images):
         raise InputError(f"damaged {kind} image: it cannot be decoded")
     if kind == "BMP":
@@ -123,8 +133,29 @@ def decode(data: bytes) -> list[NDArray[Any]]:
     pages = [_plain(i) for i in images]
     if any(p.ndim == 3 for p in pages):
         pages = [p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for p in pages]
-    if len({(p.shape, p.dtype) for p in pages}) > 1:
-        raise InputError(f"a {kind} image whose pages have different sizes")
+    alike = [p for p in pages if (p.shape, p.dtype) == (pages[0].shape, pages[0].dtype)]
+    return alike, len(pages) - len(alike)
+
+
+def _rare_pages(data: bytes) -> list[NDArray[Any]]:
+    """The gray pages of a TIFF of a kind that OpenCV does not know (4 bits, half floats); [] where nobody does."""
+    import cv2
+    import imagecodecs
+
+    pages: list[NDArray[Any]] = []
+    try:
+        while len(pages) < tiff_pages.MOST:
+            pages.append(np.asarray(imagecodecs.tiff_decode(data, index=len(pages))))
+    except IndexError:
+        pass  # the one after the last
+    except (imagecodecs.TiffError, ValueError, NotImplementedError):
+        return []
+    if any(p.ndim != 2 for p in pages):
+        return []
+    if picture_tags.bits(data) == 4:
+        pages = [p * np.uint8(255 // 15) for p in pages]
+        if picture_tags.white_is_zero(data):
+            pages = [np.asarray(cv2.bitwise_not(p)) for p in pages]
     return pages
 
 

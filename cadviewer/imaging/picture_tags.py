@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_ORIENTATION, _PHOTOMETRIC = 0x0112, 0x0106
+_ORIENTATION, _PHOTOMETRIC, _BITS = 0x0112, 0x0106, 0x0102
 _SHORT = 3
 _WHITE_IS_ZERO = 0
 
@@ -22,6 +22,11 @@ def orientation(data: bytes, kind: str) -> int:
 def white_is_zero(data: bytes) -> bool:
     """Whether the numbers of a TIFF grow towards black (TIFF 6.0, PhotometricInterpretation)."""
     return _directory(data).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def bits(data: bytes) -> int | None:
+    """Bits of a number of a TIFF (BitsPerSample); None where that is not said, or more than one number is."""
+    return _directory(data).get(_BITS)
 
 
 def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:

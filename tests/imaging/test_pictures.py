@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,42 @@ def test_a_bmp_whose_alpha_is_all_zero_is_not_transparent(tmp_path: Path) -> Non
     alpha = np.dstack([colour, np.zeros((16, 20), np.uint8)])
     cv2.imwrite(str(tmp_path / "a.bmp"), alpha)
     assert (opened(tmp_path / "a.bmp").pixels[0] == colour[..., ::-1]).all()
+
+
+def _tiff(values: NDArray[np.generic], packed: bytes, bits: int, kind: int, photometric: int = 1) -> bytes:
+    """A TIFF of one strip by hand. kind: SampleFormat, 1 for unsigned, 3 for floating point."""
+    rows, columns = values.shape
+    entries = [
+        (256, 3, columns), (257, 3, rows), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (273, 4, 8), (277, 3, 1),
+        (278, 3, rows), (279, 4, len(packed)), (339, 3, kind),
+    ]  # fmt: skip
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", t, k, 1, v) for t, k, v in entries)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(packed)) + packed + directory + bytes(4)
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_a_tiff_of_four_bits_spans_black_to_white(tmp_path: Path, noise: NDArray[np.uint8], photometric: int) -> None:
+    values = noise >> 4
+    packed = (values[:, ::2] << 4 | values[:, 1::2]).tobytes()
+    (tmp_path / "a.tif").write_bytes(_tiff(values, packed, 4, 1, photometric))
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    right = values * 17
+    assert (files.read(series).pixels[0] == (right if photometric else 255 - right)).all()
+
+
+def test_a_tiff_of_half_floats_keeps_its_values(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    values = (noise / 7).astype(np.float16)
+    (tmp_path / "a.tif").write_bytes(_tiff(values, values.tobytes(), 16, 3))
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    assert (files.read(series).pixels[0] == values.astype(np.float32)).all()
+
+
+def test_pages_of_another_size_are_left_out_and_counted(tmp_path: Path, noise: NDArray[np.uint8]) -> None:
+    pages = [noise, 255 - noise, noise[:10, :20]]
+    cv2.imwritemulti(str(tmp_path / "a.tif"), pages)
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    assert (files.read(series).pixels == np.stack(pages[:2])).all()
+    assert series.warnings == ("1 of its 3 pages have another size or type and are left out",)
