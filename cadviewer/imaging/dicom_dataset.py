@@ -29,6 +29,7 @@ from cadviewer.imaging import dicom_header as dh
 from cadviewer.imaging.dicom_frames import Frame, orientation, pixel_spacing, positive, stored_of, vector
 from cadviewer.imaging.dicom_header import Header
 from cadviewer.imaging.faults import cleaned
+from cadviewer.imaging.fragments import without_wrong_offsets
 from cadviewer.imaging.series import InputError, Window
 
 _CENTIMETRES = 3  # PhysicalUnits of an ultrasound region, PS3.3 C.8.5.5.1.15
@@ -95,7 +96,17 @@ def read_dataset(file: Path, *, pixels: bool = False) -> FileDataset:
         raise InputError(f"damaged DICOM header ({type(error).__name__})") from error
     if len(dataset) == 0:
         raise InputError("damaged: a DICOM file without any element")
+    element = dataset.get(dh.PIXEL_DATA) if pixels else None
+    if element is not None and element.is_undefined_length and isinstance(element.value, bytes):
+        element.value = without_wrong_offsets(element.value, _frame_count(dataset))
     return dataset
+
+
+def _frame_count(dataset: FileDataset) -> int:
+    try:
+        return int(dataset.get("NumberOfFrames") or 1)
+    except FAULTS:
+        return 1
 
 
 def read_header(file: Path, size: int) -> Header:

@@ -47,7 +47,9 @@ def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
             continue
         uid = header.text(dh.SERIES_UID)
         alone = len(frames) > 1 or dh.FRAME_GROUPS in header.sequences or not uid
-        groups[(*_identity(header), str(header.file)) if alone else _identity(header)].extend(frames)
+        # The parts of a concatenation are one instance that was too large for a file (PS3.3 C.7.6.16.2.2.4).
+        own = (header.text(dh.CONCATENATION) or str(header.file),) if alone else ()
+        groups[(*_identity(header), *own)].extend(frames)
     for group in groups.values():
         yield from _series(group)
 

@@ -210,3 +210,43 @@ def test_pixels_in_floating_point_are_refused_for_what_they_are(tmp_path: Path) 
     (found,) = files.scan([tmp_path])
     assert isinstance(found, Rejected)
     assert found.reason == "pixels in floating point (a parametric map), which this program does not read"
+
+
+def _group(**parts: dict[str, Any]) -> Dataset:
+    group = Dataset()
+    for name, values in parts.items():
+        item = Dataset()
+        for key, value in values.items():
+            setattr(item, key, value)
+        setattr(group, name, [item])
+    return group
+
+
+@pytest.mark.parametrize("concatenated", [True, False])
+def test_the_parts_of_a_concatenation_are_one_volume(tmp_path: Path, concatenated: bool) -> None:
+    for part, file in enumerate(_slices(tmp_path, 2)):
+        dataset = pydicom.dcmread(file)
+        for name in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness"):
+            if name in dataset:
+                del dataset[name]
+        values = np.stack([np.full((16, 16), 10 * (5 * part + k), np.int16) for k in range(5)])
+        dataset.Rows, dataset.Columns, dataset.NumberOfFrames = 16, 16, 5
+        dataset.PixelData = values.tobytes()
+        if concatenated:
+            dataset.ConcatenationUID, dataset.InConcatenationNumber = "1.2.3.777", part + 1
+        dataset.SharedFunctionalGroupsSequence = [
+            _group(
+                PlaneOrientationSequence={"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]},
+                PixelMeasuresSequence={"PixelSpacing": [0.5, 0.6], "SliceThickness": 3},
+                PixelValueTransformationSequence={"RescaleSlope": 1, "RescaleIntercept": 0, "RescaleType": "HU"},
+            )
+        ]
+        dataset.PerFrameFunctionalGroupsSequence = [
+            _group(PlanePositionSequence={"ImagePositionPatient": [1, 2, 3.0 * (5 * part + k)]}) for k in range(5)
+        ]
+        dataset.save_as(file)
+    found = _found(tmp_path)
+    assert [s.geometry.shape[0] for s in found] == ([10] if concatenated else [5, 5])
+    pixels = np.concatenate([files.read(s).pixels for s in found])
+    assert pixels[:, 0, 0].tolist() == [10 * k for k in range(10)]
+    assert found[0].geometry.slice_spacing == pytest.approx(3)
