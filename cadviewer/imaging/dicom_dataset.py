@@ -6,6 +6,7 @@ Its import takes 0.3 s and a header 1 ms, so a plain series is found and read wi
 from __future__ import annotations
 
 import logging
+import re
 import struct
 import warnings
 import zlib
@@ -76,6 +77,9 @@ _OWN = (
     ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", dh.TRIGGER_TIME),
 )
 """Functional group, its element, and the element of a single image that says the same."""
+
+_ESCAPES = re.compile(r"\x1b[$()\-]{1,2}[0-9A-Za-z]?")
+"""Switches of character set (ISO 2022) that pydicom leaves in a text: of ISO 2022 IR 58, for one."""
 
 _T = TypeVar("_T")
 UltrasoundRegions = tuple[tuple[int, int, int, int, int], ...]
@@ -286,9 +290,10 @@ def _text(dataset: Dataset, tag: int) -> str | None:
     if tag not in dataset or tag in dh.SEQUENCES:
         return None
     try:
-        return _value_text(dataset[tag].value)
+        text = _value_text(dataset[tag].value)
     except FAULTS:
         return None  # one bad element is as good as none
+    return _ESCAPES.sub("", text) if tag in dh.WORDS else text
 
 
 def _value_text(value: Any) -> str:

@@ -135,6 +135,7 @@ _ENCODINGS = {
     "GBK": "gbk",
 }
 """Character sets (DICOM PS3.3 C.12.1.1.2) that need no switching within a text; pydicom does the others."""
+_ASCII = ("", "ISO_IR 6")
 _FIRST_READ = 16 * 1024
 _LARGEST_HEADER = 8 * 1024 * 1024  # of what is walked here: a larger one has more elements than moments
 
@@ -278,11 +279,27 @@ def _elements(
             if length:
                 sequences.add(tag)
         elif tag in WANTED:
-            encoding = _ENCODINGS.get(values.get(CHARACTER_SET, "")) if tag in WORDS else "latin-1"
+            encoding = _encoding(values.get(CHARACTER_SET, ""), tag, buffer[start:end])
             if encoding is not None:
                 values[tag] = _decode(tag, buffer[start:end], encoding)
         position = end
     return position
+
+
+def _encoding(character_set: str, tag: int, raw: bytes) -> str | None:
+    """How the text of an element is to be decoded; None where only pydicom can."""
+    if tag not in WORDS:
+        return "latin-1"
+    if character_set in _ASCII and not raw.isascii():
+        # More than the set that is named, or none is: many programs write UTF-8 and forget to say so.
+        try:
+            raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return "latin-1"
+        return "utf-8"
+    known = _ENCODINGS.get(character_set)
+    # An identifier tells patients apart by its bytes, before anybody asks what they read as.
+    return "latin-1" if known is None and tag == PATIENT_ID else known
 
 
 def _decode(tag: int, raw: bytes, encoding: str) -> str:
