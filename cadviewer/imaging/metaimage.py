@@ -7,6 +7,7 @@ and it needs a copy where the pixels can be read straight into memory.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ _TYPES = {
 _MILLIMETRES = {"mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3}
 _MILLIMETRES |= {"micron": 1e-3, "microns": 1e-3, "micrometer": 1e-3, "nm": 1e-6}
 _LARGEST_HEADER = 1 << 20
+_PAIR = re.compile(r"([^=:]*)[=:](.*)")  # of a MetaImage; MetaIO takes either sign, the first one counts
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,8 @@ def read_metaimage(file: Path) -> TextHeader:
         end = head.find(b"\n", position)
         line = head[position : end if end >= 0 else len(head)].decode("utf-8", "replace")
         position = end + 1 if end >= 0 else len(head)
-        name, sign, value = line.partition("=")
-        if sign:
-            fields[name.strip().lower()] = value.strip()
+        if pair := _PAIR.match(line):
+            fields[pair[1].strip().lower()] = pair[2].strip()
     named = fields.get("elementdatafile")
     if named is None:
         raise InputError("damaged: its header names no ElementDataFile")

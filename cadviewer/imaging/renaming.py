@@ -73,8 +73,8 @@ class Numbers:
 
 def _with_names(lines: Sequence[str], names: Sequence[str], kind: str) -> list[str]:
     """The lines of a header with the names of its data files replaced; of several by a list, at its end."""
-    sign = "=" if kind == "metaimage" else ":"
     for k, line in enumerate(lines):
+        sign = next((c for c in line if c in "=:"), "=") if kind == "metaimage" else ":"
         field, _, value = line.partition(sign)
         if field.strip().lower() not in ("elementdatafile", "data file", "datafile"):
             continue

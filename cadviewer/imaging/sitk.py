@@ -32,7 +32,7 @@ from cadviewer.imaging.metaimage import (
 from cadviewer.imaging.nifti import GZIP_FAULTS, NiftiHeader, read_nifti_header
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
 
-_METAIMAGE = re.compile(rb"\s*(ObjectType|NDims|Comment|ObjectSubType|TransformType|ID)\s*=", re.IGNORECASE)
+_METAIMAGE = re.compile(rb"\s*(ObjectType|NDims|Comment|ObjectSubType|TransformType|ID)\s*[=:]", re.IGNORECASE)
 _READERS = {"metaimage": "MetaImageIO", "nrrd": "NrrdImageIO"}  # kind → SimpleITK's name of what reads it
 _AT_ONCE = 4 << 20  # bytes of slices that are asked of the library's process together
 _LOOKED_AT = 64  # every so manieth pixel of a slice, to guess what its values are

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -253,3 +254,20 @@ def test_metaimage_and_nrrd_are_known_by_their_content(tmp_path: Path, name: str
         lines += "ElementDataFile = LOCAL\n"
     (tmp_path / name).write_bytes(lines.encode() + data)
     assert (_read(tmp_path / name) == VALUES).all()
+
+
+def test_a_metaimage_may_have_colons_where_others_have_equals_signs(tmp_path: Path) -> None:
+    lines = (
+        "ObjectType : Image\nNDims : 3\nComment : a = b\nDimSize : 9 8 5\nElementSpacing : 0.7 0.8 2.5\n"
+        "ElementType : MET_SHORT\nElementDataFile : a.raw\n"
+    )
+    (tmp_path / "a.mhd").write_text(lines)
+    (tmp_path / "a.raw").write_bytes(VALUES.tobytes())
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(tmp_path / "a.mhd", "p/a.mhd")
+        archive.write(tmp_path / "a.raw", "p/a.raw")
+    for place in (tmp_path / "a.mhd", tmp_path / "a.zip"):
+        (series,) = files.scan([place])
+        assert isinstance(series, Series)
+        assert series.geometry.pixel_spacing == pytest.approx((0.8, 0.7))
+        assert (files.read(series).pixels == VALUES).all()
