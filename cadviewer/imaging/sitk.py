@@ -316,7 +316,7 @@ def _geometry(
     if dimensions < 3:
         return Geometry(shape, pixel_spacing), False, 0.0
     if not all(math.isfinite(v) and v > 0 for v in (x, y, step)):
-        raise ValueError("a voxel has no size")
+        raise ValueError(f"voxel spacing must be finite and positive, not ({x:g}, {y:g}, {step:g})")
     matrix = axes / (x, y, step)
     skew = abs(90 - math.degrees(math.acos(float(np.clip(matrix[:, 0] @ matrix[:, 1], -1, 1)))))
     if skew > _SKEW:
