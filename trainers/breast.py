@@ -72,7 +72,11 @@ def make_network(settings: Settings) -> BreastNetwork:
 
 def _start(network: BreastNetwork, settings: Settings, data: Path) -> dict[str, Any] | None:
     """Puts ImageNet weights into the encoder where it is wanted; what a card says of them. Raises ConfigError."""
-    if settings.pretrained == "none" or not network.encoder_name:
+    if not network.encoder_name:
+        if settings.pretrained not in ("none", "imagenet"):
+            raise ConfigError(f"pretrained is none or imagenet for {settings.network}, not {settings.pretrained!r}")
+        return None
+    if settings.pretrained == "none":
         return None
     encoder = network.get_submodule("encoder")
     return nodule_start.load(encoder, network.encoder_name, settings.pretrained, data, ())
@@ -207,7 +211,7 @@ def ship(
         threshold=0.5,
         weights_sha256="",
         paper=network.source,
-        default=settings.network == "efficientnet_unet" and settings.size == "compact",
+        default=settings.network == "hybrid_mt_estan" and settings.size == "compact",
         training={
             "sets": {
                 name: {
@@ -252,12 +256,12 @@ def _limits(trained: Mapping[str, Sequence[UltrasoundCase]], *, tissue: bool) ->
     if len(trained) == 1:
         return (LIMITS[0], ONE_HOSPITAL, *LIMITS[1:], BUS_BRA_SHARE, TISSUE if tissue else ALL_LESIONS)
     images = sum(map(len, trained.values()))
-    normal = [c.patient for cases in trained.values() for c in cases if c.normal]
+    normal = [(name, c.patient) for name, cases in trained.items() for c in cases if c.normal]
     hospitals = (
         f"Trained on {images} images of {len(trained)} hospitals; images of others cost accuracy, see the figures."
     )
     mixed = "The probability is calibrated for the share of malignant lesions of its tune folds (about one in three)."
-    few = f"Normal tissue was learned from {len(normal)} images of {len(set(normal))} patients of one hospital."
+    few = f"Normal tissue was learned from {len(normal)} images of {len(set(normal))} patients alone."
     return (LIMITS[0], hospitals, *LIMITS[1:], mixed, few if normal else ALL_LESIONS)
 
 

@@ -138,7 +138,7 @@ class Training(lightning.LightningModule):
         if self.settings.optimiser == "adam":
             factor = 1.0  # the paper's constant rate
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = group["initial_lr"] * max(factor, 1e-3)
+            group["lr"] = group.get("initial_lr", self.settings.rate) * max(factor, 1e-3)
         if self.settings.minutes and self.seconds >= self.settings.minutes * 60:
             self.trainer.should_stop = True
             return -1

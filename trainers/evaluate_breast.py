@@ -94,11 +94,12 @@ def sets(data: Path, split: str, card: ModelCard | None = None) -> dict[str, lis
         found = {f"{name} (external)": every_case(data)}
     else:
         found = {f"{name} fold {fold}": own_cases(data, [fold])}
-    # Of a further set that the model has learned from the patients held back are measured on, and called so.
+    # Of a further set that the model has learned from the patients held back are measured on, and called so. Sets that
+    # it has not learned from are no part of "tune": what is chosen there must not be chosen by them.
     for label, cases in external_sets(data, fold).items():
         if label in trained_on:
             found[f"{label} fold {fold}"] = [c for c in cases if c.fold == fold]
-        else:
+        elif split != "tune":
             found[f"{label} (external)"] = cases
     return found
 

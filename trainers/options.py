@@ -191,7 +191,7 @@ TASKS: Mapping[str, Mapping[str, Option]] = {"nodules": NODULES, "outline": OUTL
 
 PRESETS: Mapping[str, str] = {
     "default": "as the model that ships was trained",
-    "unet": "a U-Net that starts from weights learned on photographs; tried, and not better than the model that ships",
+    "unet": "a U-Net that starts from weights learned on photographs; a first run was no better than what ships",
     "paper": "as published: full size, takes days and a graphics processor",
     "quick": "the smallest: 2 epochs of 64 images, just to try it",
 }

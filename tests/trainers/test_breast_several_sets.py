@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -97,7 +98,13 @@ def test_a_run_on_two_sets_says_whom_it_saw_and_is_measured_on_others(tmp_path: 
     assert any("2 hospitals" in limit for limit in card.limits)
     measured = evaluate_breast.sets(data, "test", card)
     assert {c.patient for c in measured["BUS-UCLM fold 5"]} == held_back
-    assert {c.patient for c in evaluate_breast.sets(data, "tune", card)["BUS-UCLM fold 4"]}.isdisjoint(held_back)
+    tuned = evaluate_breast.sets(data, "tune", card)
+    assert list(tuned) == ["BUS-BRA fold 4", "BUS-UCLM fold 4"]
+    assert {c.patient for c in tuned["BUS-UCLM fold 4"]}.isdisjoint(held_back)
+    known_to_one = replace(card, training={"sets": {"BUS-BRA": {}}})
+    assert list(evaluate_breast.sets(data, "tune", known_to_one)) == ["BUS-BRA fold 4"]
+    assert {c.patient for c in evaluate_breast.sets(data, "test", known_to_one)["BUS-UCLM (external)"]} == held_back
+    assert not card.default
 
 
 def test_an_encoder_starts_from_given_weights_and_learns_at_its_own_rate(tmp_path: Path) -> None:
@@ -119,6 +126,9 @@ def test_an_encoder_starts_from_given_weights_and_learns_at_its_own_rate(tmp_pat
     assert {g.get("lr") for g in groups} == {1e-4, None}
     with pytest.raises(ConfigError, match="pretrained"):
         breast._start(network, breast.Settings(network="efficientnet_unet", pretrained="missing.pth"), tmp_path)
+    other = breast.make_network(breast.Settings(size="tiny", image_size=64))
+    with pytest.raises(ConfigError, match="none or imagenet for hybrid_mt_estan"):
+        breast._start(other, breast.Settings(size="tiny", image_size=64, pretrained="weights.pth"), tmp_path)
 
 
 def observation(

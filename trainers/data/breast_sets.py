@@ -14,8 +14,8 @@ from trainers.data.ultrasound import DataError, UltrasoundCase
 
 LAYOUTS: dict[str, str] = {
     "BUS-BRA": "trainers.data.bus_bra",
-    "BUS-UCLM": "trainers.data.bus_uclm",
     "table": "trainers.data.generic_ultrasound",
+    "BUS-UCLM": "trainers.data.bus_uclm",
     "BrEaST": "trainers.data.breast_tcia",
     "BUSI": "trainers.data.busi",
     "UDIAT": "trainers.data.udiat",
