@@ -22,13 +22,11 @@ from cadviewer.imaging.dicom import frames_of
 from cadviewer.imaging.dicom_frames import Frame, reject
 from cadviewer.imaging.dicom_header import Header
 from cadviewer.imaging.dicom_pixels import value_type
-from cadviewer.imaging.dicom_split import Part, is_localizer, split
+from cadviewer.imaging.dicom_split import Part, is_localizer, pixel_aspect, split
 from cadviewer.imaging.faults import reason_of
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Patient, Rejected, Series, Shape, SliceInfo, State, Window
 from cadviewer.imaging.stacking import Arrangement, arrange, same_spacing
-
-_FLATTEST = 20.0  # ratio of the sides of a pixel beyond which a header is not believed
 
 
 def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
@@ -155,21 +153,11 @@ def _one(part: Part) -> Series:
         windows=_windows(header),
         inverted=header.text(dh.PHOTOMETRIC) == "MONOCHROME1",
         image_type=tuple(p for p in header.text(dh.IMAGE_TYPE).split("\\") if p),
-        pixel_aspect=_aspect(header),
+        pixel_aspect=pixel_aspect(header),
         ultrasound_regions=regions,
         not_volume=reason if len(ordered) > 1 else "",
         warnings=tuple(warnings),
     )
-
-
-def _aspect(header: Header) -> float:
-    """Height of a pixel over its width (PS3.3 C.7.6.3.1.7): Pixel Aspect Ratio, or the ratio of a spacing at the
-    detector or a nominal one, which are no millimetres of the patient; 1 where nothing sensible is said."""
-    for tag in (dh.PIXEL_ASPECT, dh.IMAGER_SPACING, dh.NOMINAL_SPACING):
-        numbers = header.numbers(tag)
-        if len(numbers) == 2 and min(numbers) > 0 and 1 / _FLATTEST <= numbers[0] / numbers[1] <= _FLATTEST:
-            return numbers[0] / numbers[1]
-    return 1.0
 
 
 def _words(file: Path) -> dict[int, str]:

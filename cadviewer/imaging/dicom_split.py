@@ -66,6 +66,8 @@ _TRAITS = (
     _Trait(dh.ACQUISITION_TIME, "time", ranked=True),
 )
 
+_FLATTEST = 20.0  # ratio of the sides of a pixel beyond which a header is not believed
+
 
 def split(frames: Sequence[Frame]) -> list[Part]:
     """The parts of a series, the largest first, each with what to say about the others."""
@@ -74,7 +76,7 @@ def split(frames: Sequence[Frame]) -> list[Part]:
     for frame in frames:
         inverted = frame.header.text(dh.PHOTOMETRIC) == "MONOCHROME1"
         # Images with a place are slices: unequal spacings among them are said of the whole.
-        scale = (scales[id(frame.header)], frame.spacing) if frame.position is None else ()
+        scale = (scales[id(frame.header)], frame.spacing, pixel_aspect(frame.header)) if frame.position is None else ()
         kind = (is_localizer(frame.header), frame.rows, frame.columns, frame.colour, inverted, scale)
         groups[kind].append(frame)
     families: list[list[Frame]] = []
@@ -96,6 +98,16 @@ def _scale(header: Header) -> Any:
         return contained.call("cadviewer.imaging.dicom_dataset:ultrasound", header.file)
     except Exception:  # noqa: BLE001 - raised again for the part that this image is then, and for no other
         return header.file
+
+
+def pixel_aspect(header: Header) -> float:
+    """Height of a pixel over its width (PS3.3 C.7.6.3.1.7): Pixel Aspect Ratio, or the ratio of a spacing at the
+    detector or a nominal one, which are no millimetres of the patient; 1 where nothing sensible is said."""
+    for tag in (dh.PIXEL_ASPECT, dh.IMAGER_SPACING, dh.NOMINAL_SPACING):
+        numbers = header.numbers(tag)
+        if len(numbers) == 2 and min(numbers) > 0 and 1 / _FLATTEST <= numbers[0] / numbers[1] <= _FLATTEST:
+            return numbers[0] / numbers[1]
+    return 1.0
 
 
 def is_localizer(header: Header) -> bool:

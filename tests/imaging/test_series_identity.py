@@ -250,3 +250,13 @@ def test_the_parts_of_a_concatenation_are_one_volume(tmp_path: Path, concatenate
     pixels = np.concatenate([files.read(s).pixels for s in found])
     assert pixels[:, 0, 0].tolist() == [10 * k for k in range(10)]
     assert found[0].geometry.slice_spacing == pytest.approx(3)
+
+
+def test_images_of_other_pixel_shapes_keep_their_own(tmp_path: Path) -> None:
+    for file, ratio in zip(_slices(tmp_path, 2), (["2", "1"], ["1", "1"]), strict=True):
+        dataset = pydicom.dcmread(file)
+        for name in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient"):
+            del dataset[name]
+        dataset.PixelAspectRatio = ratio
+        dataset.save_as(file)
+    assert sorted(s.pixel_aspect for s in _found(tmp_path)) == [1, 2]
