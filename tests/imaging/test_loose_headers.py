@@ -271,3 +271,11 @@ def test_a_metaimage_may_have_colons_where_others_have_equals_signs(tmp_path: Pa
         assert isinstance(series, Series)
         assert series.geometry.pixel_spacing == pytest.approx((0.8, 0.7))
         assert (files.read(series).pixels == VALUES).all()
+
+
+def test_a_nifti_in_colour_comes_as_rgb(tmp_path: Path) -> None:
+    head = bytearray(_nifti(352.0)[:352])
+    struct.pack_into("<2h", head, 70, 128, 24)
+    values = np.random.default_rng(1).integers(0, 256, (5, 8, 9, 3)).astype(np.uint8)
+    (tmp_path / "a.nii").write_bytes(bytes(head) + values.tobytes())
+    assert (_read(tmp_path / "a.nii") == values).all()
