@@ -82,6 +82,13 @@ def test_each_set_is_drawn_from_by_the_root_of_its_size(tmp_path: Path) -> None:
     assert drawn != list(Order(images))
 
 
+def test_a_hospital_with_much_normal_tissue_shows_its_lesions_as_often(tmp_path: Path) -> None:
+    cases = bus_uclm.load(uclm(tmp_path / "BUS-UCLM"))
+    lesion, tissue = (next(c for c in cases if c.normal == n) for n in (False, True))
+    images = Images([lesion] * 4 + [tissue] * 64, 32, 1, None, 1, sets=(68,), epoch_images=5000)
+    assert np.mean([k < 4 for k in Order(images)]) == pytest.approx(2 / (2 + 8), abs=0.02)
+
+
 def test_a_run_on_two_sets_says_whom_it_saw_and_is_measured_on_others(tmp_path: Path) -> None:
     data = tmp_path / "data"
     drawn_bus_bra.write(data / "BUS-BRA")
