@@ -141,7 +141,7 @@ class Desk(QWidget):
         self.drawings.drop_drafts()
         self.drawings.show(case.shapes)
         first = len(case.stack) // 2 if case.index is None else case.index
-        window = default_window(case.series, case.stack.frame(first))
+        window = default_window(case.series, case.stack.frame(first), first)
         self.grid.show_case(case, window, first)
         if case.view is not None:
             self.viewport.restore(case.view, case.index or 0)

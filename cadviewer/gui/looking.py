@@ -233,7 +233,7 @@ class Looking:
         if case is None or view.file_window is None or view.view is None:
             return
         if preset is None:
-            windows = case.series.windows or (view.file_window,)
+            windows = self._file_windows() or (view.file_window,)
             now = windows.index(view.view.window) if view.view.window in windows else -1
             self._use_window(windows[(now + 1) % len(windows)])
         elif case.series.hounsfield:
@@ -248,14 +248,18 @@ class Looking:
             self.use_preset(preset)
 
     def fill_file_windows(self) -> None:
-        menu, case = self._window.file_windows, self._window.desk.grid.active.case
+        menu = self._window.file_windows
         menu.clear()
-        for window in case.series.windows if case is not None else ():
+        for window in self._file_windows():
             kind = tr("table") + " " if window.curve else ""
             text = f"{kind}{window.name}  {window.width:g} / {window.centre:g}".strip().replace("-", "−")
             menu.addAction(text.replace("&", "&&")).triggered.connect(partial(self._use_window, window))
         if menu.isEmpty():
             menu.addAction(tr("The file names none")).setEnabled(False)
+
+    def _file_windows(self) -> tuple[Window, ...]:
+        view = self._view
+        return view.stack.windows_of(view.index) if view.stack is not None else ()
 
     def _use_window(self, window: Window, _: bool = False) -> None:
         self._view.set_window(window)

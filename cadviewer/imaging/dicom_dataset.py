@@ -208,17 +208,24 @@ def ultrasound(file: Path) -> tuple[UltrasoundRegions, tuple[float, float] | Non
     return tuple(regions), next(iter(spacings), None) if agree else None, agree
 
 
-def group_windows(file: Path) -> tuple[Window, ...]:
-    """Display windows from functional groups, the shared ones before those of the first frame."""
+def group_windows(file: Path) -> list[tuple[Window, ...]]:
+    """Display windows of each frame from functional groups; of fewer groups than frames, the shared ones are last.
+
+    A frame's own group comes before the shared one (PS3.3 C.7.6.16.1).
+    """
     dataset = read_dataset(file)
-    frames = _items(dataset, "PerFrameFunctionalGroupsSequence")[:1]
-    for group in (*_items(dataset, "SharedFunctionalGroupsSequence"), *frames):
-        for item in _items(group, "FrameVOILUTSequence")[:1]:
-            centres, widths = _numbers(item.get("WindowCenter")), _numbers(item.get("WindowWidth"))
-            sigmoid = str(item.get("VOILUTFunction", "")).upper() == "SIGMOID"
-            windows = tuple(Window(c, w, sigmoid=sigmoid) for c, w in zip(centres, widths, strict=False) if w > 0)
-            return windows + _luts(item, negative=True)
-    return ()
+    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    return [
+        _frame_windows(_first(group, "FrameVOILUTSequence") or _first(shared, "FrameVOILUTSequence"))
+        for group in (*_items(dataset, "PerFrameFunctionalGroupsSequence"), Dataset())
+    ]
+
+
+def _frame_windows(item: Dataset) -> tuple[Window, ...]:
+    centres, widths = _numbers(item.get("WindowCenter")), _numbers(item.get("WindowWidth"))
+    sigmoid = str(item.get("VOILUTFunction", "")).upper() == "SIGMOID"
+    windows = tuple(Window(c, w, sigmoid=sigmoid) for c, w in zip(centres, widths, strict=False) if w > 0)
+    return windows + _luts(item, negative=True)
 
 
 def voi_luts(file: Path) -> tuple[Window, ...]:

@@ -124,10 +124,12 @@ def _one(part: Part) -> Series:
     warnings += _cautions(ordered)
     words = header.values if header.words else _words(header.file)
     stored = [f.stored for f in ordered]
+    windows = _windows(ordered)
+    usual = windows[len(ordered) // 2]
     return Series(
         source=_source(ordered),
         format="dicom",
-        slices=tuple(_slice(f) for f in ordered),
+        slices=tuple(_slice(f, None if w == usual else w) for f, w in zip(ordered, windows, strict=True)),
         geometry=geometry,
         shape=Shape.IMAGE if len(ordered) == 1 else Shape.STACK if reason else Shape.VOLUME,
         dtype=np.dtype(np.uint8) if middle.colour else value_type(stored, hounsfield=hounsfield),
@@ -150,7 +152,7 @@ def _one(part: Part) -> Series:
             header.text(dh.BIRTH_DATE),
             header.text(dh.AGE),
         ),
-        windows=_windows(header),
+        windows=usual,
         inverted=header.text(dh.PHOTOMETRIC) == "MONOCHROME1",
         image_type=tuple(p for p in header.text(dh.IMAGE_TYPE).split("\\") if p),
         pixel_aspect=pixel_aspect(header),
@@ -244,7 +246,7 @@ def _source(frames: Sequence[Frame]) -> Path:
     return next(iter(folders)) if len(folders) == 1 else Path(commonpath([str(f) for f in folders]))
 
 
-def _slice(frame: Frame) -> SliceInfo:
+def _slice(frame: Frame, windows: tuple[Window, ...] | None) -> SliceInfo:
     header = frame.header
     return SliceInfo(
         header.file,
@@ -254,15 +256,26 @@ def _slice(frame: Frame) -> SliceInfo:
         frame.position,
         frame.thickness,
         frame.stored,
+        windows,
     )
 
 
-def _windows(header: Header) -> tuple[Window, ...]:
+def _windows(frames: Sequence[Frame]) -> list[tuple[Window, ...]]:
+    """Of each frame; a file is asked once."""
+    of_file: dict[int, list[tuple[Window, ...]]] = {}
+    for frame in frames:
+        if id(frame.header) not in of_file:
+            of_file[id(frame.header)] = _windows_of(frame.header)
+    return [own[min(f.index, len(own) - 1)] for f in frames if (own := of_file[id(f.header)])]
+
+
+def _windows_of(header: Header) -> list[tuple[Window, ...]]:
+    """Of each frame of a file; the last one's also of those after it."""
     centres, widths = header.numbers(dh.WINDOW_CENTRE), header.numbers(dh.WINDOW_WIDTH)
     names = header.text(dh.WINDOW_NAMES).split("\\")
     if not centres and header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS}:
-        in_groups: tuple[Window, ...] = contained.call("cadviewer.imaging.dicom_dataset:group_windows", header.file)
-        return in_groups
+        groups: list[tuple[Window, ...]] = contained.call("cadviewer.imaging.dicom_dataset:group_windows", header.file)
+        return groups
     sigmoid = header.text(dh.WINDOW_FUNCTION).upper() == "SIGMOID"
     windows = tuple(
         Window(c, w, names[k].strip() if k < len(names) else "", sigmoid=sigmoid)
@@ -271,4 +284,4 @@ def _windows(header: Header) -> tuple[Window, ...]:
     )
     if dh.VOI_LUT in header.sequences:
         windows += contained.call("cadviewer.imaging.dicom_dataset:voi_luts", header.file)
-    return windows
+    return [windows]

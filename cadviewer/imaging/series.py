@@ -88,6 +88,7 @@ class SliceInfo:
     """One slice or frame of a series: where its pixels are and what its header says.
 
     stored: for the reader of this format alone; None where the reader needs none.
+    windows: its own windows where they are not those of its series (see `Series.windows_of`), else None.
     """
 
     file: Path
@@ -97,6 +98,7 @@ class SliceInfo:
     position: Vector | None = None
     thickness_mm: float | None = None
     stored: Stored | None = None
+    windows: tuple[Window, ...] | None = None
 
 
 class Shape(StrEnum):
@@ -141,7 +143,7 @@ class Series:
     dtype, channels: of the pixels that `files.read` will give; channels is 1, or 3 for RGB.
     hounsfield: whether values are Hounsfield units after the rescale.
     not_volume: why a STACK is not a volume; "" otherwise.
-    windows: the file's own windows and, after them, its VOI LUTs, first one first.
+    windows: those of the image in the middle, and its VOI LUTs after them, first one first; see `windows_of`.
     inverted: MONOCHROME1: low values are shown bright.
     pixel_aspect: height of a pixel over its width, for the shape of what is drawn where no mm are known.
     ultrasound_regions: mm per pixel (row, column) of the calibrated B-mode region is in `geometry.pixel_spacing`;
@@ -186,6 +188,11 @@ class Series:
     def files(self) -> tuple[Path, ...]:
         """The files of this series, each once, in slice order."""
         return tuple(dict.fromkeys(s.file for s in self.slices))
+
+    def windows_of(self, index: int) -> tuple[Window, ...]:
+        """The windows that image `index` names: DICOM lets each image have its own (PS3.3 C.11.2)."""
+        own = self.slices[index].windows if index < len(self.slices) else None
+        return self.windows if own is None else own
 
     @cached_property
     def case_id(self) -> str:

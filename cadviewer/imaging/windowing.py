@@ -1,7 +1,8 @@
 """Display windows (DICOM PS3.3 C.11.2): which one an image opens in, and values → 8-bit gray.
 
-A CT opens in the window its file names, else in the lung window for a chest, else soft tissue: never from its lowest
-to its highest value. Other images without a window of their own open between robust percentiles.
+A CT opens in the lung window, since it is opened for its nodules and a file's window is mostly that of soft tissue; one
+of another part of the body in the window its file names, else soft tissue: never from its lowest to its highest value.
+Other images open in their own window; those without a window of their own open between robust percentiles.
 """
 
 from __future__ import annotations
@@ -31,18 +32,22 @@ _SAMPLE = 65536
 _OTHER_PARTS = ("HEAD", "BRAIN", "NECK", "ABDOMEN", "PELVIS", "LIVER", "SPINE", "KNEE", "HIP", "LEG", "ARM", "FOOT")
 
 
-def default_window(series: Series, pixels: NDArray[Any] | None = None) -> Window:
-    """The window a series opens in.
+def default_window(series: Series, pixels: NDArray[Any] | None = None, index: int | None = None) -> Window:
+    """The window that image `index` opens in; without a number, one for the whole series.
 
     pixels: of the series or of one slice of it; without them an image that is not CT and names no window gets the
     whole range of its type.
     """
-    if series.windows:
-        return series.windows[0]
+    elsewhere = any(part in series.body_part.upper() for part in _OTHER_PARTS)
+    if series.hounsfield and not elsewhere:
+        return LUNG
+    windows = series.windows if index is None else series.windows_of(index)
+    if windows:
+        return windows[0]
     if series.channels == 3 or series.dtype == np.uint8:
         return Window(127.5, 255, "Full range")
     if series.hounsfield:
-        return SOFT_TISSUE if any(part in series.body_part.upper() for part in _OTHER_PARTS) else LUNG
+        return SOFT_TISSUE
     if pixels is None or pixels.size == 0:
         limits = np.iinfo(series.dtype.name) if series.dtype.kind in "iu" else None
         low, high = (float(limits.min), float(limits.max)) if limits else (0.0, 1.0)

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.findings import BreastFinding, Call, Estimate
-from cadviewer.imaging.series import Series, Volume
+from cadviewer.imaging import windowing
+from cadviewer.imaging.series import Series, Volume, Window
 from cadviewer.models import scope
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.lesion_measures import measure
@@ -105,7 +106,7 @@ def assess(
         pixels = volume.pixels[k]
         size = (int(pixels.shape[0]), int(pixels.shape[1]))
         x0, y0, x1, y1 = region or (0, 0, size[1], size[0])
-        part = to_gray(pixels, series)[y0:y1, x0:x1]
+        part = to_gray(pixels, series, k)[y0:y1, x0:x1]
         problem = scope.frame_problem(pixels[y0:y1, x0:x1], series)
         if problem:
             findings.append(BreastFinding(frame=k, size=size, call=Call.OUT_OF_SCOPE, reason=problem))
@@ -203,25 +204,23 @@ def _finding(
 # Pixels --------------------------------------------------------------------------------------------------------------
 
 
-def to_gray(pixels: NDArray[np.generic], series: Series) -> Gray:
+def to_gray(pixels: NDArray[np.generic], series: Series, frame: int) -> Gray:
     """(rows, columns) uint8, bright echoes bright, of a gray or RGB frame of any type.
 
-    Other than eight bits: by the file's own window, else from lowest to highest value.
+    Other than eight bits: by the frame's own window, else from lowest to highest value.
     """
-    values = _eight_bits(np.asarray(pixels), series)
+    values = _eight_bits(np.asarray(pixels), series.windows_of(frame))
     if values.ndim == 3:
         values = np.asarray(cv2.cvtColor(np.ascontiguousarray(values), cv2.COLOR_RGB2GRAY), np.uint8)
     return np.asarray(255 - values if series.inverted else values, np.uint8)
 
 
-def _eight_bits(values: NDArray[Any], series: Series) -> Gray:
+def _eight_bits(values: NDArray[Any], windows: Sequence[Window]) -> Gray:
     if values.dtype == np.uint8:
         return np.asarray(values, np.uint8)
-    linear = [window for window in series.windows if not window.curve]
-    if linear:
-        low, high = linear[0].low, linear[0].high
-    else:
-        low, high = float(values.min()), float(values.max())
+    if windows:
+        return windowing.to_gray(values, windows[0])
+    low, high = float(values.min()), float(values.max())
     scaled = (values.astype(np.float32) - low) * (255 / max(high - low, 1e-6))
     return np.asarray(np.clip(scaled + 0.5, 0, 255), np.uint8)
 

@@ -63,7 +63,7 @@ def explain(
     problem = scope.frame_problem(pixels[y0:y1, x0:x1], series)
     if problem:
         raise scope.OutOfScope(problem)
-    part = breast.to_gray(pixels, series)[y0:y1, x0:x1]
+    part = breast.to_gray(pixels, series, frame)[y0:y1, x0:x1]
     size, channels = int(card.inputs["size"]), int(card.inputs.get("channels", 1))
     square, (top, left) = breast.pad_to_square(part)
     shown = breast.normalise(breast.resize(square, size))

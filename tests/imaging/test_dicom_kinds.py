@@ -9,61 +9,19 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
+from dicom_made import item, lut, opened, write
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from cadviewer.imaging import files
 from cadviewer.imaging.codecs import frame_size
-from cadviewer.imaging.phantom import Phantom, chest_ct, uid
+from cadviewer.imaging.phantom import Phantom, chest_ct
 from cadviewer.imaging.phantom_files import write_dicom_series
-from cadviewer.imaging.series import InputError, Patient, Rejected, Series, Shape, State, Volume, Window
+from cadviewer.imaging.series import InputError, Patient, Rejected, Series, Shape, State, Window
 
-CT, ULTRASOUND, CINE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1"
+ULTRASOUND, CINE = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1"
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
-
-
-def write(
-    path: Path, pixels: np.ndarray[Any, Any], *, sop_class: str = CT, modality: str = "CT", **elements: Any
-) -> Path:
-    """A small DICOM file with any elements; pixels (rows, columns), (rows, columns, 3) or (frames, …)."""
-    colour = pixels.shape[-1] == 3 and pixels.ndim > 2
-    dataset: Any = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = sop_class
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = uid(0, str(path))
-    dataset.file_meta.TransferSyntaxUID = elements.pop("syntax", "1.2.840.10008.1.2.1")
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uid(0, "study"), uid(0, "series")
-    dataset.Modality = modality
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = (3, "RGB") if colour else (1, "MONOCHROME2")
-    if colour:
-        dataset.PlanarConfiguration = 0
-    plane = pixels.shape[:-1] if colour else pixels.shape
-    dataset.Rows, dataset.Columns = plane[-2:]
-    if len(plane) == 3:
-        dataset.NumberOfFrames = plane[0]
-    bits = 8 * pixels.dtype.itemsize
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, bits, bits - 1
-    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
-    for name, value in elements.items():
-        setattr(dataset, name, value)
-    dataset.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
-
-
-def opened(path: Path) -> Volume:
-    (found,) = files.scan([path])
-    assert isinstance(found, Series), found
-    return files.read(found)
-
-
-def item(**elements: Any) -> Dataset:
-    dataset = Dataset()
-    for name, value in elements.items():
-        setattr(dataset, name, value)
-    return dataset
 
 
 def region(kind: int = 1, units: int = 3, delta: float = 0.008) -> Dataset:
@@ -368,17 +326,6 @@ def test_names_are_read_in_the_character_set_of_the_file(
     patient = opened(path).series.patient
     assert patient.name == name.replace("^", " ")
     assert patient.patient_id == "7"
-
-
-def lut(values: np.ndarray[Any, Any], first: int, bits: int, name: str = "", packed: bool = False) -> Dataset:
-    item = Dataset()
-    item.add_new(0x00283002, "US" if first >= 0 else "SS", [len(values) % 65536, first, bits])
-    item.LUTExplanation = name
-    if packed:
-        item.add_new(0x00283006, "OW", values.astype("<u2" if bits > 8 else np.uint8).tobytes())
-    else:
-        item.add_new(0x00283006, "US", [int(v) for v in values])
-    return item
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -49,9 +49,10 @@ def test_slices_that_are_not_contiguous_are_shown_too() -> None:
     np.testing.assert_array_equal(to_gray(values[:, :, 2], LUNG), to_gray(values[:, :, 2].copy(), LUNG))
 
 
-def test_a_ct_opens_in_its_own_window_else_lung_or_soft_tissue_never_from_lowest_to_highest() -> None:
+def test_a_ct_opens_in_the_lung_window_one_of_another_part_in_its_own_or_soft_tissue() -> None:
     own = Window(-500, 1400, "W1")
-    assert default_window(replace(CT, windows=(own, SOFT_TISSUE))) == own
+    assert default_window(replace(CT, windows=(own, SOFT_TISSUE))) == LUNG
+    assert default_window(replace(CT, windows=(own, SOFT_TISSUE), body_part="HEAD")) == own
     assert default_window(CT) == LUNG
     assert default_window(replace(CT, body_part="")) == LUNG
     assert default_window(replace(CT, body_part="HEAD")) == SOFT_TISSUE

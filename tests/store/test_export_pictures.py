@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from store_cases import breast_case, breast_finding, ct, nodule_case, ultrasound, volume
 
-from cadviewer.findings import Call
-from cadviewer.imaging.series import Volume
+from cadviewer.findings import Call, Nodule
+from cadviewer.imaging.series import Series, Volume, Window
 from cadviewer.store.export import pictures
 
 
@@ -18,9 +18,16 @@ def coloured(picture: pictures.Image, colour: tuple[int, int, int]) -> tuple[np.
     return np.nonzero(np.abs(picture.astype(int) - colour).max(axis=2) < 12)
 
 
+def _picture(series: Series, *nodules: Nodule) -> pictures.Image:
+    """Of the first finding."""
+    case = nodule_case(series, nodules) if nodules else nodule_case(series)
+    assert case.result is not None
+    return pictures.nodule_picture(case, volume(series), case.result.nodules[0])
+
+
 def test_the_box_lies_on_the_nodule_with_square_pixels() -> None:
     series = ct()
-    picture = pictures.nodule_picture(nodule_case(series), volume(series))
+    picture = _picture(series)
     height = round(40 * 0.7 * 1024 / (40 * 0.7))
     assert picture.shape[0] > height
     rows, columns = coloured(picture[:height, :, :], (0, 159, 230))
@@ -34,10 +41,7 @@ def test_the_box_lies_on_the_nodule_with_square_pixels() -> None:
 def test_the_outline_is_drawn_on_the_pixels_that_it_encloses() -> None:
     series = ct()
     nodule = nodule_case(series).result.nodules[0]  # type: ignore[union-attr]
-    drawn, plain = (
-        pictures.nodule_picture(nodule_case(series, (n,)), volume(series)).astype(int)
-        for n in (nodule, replace(nodule, outlines={}))
-    )
+    drawn, plain = (_picture(series, n).astype(int) for n in (nodule, replace(nodule, outlines={})))
     rows, columns = np.nonzero(np.abs(drawn - plain).max(axis=2))
     scale_x, scale_y = 914 / 50, 1024 / 40
     outline = nodule.outlines[nodule.box.slice]
@@ -48,7 +52,7 @@ def test_the_outline_is_drawn_on_the_pixels_that_it_encloses() -> None:
 
 def test_a_case_without_a_finding_shows_its_middle_slice_without_a_box() -> None:
     series = ct()
-    picture = pictures.nodule_picture(nodule_case(series, ()), volume(series))
+    picture = pictures.nodule_picture(nodule_case(series, ()), volume(series), None)
     rows, _ = coloured(picture, (0, 159, 230))
     assert rows.min() > 1000  # the notice alone
 
@@ -79,3 +83,17 @@ def test_each_frame_gets_a_picture(tmp_path: Path) -> None:
     pictures.FORMAT.write_case(case, volume(series), tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{case.case}-0000.png", f"{case.case}-0001.png"]
     assert cv2.imread(str(tmp_path / f"{case.case}-0000.png")).shape[1] == 1024
+
+
+def test_each_nodule_gets_a_picture(tmp_path: Path) -> None:
+    series = ct()
+    case = nodule_case(series)
+    assert pictures.FORMAT.write_case is not None
+    pictures.FORMAT.write_case(case, volume(series), tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{case.case}-0001.png", f"{case.case}-0002.png"]
+
+
+def test_a_ct_is_shown_in_the_lung_window_whatever_its_file_names() -> None:
+    series = replace(ct(), windows=(Window(40, 400),))
+    picture = pictures.enlarged(Volume(series, np.full((5, 40, 50), -600, np.int16)), 2)[0]
+    assert picture[20, 20].tolist() == [128, 128, 128]

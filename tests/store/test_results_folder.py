@@ -49,7 +49,7 @@ def test_every_file_is_named_by_the_cases_hash_and_none_by_a_path(tmp_path: Path
             *(f"{t}.csv" for t in ("nodules", "breast", "cases", "errors")),
             *(f"json/{c}.json" for c in (nodules, breast, bad)),
             f"masks/{breast}.png",
-            *(f"pictures/{c}.png" for c in (nodules, breast)),
+            *(f"pictures/{c}.png" for c in (f"{nodules}-0001", f"{nodules}-0002", breast)),
         ]
     )
 
@@ -222,7 +222,8 @@ def test_files_of_a_case_that_is_no_longer_there_go_with_its_rows(tmp_path: Path
     with results.opened(tmp_path, OPTIONS, ALL, Existing.RESUME) as opened:
         opened.write_tables({nodule_case().case})
     left = [p for p in listing(tmp_path) if p.startswith(("json", "masks", "pictures"))]
-    assert left == [f"json/{nodule_case().case}.json", f"pictures/{nodule_case().case}.png"]
+    case = nodule_case().case
+    assert left == [f"json/{case}.json", f"pictures/{case}-0001.png", f"pictures/{case}-0002.png"]
     assert (tmp_path / "breast.csv").read_bytes().count(b"\n") == 1
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.planes import Plane, Planes, Slab, acquired, through
-from cadviewer.imaging.series import Series
+from cadviewer.imaging.series import Series, Window
 
 AIR = -1024.0
 """HU that is shown where a resampled plane leaves the volume, as it is where the scanner has padded."""
@@ -80,6 +80,10 @@ class Stack:
     def pixel_shape(self) -> tuple[float, float]:
         """How far the next (row, column) is: in mm, or in widths of a pixel where these are unknown."""
         return self.pixel_mm or (self.series.pixel_aspect, 1.0)
+
+    def windows_of(self, index: int) -> tuple[Window, ...]:
+        """The windows that the file names for an image; for other planes, those of the series."""
+        return self.series.windows_of(index) if self.plane is Plane.ACQUIRED else self.series.windows
 
     @property
     def complete(self) -> bool:

@@ -157,9 +157,21 @@ class Viewport(QWidget):
             return
         index = min(max(index, 0), len(self.stack) - 1)
         if index != self.index:
-            self.index = index
+            before, self.index = self.index, index
+            self._follow_windows(before)
             self.index_changed.emit(index)
             self.update()
+
+    def _follow_windows(self, before: int) -> None:
+        """An image with another window of its own is shown in that one, where the one before was shown in its own."""
+        assert self.stack is not None
+        was, now = self.stack.windows_of(before)[:1], self.stack.windows_of(self.index)[:1]
+        if was == now or not was or not now or self.view is None or self.home is None:
+            return
+        if self.home.window == was[0]:
+            self.home = replace(self.home, window=now[0])
+        if self.view.window == was[0]:
+            self.set_view(replace(self.view, window=now[0]))
 
     def step(self, by: int) -> None:
         self.go_to(self.index + by)

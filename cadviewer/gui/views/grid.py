@@ -216,7 +216,7 @@ class Grid(QWidget):
         assert case.stack is not None
         index = len(case.stack) // 2 if case.index is None else case.index
         if pane.viewport.stack is not case.stack:
-            window = default_window(case.series, case.stack.frame(index))
+            window = default_window(case.series, case.stack.frame(index), index)
             pane.show_stack(case, case.stack, window, index, own=False, layers=[pane.boxes])
         assert self.case is not None
         self.link = link(self.case.series, case.series)

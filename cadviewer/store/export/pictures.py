@@ -46,23 +46,22 @@ def write_png(path: Path, image: Image) -> None:
     atomic.write_bytes(path, data.tobytes())
 
 
-def nodule_picture(report: CaseReport, volume: Volume) -> Image:
-    """BGR picture of the slice of the first finding (the middle one where there is none) with the boxes on it."""
+def nodule_picture(report: CaseReport, volume: Volume, finding: Nodule | None) -> Image:
+    """BGR picture of the best slice of a finding (the middle one where there is none) with all boxes on it."""
     nodules = report.result.nodules if report.result else ()
     slices = volume.pixels.shape[0]
-    index = nodules[0].box.slice if nodules else slices // 2
-    image, scale = _enlarged(volume, index)
+    index = finding.box.slice if finding is not None else slices // 2
+    image, scale = enlarged(volume, index)
     for nodule in nodules:
         _draw_nodule(image, nodule, index, scale)
-    first = f"image {index + 1}/{slices}   " + (
-        f"{len(nodules)} finding{'s' if len(nodules) != 1 else ''}" if nodules else "nothing above the threshold"
-    )
+    words = f"finding {finding.number} of {len(nodules)}" if finding is not None else "nothing above the threshold"
+    first = f"image {index + 1}/{slices}   {words}"
     return _with_footer(image, [first, _origin(report)])
 
 
 def breast_picture(report: CaseReport, volume: Volume, finding: BreastFinding) -> Image:
     """BGR picture of one image with the outline of its mask and what was said of it."""
-    image, _ = _enlarged(volume, finding.frame)
+    image, _ = enlarged(volume, finding.frame)
     if finding.mask is not None:
         size = (image.shape[1], image.shape[0])
         mask = cv2.resize(finding.mask, size, interpolation=cv2.INTER_NEAREST)
@@ -82,24 +81,27 @@ def _write_case(report: CaseReport, volume: Volume | None, folder: Path) -> None
     if volume is None or report.result is None:
         return
     if report.task is Task.NODULES:
-        write_png(folder / f"{report.case}.png", nodule_picture(report, volume))
+        nodules = report.result.nodules
+        for nodule in nodules or (None,):
+            part = f"-{nodule.number:04}" if nodule is not None and len(nodules) > 1 else ""
+            write_png(folder / f"{report.case}{part}.png", nodule_picture(report, volume, nodule))
         return
     for finding in report.result.breast:
         name = Path(mask_name(report, finding)).name
         write_png(folder / name, breast_picture(report, volume, finding))
 
 
-FORMAT = Format("pictures of the best slice, or of each ultrasound image", folder="pictures", write_case=_write_case)
+FORMAT = Format("a picture of each finding, or of each ultrasound image", folder="pictures", write_case=_write_case)
 
 
-def _enlarged(volume: Volume, index: int) -> tuple[Image, tuple[float, float]]:
+def enlarged(volume: Volume, index: int) -> tuple[Image, tuple[float, float]]:
     """BGR image of one slice with square pixels, and how much larger it is along (x, y)."""
     series = volume.series
     plane: Any = volume.pixels[index]
     if plane.ndim == 3:
         gray = cv2.cvtColor(np.ascontiguousarray(plane), cv2.COLOR_RGB2BGR)
     else:
-        gray = windowing.to_gray(plane, windowing.default_window(series), inverted=series.inverted)
+        gray = windowing.to_gray(plane, windowing.default_window(series, plane, index), inverted=series.inverted)
         gray = cv2.cvtColor(np.ascontiguousarray(gray), cv2.COLOR_GRAY2BGR)
     rows, columns = gray.shape[:2]
     tall, wide = series.geometry.pixel_spacing or (1.0, 1.0)
