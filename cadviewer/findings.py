@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,15 @@ class Estimate:
             if reached >= 0.5:
                 return number
         return len(self.classes) or None
+
+    @property
+    def spread(self) -> tuple[int, int] | None:
+        """(lowest, highest) class, counted from 1, of the middle four fifths; None where there are no classes."""
+        if not self.classes:
+            return None
+        upward, downward = accumulate(self.classes), accumulate(reversed(self.classes))
+        lowest = next(k for k, reached in enumerate(upward, start=1) if reached >= 0.1)
+        return lowest, len(self.classes) + 1 - next(k for k, reached in enumerate(downward, start=1) if reached >= 0.1)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,15 @@ CALLS = {
     Call.OUT_OF_SCOPE: "Out of scope",
 }
 
+IMPRESSIONS = (
+    "highly unlikely malignant",
+    "moderately unlikely malignant",
+    "indeterminate",
+    "moderately suspicious",
+    "highly suspicious",
+)
+"""LIDC-IDRI's five ratings of malignancy, 1 to 5."""
+
 
 def size(long_mm: float | None, short_mm: float | None = None) -> str:
     """ "22.4 × 18.0 mm", "22.4 mm", or "" when not measured."""
@@ -59,7 +68,7 @@ def score(nodule: Nodule, origin: Origin) -> str:
 
 
 def measures(nodule: Nodule, volumetric: bool = True) -> str:
-    """ "22.4 × 18.0 mm · 4210 mm³ · solid? · suspicion 81 % (…)": what is known of a finding, "" when nothing is.
+    """ "22.4 × 18.0 mm · 4210 mm³ · solid? · readers' impression 4 of 5 …": what is known of a finding, else "".
 
     volumetric: the slices are a volume, so that a missing volume was too small for their thickness.
     """
@@ -70,20 +79,26 @@ def measures(nodule: Nodule, volumetric: bool = True) -> str:
         parts.append(tr("volume not measurable at this slice thickness"))
     parts.append(likely_type(nodule))
     if nodule.malignancy is not None:
-        low, high = nodule.malignancy.low * 100, nodule.malignancy.high * 100
-        parts.append(
-            tr(
-                "suspicion {value:.0f} % ({low:.0f}–{high:.0f})",
-                value=nodule.malignancy.value * 100,
-                low=low,
-                high=high,
-            )
-        )
-        if nodule.malignancy.grade is not None:
-            parts.append(
-                tr("class {grade} of {count}", grade=nodule.malignancy.grade, count=len(nodule.malignancy.classes))
-            )
+        parts.append(impression(nodule.malignancy))
     return " · ".join(part for part in parts if part)
+
+
+def impression(malignancy: Estimate) -> str:
+    """ "readers' impression 4 of 5, moderately suspicious (3–5)": what LIDC's readers would say of a nodule.
+
+    In brackets the classes of the middle four fifths of these readers. An estimate without classes, of an older own
+    model, is a probability.
+    """
+    if malignancy.grade is None or malignancy.spread is None:
+        return tr("malignancy suspicion {estimate}", estimate=estimate(malignancy))
+    low, high = malignancy.spread
+    return tr(
+        "readers' impression {grade} of {count}, {words} ({range})",
+        grade=malignancy.grade,
+        count=len(malignancy.classes),
+        words=tr(IMPRESSIONS[malignancy.grade - 1]),
+        range=f"{low}–{high}" if low != high else str(low),
+    )
 
 
 def outline_maker(case: Case, nodule: Nodule) -> str:
@@ -182,7 +197,7 @@ def _nodule_lines(case: Case) -> list[str]:
             slices(nodule),
         ]
         if nodule.malignancy is not None:
-            parts.append(tr("malignancy suspicion {estimate}", estimate=estimate(nodule.malignancy)))
+            parts.append(impression(nodule.malignancy))
         values = case.values(nodule)
         kind = values.get("type", likely_type(nodule))
         parts += [kind, place(nodule), tr(ANSWERS[case.answer(nodule)]), values.get("note", "")]

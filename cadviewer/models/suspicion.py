@@ -36,6 +36,8 @@ CUTS, SUSPICIOUS = 4, 2
 """Cuts between five ratings, and which of them lies below a 4."""
 SOLID, CALCIFIED = 0.46, 0.9
 """Prepared values of about −350 and 260 HU in a window from −1000 to 400."""
+UNKNOWN = 0.05
+"""No suspicion is above 95 % or below 5 %: what a patient has had before, or pathology, is not in the image."""
 LONGEST_MM = 40.0
 """Above it nothing is said: the readers rated nodules, which are up to 30 mm long, no masses and no infiltrates."""
 
@@ -96,7 +98,7 @@ def suspicion(values: NDArray[np.float64], model: Mapping[str, Any]) -> Estimate
     rounds = np.array(model["rounds"])
     if "agreement" not in model:
         logits = rounds[:, 0] + rounds[:, 1:] @ scaled
-        return _estimate(_share(float(model["slope"]) * logits + float(model["offset"])))
+        return _estimate(np.clip(_share(float(model["slope"]) * logits + float(model["offset"])), UNKNOWN, 1 - UNKNOWN))
     above = exceeding(rounds @ np.concatenate([np.zeros(CUTS), scaled]), rounds[:, :CUTS], model["agreement"])
     classes = -np.diff(above[0], prepend=1.0, append=0.0)
     return replace(_estimate(above[:, SUSPICIOUS]), classes=tuple(float(c) for c in classes))
@@ -104,7 +106,8 @@ def suspicion(values: NDArray[np.float64], model: Mapping[str, Any]) -> Estimate
 
 def exceeding(line: NDArray[np.float64], cuts: NDArray[np.float64], agreement: Sequence[float]) -> NDArray[np.float64]:
     """(b, 4) probability that a reader's rating is above 1, 2, 3 and 4; line: (b,), cuts: (b, 4)."""
-    least, most = (float(np.log(p / (1 - p))) for p in agreement)
+    surest = 1 - UNKNOWN
+    least, most = (float(np.log(p / (1 - p))) for p in np.clip(agreement, UNKNOWN, surest))
     middle = cuts[:, SUSPICIOUS]
     held = np.clip(line, middle + least, middle + most)
     return _share(held[:, None] - cuts)

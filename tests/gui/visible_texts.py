@@ -95,6 +95,7 @@ def in_tables() -> set[str]:
         *TOLD,
         *SAID,
         *words.ANSWERS.values(),
+        *words.IMPRESSIONS,
         *words.FRAME_ANSWERS.values(),
         *words.CALLS.values(),
         words.RESEARCH,

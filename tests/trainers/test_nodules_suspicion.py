@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cadviewer.findings import Box
+from cadviewer.findings import Box, Estimate
 from cadviewer.models.suspicion import FEATURES, features, suspicion
 from trainers import suspicion as trainer
 from trainers.data.samples import LabelledSlice
@@ -72,6 +72,18 @@ def test_no_value_is_surer_than_one_reader_is_of_what_the_others_agree_on() -> N
     assert high.value == high.low == high.high == pytest.approx(0.6)
     assert low.value == pytest.approx(0.1)
     assert (high.grade, low.grade) == (4, 1)
+
+
+def test_nothing_is_surer_than_the_image_can_make_it() -> None:
+    certain = {**MODEL, "agreement": [0.001, 0.999]}
+    assert suspicion(with_first(99.0), certain).high == pytest.approx(0.95)
+    assert suspicion(with_first(-99.0), certain).low == pytest.approx(0.05)
+
+
+def test_the_classes_in_brackets_are_those_of_four_fifths_of_the_readers() -> None:
+    assert Estimate(0.5, 0.5, 0.5, (0.05, 0.2, 0.3, 0.3, 0.15)).spread == (2, 5)
+    assert Estimate(0.5, 0.5, 0.5, (0.0, 0.0, 1.0, 0.0, 0.0)).spread == (3, 3)
+    assert Estimate(0.5, 0.5, 0.5).spread is None
 
 
 def test_the_suspicion_of_a_card_of_an_older_run_is_read_as_it_was_meant() -> None:

@@ -324,8 +324,9 @@ class Details(QWidget):
         self.measures.setObjectName("dim")
         self.measures.setToolTip(
             tr(
-                "Axes and volume of the outline. Suspicion and type with a question mark are the model's: learned from "
-                "how readers of LIDC-IDRI rated nodules, not from pathology."
+                "Axes and volume of the outline. The impression is what the readers of LIDC-IDRI would say of such a "
+                "nodule (1 to 5; in brackets what four of five of them say), not pathology; it follows size for the "
+                "most part and knows nothing of infiltrates. A type with a question mark is the model's as well."
             )
         )
         self.editors = {name: Editor(FINDING_FIELDS[name]) for name in ("type", "note")}
