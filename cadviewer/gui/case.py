@@ -15,8 +15,20 @@ from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
+from cadviewer.store.breast_form import OWN_CALL, definite
 from cadviewer.store.last_results import Last
-from cadviewer.store.reading import Found, Origin, Reading, answer_of, letters, read, shown, values_of
+from cadviewer.store.reading import (
+    Found,
+    Origin,
+    Reading,
+    answer_of,
+    frame_read,
+    frame_values,
+    letters,
+    read,
+    shown,
+    values_of,
+)
 from cadviewer.store.session import (
     Answer,
     Entered,
@@ -343,8 +355,20 @@ class Case:
         return [*self.result.nodules, *self.result.candidates] if self.result is not None else []
 
     def frame_answer(self, frame: int) -> Answer | None:
-        """The reader's last answer on what was said of an ultrasound frame."""
-        return frame_answer(self.kept.answers, frame)
+        """The reader's answer to what was said of an ultrasound frame."""
+        finding = next((f for f in self.result.breast if f.frame == frame), None) if self.result is not None else None
+        if finding is None:
+            return frame_answer(self.kept.answers, frame)
+        return frame_read(finding, self.kept.answers, filled_in(self.kept.entries))
+
+    def frame_values(self, frame: int) -> dict[str, str]:
+        """The fields of the form that the reader filled in for an ultrasound frame."""
+        return frame_values(frame, filled_in(self.kept.entries))
+
+    def takes_answer(self, frame: int) -> bool:
+        """Whether there is a call of the model to agree with, and no own call of the reader from which that follows."""
+        finding = next((f for f in self.result.breast if f.frame == frame), None) if self.result is not None else None
+        return finding is not None and definite(finding.call) and OWN_CALL not in self.frame_values(frame)
 
     def reference(self, number: int) -> FindingRef | None:
         """How the journal names a finding; None when there is no such one."""

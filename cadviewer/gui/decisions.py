@@ -79,9 +79,11 @@ class Decisions(QObject):
         if case is None or case.result is None:
             return
         if case.task is Task.BREAST:
-            number = None
-            place = case.frame_reference(self._desk.viewport.index)
-            given = case.frame_answer(self._desk.viewport.index)
+            number, frame = None, self._desk.viewport.index
+            place, given = case.frame_reference(frame), case.frame_answer(frame)
+            if not case.takes_answer(frame):
+                self.said.emit(tr("Enter your own call: the model made none, or you made one already"))
+                return
         else:
             number = case.selected
             nodule = case.finding(number)
@@ -120,6 +122,13 @@ class Decisions(QObject):
         if case is None or (number and place is None):
             return
         self._journal.record(case.series, *(Entered(name, text, place) for name, text in values.items()))
+
+    def enter_of_frame(self, values: Mapping[str, str | None]) -> None:
+        """Fill in fields of the form of the ultrasound frame on screen; None empties a field."""
+        case = self._case
+        place = case.frame_reference(self._desk.viewport.index) if case is not None else None
+        if case is not None and place is not None:
+            self._journal.record(case.series, *(Entered(name, text, place) for name, text in values.items()))
 
     def enter_pixel_size(self, size: PixelSize) -> None:
         """How large a pixel of the open case is, where its file does not say."""

@@ -268,6 +268,7 @@ class MainWindow(QMainWindow):
         side.findings.cut_moved.connect(decisions.cut)
         side.findings.answered.connect(decisions.answer)
         side.breast.answered.connect(decisions.answer)
+        side.breast.entered.connect(decisions.enter_of_frame)
         side.breast.depends_asked.connect(self.commands.toggle_depends)
         side.breast.opacity_moved.connect(self.commands.set_depends_opacity)
         self.depends.changed.connect(self._show_depends)

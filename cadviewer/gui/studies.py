@@ -61,7 +61,8 @@ def short_state(case: Case) -> tuple[str, str]:
             count = len(case.findings())
             return "●", lang.count(count, "{n} finding", "{n} findings")
         case Status.NOTHING:
-            return "○", tr("nothing found")
+            breast = case.result is not None and bool(case.result.breast)
+            return "○", tr("no lesion outlined") if breast else tr("nothing found")
         case Status.FAILED:
             return "!", tr("failed")
         case Status.OUT_OF_SCOPE:

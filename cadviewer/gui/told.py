@@ -23,6 +23,7 @@ TOLD = (
     "modality {modality}; the breast model reads B-mode ultrasound",
     "modality {modality}; the models read CT and breast ultrasound",
     "{mode}; the breast model reads B-mode ultrasound",
+    "colour flow over the lesion; the breast model reads gray B-mode images",
     "{colours}; the breast model reads gray B-mode images",
     "a split screen with several B-mode images; open one of them alone",
     "a split screen with two images side by side; open one of them alone",
@@ -54,6 +55,8 @@ TOLD = (
     "the image is not calibrated: no millimetres",
     "its pixels are not square: the model, which knows square ones, sees shapes distorted",
     "analysed inside the B-mode region that the file names",
+    "the image shows colour flow (Doppler is on): the model knows gray B-mode images alone",
+    "{flows} of {total} frames show colour flow (Doppler is on): the model knows gray B-mode images alone",
     "the image is unlike the breast ultrasound that the model knows: the score may mean nothing",
     "{unlike} of {total} frames are unlike the breast ultrasound that the model knows: the score may mean nothing",
     # both models: numbers that are none

@@ -9,6 +9,7 @@ from cadviewer.gui import lang
 from cadviewer.gui.case import Case, Status
 from cadviewer.gui.lang import tr
 from cadviewer.gui.told import told
+from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer
 
@@ -29,7 +30,7 @@ CALLS = {
     Call.BENIGN: "Probably benign",
     Call.MALIGNANT: "Suspicious for malignancy",
     Call.UNCERTAIN: "Uncertain",
-    Call.NO_LESION: "No lesion found",
+    Call.NO_LESION: "No lesion outlined",
     Call.OUT_OF_SCOPE: "Out of scope",
 }
 
@@ -144,7 +145,7 @@ def state(case: Case) -> tuple[str, str]:
         return found + (tr(", {n} added", n=own) if own else ""), ""
     if status is Status.NOTHING:
         if case.result is not None and case.result.breast:
-            return tr("Analysed: no lesion found"), ""
+            return tr("Analysed: no lesion outlined"), ""
         return tr("Analysed: nothing at or above {cut:.2f}", cut=case.cut), tr("This does not exclude disease.")
     if status is Status.RUNNING and not case.started:
         return tr("Waiting for the model…"), ""
@@ -213,10 +214,24 @@ def _breast_lines(case: Case) -> list[str]:
         parts = [name + tr(CALLS[finding.call])]
         if finding.probability is not None:
             parts.append(tr("probability of malignancy {estimate}", estimate=estimate(finding.probability)))
+        parts += [breast_caution(finding, case.result.provenance.threshold).rstrip(".")]
         parts += [breast_size(finding), breast_count(finding), told(finding.reason)]
         parts.append(tr(FRAME_ANSWERS[case.frame_answer(finding.frame)]))
+        entered = case.frame_values(finding.frame)
+        parts += [f"{tr(f.label)}: {tr(entered[name])}" for name, f in FRAME_FIELDS.items() if name in entered]
         lines.append(", ".join(part for part in parts if part))
     return lines
+
+
+def breast_caution(finding: BreastFinding, threshold: float) -> str:
+    """What to mind about the score of a breast image; "" for nothing."""
+    if finding.probability is None:
+        return ""
+    if finding.call is Call.NO_LESION:
+        return tr("Nothing is outlined: the score is of the whole image, and does not exclude a lesion.")
+    if finding.call is not Call.UNCERTAIN and finding.probability.low < threshold <= finding.probability.high:
+        return tr("The interval reaches from benign to malignant: the score alone decides nothing.")
+    return ""
 
 
 def breast_size(finding: BreastFinding) -> str:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from cadviewer.findings import BreastFinding, Call, Estimate
 from cadviewer.imaging import windowing
 from cadviewer.imaging.series import Series, Volume, Window
-from cadviewer.models import scope
+from cadviewer.models import colour_flow, scope
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.lesion_measures import measure
 from cadviewer.models.runtime import Forward, Progress, no_progress
@@ -100,7 +100,7 @@ def assess(
     spacing = _spacing(series, spacing_mm)
     total = volume.pixels.shape[0]
     findings: list[BreastFinding] = []
-    unlike = 0
+    unlike = flows = 0
     progress(0, total)
     for k in range(total):
         pixels = volume.pixels[k]
@@ -113,15 +113,29 @@ def assess(
         else:
             unlike += not scope.looks_like_bmode(part)
             reading = read(part, forward, card.inputs)
-            findings.append(_finding(k, size, (x0, y0), reading, card, spacing, series.pixel_aspect))
+            finding = _finding(k, size, (x0, y0), reading, card, spacing, series.pixel_aspect)
+            flow = colour_flow.flow(pixels)
+            flows += bool(flow.any())
+            if finding.mask is not None and colour_flow.crosses(flow, finding.mask):
+                finding = BreastFinding(frame=k, size=size, call=Call.OUT_OF_SCOPE, reason=_FLOW_OVER_LESION)
+            findings.append(finding)
         progress(k + 1, total)
     if all(f.call is Call.OUT_OF_SCOPE for f in findings):
         raise scope.OutOfScope(findings[0].reason)
     warnings = (*replaced, *_warnings(series, findings, region, spacing_mm))
+    if flows and total == 1:
+        warnings += ("the image shows colour flow (Doppler is on): the model knows gray B-mode images alone",)
+    elif flows:
+        warnings += (
+            f"{flows} of {total} frames show colour flow (Doppler is on): the model knows gray B-mode images alone",
+        )
     if unlike:
         which = "the image is" if total == 1 else f"{unlike} of {total} frames are"
         warnings += (f"{which} unlike the breast ultrasound that the model knows: the score may mean nothing",)
     return BreastAnalysis(tuple(findings), warnings)
+
+
+_FLOW_OVER_LESION = "colour flow over the lesion; the breast model reads gray B-mode images"
 
 
 def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:

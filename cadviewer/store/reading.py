@@ -18,6 +18,7 @@ from cadviewer.imaging.series import Series
 from cadviewer.risk import form
 from cadviewer.risk.words import Assessment, NoduleType
 from cadviewer.store.areas import REGIONS, area_px
+from cadviewer.store.breast_form import OWN_CALL, agrees
 from cadviewer.store.session import (
     READER,
     Answer,
@@ -29,6 +30,7 @@ from cadviewer.store.session import (
     MeasureKind,
     Outlined,
     PixelSize,
+    RefKind,
     decisions,
     filled_in,
     frame_answer,
@@ -97,6 +99,7 @@ class Reading:
 
     findings: tuple[Read, ...] = ()
     frames: tuple[tuple[BreastFinding, Answer | None], ...] = ()
+    frame_values: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     case_facts: form.CaseFacts = field(default_factory=form.CaseFacts)
     measures: tuple[tuple[Entry, Measure], ...] = ()
@@ -133,12 +136,14 @@ def read(
     mm = entered[1].mm if entered is not None else None
     pixel = (mm, mm) if mm is not None else series.geometry.pixel_spacing if series is not None else None
     measures = [(e, _with_area(e.mark, pixel)) for e in entries if isinstance(e.mark, Measure)]
+    frames = result.breast if result is not None else ()
     return Reading(
         findings=tuple(
             Read(found, answer_of(found, answers, result), values_of(found, values))
             for found in shown(entries, nodules, result)
         ),
-        frames=tuple((b, frame_answer(answers, b.frame)) for b in (result.breast if result is not None else ())),
+        frames=tuple((b, frame_read(b, answers, values)) for b in frames),
+        frame_values={b.frame: found for b in frames if (found := frame_values(b.frame, values))},
         values={name: text for (finding, name), text in values.items() if finding is None},
         case_facts=facts_of(series) if series is not None else form.CaseFacts(),
         measures=tuple((e, _by_pixel(m, mm) if uncalibrated else m) for e, m in measures),
@@ -213,6 +218,26 @@ def answer_of(found: Found, answers: Mapping[FindingRef, Answer], result: Result
         answers = {place: answer for place, answer in answers.items() if place.key}
     answer = next((answers[place] for place in reversed(list(answers)) if meant(found, place)), None)
     return Answer.ACCEPTED if answer is None and found.origin is Origin.READER else answer
+
+
+def frame_values(frame: int, values: Mapping[tuple[FindingRef | None, str], str]) -> dict[str, str]:
+    """The entered fields of a breast image, by whichever model was asked when they were entered."""
+    return {
+        name: text
+        for (place, name), text in values.items()
+        if place is not None and place.kind is RefKind.FRAME and place.slice == frame
+    }
+
+
+def frame_read(
+    finding: BreastFinding, answers: Mapping[FindingRef, Answer], values: Mapping[tuple[FindingRef | None, str], str]
+) -> Answer | None:
+    """The reader's answer to a call: it follows from an own call, where there is one."""
+    own = frame_values(finding.frame, values).get(OWN_CALL)
+    if own is None:
+        return frame_answer(answers, finding.frame)
+    agreed = agrees(finding.call, own)
+    return None if agreed is None else Answer.ACCEPTED if agreed else Answer.REJECTED
 
 
 def values_of(found: Found, values: Mapping[tuple[FindingRef | None, str], str]) -> dict[str, str]:

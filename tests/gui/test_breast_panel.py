@@ -19,7 +19,7 @@ from cadviewer.gui.image.shapes import Drawing
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Failed, Finished, Progressed
-from cadviewer.store.session import JournalError, Measure, MeasureKind, PixelSize, Session, case_key
+from cadviewer.store.session import Answer, JournalError, Measure, MeasureKind, PixelSize, Session, case_key
 
 
 def finding(**changes: object) -> BreastFinding:
@@ -266,3 +266,48 @@ def test_nothing_of_a_long_answer_is_cut_off_and_the_answers_stay_in_sight(read:
     assert panel.depends.height() >= panel.depends.sizeHint().height()
     for button in panel.buttons.values():
         assert button.visibleRegion().boundingRect().size() == button.size()
+
+
+def test_agreement_follows_from_the_readers_own_call_of_each_frame(read: Desk, tmp_path: Path) -> None:
+    panel = read.window.side.breast
+    read.viewport.go_to(0)
+    assert panel.buttons[Answer.ACCEPTED].isEnabled()
+    for own, answer in (("malignant", Answer.ACCEPTED), ("benign", Answer.REJECTED)):
+        read.wait_kept(lambda own=own: panel.editors["call"].entered.emit("call", own))  # type: ignore[misc]
+        assert read.case.frame_answer(0) is answer
+        assert panel.buttons[answer].isChecked()
+    assert not panel.buttons[Answer.ACCEPTED].isEnabled()  # it follows
+    assert read.case.frame_answer(1) is None
+    read.wait_kept(lambda: panel.editors["bi_rads"].entered.emit("bi_rads", "3"))
+    read.window.saving.save(read.case, tmp_path / "reading.json")
+    read.bot.waitUntil((tmp_path / "reading.json").is_file)
+    (first, second) = json.loads((tmp_path / "reading.json").read_text())["reading"]["frames"]
+    assert first == {
+        "index": 0,
+        "call": "malignant",
+        "answer": "rejected",
+        "entries": {"call": "benign", "bi_rads": "3"},
+    }
+    assert second["entries"] == {}
+    assert "Your call: benign, BI-RADS: 3" in words.as_text(read.case)
+
+
+def test_there_is_nothing_to_agree_with_where_the_model_made_no_call(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_ultrasound(tmp_path / "us.dcm"))
+    job = desk.engine.jobs[-1]
+    result = breast_result(job.case_id, 160, 200, call=Call.UNCERTAIN)
+    desk.bridge.take(Finished(job.case_id, job.request_id, result))
+    desk.bot.waitUntil(lambda: desk.case.result is not None)
+    panel = desk.window.side.breast
+    assert not panel.buttons[Answer.ACCEPTED].isEnabled()
+    desk.window.decisions.answer(Answer.ACCEPTED)
+    desk.wait_kept(lambda: panel.editors["call"].entered.emit("call", "benign"))
+    assert desk.case.frame_answer(0) is None
+
+
+def test_a_score_that_decides_nothing_says_so() -> None:
+    wide = replace(finding(), probability=Estimate(0.6, 0.22, 0.88))
+    assert "reaches from benign to malignant" in words.breast_caution(wide, 0.5)
+    assert words.breast_caution(finding(), 0.5) == ""
+    none = replace(finding(), call=Call.NO_LESION, probability=Estimate(0.34, 0.2, 0.4))
+    assert "does not exclude" in words.breast_caution(none, 0.5)

@@ -80,7 +80,7 @@ def test_the_saved_reading_and_the_copied_text_hold_the_answer(breast: Desk, tmp
     with breast.bot.waitSignal(breast.window.saving.said, timeout=10_000):
         breast.window.saving.save(breast.case, target)
     content = json.loads(target.read_text())
-    assert content["reading"]["frames"] == [{"index": 0, "call": "malignant", "answer": "accepted"}]
+    assert content["reading"]["frames"] == [{"index": 0, "call": "malignant", "answer": "accepted", "entries": {}}]
     mask = target.parent / content["breast"][0]["mask"]
     import cv2
 

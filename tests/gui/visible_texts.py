@@ -30,6 +30,7 @@ from cadviewer.imaging.planes import ANATOMICAL, Projection
 from cadviewer.models.nodule_type import KINDS
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS
 from cadviewer.settings import Settings
+from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.report import CaseState
 from trainers.options import PRESETS as OPTION_PRESETS
 from trainers.options import TASKS
@@ -63,7 +64,8 @@ def in_tables() -> set[str]:
     """Texts of tables whose entries are translated where they are shown."""
     options = [o.metadata for o in fields(Settings) if o.metadata["page"]]
     forms = [o for o in options if o["page"] not in ("keys", "presets")]
-    asked = [field for table in (CASE_FIELDS, FINDING_FIELDS) for field in table.values() if field.name != "setting"]
+    tables = (CASE_FIELDS, FINDING_FIELDS, FRAME_FIELDS)
+    asked = [field for table in tables for field in table.values() if field.name != "setting"]
     return {
         *(spec.text for spec in SPECS),
         *(*MENUS, PRESETS, STEPS),

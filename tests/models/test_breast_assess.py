@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from cadviewer.findings import Call, Task
 from cadviewer.imaging import phantom
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
-from cadviewer.models import breast, lesion_measures, scope
+from cadviewer.models import breast, colour_flow, lesion_measures, scope
 from cadviewer.models.catalogue import ModelCard
 
 Array = NDArray[Any]
@@ -314,3 +315,36 @@ def test_only_the_region_that_the_file_calls_b_mode_is_read() -> None:
     assert found.mask.shape == framed.shape
     assert not found.mask[:60].any()
     assert dice(found.mask[60:140, 100:220] > 0, truth) > 0.9
+
+
+def test_colour_flow_beside_the_lesion_is_warned_of_and_over_it_there_is_no_score() -> None:
+    image, _ = scene(160, 200)
+    beside = np.repeat(image[..., None], 3, 2)
+    beside[120:124, 150:154] = (220, 20, 20)
+    found = breast.assess(volume(beside, modality="US"), Bright(), card())
+    assert any("colour flow" in w for w in found.warnings)
+    assert found.findings[0].probability is not None
+    over = np.repeat(image[..., None], 3, 2)
+    over[30:34, 70:74] = (20, 60, 220)
+    with pytest.raises(scope.OutOfScope, match="colour flow over the lesion"):
+        breast.assess(volume(over, modality="US"), Bright(), card())
+
+
+@pytest.mark.parametrize("colour", [(240, 160, 20), (140, 130, 180), (60, 200, 60), (240, 240, 40)])
+def test_marks_of_a_machine_are_no_flow(colour: tuple[int, int, int]) -> None:
+    image, _ = scene(160, 200)
+    marked = np.repeat(image[..., None], 3, 2)
+    marked[5:11, 20:26] = colour
+    assert not colour_flow.flow(marked).any()
+
+
+def test_flow_is_known_on_the_images_that_its_rule_was_set_on(data: Path) -> None:
+    from trainers.data import bus_uclm
+
+    place = bus_uclm.find(data)
+    if place is None:
+        pytest.skip("BUS-UCLM is not here")
+    cases = [c for c in bus_uclm.load(place) if c.doppler and c.fold != 5]
+    images = [cv2.cvtColor(cv2.imread(str(c.image)), cv2.COLOR_BGR2RGB) for c in cases]
+    assert len(images) == 13
+    assert all(colour_flow.flow(image).any() for image in images)

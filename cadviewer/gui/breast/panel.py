@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import (
+    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -21,7 +22,9 @@ from cadviewer.gui import style, words
 from cadviewer.gui.breast.depends import AGAINST, FOR, WEAK, Depends
 from cadviewer.gui.buttons import answer_button
 from cadviewer.gui.case import Case
+from cadviewer.gui.fields import Editor
 from cadviewer.gui.lang import tr
+from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.session import Answer
 
 
@@ -78,11 +81,12 @@ class ScoreBar(QWidget):
 class BreastPanel(QWidget):
     """The right side for breast ultrasound.
 
-    Signals: answered(Answer): agree, disagree, unsure; depends_asked(): show or hide what the score depends on;
-    opacity_moved(0…1): of that.
+    Signals: answered(Answer): agree, disagree, unsure; entered({field: text or None}): of the form of the frame;
+    depends_asked(): show or hide what the score depends on; opacity_moved(0…1): of that.
     """
 
     answered = Signal(object)
+    entered = Signal(object)
     depends_asked = Signal()
     opacity_moved = Signal(float)
 
@@ -97,6 +101,8 @@ class BreastPanel(QWidget):
         self.size_ = QLabel()
         self.size_.setWordWrap(True)
         self.count = QLabel()
+        self.caution = QLabel()
+        self.caution.setWordWrap(True)
         self.reason = QLabel()
         self.frame = QLabel()
         for label in (self.reason, self.frame, self.count):
@@ -107,6 +113,15 @@ class BreastPanel(QWidget):
             Answer.REJECTED: answer_button("reject", tr("Disagree")),
             Answer.UNSURE: answer_button("unsure", tr("Unsure")),
         }
+        self.editors = {name: Editor(field) for name, field in FRAME_FIELDS.items()}
+        for editor in self.editors.values():
+            editor.entered.connect(lambda name, text: self.entered.emit({name: text}))
+        self.own = QWidget()
+        form = QFormLayout(self.own)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(3)
+        for name, field in FRAME_FIELDS.items():
+            form.addRow(tr(field.label), self.editors[name])
         self.depends = QToolButton()
         self.depends.setText(tr("What the score depends on"))
         self.depends.setObjectName("answer")
@@ -130,7 +145,7 @@ class BreastPanel(QWidget):
         lines = QVBoxLayout(inside)
         lines.setContentsMargins(0, 0, 0, 0)
         lines.setSpacing(8)
-        said = (self.frame, self.call, self.reason, self.score, self.bar, self.size_, self.count)
+        said = (self.frame, self.call, self.reason, self.score, self.bar, self.caution, self.size_, self.count)
         for widget in (*said, self.depends, self.opacity, self.legend):
             lines.addWidget(widget)
         lines.addStretch()
@@ -144,6 +159,7 @@ class BreastPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self.area, 1)
+        column.addWidget(self.own)
         row = QHBoxLayout()
         row.setSpacing(4)
         for answer, button in self.buttons.items():
@@ -154,13 +170,18 @@ class BreastPanel(QWidget):
     def show_case(self, case: Case, frame: int) -> None:
         """Show what is said of a frame."""
         finding = finding_of(case, frame)
-        for widget in (self.call, self.score, self.size_, self.count, self.reason, self.frame):
+        for widget in (self.call, self.score, self.caution, self.size_, self.count, self.reason, self.frame):
             widget.hide()
         self.bar.show_estimate(finding.probability if finding is not None else None)
         answer = case.frame_answer(frame)
+        takes = case.takes_answer(frame)
         for name, button in self.buttons.items():
-            button.setEnabled(finding is not None)
+            button.setEnabled(takes)
             button.setChecked(answer is name)
+        self.own.setVisible(finding is not None)
+        values = case.frame_values(frame)
+        for field, editor in self.editors.items():
+            editor.show_value(values.get(field))
         if finding is None:
             return
         assert case.result is not None
@@ -174,6 +195,7 @@ class BreastPanel(QWidget):
         _say(self.reason, words.sentence(finding.reason))
         if finding.probability is not None:
             _say(self.score, tr("Probability of malignancy {estimate}", estimate=words.estimate(finding.probability)))
+        _say(self.caution, words.breast_caution(finding, case.result.provenance.threshold))
         size = words.breast_size(finding)
         _say(self.size_, tr("Lesion {size}", size=size) if size else "")
         _say(self.count, words.sentence(words.breast_count(finding)))

@@ -18,7 +18,12 @@ def document(reading: Reading) -> dict[str, Any]:
         "from_file": {name: text for name, text in sorted(reading.form.items()) if name not in reading.values},
         "findings": [_finding(reading, read) for read in reading.findings],
         "frames": [
-            {"index": b.frame, "call": b.call.value, "answer": answer.value if answer is not None else None}
+            {
+                "index": b.frame,
+                "call": b.call.value,
+                "answer": answer.value if answer is not None else None,
+                "entries": dict(reading.frame_values.get(b.frame, {})),
+            }
             for b, answer in reading.frames
         ],
         "exam": _assessment(exam) if exam is not None else None,
