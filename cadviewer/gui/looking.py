@@ -328,12 +328,17 @@ class Looking:
     # cine --------------------------------------------------------------------------------------------------------
 
     def pace_cine(self, factor: float) -> None:
-        """Faster or slower, from now on."""
-        self._view.set_cine_rate(round(self._view.cine_rate * factor, 1))
-        rate = self._view.cine_rate
-        for pane in self._window.desk.grid.panes:
-            pane.viewport.set_cine_rate(rate)
-        self._window.prefs.change(cine_rate=rate)
+        """Faster or slower: a loop that says its rate for this time, everything else from now on."""
+        rate = round(self._view.cine_rate * factor, 1)
+        if self._view.stack is not None and self._view.stack.frame_rate is not None:
+            self._view.pace_loop(rate)
+            rate = self._view.cine_rate
+        else:
+            self._view.set_cine_rate(rate)
+            rate = self._view.cine_rate
+            for pane in self._window.desk.grid.panes:
+                pane.viewport.set_cine_rate(rate)
+            self._window.prefs.change(cine_rate=rate)
         self._window.status.say(tr("Cine: {rate:g} images per second", rate=rate))
 
 

@@ -57,7 +57,13 @@ def short_state(case: Case) -> tuple[str, str]:
         case Status.FINDINGS:
             if case.result is not None and case.result.breast:
                 best = [f.probability.value for f in case.result.breast if f.probability is not None]
-                return "●", tr("malignancy {percent:.0f} %", percent=max(best) * 100) if best else tr("analysed")
+                if not best:
+                    return "●", tr("analysed")
+                several = len(case.result.breast) > 1  # the image on screen may have a lower one
+                value = max(best) * 100
+                if several:
+                    return "●", tr("malignancy up to {percent:.0f} %", percent=value)
+                return "●", tr("malignancy {percent:.0f} %", percent=value)
             count = len(case.findings())
             return "●", lang.count(count, "{n} finding", "{n} findings")
         case Status.NOTHING:

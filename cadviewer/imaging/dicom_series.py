@@ -156,10 +156,18 @@ def _one(part: Part) -> Series:
         inverted=header.text(dh.PHOTOMETRIC) == "MONOCHROME1",
         image_type=tuple(p for p in header.text(dh.IMAGE_TYPE).split("\\") if p),
         pixel_aspect=pixel_aspect(header),
+        frame_rate=_frame_rate(header),
         ultrasound_regions=regions,
         not_volume=reason if len(ordered) > 1 else "",
         warnings=tuple(warnings),
     )
+
+
+def _frame_rate(header: Header) -> float | None:
+    """As it is to be shown, else as it was taken (PS3.3 C.7.6.5)."""
+    time = header.number(dh.FRAME_TIME, 0.0)  # milliseconds
+    rates = (header.number(dh.DISPLAY_RATE, 0.0), header.number(dh.CINE_RATE, 0.0), 1000 / time if time > 0 else 0.0)
+    return next((rate for rate in rates if rate > 0 and math.isfinite(rate)), None)
 
 
 def _words(file: Path) -> dict[int, str]:

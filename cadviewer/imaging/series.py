@@ -149,6 +149,7 @@ class Series:
     ultrasound_regions: mm per pixel (row, column) of the calibrated B-mode region is in `geometry.pixel_spacing`;
         here the pixel rectangles (x0, y0, x1, y1) with the region's data type (DICOM PS3.3 C.8.5.5.1.2), 0 for tissue
         that is no two-dimensional image (M-mode).
+    frame_rate: images per second at which a loop is to be played, None where the file does not say.
     colour: whether an RGB image holds true colour (Doppler) and not gray values in three channels; None if unknown
         before the pixels are read.
     warnings: anything the user should know about the input, one line each.
@@ -179,6 +180,7 @@ class Series:
     image_type: tuple[str, ...] = ()
     pixel_aspect: float = 1.0
     ultrasound_regions: tuple[tuple[int, int, int, int, int], ...] = ()
+    frame_rate: float | None = None
     colour: bool | None = None
     not_volume: str = ""
     warnings: tuple[str, ...] = ()

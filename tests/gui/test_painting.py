@@ -12,12 +12,16 @@ from gui_images import write_ct, write_ultrasound
 from PySide6.QtGui import QColor, QImage
 
 from cadviewer.findings import Task
+from cadviewer.gui import words
 from cadviewer.gui.breast.mask import outline
+from cadviewer.gui.ct import boxes
 from cadviewer.gui.image import lettering, render
 from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.studies import short_state
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Window
 from cadviewer.inference.protocol import Finished
+from cadviewer.store.reading import Origin
 
 
 def _picture(desk: Desk) -> QImage:
@@ -157,3 +161,18 @@ def test_a_moving_mouse_repaints_a_corner_only(ct: Desk) -> None:
     rect = ct.window.desk.corners.probe_rect
     assert 0 < rect.height() < ct.viewport.height() / 4
     assert rect.width() < ct.viewport.width() / 2
+
+
+def test_a_box_has_the_score_of_its_finding_as_in_the_list(read_ct: Desk) -> None:
+    first = read_ct.case.findings()[0]
+    lower = replace(first, boxes=tuple(replace(b, score=b.score / (1 + b.slice)) for b in first.boxes))
+    score = words.score(lower, Origin.MODEL).removeprefix("score ")
+    assert boxes.label(read_ct.case, lower) == f"{first.number} · {score}"
+
+
+def test_the_list_says_that_a_loop_has_several_scores(desk: Desk, tmp_path: Path) -> None:
+    desk.open(write_ultrasound(tmp_path / "us.dcm", frames=2))
+    job = desk.engine.jobs[-1]
+    desk.bridge.take(Finished(job.case_id, job.request_id, breast_result(job.case_id, 160, 200, frames=2)))
+    desk.bot.waitUntil(lambda: desk.case.result is not None)
+    assert "up to" in short_state(desk.case)[1]

@@ -103,9 +103,7 @@ class Boxes:
         if selected:
             self._corners(painter, rect)
         painter.setFont(overlay_font(viewport, 1.0, bold=selected))
-        own = self.case.origin(nodule.number) is Origin.READER
-        score = tr("added") if own else f"{box.score:.2f}"
-        text = f"{words.SIGNS[answer]} {self.case.name(nodule.number)} · {score}".strip()
+        text = label(self.case, nodule)
         metrics = QFontMetricsF(painter.font())
         x = min(max(rect.left(), 4.0), viewport.width() - metrics.horizontalAdvance(text) - 4)
         above = rect.top() - 6
@@ -122,6 +120,12 @@ class Boxes:
             for x, dx in ((r.left(), arm), (r.right(), -arm)):
                 for y, dy in ((r.top(), arm), (r.bottom(), -arm)):
                     painter.drawPolyline([QPointF(x + dx, y), QPointF(x, y), QPointF(x, y + dy)])
+
+
+def label(case: Case, nodule: Nodule) -> str:
+    """What stands at the boxes of a finding: sign of the answer, name, and its score as in the list on every slice."""
+    score = tr("added") if case.origin(nodule.number) is Origin.READER else f"{nodule.score:.2f}"
+    return f"{words.SIGNS[case.answer(nodule)]} {case.name(nodule.number)} · {score}".strip()
 
 
 def planes_of(nodule: Nodule, stack: Stack) -> tuple[int, int, int] | None:

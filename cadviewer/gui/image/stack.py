@@ -86,6 +86,11 @@ class Stack:
         return self.series.windows_of(index) if self.plane is Plane.ACQUIRED else self.series.windows
 
     @property
+    def frame_rate(self) -> float | None:
+        """Images per second of a loop whose file says so."""
+        return self.series.frame_rate if self.plane is Plane.ACQUIRED else None
+
+    @property
     def complete(self) -> bool:
         return bool(self.loaded.all())
 

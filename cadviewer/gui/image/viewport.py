@@ -107,6 +107,7 @@ class Viewport(QWidget):
         self.picture = Picture(self)
         self._told_shown = False
         self._rate = CINE_PER_SECOND
+        self._file_rate: float | None = None
         self._cine = QTimer(self, interval=round(1000 / CINE_PER_SECOND))
         self._cine.timeout.connect(self._cine_step)
         self.setMouseTracking(True)
@@ -137,6 +138,7 @@ class Viewport(QWidget):
             view = View(stack.rows, stack.columns, row, column, window, stack.series.inverted, slab=slab)
             self.home = self.view = replace(view, turns=turns, mirrored=mirrored).fit(*self.area())
             self.index = min(max(len(stack) // 2 if index is None else index, 0), len(stack) - 1)
+            self.pace_loop(stack.frame_rate)
             self.index_changed.emit(self.index)
         self.view_changed.emit()
         self.update()
@@ -268,12 +270,18 @@ class Viewport(QWidget):
 
     @property
     def cine_rate(self) -> float:
-        """Images per second."""
-        return self._rate
+        """Images per second: those of the file, while a loop is on screen that says them, else the reader's."""
+        return self._file_rate or self._rate
 
     def set_cine_rate(self, images_per_second: float) -> None:
-        self._rate = min(max(images_per_second, CINE_LIMITS[0]), CINE_LIMITS[1])
-        self._cine.setInterval(round(1000 / self._rate))
+        """For what says no rate of its own."""
+        self._rate = _allowed(images_per_second)
+        self.pace_loop(self._file_rate)
+
+    def pace_loop(self, of_file: float | None) -> None:
+        """For the loop on screen alone; None: as the reader has it."""
+        self._file_rate = None if of_file is None else _allowed(of_file)
+        self._cine.setInterval(round(1000 / self.cine_rate))
         self.update()
 
     def stop_cine(self) -> None:
@@ -376,3 +384,7 @@ class Viewport(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         event.ignore()  # keys are the window's actions
+
+
+def _allowed(rate: float) -> float:
+    return min(max(rate, CINE_LIMITS[0]), CINE_LIMITS[1])
