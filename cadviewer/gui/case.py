@@ -144,7 +144,7 @@ class Case:
     only: Only = Only.ALL
     second_read: bool = False
     outlining: frozenset[str] = frozenset()
-    _found: tuple[Result | None, Kept, tuple[Found, ...]] | None = None
+    _found: tuple[Result | None, Kept, bool, tuple[Found, ...]] | None = None
 
     @property
     def case_id(self) -> str:
@@ -241,10 +241,13 @@ class Case:
 
     def found(self) -> tuple[Found, ...]:
         """Every finding whatever its score: the model's, with boxes that the reader changed, and the reader's own."""
-        if self._found is None or self._found[0] is not self.result or self._found[1] is not self.kept:
+        alone = self.concealed
+        known = self._found
+        if known is None or known[0] is not self.result or known[1] is not self.kept or known[2] is not alone:
             nodules = (*self.result.nodules, *self.result.candidates) if self.result is not None else ()
-            self._found = self.result, self.kept, shown(self.kept.entries, nodules, self.result)
-        return self._found[2]
+            known = self.result, self.kept, alone, shown(self.kept.entries, nodules, self.result, join=not alone)
+            self._found = known
+        return known[3]
 
     @property
     def first_read_done(self) -> str:
@@ -307,6 +310,11 @@ class Case:
         found = self._found_by(number)
         return found.origin if found is not None else Origin.MODEL
 
+    def also(self, number: int) -> Nodule | None:
+        """The model's finding that is the same nodule as one of the reader's; None where there is none."""
+        found = self._found_by(number)
+        return found.also if found is not None else None
+
     def name(self, number: int) -> str:
         """What a finding is called: its number, or the letter of one of the reader's own."""
         found = self._found_by(number)
@@ -348,7 +356,12 @@ class Case:
 
     def reading(self) -> Reading:
         """What the reader made of the case so far, for the rules and for export."""
-        counted = [n for n in self._model_nodules() if n.score >= self.cut - 1e-9 or self.answer(n) is not None]
+        joined = {f.also.number for f in self.found() if f.also is not None}
+        counted = [
+            n
+            for n in self._model_nodules()
+            if n.score >= self.cut - 1e-9 or n.number in joined or self.answer(n) is not None
+        ]
         return read(self.kept.entries, [] if self.concealed else counted, self.result, self.series)
 
     def _model_nodules(self) -> list[Nodule]:

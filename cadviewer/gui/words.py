@@ -63,8 +63,10 @@ def estimate(value: Estimate) -> str:
     return tr("{value:.0f} % (95 % interval {low:.0f}–{high:.0f} %)", value=value_, low=low, high=high)
 
 
-def score(nodule: Nodule, origin: Origin) -> str:
-    """ "score 0.92", or "added by the reader"."""
+def score(nodule: Nodule, origin: Origin, also: Nodule | None = None) -> str:
+    """ "score 0.92", "added by the reader", or "found by the reader and the model, score 0.92"."""
+    if also is not None:
+        return tr("found by the reader and the model, score {score:.2f}", score=also.score)
     return tr("added by the reader") if origin is Origin.READER else tr("score {score:.2f}", score=nodule.score)
 
 
@@ -155,8 +157,10 @@ def state(case: Case) -> tuple[str, str]:
 
 
 def _own(case: Case) -> int:
-    """How many of the shown findings the reader added: they have no score."""
-    return sum(case.origin(nodule.number) is Origin.READER for nodule in case.findings())
+    """How many of the shown findings the reader alone found: they have no score."""
+    return sum(
+        case.origin(nodule.number) is Origin.READER and case.also(nodule.number) is None for nodule in case.findings()
+    )
 
 
 def sentence(text: str) -> str:
@@ -193,7 +197,7 @@ def _nodule_lines(case: Case) -> list[str]:
     ]
     for nodule in shown:
         parts = [
-            f"{case.name(nodule.number)}. {score(nodule, case.origin(nodule.number))}",
+            f"{case.name(nodule.number)}. {score(nodule, case.origin(nodule.number), case.also(nodule.number))}",
             size(nodule.long_mm, nodule.short_mm),
             slices(nodule),
         ]

@@ -64,6 +64,7 @@ class Found:
     nodule: as shown. place: how records name it. origin: who found it. key: the record that drew it, "" for none.
     outlined: by which model what the reader drew was measured; None where by its density. name: what the window calls
         it: the model's by their numbers, the reader's by letters, since candidates below the threshold have numbers.
+    also: of the reader's own, the model's finding at the same place, which is no other one then.
     """
 
     nodule: Nodule
@@ -72,6 +73,7 @@ class Found:
     key: str = ""
     outlined: Outlined | None = None
     name: str = ""
+    also: Nodule | None = None
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,13 @@ def _with_area(measure: Measure, pixel_mm: tuple[float, float] | None) -> Measur
     return replace(measure, area=area, area_unit="mm²" if pixel_mm is not None else "px²")
 
 
-def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | None) -> tuple[Found, ...]:
-    """The model's findings, with boxes that the reader changed, then those that the reader drew, in that order."""
+def shown(
+    entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | None, *, join: bool = True
+) -> tuple[Found, ...]:
+    """The model's findings, with boxes that the reader changed, then those that the reader drew, in that order.
+
+    join: what both found is one, the reader's (`Found.also`); not before the reader may see what the model found.
+    """
     drawn = [(e.id, e.mark) for e in entries if isinstance(e.mark, Drawn)]
     replacing = [(key, mark, mark.replaces) for key, mark in drawn if mark.replaces is not None]
     changed = [(key, mark, old) for key, mark, old in replacing if old.model != READER]
@@ -197,7 +204,40 @@ def shown(entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | 
             place = place if place.key else replace(place, key=key)
             name = mark.label if mark.label and mark.label not in {f.name for f in found} else str(number)
             found.append(Found(own, place, Origin.READER, key, outlined.get(key), name))
-    return tuple(found)
+    return _joined(found) if join else tuple(found)
+
+
+SAME = 0.3
+"""Least share of what two findings cover together, on the slices that both are on, for them to be one nodule: a box
+drawn by hand on one slice and a model's agree less than two drawn by one hand."""
+
+
+def _joined(found: Sequence[Found]) -> tuple[Found, ...]:
+    """The model's findings that the reader found as well go with his or hers: each with the one it agrees with most."""
+    theirs = [f for f in found if f.origin is Origin.MODEL]
+    pairs = [(_agreement(o.nodule, t.nodule), o, t) for o in found if o.origin is Origin.READER for t in theirs]
+    also: dict[str, Nodule] = {}
+    gone: set[int] = set()
+    for share, own, other in sorted(pairs, key=lambda pair: -pair[0]):
+        if share >= SAME and own.key not in also and other.nodule.number not in gone:
+            also[own.key] = other.nodule
+            gone.add(other.nodule.number)
+    kept = [f for f in found if f.origin is not Origin.MODEL or f.nodule.number not in gone]
+    return tuple(replace(f, also=also.get(f.key)) if f.origin is Origin.READER else f for f in kept)
+
+
+def _agreement(a: Nodule, b: Nodule) -> float:
+    """Intersection over union of two findings' boxes on the slices that both are on; 0 where there is none."""
+    theirs = {box.slice: box for box in b.boxes}
+    both = either = 0.0
+    for box in a.boxes:
+        if (other := theirs.get(box.slice)) is not None:
+            width = min(box.x1, other.x1) - max(box.x0, other.x0)
+            height = min(box.y1, other.y1) - max(box.y0, other.y0)
+            shared = max(width, 0.0) * max(height, 0.0)
+            both += shared
+            either += sum((x.x1 - x.x0) * (x.y1 - x.y0) for x in (box, other)) - shared
+    return both / either if either else 0.0
 
 
 def letters(count: int) -> str:

@@ -124,7 +124,10 @@ class Boxes:
 
 def label(case: Case, nodule: Nodule) -> str:
     """What stands at the boxes of a finding: sign of the answer, name, and its score as in the list on every slice."""
-    score = tr("added") if case.origin(nodule.number) is Origin.READER else f"{nodule.score:.2f}"
+    also = case.also(nodule.number)
+    score = f"{(also or nodule).score:.2f}"
+    if also is None and case.origin(nodule.number) is Origin.READER:
+        score = tr("added")
     return f"{words.SIGNS[case.answer(nodule)]} {case.name(nodule.number)} · {score}".strip()
 
 

@@ -49,7 +49,12 @@ NODULE = Qt.ItemDataRole.UserRole
 ANSWER = Qt.ItemDataRole.UserRole + 1
 ORIGIN = Qt.ItemDataRole.UserRole + 2
 NAME = Qt.ItemDataRole.UserRole + 3
+ALSO = Qt.ItemDataRole.UserRole + 4
 STEPS = 1000
+
+
+Shown = tuple[Nodule, Answer | None, Origin, str, Nodule | None]
+"""A row: the finding, the answer, who found it, its name, and the model's finding that is the same nodule."""
 
 
 class FindingsModel(QAbstractListModel):
@@ -57,9 +62,9 @@ class FindingsModel(QAbstractListModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: list[tuple[Nodule, Answer | None, Origin, str]] = []
+        self._rows: list[Shown] = []
 
-    def show(self, rows: list[tuple[Nodule, Answer | None, Origin, str]]) -> None:
+    def show(self, rows: list[Shown]) -> None:
         if [n.number for n, *_ in rows] == [n.number for n, *_ in self._rows] and rows:
             self._rows = rows
             self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
@@ -77,7 +82,7 @@ class FindingsModel(QAbstractListModel):
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
-        nodule, answer, origin, name = self._rows[index.row()]
+        nodule, answer, origin, name, also = self._rows[index.row()]
         if role == NODULE:
             return nodule
         if role == ANSWER:
@@ -86,9 +91,11 @@ class FindingsModel(QAbstractListModel):
             return origin
         if role == NAME:
             return name
+        if role == ALSO:
+            return also
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             parts = [
-                tr("Finding {number}, {score}", number=name, score=words.score(nodule, origin)),
+                tr("Finding {number}, {score}", number=name, score=words.score(nodule, origin, also)),
                 words.size(nodule.long_mm),
                 words.slices(nodule),
             ]
@@ -121,7 +128,7 @@ class _Row(QStyledItemDelegate):
             painter.setBrush(style.colour("accent_dark" if selected else "raised"))
             painter.drawRoundedRect(rect, 6, 6)
         self._badge(painter, rect, index.data(NAME), colour, line)
-        self._text(painter, option, rect, nodule, answer, index.data(ORIGIN), colour)
+        self._text(painter, option, rect, nodule, answer, index.data(ORIGIN), index.data(ALSO), colour)
         painter.restore()
 
     @staticmethod
@@ -141,6 +148,7 @@ class _Row(QStyledItemDelegate):
         nodule: Nodule,
         answer: Answer | None,
         origin: Origin,
+        also: Nodule | None,
         colour: QColor,
     ) -> None:
         height = option.fontMetrics.height()
@@ -150,8 +158,9 @@ class _Row(QStyledItemDelegate):
         bold.setBold(True)
         painter.setFont(bold)
         painter.setPen(style.colour("text"))
-        own = origin == Origin.READER  # a variant of Qt makes it a str
-        score = tr("added") if own else f"{nodule.score:.2f}"
+        own = origin == Origin.READER and also is None  # a variant of Qt makes it a str
+        found = (also or nodule).score
+        score = tr("added") if own else f"{found:.2f}"
         advance = painter.fontMetrics().horizontalAdvance(score if own else "0.00")
         painter.drawText(QRect(left, first, advance + 4, height), Qt.AlignmentFlag.AlignLeft, score)
         bar = QRectF(left + advance + 10, first + height / 2 - 2, 0 if own else 64, 4)
@@ -160,7 +169,7 @@ class _Row(QStyledItemDelegate):
             painter.setBrush(style.colour("line"))
             painter.drawRoundedRect(bar, 2, 2)
             painter.setBrush(style.colour("accent"))
-            end = QPointF(bar.left() + bar.width() * nodule.score, bar.bottom())
+            end = QPointF(bar.left() + bar.width() * found, bar.bottom())
             painter.drawRoundedRect(QRectF(bar.topLeft(), end), 2, 2)
         painter.setPen(style.colour("text"))
         painter.drawText(
@@ -171,6 +180,7 @@ class _Row(QStyledItemDelegate):
         painter.setFont(option.font)
         painter.setPen(style.colour("dim"))
         where = words.slices(nodule) + (tr(", changed") if origin == Origin.EDITED else "")
+        where += tr(", both found it") if also is not None else ""
         painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignLeft, where)
         painter.setPen(colour if answer is not None else style.colour("dim"))
         text = f"{words.SIGNS[answer]} {tr(words.ANSWERS[answer])}".strip()
@@ -269,7 +279,9 @@ class FindingsPanel(QWidget):
         self.first_read.setVisible(case.concealed)
         self.first_read.say_keys()
         self.above.setVisible(not case.concealed)
-        self.model.show([(n, case.answer(n), case.origin(n.number), case.name(n.number)) for n in listed])
+        self.model.show(
+            [(n, case.answer(n), case.origin(n.number), case.name(n.number), case.also(n.number)) for n in listed]
+        )
         row = self.model.row_of(case.selected)
         if row >= 0:
             self.list.setCurrentIndex(self.model.index(row))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from cadviewer.findings import Nodule
 from cadviewer.risk.words import Assessment
 from cadviewer.store.reading import Read, Reading
 from cadviewer.store.session import Entry, Measure, Outlined, PixelSize
@@ -39,6 +40,7 @@ def _finding(reading: Reading, read: Read) -> dict[str, Any]:
         "finding": nodule.number,
         "name": read.found.name,
         "origin": read.found.origin.value,
+        "also": _also(read.found.also),
         "answer": read.answer.value if read.answer is not None else None,
         "slice": box.slice,
         "slice_first": nodule.slice_first,
@@ -51,6 +53,19 @@ def _finding(reading: Reading, read: Read) -> dict[str, Any]:
         "outlined_by": _outlined(read.found.outlined),
         "entries": dict(read.values),
         "assessments": [_assessment(a) for a in reading.assess(read)],
+    }
+
+
+def _also(nodule: Nodule | None) -> dict[str, Any] | None:
+    """The model's finding at the place of one of the reader's."""
+    if nodule is None:
+        return None
+    box = nodule.box
+    return {
+        "finding": nodule.number,
+        "score": _float(nodule.score),
+        "slice": box.slice,
+        **{k: round(float(getattr(box, k)), 6) for k in ("x0", "y0", "x1", "y1")},
     }
 
 
