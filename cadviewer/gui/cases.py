@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cadviewer.gui import patients
 from cadviewer.gui.case import Case
 from cadviewer.imaging.series import Series
 from cadviewer.inference.shared import SharedPixels
@@ -40,20 +41,32 @@ class Cases:
         case = self._cases[series.case_id] = Case(series)
         return case, True
 
-    def ordered(self) -> list[Case]:
-        """Study after study, each where its first series was found."""
-        groups: dict[str, list[Case]] = {}
-        for case in self._cases.values():
-            groups.setdefault(study(case), []).append(case)
-        return [case for group in groups.values() for case in group]
+    def patients(self) -> list[list[list[Case]]]:
+        """Patients, of these the studies, of these the series by their number; each where its first one was found.
 
-    def neighbour(self, step: int) -> Case | None:
-        """The case `step` further down the list than the open one; None beyond its ends."""
-        every = self.ordered()
-        if self.current is None:
-            return every[0] if every else None
-        at = every.index(self.current) + step
-        return every[at] if 0 <= at < len(every) else None
+        What names no patient is a patient of its own for each study.
+        """
+        where = {id(s): k for k, group in enumerate(patients.groups(c.series for c in self)) for s in group}
+        found: dict[str, dict[str, list[Case]]] = {}
+        for case in self:
+            place = where.get(id(case.series))
+            whose = study(case) if place is None else f"patient {place}"
+            found.setdefault(whose, {}).setdefault(study(case), []).append(case)
+        return [[sorted(cases, key=_number) for cases in studies.values()] for studies in found.values()]
+
+    def ordered(self) -> list[Case]:
+        """As `patients` has them."""
+        return [case for studies in self.patients() for cases in studies for case in cases]
+
+    def remove(self, case: Case) -> None:
+        """Forget a case; its pixels stay for as long as a job reads them."""
+        self._cases.pop(case.case_id, None)
+        case.stack = None
+        if self.current is case:
+            self.current = None
+        if self.beside is case:
+            self.beside = None
+        self.trim()
 
     # pixels ------------------------------------------------------------------------------------------------------
 
@@ -86,11 +99,15 @@ class Cases:
 
     def trim(self) -> None:
         """Free the pixels used longest ago that are neither on screen nor read by a job."""
+        for case_id in [k for k in self._shared if k not in self._cases and k not in self._jobs.values()]:
+            self._shared.pop(case_id).close()
         total = sum(self._bytes(case_id) for case_id in self._shared)
         for case_id in list(self._shared):
             if total <= self._keep_bytes:
                 return
             if case_id in self._jobs.values() or case_id in (c.case_id for c in (self.current, self.beside) if c):
+                continue
+            if case_id not in self._cases:
                 continue
             total -= self._bytes(case_id)
             self._cases[case_id].stack = None
@@ -112,10 +129,16 @@ class Cases:
         self._shared.clear()
 
     def _bytes(self, case_id: str) -> int:
-        stack = self._cases[case_id].stack
+        case = self._cases.get(case_id)
+        stack = case.stack if case is not None else None
         return stack.pixels.nbytes if stack is not None else 0
 
 
 def study(case: Case) -> str:
     """What holds the series of one study together: its UID, else the folder the files lie in."""
     return case.series.study_uid or str(case.series.source.parent)
+
+
+def _number(case: Case) -> tuple[bool, int]:
+    """Series without a number come last."""
+    return case.series.series_number is None, case.series.series_number or 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMenu
 
 from cadviewer.findings import Task
-from cadviewer.gui import words
+from cadviewer.gui import lang, words
 from cadviewer.gui.analysis import Order
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.mouse import SHAPES
@@ -44,6 +44,9 @@ class Commands:
         return {
             "open_files": self.open_files,
             "open_folder": self.open_folder,
+            "find_series": self.find_series,
+            "close_series": self.close_series,
+            "close_all": self.close_all,
             "open_demo": self.open_demo,
             "save": self.save,
             "annotate": window.tools.open_batch,
@@ -88,7 +91,8 @@ class Commands:
         loaded = shown and case is not None and case.stack is not None and case.stack.complete
         actions.enable(bool(loaded), "analyse", "threshold", *(f"analyse_{t.value}" for t in Task))
         actions.enable(bool(loaded and case is not None and case.task is not None), "analyse", "threshold")
-        actions.enable(bool(shown), "delete", "undo", "redo")
+        actions.enable(bool(shown), "delete", "undo", "redo", "close_series")
+        actions.enable(len(self._window.cases) > 0, "find_series", "close_all")
         actions.enable(bool(self._window.measures.rows), "next_measure", "previous_measure")
         findings = case is not None and bool(case.findings())
         breast = case is not None and case.result is not None and bool(case.result.breast)
@@ -172,9 +176,46 @@ class Commands:
             notices.hush("refused")
 
     def step_series(self, by: int) -> None:
-        case = self._window.cases.neighbour(by)
+        case = self._window.studies.rows.neighbour(by)
         if case is not None:
             self._window.opener.open_case(case)
+
+    def close_series(self) -> None:
+        """Take the open series out of the list."""
+        if self._window.cases.current is not None:
+            self.close_cases((self._window.cases.current,))
+
+    def close_all(self) -> None:
+        """Empty the list."""
+        self.close_cases(tuple(self._window.cases))
+
+    def close_cases(self, gone: Sequence[Case]) -> None:
+        """Take series out of the list: what runs for them ends, what was decided on them stays in the journal."""
+        window = self._window
+        if window.cases.beside in gone:
+            window.looking.leave_comparison()
+        for case in gone:
+            window.analysis.leave(case)
+        listed = window.studies.rows.listed()
+        at = listed.index(window.cases.current) if window.cases.current in listed else 0
+        after = next((c for c in listed[at:] + listed[:at][::-1] if c not in gone), None)
+        window.opener.close(gone, after)
+        window.studies.refresh(window.cases.current)
+        window.status.say(lang.count(len(gone), "{n} series closed", "{n} series are closed"))
+
+    def open_first_listed(self) -> None:
+        """What the reader typed is the name of this one."""
+        listed = self._window.studies.rows.listed()
+        if self._window.search.text() and listed:
+            wanted = [case for case in listed if case is not self._window.cases.current] or listed
+            self._window.opener.open_case(wanted[0])
+
+    def find_series(self) -> None:
+        """Type what a series, a study or a patient is called."""
+        if self._window.left.isHidden():
+            self.maximise()
+        self._window.search.setFocus()
+        self._window.search.selectAll()
 
     def step_measure(self, by: int) -> None:
         """Go to the next thing that the reader drew or marked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
+from cadviewer.gui import patients
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases, study
 from cadviewer.gui.lang import tr
@@ -34,7 +35,7 @@ class Compare(QObject):
     def likeliest(self) -> Case | None:
         """The most probable one of the same patient; None where there is none: another's is never proposed."""
         case = self._cases.current
-        same = [c for c in self.candidates() if case is not None and _same_patient(case, c)]
+        same = [c for c in self.candidates() if case is not None and patients.same(case.series, c.series)]
         return next(iter(same), None)
 
     def want(self, case: Case) -> None:
@@ -57,14 +58,6 @@ class Compare(QObject):
             self.ready.emit(case)
         elif volume is None:
             self.said.emit(tr("The second series could not be read: open it to see why"))
-
-
-def _same_patient(case: Case, other: Case) -> bool:
-    """Whether the files say that two series are of one patient, or lie in one study."""
-    a, b = case.series, other.series
-    if a.study_uid and a.study_uid == b.study_uid:
-        return True
-    return bool(a.patient.patient_id) and a.patient.patient_id == b.patient.patient_id
 
 
 def _unlikeness(case: Case, other: Case) -> tuple[bool, bool, int]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cadviewer.gui import stepping
+from cadviewer.gui import patients, stepping
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.viewport import Viewport
@@ -116,6 +116,7 @@ class Looking:
         if layout.planes and self._no_planes():
             self.refresh(self._case)
             return
+        self.leave_comparison()
         grid.set_layout(layout)
         if self._case is not None:
             self._remember("layouts", self._case, layout.name.lower() if layout is not Layout.ONE else "")
@@ -167,6 +168,12 @@ class Looking:
         else:
             self._window.compare.want(other)
 
+    def leave_comparison(self) -> None:
+        """The second series is no longer on screen, and nothing that was said of it."""
+        self._window.cases.beside = None
+        self._window.desk.grid.leave_beside()
+        self._window.desk.notices.hush("patients", "link")
+
     def fill_compare(self) -> None:
         from cadviewer.gui.studies import content, study_title, title
 
@@ -184,7 +191,7 @@ class Looking:
         window.cases.beside = case
         window.desk.grid.show_beside(case)
         first = self._case
-        if first is not None and not same_patient(first, case):
+        if first is not None and patients.contradict(first.series.patient, case.series.patient):
             text = tr("These two series may be of different patients: their names or numbers differ.")
             window.desk.notices.say(Notice("patients", text))
         else:
@@ -360,10 +367,3 @@ def slab_of(text: str) -> Slab:
         return Slab(Projection[projection.upper()], min(max(float(mm), THICKNESSES[0]), THICKNESSES[-1]))
     except (KeyError, ValueError):
         return MIP
-
-
-def same_patient(first: Case, second: Case) -> bool:
-    """Whether nothing says that two cases are of different patients."""
-    a, b = first.series.patient, second.series.patient
-    pairs = ((a.patient_id, b.patient_id), (a.name, b.name), (a.birth_date, b.birth_date))
-    return all(x == y for x, y in pairs if x and y)

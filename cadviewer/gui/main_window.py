@@ -27,6 +27,7 @@ from cadviewer.gui.ct.priors import priors
 from cadviewer.gui.ct.refining import Refining
 from cadviewer.gui.decisions import Decisions
 from cadviewer.gui.desk import Desk
+from cadviewer.gui.fields import Line
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.viewport import Marks, Viewport
 from cadviewer.gui.journal import Journal
@@ -176,8 +177,14 @@ class MainWindow(QMainWindow):
     def _arrange(self) -> None:
         left = QFrame()
         left.setObjectName("panel")
+        self.search = Line()
+        self.search.setPlaceholderText(tr("Find a patient, study or series"))
+        self.search.setAccessibleName(tr("Find a patient, study or series"))
+        self.search.setClearButtonEnabled(True)
+        self.search.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # keys are the image's until it is clicked or called
         column = QVBoxLayout(left)
         column.setContentsMargins(4, 6, 4, 6)
+        column.addWidget(self.search)
         column.addWidget(self.studies, 1)
         column.addWidget(self.measures)
         self.left = left
@@ -263,6 +270,9 @@ class MainWindow(QMainWindow):
         self.prefs.failed.connect(lambda text: desk.notices.say(Notice("settings", text)))
         self.prefs.changed.connect(self._use_settings)
         self.studies.asked.connect(opener.open_case)
+        self.studies.close_asked.connect(self.commands.close_cases)
+        self.search.textChanged.connect(self.studies.want)
+        self.search.returnPressed.connect(self.commands.open_first_listed)
         side = self.side
         side.findings.chosen.connect(decisions.choose)
         side.findings.cut_moved.connect(decisions.cut)
@@ -306,6 +316,7 @@ class MainWindow(QMainWindow):
     def _added(self, case: Case) -> None:
         case.second_read = self.prefs.now.reading == "second"
         self.studies.refresh(self.cases.current)
+        self.journal.open(case.series)  # what was answered before is marked in the list
         self.loader.make_thumbnail(case.series)
 
     def _opened(self, case: Case) -> None:

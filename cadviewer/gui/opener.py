@@ -98,6 +98,23 @@ class Opener(QObject):
         self._reading = self._loader.read(case.series, case.index)
         self.busy.emit(tr("Opening"), 0, len(case.series.slices))
 
+    def close(self, gone: Sequence[Case], after: Case | None) -> None:
+        """Take cases out of the window; `after` comes on screen where the open one is among them, else nothing does."""
+        ids = {case.case_id for case in gone}
+        if self._reading is not None and self._reading.series.case_id in ids:
+            self._give_up()
+            self.busy.emit("", 0, 0)
+        if self._before is not None and self._before.case_id in ids:
+            self._before = None
+        was_open = self._cases.current is not None and self._cases.current.case_id in ids
+        if was_open:
+            self._cases.current = None
+            self.closed.emit()  # nobody shows its pixels any more
+        for case in gone:
+            self._cases.remove(case)
+        if was_open and after is not None:
+            self.open_case(after)
+
     def cancel(self) -> bool:
         """Give up what is being read; False when nothing is."""
         if self._reading is None:

@@ -1,16 +1,26 @@
-"""The list on the left: studies and their series, each with a picture and the state of its analysis."""
+"""The list on the left: patients, studies and series, each series with a picture and the state of its analysis."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
-from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtGui import QContextMenuEvent, QFont, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QListView,
+    QMenu,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
 
 from cadviewer.gui import lang, style
 from cadviewer.gui.case import Case, Status
-from cadviewer.gui.cases import Cases, study
+from cadviewer.gui.cases import Cases
 from cadviewer.gui.image import render
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.series import Series
@@ -18,6 +28,7 @@ from cadviewer.imaging.windowing import default_window
 
 CASE = Qt.ItemDataRole.UserRole
 PICTURE = Qt.ItemDataRole.UserRole + 1
+HEADING = Qt.ItemDataRole.UserRole + 2
 SIDE = 58
 
 
@@ -76,27 +87,87 @@ def short_state(case: Case) -> tuple[str, str]:
     return "", tr("not analysed")
 
 
+def patient_title(series: Series) -> str:
+    """Name, ID and date of birth; "" where the file names nobody."""
+    p = series.patient
+    number = p.patient_id if p.patient_id != p.name else ""
+    return "  ".join(part for part in (p.name, number, date(p.birth_date)) if part)
+
+
+def answered(case: Case) -> str:
+    """How much of a case the reader has answered: "✓", "2 of 4 answered", or "" for nothing."""
+    if case.concealed:
+        return ""
+    if case.result is None:
+        return tr("answered before") if case.kept.answers else ""
+    if case.result.breast:
+        frames = [f.frame for f in case.result.breast]
+        given = [case.frame_answer(k) is not None or bool(case.frame_values(k)) for k in frames]
+    else:
+        given = [case.answer(nodule) is not None for nodule in case.findings()]
+    count = sum(given)
+    if not count:
+        return ""
+    return "✓" if count == len(given) else tr("{count} of {n} answered", count=count, n=len(given))
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A line above series. patient: of a patient, else of a study; cases: all below it."""
+
+    text: str
+    patient: bool
+    cases: tuple[Case, ...]
+
+
 class StudiesModel(QAbstractListModel):
-    """Rows: a heading for each study (text) and its series (cases)."""
+    """Rows: a heading for each patient and each study, and the series (cases).
+
+    wanted: words of which every one must be in what a series is called, its study or its patient; the open series is
+    always listed.
+    """
 
     def __init__(self, cases: Cases) -> None:
         super().__init__()
         self._cases = cases
-        self._rows: list[str | Case] = []
+        self._rows: list[Heading | Case] = []
         self._pictures: dict[str, QPixmap] = {}
+        self.wanted = ""
 
     def refresh(self) -> None:
-        """Series were added."""
-        rows: list[str | Case] = []
-        last = None
-        for case in self._cases.ordered():
-            if study(case) != last:
-                last = study(case)
-                rows.append(study_title(case.series))
-            rows.append(case)
+        """Series were added or taken away, or others are wanted."""
+        rows: list[Heading | Case] = []
+        for studies in self._cases.patients():
+            below = [kept for cases in studies if (kept := [c for c in cases if self._is_wanted(c)])]
+            if not below:
+                continue
+            whose = patient_title(below[0][0].series)
+            if whose:
+                rows.append(Heading(whose, True, tuple(c for cases in below for c in cases)))
+            for cases in below:
+                rows += [Heading(study_title(cases[0].series), False, tuple(cases)), *cases]
         self.beginResetModel()
         self._rows = rows
         self.endResetModel()
+
+    def _is_wanted(self, case: Case) -> bool:
+        if not self.wanted or case is self._cases.current:
+            return True
+        series = case.series
+        text = " ".join((patient_title(series), study_title(series), title(series), content(series))).casefold()
+        return all(word in text for word in self.wanted.casefold().split())
+
+    def listed(self) -> list[Case]:
+        """The series as they stand in the list."""
+        return [entry for entry in self._rows if isinstance(entry, Case)]
+
+    def neighbour(self, step: int) -> Case | None:
+        """The series `step` further down the list than the open one; None beyond its ends."""
+        every = self.listed()
+        if self._cases.current not in every:
+            return every[0] if every else None
+        at = every.index(self._cases.current) + step
+        return every[at] if 0 <= at < len(every) else None
 
     def changed(self, case: Case) -> None:
         row = self.row_of(case)
@@ -123,7 +194,7 @@ class StudiesModel(QAbstractListModel):
         return 0 if parent.isValid() else len(self._rows)
 
     def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
-        if index.isValid() and isinstance(self._rows[index.row()], str):
+        if index.isValid() and isinstance(self._rows[index.row()], Heading):
             return Qt.ItemFlag.NoItemFlags
         return super().flags(index)
 
@@ -131,14 +202,18 @@ class StudiesModel(QAbstractListModel):
         if not index.isValid():
             return None
         entry = self._rows[index.row()]
-        if isinstance(entry, str):
-            return entry if role == Qt.ItemDataRole.DisplayRole else None
+        if isinstance(entry, Heading):
+            if role == HEADING:
+                return entry
+            told = (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.ToolTipRole)
+            return entry.text if role in told else None
         if role == CASE:
             return entry
         if role == PICTURE:
             return self._pictures.get(entry.case_id)
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return f"{title(entry.series)}, {content(entry.series)}, {short_state(entry)[1]}"
+            said = (title(entry.series), content(entry.series), short_state(entry)[1], answered(entry))
+            return ", ".join(text for text in said if text)
         if role == Qt.ItemDataRole.ToolTipRole:
             return "\n".join(line for line in (str(entry.series.source), entry.series.not_volume, entry.reason) if line)
         return None
@@ -154,12 +229,15 @@ class _Row(QStyledItemDelegate):
     ) -> None:
         case: Case | None = index.data(CASE)
         rect: QRect = option.rect.adjusted(2, 2, -2, -2)
-        metrics = option.fontMetrics
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if case is None:
-            painter.setPen(style.colour("dim"))
-            text = metrics.elidedText(index.data(), Qt.TextElideMode.ElideRight, rect.width() - 8)
+            heading: Heading = index.data(HEADING)
+            font = QFont(option.font)
+            font.setBold(heading.patient)
+            painter.setFont(font)
+            painter.setPen(style.colour("text" if heading.patient else "dim"))
+            text = painter.fontMetrics().elidedText(heading.text, Qt.TextElideMode.ElideRight, rect.width() - 8)
             painter.drawText(rect.adjusted(4, 0, -4, 0), Qt.AlignmentFlag.AlignVCenter, text)
             painter.restore()
             return
@@ -191,11 +269,11 @@ class _Row(QStyledItemDelegate):
         left = rect.left() + SIDE + 14
         width = rect.right() - left - 6
         top = rect.center().y() - (3 * height) // 2
-        sign, words = short_state(case)
+        state = " · ".join(text for text in (" ".join(short_state(case)).strip(), answered(case)) if text)
         lines = [
             (title(case.series), "text", True),
             (content(case.series), "dim", False),
-            (f"{sign} {words}".strip(), "dim" if case.status is not Status.FAILED else "warning", False),
+            (state, "dim" if case.status is not Status.FAILED else "warning", False),
         ]
         for k, (text, tint, bold) in enumerate(lines):
             font = QFont(option.font)
@@ -207,9 +285,10 @@ class _Row(QStyledItemDelegate):
 
 
 class Studies(QListView):
-    """Signal: asked(Case)."""
+    """Signals: asked(Case): open it; close_asked(Cases): take them out of the list."""
 
     asked = Signal(object)
+    close_asked = Signal(object)
 
     def __init__(self, cases: Cases, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -229,6 +308,9 @@ class Studies(QListView):
         self.select(current)
 
     def select(self, current: Case | None) -> None:
+        """Highlight what is on screen, and only that."""
+        if self.rows.wanted:
+            self.rows.refresh()  # it is listed whatever is wanted
         row = self.rows.row_of(current)
         self.setCurrentIndex(self.rows.index(row) if row >= 0 else QModelIndex())
 
@@ -237,9 +319,31 @@ class Studies(QListView):
         if self.rows.rowCount() == 0:
             painter = QPainter(self.viewport())
             painter.setPen(style.colour("faint"))
-            painter.drawText(
-                self.viewport().rect().adjusted(10, 8, -10, 0), Qt.AlignmentFlag.AlignTop, tr("No study is open")
-            )
+            text = tr("Nothing in the list is called so") if self.rows.wanted else tr("No study is open")
+            flags = Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+            painter.drawText(self.viewport().rect().adjusted(10, 8, -10, 0), flags, text)
+
+    def want(self, text: str) -> None:
+        """List only what is called so."""
+        self.rows.wanted = text
+        current = self.currentIndex().data(CASE)
+        self.refresh(current)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """What can be done with the series, study or patient under the mouse; nothing is highlighted by that."""
+        index = self.indexAt(event.pos())
+        case, heading = index.data(CASE), index.data(HEADING)
+        if case is None and heading is None:
+            return
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if case is not None:
+            menu.addAction(tr("Open")).triggered.connect(lambda: self.asked.emit(case))
+            menu.addAction(tr("Close this series")).triggered.connect(lambda: self.close_asked.emit((case,)))
+        else:
+            text = tr("Close all of this patient") if heading.patient else tr("Close this study")
+            menu.addAction(text).triggered.connect(lambda: self.close_asked.emit(heading.cases))
+        menu.popup(event.globalPos())
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Only what opens a series highlights it: what is highlighted is what is on screen."""

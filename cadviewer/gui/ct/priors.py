@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from cadviewer.gui import patients
 from cadviewer.gui.case import Case
 from cadviewer.gui.lang import tr
 from cadviewer.risk.form import Form
@@ -44,15 +45,15 @@ class Prior:
 def priors(case: Case, cases: Iterable[Case]) -> list[Prior]:
     """Findings that were not rejected, of CTs of the same patient before this one, latest first.
 
-    Patients are the same by their identity in the files; without one nothing is taken for an earlier examination.
+    Patients are the same as `patients.same` says; what names nobody is not taken for an earlier examination.
     """
-    today, identity = facts_of(case.series).scan_date, case.series.patient.patient_id
-    if today is None or not identity:
+    today = facts_of(case.series).scan_date
+    if today is None:
         return []
     found = []
     for other in cases:
         on = facts_of(other.series).scan_date
-        if other is case or other.series.patient.patient_id != identity or on is None or on >= today:
+        if other is case or not patients.same(case.series, other.series) or on is None or on >= today:
             continue
         if other.concealed:
             continue

@@ -343,6 +343,16 @@ class Grid(QWidget):
         self.beside = case
         self.set_layout(Layout.PAIR)
 
+    def leave_beside(self) -> None:
+        """The case alone again, in one view."""
+        if self.beside is None:
+            return
+        self.beside = None
+        self._pane(1).set_head(())
+        self._pane(1).viewport.show_stack(None)
+        if self.wanted is Layout.PAIR:
+            self.set_layout(Layout.ONE)
+
     def toggle_link(self) -> str:
         """Let the two examinations go their own ways, or link them with what they show now as the same place."""
         if self.layout_now is not Layout.PAIR or self.case is None or self.beside is None:
