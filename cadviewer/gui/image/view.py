@@ -47,6 +47,11 @@ class View:
         return self.zoom * self.column_size / unit, self.zoom * self.row_size / unit
 
     @property
+    def per_mm(self) -> float:
+        """Screen units per mm, where the sizes of a pixel are mm."""
+        return self.zoom / min(self.row_size, self.column_size)
+
+    @property
     def matrix(self) -> tuple[float, float, float, float]:
         """(m11, m12, m21, m22): screen (x, y) = (m11·dx + m12·dy, m21·dx + m22·dy) for a step (dx, dy) on the image."""
         (a, b), (c, d) = turn_matrix(self.turns, self.mirrored)
@@ -103,6 +108,10 @@ class View:
         """The image moved by (dx, dy) on the screen; its middle never leaves the image."""
         x, y = self._step(dx, dy)
         return replace(self, centre=self._kept(self.centre[0] - x, self.centre[1] - y), fitted=False)
+
+    def centred(self, x: float, y: float) -> View:
+        """An image point in the middle of the screen; the nearest of the image for one beside it."""
+        return replace(self, centre=self._kept(x, y), fitted=False)
 
     def levelled(self, dx: float, dy: float, *, down_brighter: bool = True) -> View:
         """Window after a drag of (dx, dy) screen units: right widens, down brightens (IHE) unless turned round.

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.resampler import Resampler
 from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.image.view import View
 from cadviewer.gui.image.viewport import Layer, Marks, Viewport
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
@@ -281,6 +282,8 @@ class Grid(QWidget):
             if centre:
                 viewport.centre_on(column + 0.5, row + 0.5)
         self._following = False
+        if centre and self.layout_now is Layout.PAIR:
+            self._windowed(self.panes[0])
 
     def _scrolled(self, pane: Pane, index: int) -> None:
         """A view shows another plane: the point moves into it, along its normal."""
@@ -317,7 +320,9 @@ class Grid(QWidget):
     # one window for all ------------------------------------------------------------------------------------------
 
     def _windowed(self, pane: Pane, forced: bool = False) -> None:
-        """A view is looked at in another window: so are the others that show the same kind of values."""
+        """A view is looked at otherwise: in its window are the others that show the same kind of values, and a second
+        examination is as large, and at the same place.
+        """
         view = pane.viewport.view
         if (self._following and not forced) or view is None or pane.case is None:
             return
@@ -328,9 +333,25 @@ class Grid(QWidget):
                 continue
             if other.case is pane.case:
                 other.viewport.set_view(replace(seen, window=view.window, inverted=view.inverted))
-            elif other.case.series.hounsfield and pane.case.series.hounsfield:
-                other.viewport.set_view(replace(seen, window=view.window))
+                continue
+            if other.case.series.hounsfield and pane.case.series.hounsfield:
+                seen = replace(seen, window=view.window)
+            other.viewport.set_view(self._as_large(seen, other, view, pane))
         self._following = was
+
+    def _as_large(self, seen: View, other: Pane, view: View, pane: Pane) -> View:
+        """The view of a second examination at the scale in mm of the first, and at its place where they are linked."""
+        first, second = pane.viewport.stack, other.viewport.stack
+        if first is None or second is None or first.pixel_mm is None or second.pixel_mm is None:
+            return seen
+        seen = replace(seen, zoom=view.per_mm / seen.per_mm * seen.zoom, fitted=False)
+        here, there = self.offset(pane), self.offset(other)
+        if here is None or there is None:
+            return seen
+        x, y = view.centre
+        middle = first.geometry.to_patient((pane.viewport.index, y - 0.5, x - 0.5))
+        _, row, column = second.geometry.to_index(middle - here + there).tolist()
+        return seen.centred(column + 0.5, row + 0.5)
 
     def set_marks(self, marks: Marks) -> None:
         for pane in self.panes:
