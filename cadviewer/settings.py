@@ -138,6 +138,13 @@ class Settings:
         choices={"scroll": "Scroll images", "zoom": "Zoom at the cursor"},
         page="mouse",
     )
+    slice_order: str = _option(
+        "head_first",
+        "Axial slices",
+        "Which way turning the wheel down, the key of the next image and the bar go.",
+        choices={"head_first": "From head to feet", "feet_first": "From feet to head"},
+        page="viewing",
+    )
     wheel: str = _option(
         "down_next",
         "Turning the wheel down",

@@ -278,7 +278,7 @@ class Case:
         keys: dict[Order, Callable[[Nodule], float]] = {
             Order.SCORE: lambda n: 0.0,  # as they come
             Order.SIZE: lambda n: -(n.long_mm or 0.0),
-            Order.PLACE: lambda n: n.box.slice,
+            Order.PLACE: lambda n: self.stack.turned(n.box.slice) if self.stack is not None else n.box.slice,
             Order.ANSWER: lambda n: self.answer(n) is not None,
         }
         return sorted((n for n in self.findings() if self._wanted(n)), key=keys[self.order])

@@ -29,6 +29,7 @@ from cadviewer.gui.decisions import Decisions
 from cadviewer.gui.desk import Desk
 from cadviewer.gui.fields import Line
 from cadviewer.gui.image.mouse import Tool
+from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.viewport import Marks, Viewport
 from cadviewer.gui.journal import Journal
 from cadviewer.gui.kept_results import KeptResults
@@ -137,6 +138,9 @@ class MainWindow(QMainWindow):
         if before is None or before.mouse_left != now.mouse_left:
             self.looking.use_tool(Tool(now.mouse_left))
         self.decisions.goes_on = now.after_answer == "next"
+        if before is None or before.slice_order != now.slice_order:
+            Stack.head_first = now.slice_order == "head_first"
+            self.desk.grid.update_places()
         if before is None or before.presets != now.presets:
             self.actions_.name_presets(self.preset_menu, self.prefs.presets, self.looking.use_preset)
         if before is not None and before.keys != now.keys:

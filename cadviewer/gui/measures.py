@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
-from cadviewer.gui import style
+from cadviewer.gui import style, words
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.crossings import home
 from cadviewer.gui.image.lettering import PLANES
@@ -46,20 +46,21 @@ def rows(case: Case | None) -> list[Row]:
     """Shapes and key images of a case, from its first image to its last."""
     if case is None or case.stack is None:
         return []
+    stack = case.stack
     means = {e.id: e.mark for e in case.kept.entries if isinstance(e.mark, Measure)}
     found = [_row(case, shape, means.get(shape.key)) for shape in case.shapes]
-    found += [Row("", k, "star", tr("Key image"), tr("image {first}", first=k + 1)) for k in case.key_images]
-    return sorted(found, key=lambda row: (row.slice, not row.key))
+    found += [Row("", k, "star", tr("Key image"), words.images(case.series, k)) for k in case.key_images]
+    return sorted(found, key=lambda row: (stack.turned(row.slice), not row.key))
 
 
 def _row(case: Case, shape: Drawing, kept: Measure | None) -> Row:
     assert case.stack is not None
-    where, lines = tr("image {first}", first=shape.slice + 1), tuple(shape.text.splitlines())
+    where, lines = words.images(case.series, shape.slice), tuple(shape.text.splitlines())
     found = home(shape, case.stack)
     if found is not None:
         stack, index = found
         if stack.plane is not Plane.ACQUIRED:
-            where = f"{tr(PLANES[stack.plane])} {index + 1}"
+            where = f"{tr(PLANES[stack.plane])} {int(stack.turned(index)) + 1}"
         flat = on_plane(shape, stack, index)
         if shape.kind in REGIONS and kept is not None:  # its values are not looked at again
             lines += (f"{kept.value:.1f} {kept.unit}".replace("-", "−"),) if kept.value is not None else ()

@@ -73,7 +73,7 @@ def short_state(case: Case) -> tuple[str, str]:
                 several = len(case.result.breast) > 1  # the image on screen may have a lower one
                 value = max(best) * 100
                 if several:
-                    return "●", tr("malignancy up to {percent:.0f} %", percent=value)
+                    return "●", tr("up to {percent:.0f} %", percent=value)
                 return "●", tr("malignancy {percent:.0f} %", percent=value)
             count = len(case.findings())
             return "●", lang.count(count, "{n} finding", "{n} findings")

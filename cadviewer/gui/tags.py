@@ -33,6 +33,7 @@ from PySide6.QtWidgets import (
 )
 
 from cadviewer.background import Background
+from cadviewer.gui import words
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.series import InputError, Series
 
@@ -201,7 +202,9 @@ class TagBrowser(QDialog):
         self.table.show(rows)
         self._look(self.search.text())
         self.view.verticalScrollBar().setValue(top)
-        self.head.setText(problem or tr("Image {n}: {count} elements", n=self._index + 1, count=len(rows)))
+        self.head.setText(
+            problem or tr("{image}: {count} elements", image=words.images(self._series, self._index), count=len(rows))
+        )
 
     def _look(self, text: str) -> None:
         self.found.look_for(text)

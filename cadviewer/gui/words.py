@@ -9,6 +9,7 @@ from cadviewer.gui import lang
 from cadviewer.gui.case import Case, Status
 from cadviewer.gui.lang import tr
 from cadviewer.gui.told import told
+from cadviewer.imaging.series import Series
 from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer
@@ -51,10 +52,29 @@ def size(long_mm: float | None, short_mm: float | None = None) -> str:
     return f"{long_mm:.1f} mm" if short_mm is None else f"{long_mm:.1f} × {short_mm:.1f} mm"
 
 
-def slices(nodule: Nodule) -> str:
-    """ "images 30–37", counted from one like the number in the corner of the image."""
-    first, last = nodule.slice_first + 1, nodule.slice_last + 1
-    return tr("image {first}", first=first) if first == last else tr("images {first}–{last}", first=first, last=last)
+def images(series: Series, first: int, last: int | None = None) -> str:
+    """ "no. 52–60": what the file calls images, by their Instance Number (DICOM PS3.3 C.7.6.1).
+
+    Images without such numbers are counted: axial slices from the head, others as they come.
+    """
+    last = first if last is None else last
+    numbers = series.image_numbers
+    if numbers is not None:
+        a, b = min(numbers[first : last + 1]), max(numbers[first : last + 1])
+        return tr("no. {number}", number=a) if a == b else tr("no. {first}–{last}", first=a, last=b)
+    count = len(series.slices)
+    if series.geometry.towards_head:
+        a, b = count - last, count - first
+        if a == b:
+            return tr("image {first} from the head", first=a)
+        return tr("images {first}–{last} from the head", first=a, last=b)
+    a, b = first + 1, last + 1
+    return tr("image {first}", first=a) if a == b else tr("images {first}–{last}", first=a, last=b)
+
+
+def slices(nodule: Nodule, series: Series) -> str:
+    """On which images of its series a finding is."""
+    return images(series, nodule.slice_first, nodule.slice_last)
 
 
 def estimate(value: Estimate) -> str:
@@ -199,7 +219,7 @@ def _nodule_lines(case: Case) -> list[str]:
         parts = [
             f"{case.name(nodule.number)}. {score(nodule, case.origin(nodule.number), case.also(nodule.number))}",
             size(nodule.long_mm, nodule.short_mm),
-            slices(nodule),
+            slices(nodule, case.series),
         ]
         if nodule.malignancy is not None:
             parts.append(impression(nodule.malignancy))

@@ -73,6 +73,16 @@ class Geometry:
         inverse: NDArray[np.float64] = np.asarray(np.linalg.inv(self._axes), np.float64)
         return inverse
 
+    @property
+    def axial(self) -> bool:
+        """Whether these are more or less axial slices of known place."""
+        return self.direction is not None and abs(self.direction[0][2]) > 0.5
+
+    @property
+    def towards_head(self) -> bool:
+        """Whether of axial slices the last is nearest to the head."""
+        return self.axial and self.direction is not None and self.direction[0][2] > 0
+
     def to_patient(self, index: ArrayLike) -> NDArray[np.float64]:
         """LPS mm, shape (..., 3), of continuous (slice, row, column) indices, shape (..., 3)."""
         point: NDArray[np.float64] = np.asarray(index, float) @ self._axes.T + np.array(self.origin, float)

@@ -197,6 +197,12 @@ class Series:
         return self.windows if own is None else own
 
     @cached_property
+    def image_numbers(self) -> tuple[int, ...] | None:
+        """Instance Number (DICOM) of each image, as readers know them; None where some have none or share one."""
+        numbers = [s.instance_number for s in self.slices if s.instance_number is not None]
+        return tuple(numbers) if len(set(numbers)) == len(self.slices) else None
+
+    @cached_property
     def case_id(self) -> str:
         """Sixteen hexadecimal digits that name this case without naming the patient or the path."""
         parts = [str(self.source), self.series_uid, *(s.sop_uid for s in self.slices)]

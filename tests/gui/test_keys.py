@@ -23,13 +23,13 @@ def _press(desk: Desk, key: Qt.Key, modifiers: Qt.KeyboardModifier = NONE) -> No
 @pytest.mark.parametrize(
     ("key", "modifiers", "start", "expected"),
     [
-        (KEY.Key_Down, NONE, 5, 6),
-        (KEY.Key_Up, NONE, 5, 4),
-        (KEY.Key_Down, SHIFT, 1, 11),
-        (KEY.Key_Up, SHIFT, 11, 1),
-        (KEY.Key_Down, SHIFT, 8, 11),
-        (KEY.Key_Home, NONE, 5, 0),
-        (KEY.Key_End, NONE, 5, 11),
+        (KEY.Key_Down, NONE, 5, 4),  # towards the feet, where the first index is
+        (KEY.Key_Up, NONE, 5, 6),
+        (KEY.Key_Down, SHIFT, 11, 1),
+        (KEY.Key_Up, SHIFT, 1, 11),
+        (KEY.Key_Down, SHIFT, 8, 0),
+        (KEY.Key_Home, NONE, 5, 11),
+        (KEY.Key_End, NONE, 5, 0),
     ],
 )
 def test_keys_go_through_the_slices(

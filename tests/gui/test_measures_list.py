@@ -27,14 +27,14 @@ SHIFT, CTRL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModi
 
 @pytest.fixture
 def drawn(ct: Desk) -> Desk:
-    """A length on image 4, a region on image 9, and image 6 a key image; the first image is on screen."""
-    ct.viewport.go_to(8)
+    """A length on no. 4, a region on no. 9, and no. 6 a key image, counted from the head; no. 12 is on screen."""
+    ct.viewport.go_to(3)
     ct.bot.keyClick(ct.window, KEY.Key_O)
     ct.wait_kept(lambda: drag(ct, (40, 30), (50, 38)))
-    ct.viewport.go_to(3)
+    ct.viewport.go_to(8)
     ct.bot.keyClick(ct.window, KEY.Key_D)
     ct.wait_kept(lambda: drag(ct, (10, 20), (30, 20)))
-    ct.viewport.go_to(5)
+    ct.viewport.go_to(6)
     ct.wait_kept(lambda: ct.bot.keyClick(ct.window, KEY.Key_K))
     ct.viewport.go_to(0)
     ct.window.desk.drawings.select(None)
@@ -72,32 +72,32 @@ def test_the_list_is_there_once_something_is_drawn(ct: Desk) -> None:
     ct.bot.keyClick(ct.window, KEY.Key_D)
     ct.wait_kept(lambda: drag(ct, (10, 20), (30, 20)))
     assert ct.window.measures.isVisible()
-    assert _texts(ct) == ["14.0 mm | Distance, image 7"]
+    assert _texts(ct) == ["14.0 mm | Distance, no. 6"]
     ct.wait_kept(lambda: ct.bot.keyClick(ct.window, KEY.Key_Z, CTRL))
     assert not ct.window.measures.isVisible()
 
 
 def test_rows_say_value_kind_and_image_from_first_to_last(drawn: Desk) -> None:
     length, key, region = _texts(drawn)
-    assert length == "14.0 mm | Distance, image 4"
-    assert key == "Key image | image 6"
-    assert region.startswith("−700.0 HU | Ellipse, image 9")
+    assert length == "14.0 mm | Distance, no. 4"
+    assert key == "Key image | no. 6"
+    assert region.startswith("−700.0 HU | Ellipse, no. 9")
 
 
 def test_the_strip_has_dots_at_measures_and_key_images(drawn: Desk) -> None:
-    assert drawn.window.desk.strip.marked == {3, 5, 8}
+    assert drawn.window.desk.strip.marked == {3, 6, 8}
     drawn.bot.keyClick(drawn.window, KEY.Key_F7)
     assert drawn.window.desk.strip.marked == frozenset()
     drawn.bot.keyClick(drawn.window, KEY.Key_F5)
-    assert drawn.window.desk.strip.marked == {3, 5, 8}
+    assert drawn.window.desk.strip.marked == {3, 6, 8}
 
 
 def test_a_click_on_a_row_goes_there_and_selects(drawn: Desk) -> None:
     _click_row(drawn, 0)
-    assert drawn.viewport.index == 3
+    assert drawn.viewport.index == 8
     assert drawn.window.desk.drawings.selected == drawn.case.shapes[1].key
     _click_row(drawn, 1)
-    assert drawn.viewport.index == 5
+    assert drawn.viewport.index == 6
     assert drawn.window.desk.drawings.selected is None
 
 
@@ -106,9 +106,9 @@ def test_keys_go_through_the_rows_round_and_round(drawn: Desk) -> None:
     for _ in range(4):
         drawn.bot.keyClick(drawn.window, KEY.Key_J)
         seen.append(drawn.viewport.index)
-    assert seen == [3, 5, 8, 3]
+    assert seen == [8, 6, 3, 8]
     drawn.bot.keyClick(drawn.window, KEY.Key_J, SHIFT)
-    assert drawn.viewport.index == 8
+    assert drawn.viewport.index == 3
     assert "Ellipse" in drawn.window.status.text.text()
 
 
@@ -124,14 +124,14 @@ def test_what_is_gone_to_is_in_sight_even_where_marks_were_hidden_and_the_image_
 def test_a_measure_is_named_from_the_list_and_keeps_its_value(drawn: Desk) -> None:
     _click_row(drawn, 0, double=True)
     line = drawn.viewport.findChild(TextLine)
-    assert drawn.viewport.index == 3
+    assert drawn.viewport.index == 8
     drawn.bot.keyClicks(line, "largest")
     drawn.wait_kept(lambda: drawn.bot.keyClick(line, KEY.Key_Return))
-    assert _texts(drawn)[0] == "largest  14.0 mm | Distance, image 4"
+    assert _texts(drawn)[0] == "largest  14.0 mm | Distance, no. 4"
     marks = [e.mark for e in Session(case_key(drawn.case.series)).entries() if isinstance(e.mark, Measure)]
     assert [(m.label, m.value) for m in marks if m.unit == "mm"] == [("largest", 14.0)]
     drawn.wait_kept(lambda: drawn.bot.keyClick(drawn.window, KEY.Key_Z, CTRL))
-    assert _texts(drawn)[0] == "14.0 mm | Distance, image 4"
+    assert _texts(drawn)[0] == "14.0 mm | Distance, no. 4"
 
 
 def test_the_key_for_names_works_on_what_is_selected_wherever_it_is(drawn: Desk) -> None:
@@ -139,7 +139,7 @@ def test_the_key_for_names_works_on_what_is_selected_wherever_it_is(drawn: Desk)
     drawn.viewport.go_to(0)
     drawn.window.desk.drawings.select(drawn.case.shapes[0].key)
     drawn.bot.keyClick(drawn.window, KEY.Key_F2)
-    assert drawn.viewport.index == 8
+    assert drawn.viewport.index == 3
     line = drawn.viewport.findChild(TextLine)
     drawn.bot.keyClicks(line, "lung")
     drawn.wait_kept(lambda: drawn.bot.keyClick(line, KEY.Key_Return))
@@ -158,7 +158,7 @@ def test_rows_are_deleted_from_the_list_and_by_key(drawn: Desk) -> None:
 
 
 def test_what_is_clicked_on_the_image_is_marked_in_the_list(drawn: Desk) -> None:
-    drawn.viewport.go_to(3)
+    drawn.viewport.go_to(8)
     drawn.viewport.mouse.set_tool(Tool.WINDOW)
     click(drawn, (20, 20))
     assert drawn.window.measures.list.currentRow() == 0

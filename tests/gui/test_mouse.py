@@ -49,10 +49,10 @@ def test_a_left_drag_windows_by_default(ct: Desk) -> None:
 
 
 def test_a_left_drag_scrolls_pans_or_zooms_with_those_tools(ct: Desk) -> None:
-    ct.viewport.go_to(2)
+    ct.viewport.go_to(9)
     ct.viewport.mouse.set_tool(Tool.SCROLL)
     _drag(ct, LEFT, _middle(ct), QPoint(0, 80))
-    assert ct.viewport.index > 2
+    assert ct.viewport.index < 9
     ct.viewport.mouse.set_tool(Tool.PAN)
     x = ct.viewport.view.centre[0]
     _drag(ct, LEFT, _middle(ct), QPoint(-60, 0))
@@ -85,16 +85,16 @@ def test_a_right_click_opens_the_menu(ct: Desk) -> None:
 def test_the_wheel_scrolls_one_slice_a_notch(ct: Desk) -> None:
     ct.viewport.go_to(5)
     _wheel(ct, -1, _middle(ct))
-    assert ct.viewport.index == 6
-    _wheel(ct, 2, _middle(ct))
     assert ct.viewport.index == 4
+    _wheel(ct, 2, _middle(ct))
+    assert ct.viewport.index == 6
 
 
 def test_parts_of_a_notch_add_up(ct: Desk) -> None:
     ct.viewport.go_to(5)
     for _ in range(4):
         _wheel(ct, -0.25, _middle(ct))
-    assert ct.viewport.index == 6
+    assert ct.viewport.index == 4
 
 
 def test_ctrl_and_wheel_zoom_at_the_cursor(ct: Desk) -> None:

@@ -44,7 +44,7 @@ def test_findings_are_listed_by_score_with_size_and_images(read_ct: Desk) -> Non
     model = read_ct.window.side.findings.model
     assert "3 findings at or above 0.50" in _state(read_ct)
     first = model.index(0).data()
-    assert first == "Finding 1, score 0.90, 7.5 mm, images 3–5, not read"
+    assert first == "Finding 1, score 0.90, 7.5 mm, no. 8–10, not read"
     assert model.rowCount() == 3
 
 
@@ -111,7 +111,7 @@ def test_warnings_and_provenance_stand_under_the_findings(ct: Desk) -> None:
 def test_findings_are_copied_as_text_without_the_patient(read_ct: Desk) -> None:
     read_ct.window.actions_["copy"].trigger()
     text = QApplication.clipboard().text()
-    assert "1. score 0.90, 7.5 × 6.0 mm, images 3–5, L 1.0  A 2.0  H 3.0 mm, not read" in text
+    assert "1. score 0.90, 7.5 × 6.0 mm, no. 8–10, L 1.0  A 2.0  H 3.0 mm, not read" in text
     assert "For research use only" in text
     assert "Doe" not in text
 

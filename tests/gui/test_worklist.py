@@ -40,7 +40,7 @@ def sized(ct: Desk) -> Desk:
 
 
 @pytest.mark.parametrize(
-    ("order", "numbers"), [(Order.SCORE, [1, 2, 3]), (Order.SIZE, [2, 3, 1]), (Order.PLACE, [3, 1, 2])]
+    ("order", "numbers"), [(Order.SCORE, [1, 2, 3]), (Order.SIZE, [2, 3, 1]), (Order.PLACE, [2, 1, 3])]
 )
 def test_the_list_is_sorted_as_the_reader_wants_and_next_follows_it(
     sized: Desk, order: Order, numbers: list[int]

@@ -40,7 +40,7 @@ from cadviewer.gui.ct.boxes import LOOKS
 from cadviewer.gui.fields import Choice, Editor
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
-from cadviewer.imaging.series import Shape
+from cadviewer.imaging.series import Series, Shape
 from cadviewer.risk.form import FINDING_FIELDS
 from cadviewer.store.reading import Origin, proposed_type
 from cadviewer.store.session import Answer
@@ -50,6 +50,7 @@ ANSWER = Qt.ItemDataRole.UserRole + 1
 ORIGIN = Qt.ItemDataRole.UserRole + 2
 NAME = Qt.ItemDataRole.UserRole + 3
 ALSO = Qt.ItemDataRole.UserRole + 4
+WHERE = Qt.ItemDataRole.UserRole + 5
 STEPS = 1000
 
 
@@ -63,8 +64,10 @@ class FindingsModel(QAbstractListModel):
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[Shown] = []
+        self._series: Series | None = None
 
-    def show(self, rows: list[Shown]) -> None:
+    def show(self, rows: list[Shown], series: Series) -> None:
+        self._series = series
         if [n.number for n, *_ in rows] == [n.number for n, *_ in self._rows] and rows:
             self._rows = rows
             self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
@@ -93,11 +96,13 @@ class FindingsModel(QAbstractListModel):
             return name
         if role == ALSO:
             return also
+        if role == WHERE:
+            return words.slices(nodule, self._series) if self._series is not None else ""
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             parts = [
                 tr("Finding {number}, {score}", number=name, score=words.score(nodule, origin, also)),
                 words.size(nodule.long_mm),
-                words.slices(nodule),
+                words.slices(nodule, series) if (series := self._series) is not None else "",
             ]
             return ", ".join([part for part in parts if part] + [tr(words.ANSWERS[answer])])
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -128,7 +133,8 @@ class _Row(QStyledItemDelegate):
             painter.setBrush(style.colour("accent_dark" if selected else "raised"))
             painter.drawRoundedRect(rect, 6, 6)
         self._badge(painter, rect, index.data(NAME), colour, line)
-        self._text(painter, option, rect, nodule, answer, index.data(ORIGIN), index.data(ALSO), colour)
+        origin, also, where = (index.data(role) for role in (ORIGIN, ALSO, WHERE))
+        self._text(painter, option, rect, nodule, answer, origin, also, where, colour)
         painter.restore()
 
     @staticmethod
@@ -149,6 +155,7 @@ class _Row(QStyledItemDelegate):
         answer: Answer | None,
         origin: Origin,
         also: Nodule | None,
+        where: str,
         colour: QColor,
     ) -> None:
         height = option.fontMetrics.height()
@@ -179,7 +186,7 @@ class _Row(QStyledItemDelegate):
         )
         painter.setFont(option.font)
         painter.setPen(style.colour("dim"))
-        where = words.slices(nodule) + (tr(", changed") if origin == Origin.EDITED else "")
+        where += tr(", changed") if origin == Origin.EDITED else ""
         where += tr(", both found it") if also is not None else ""
         painter.drawText(QRect(left, second, right - left, height), Qt.AlignmentFlag.AlignLeft, where)
         painter.setPen(colour if answer is not None else style.colour("dim"))
@@ -280,7 +287,8 @@ class FindingsPanel(QWidget):
         self.first_read.say_keys()
         self.above.setVisible(not case.concealed)
         self.model.show(
-            [(n, case.answer(n), case.origin(n.number), case.name(n.number), case.also(n.number)) for n in listed]
+            [(n, case.answer(n), case.origin(n.number), case.name(n.number), case.also(n.number)) for n in listed],
+            case.series,
         )
         row = self.model.row_of(case.selected)
         if row >= 0:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from cadviewer.gui import patients
+from cadviewer.gui import patients, words
 from cadviewer.gui.case import Case
 from cadviewer.gui.lang import tr
 from cadviewer.risk.form import Form
@@ -20,18 +20,18 @@ class Prior:
 
     on: date
     number: int
-    image: int
+    image: str
     form: Form
 
     @property
     def label(self) -> str:
-        """ "2023-01-31 · finding 2, image 14 · 7.5 mm"."""
+        """ "2023-01-31 · finding 2, no. 14 · 7.5 mm"."""
         size = f" · {float(self.form['long_mm']):.1f} mm" if "long_mm" in self.form else ""
         return tr(
-            "{date} · finding {number}, image {image}{size}",
+            "{date} · finding {number}, {image}{size}",
             date=self.on.isoformat(),
             number=self.number,
-            image=self.image + 1,
+            image=self.image,
             size=size,
         )
 
@@ -58,7 +58,7 @@ def priors(case: Case, cases: Iterable[Case]) -> list[Prior]:
         if other.concealed:
             continue
         found += [
-            Prior(on, read.found.nodule.number, read.found.nodule.box.slice, read.form)
+            Prior(on, read.found.nodule.number, words.images(other.series, read.found.nodule.box.slice), read.form)
             for read in other.reading().findings
             if read.answer is not Answer.REJECTED
         ]

@@ -77,17 +77,17 @@ def _acquired_name(stack: Stack) -> str:
 def place_lines(stack: Stack, index: int) -> list[str]:
     """Image number of all, place along the slice axis and thickness: what the file says, nothing else."""
     if stack.plane is not Plane.ACQUIRED:
-        lines = [tr("Plane {number} / {count}", number=index + 1, count=len(stack))]
+        lines = [tr("Plane {number} / {count}", number=int(stack.turned(index)) + 1, count=len(stack))]
         axis = orientation.slice_axis(stack.geometry)
         if axis is not None and stack.geometry.placed:
             lines.append(_place(axis, stack.geometry.to_patient((index, 0, 0)).tolist()))
         return lines
     info = stack.series.slices[index] if index < len(stack.series.slices) else None
-    number, count = index + 1, len(stack)
+    number, count = int(stack.turned(index)) + 1, len(stack)
     first = tr("Frame {number} / {count}", number=number, count=count)
     if not _frames(stack):
         first = tr("Image {number} / {count}", number=number, count=count)
-    if info is not None and info.instance_number is not None and info.instance_number != index + 1:
+    if info is not None and info.instance_number is not None and info.instance_number != number:
         first += "   " + tr("(no. {number})", number=info.instance_number)
     lines = [first]
     axis = orientation.slice_axis(stack.series.geometry)

@@ -238,7 +238,8 @@ class Mouse:
             viewport.zoom(math.exp(-delta.y() / 120), drag.start)
         elif drag.tool is Tool.SCROLL and viewport.stack is not None:
             per_slice = max(3.0, min(viewport.height() / (2 * len(viewport.stack)), 24.0))
-            viewport.go_to(drag.index + round((at.y() - drag.start.y()) / per_slice))
+            way = -1 if viewport.stack.upward else 1
+            viewport.go_to(drag.index + way * round((at.y() - drag.start.y()) / per_slice))
         elif drag.tool in DRAWING and self.grips is not None:
             self._grip = self.grips.begin(viewport, drag.tool, *viewport.to_image(drag.start))
             if self._grip is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ class Stack:
     plane: Plane = Plane.ACQUIRED
     given_mm: float | None = None
 
+    head_first: ClassVar[bool] = True
+    """Axial slices are gone through from the head to the feet (a setting), whichever way they are numbered."""
+
     def __post_init__(self) -> None:
         if not len(self.loaded):
             self.loaded = np.ones(len(self.pixels), bool)
@@ -51,6 +55,15 @@ class Stack:
     def geometry(self) -> Geometry:
         """Of the planes, (plane, row, column)."""
         return self.series.geometry if self.plane is Plane.ACQUIRED else self.planes.geometry
+
+    @property
+    def upward(self) -> bool:
+        """Whether its images are gone through from the last to the first: from the head to the feet."""
+        return self.geometry.axial and self.geometry.towards_head is Stack.head_first
+
+    def turned(self, index: float) -> float:
+        """The place of an image in the order in which they are gone through, from 0, and the image of a place."""
+        return len(self) - 1 - index if self.upward else index
 
     def __len__(self) -> int:
         return len(self.pixels) if self.plane is Plane.ACQUIRED else self.geometry.shape[0]

@@ -75,13 +75,15 @@ class Strip(QWidget):
         return self._stretches
 
     def y_of(self, index: float) -> float:
-        """Screen y of the middle of an image."""
+        """Screen y of the middle of an image: the first that is gone through is on top."""
         count = len(self._stack) if self._stack is not None else 1
-        return END + (index + 0.5) * (self.height() - 2 * END) / count
+        place = self._stack.turned(index) if self._stack is not None else index
+        return END + (place + 0.5) * (self.height() - 2 * END) / count
 
     def index_at(self, y: float) -> int:
         count = len(self._stack) if self._stack is not None else 1
-        return min(max(int((y - END) * count / max(self.height() - 2 * END, 1)), 0), count - 1)
+        place = min(max(int((y - END) * count / max(self.height() - 2 * END, 1)), 0), count - 1)
+        return int(self._stack.turned(place)) if self._stack is not None else place
 
     def sizeHint(self) -> QSize:
         return QSize(WIDTH, 200)
@@ -112,10 +114,11 @@ class Strip(QWidget):
         painter.setBrush(style.colour("faint"))
         step = (self.height() - 2 * END) / len(self._stack)
         for start, end in self._stack.loaded_runs():
-            painter.drawRoundedRect(QRectF(5, END + start * step, 4, (end - start) * step), 2, 2)
+            top = min(self.y_of(start), self.y_of(end - 1)) - step / 2
+            painter.drawRoundedRect(QRectF(5, top, 4, (end - start) * step), 2, 2)
 
     def _paint_stretch(self, painter: QPainter, stretch: Stretch) -> None:
-        top, bottom = self.y_of(stretch.first - 0.5), self.y_of(stretch.last + 0.5)
+        top, bottom = sorted((self.y_of(stretch.first - 0.5), self.y_of(stretch.last + 0.5)))
         if bottom - top < 4:
             top, bottom = (top + bottom) / 2 - 2, (top + bottom) / 2 + 2
         colour = style.on_panel(stretch.colour, 3.0)
@@ -138,5 +141,5 @@ class Strip(QWidget):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         step = -1 if event.angleDelta().y() > 0 else 1
-        self.asked.emit(self._index + step)
+        self.asked.emit(self._index + (-step if self._stack is not None and self._stack.upward else step))
         event.accept()

@@ -176,7 +176,14 @@ class Viewport(QWidget):
             self.set_view(replace(self.view, window=now[0]))
 
     def step(self, by: int) -> None:
-        self.go_to(self.index + by)
+        """Go on by so many images, in the order in which they are gone through."""
+        if self.stack is not None:
+            self.go_to(self.index + (-by if self.stack.upward else by))
+
+    def go_to_place(self, place: int) -> None:
+        """Show the image at a place of the order in which they are gone through, or the nearest one there is."""
+        if self.stack is not None:
+            self.go_to(int(self.stack.turned(min(max(place, 0), len(self.stack) - 1))))
 
     def set_view(self, view: View) -> None:
         """Show another part, or with another window."""
@@ -289,7 +296,7 @@ class Viewport(QWidget):
 
     def _cine_step(self) -> None:
         if self.stack is not None:
-            self.go_to((self.index + 1) % len(self.stack))
+            self.go_to_place((int(self.stack.turned(self.index)) + 1) % len(self.stack))
 
     # geometry ----------------------------------------------------------------------------------------------------
 

@@ -353,6 +353,12 @@ class Grid(QWidget):
         _, row, column = second.geometry.to_index(middle - here + there).tolist()
         return seen.centred(column + 0.5, row + 0.5)
 
+    def update_places(self) -> None:
+        """Images are gone through the other way."""
+        for pane in self.panes:
+            pane.strip.update()
+            pane.viewport.update()
+
     def set_marks(self, marks: Marks) -> None:
         for pane in self.panes:
             pane.viewport.set_marks(marks)
