@@ -105,6 +105,12 @@ class Settings:
         choices={"next": "The next finding without an answer", "stay": "The same finding"},
         page="viewing",
     )
+    save_candidates: bool = _option(
+        False,
+        "Save findings below the threshold",
+        "A saved reading holds them too; it is some hundred times larger then.",
+        page="viewing",
+    )
     interpolate: bool = _option(True, "Smooth zoom", "Interpolate between pixels when zoomed in.", page="viewing")
     cine_rate: float = _option(10.0, "Cine speed", "Images per second.", low=1, high=60, page="viewing")
     mouse_left: str = _option(

@@ -96,7 +96,7 @@ SPECS = (
     Spec("previous_series", "Previous series", ("PgUp",), VIEW, separated=True),
     Spec("next_series", "Next series", ("PgDown",), VIEW),
     Spec("maximise", "&Maximise the image", ("F11",), VIEW),
-    Spec("escape", "Cancel, else reset the view", ("Esc",), VIEW),
+    Spec("escape", "Cancel, put the tool back, reset the view", ("Esc",), VIEW),
     Spec("tool_select", "Se&lect, and change boxes", ("Y",), TOOLS, "select", "tool"),
     Spec("tool_window", "&Window/level", ("W",), TOOLS, "window", "tool"),
     Spec("tool_scroll", "&Scroll", ("S",), TOOLS, "scroll", "tool"),

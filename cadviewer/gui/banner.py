@@ -10,13 +10,24 @@ from cadviewer.gui.lang import tr
 from cadviewer.gui.studies import date
 from cadviewer.imaging.series import Series
 
+AGES = {"Y": "{n} y", "M": "{n} months", "W": "{n} weeks", "D": "{n} days"}
+
 
 def patient_line(series: Series) -> str:
     """Name, identity, sex, date of birth, age: what the file says."""
     p = series.patient
     born = tr("born {date}", date=date(p.birth_date)) if p.birth_date else ""
     number = p.patient_id if p.patient_id != p.name else ""  # research data often have one for both
-    return "   ".join(part for part in (p.name, number, p.sex, born, p.age) if part) or tr("No patient information")
+    parts = (p.name, number, p.sex, born, age(p.age))
+    return "   ".join(part for part in parts if part) or tr("No patient information")
+
+
+def age(text: str) -> str:
+    """ "077Y" (DICOM PS3.5, value representation AS) as "77 y"; what is written otherwise as it is."""
+    number, unit = text[:-1], text[-1:].upper()
+    if unit not in AGES or not number.isdecimal():
+        return text
+    return tr(AGES[unit], n=int(number))
 
 
 def study_line(series: Series) -> str:

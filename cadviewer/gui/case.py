@@ -91,12 +91,14 @@ _ANSWERS = {
 class Kept:
     """What the journal of a case holds: the last answer on each finding, and the shapes that count.
 
-    entries: all records that count, which the others are made from.
+    entries: all records that count, which the others are made from. can_undo, can_redo: whether there is anything to.
     """
 
     answers: dict[FindingRef, Answer] = field(default_factory=dict)
     shapes: tuple[Drawing, ...] = ()
     entries: tuple[Entry, ...] = ()
+    can_undo: bool = False
+    can_redo: bool = False
 
 
 @dataclass

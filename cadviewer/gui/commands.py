@@ -20,6 +20,7 @@ from cadviewer.gui.lang import tr
 from cadviewer.gui.loader import small
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.opener import Report
+from cadviewer.imaging.series import ULTRASOUND
 from cadviewer.models import catalogue
 from cadviewer.store.session import Answer, MeasureKind, PixelSize
 
@@ -91,7 +92,12 @@ class Commands:
         loaded = shown and case is not None and case.stack is not None and case.stack.complete
         actions.enable(bool(loaded), "analyse", "threshold", *(f"analyse_{t.value}" for t in Task))
         actions.enable(bool(loaded and case is not None and case.task is not None), "analyse", "threshold")
-        actions.enable(bool(shown), "delete", "undo", "redo", "close_series")
+        ultrasound = case is not None and case.series.modality in ULTRASOUND
+        actions.enable(bool(loaded and not ultrasound), f"analyse_{Task.NODULES.value}")
+        actions.enable(case is not None and case.task is not Task.BREAST, "risk")
+        actions.enable(bool(shown), "delete", "close_series")
+        actions.enable(bool(shown and case is not None and case.kept.can_undo), "undo")
+        actions.enable(bool(shown and case is not None and case.kept.can_redo), "redo")
         actions.enable(len(self._window.cases) > 0, "find_series", "close_all")
         actions.enable(bool(self._window.measures.rows), "next_measure", "previous_measure")
         findings = case is not None and bool(case.findings())
@@ -241,9 +247,10 @@ class Commands:
         window.side.setVisible(not alone)
 
     def escape(self) -> None:
-        """Cancel what runs; when nothing does, reset the view."""
-        if not self._window.desk.cancel() and not self.cancel():
-            self._window.looking.reset()
+        """Give up what is drawn or runs; else put the tool back, else the selection, else the view."""
+        window = self._window
+        if not (window.desk.cancel() or self.cancel() or window.looking.tool_back() or window.decisions.unselect()):
+            window.looking.reset()
 
     def context_menu(self) -> QMenu:
         """The menu of a right click on the image."""

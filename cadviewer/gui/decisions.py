@@ -64,6 +64,16 @@ class Decisions(QObject):
             self._case.selected = number
             self.changed.emit(self._case)
 
+    def unselect(self) -> bool:
+        """Select neither a finding nor a drawing; False where none was."""
+        case, drawings = self._case, self._desk.drawings
+        if case is None or (case.selected is None and drawings.selected is None):
+            return False
+        case.selected = None
+        drawings.select(None)
+        self.changed.emit(case)
+        return True
+
     def cut(self, score: float) -> None:
         """Show findings from this score on."""
         case = self._case

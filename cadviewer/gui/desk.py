@@ -32,7 +32,7 @@ from cadviewer.gui.views.grid import Grid
 from cadviewer.gui.views.layout import Layout
 from cadviewer.gui.views.pane import Pane
 from cadviewer.imaging.planes import Plane
-from cadviewer.imaging.series import Shape
+from cadviewer.imaging.series import ULTRASOUND, Shape
 from cadviewer.imaging.windowing import default_window
 from cadviewer.store.session import Answer
 
@@ -154,7 +154,7 @@ class Desk(QWidget):
 
     def _say_what_is_wrong(self, case: Case) -> None:
         series = case.series
-        if series.shape is Shape.STACK and series.not_volume:
+        if series.shape is Shape.STACK and series.not_volume and series.modality not in ULTRASOUND:
             self.notices.say(
                 Notice(
                     "volume",

@@ -122,7 +122,8 @@ class Journal(QObject):
                 waiting[0].step(session)
                 del waiting[0]
             entries = session.entries()
-            self.kept.emit(case_id, Kept(decisions(entries), drawn(entries), entries))
+            kept = Kept(decisions(entries), drawn(entries), entries, session.can_undo, session.can_redo)
+            self.kept.emit(case_id, kept)
         except Exception as error:  # noqa: BLE001 - whatever it is, what was made is not on the disk
             if not isinstance(error, JournalError | OSError):
                 log_where(error, "the journal: ")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from cadviewer.gui import patients, stepping
 from cadviewer.gui.case import Case
-from cadviewer.gui.image.mouse import Tool
+from cadviewer.gui.image.mouse import DRAWING, Tool
 from cadviewer.gui.image.viewport import Viewport
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.gui.notice import Notice
 from cadviewer.gui.views.layout import MIP, Layout
 from cadviewer.imaging.planes import Plane, Projection, Slab, why_not
-from cadviewer.imaging.series import Window
+from cadviewer.imaging.series import ULTRASOUND, Window
 
 if TYPE_CHECKING:
     from cadviewer.gui.main_window import MainWindow
@@ -31,6 +31,7 @@ LAYOUTS = {
     "layout_pair": Layout.PAIR,
 }
 PLANES = {f"plane_{plane.name.lower()}": plane for plane in Plane}
+SLABS = ("slab", "slab_thicker", "slab_thinner")
 
 
 class Looking:
@@ -38,7 +39,7 @@ class Looking:
 
     def __init__(self, window: MainWindow) -> None:
         self._window = window
-        self.tool = Tool.WINDOW
+        self.tool = self._before = Tool.WINDOW
 
     @property
     def _view(self) -> Viewport:
@@ -87,7 +88,10 @@ class Looking:
         shown = case is not None and case.stack is not None
         several = len(view.stack or ()) > 1
         actions.enable(shown, "fit", "invert", "marks", "smooth", "tags", "turn_right", "turn_left")
-        actions.enable(shown, "flip_sideways", "flip_upside_down", *LAYOUTS, *PLANES, *stepping.NAMES)
+        actions.enable(shown, "flip_sideways", "flip_upside_down", *LAYOUTS, *stepping.NAMES)
+        through = shown and case is not None and case.series.modality not in ULTRASOUND  # nothing lies behind an image
+        actions.enable(through, *PLANES, *SLABS, *(name for name, layout in LAYOUTS.items() if layout.planes))
+        actions.enable(through, *(f"preset_{number}" for number in range(1, 10)))
         actions.enable(shown and several, "cine", "cine_faster", "cine_slower")
         actions.enable(shown and len(self._window.desk.grid.shown) > 1, "crosshair")
         actions.enable(self._window.desk.grid.layout_now is Layout.PAIR, "link")
@@ -229,10 +233,24 @@ class Looking:
     # tools and windows -------------------------------------------------------------------------------------------
 
     def use_tool(self, tool: Tool) -> None:
+        if self.tool not in DRAWING:
+            self._before = self.tool
         self.tool = tool
         for pane in self._window.desk.grid.panes:
             pane.viewport.mouse.set_tool(tool)
         self._window.actions_[f"tool_{tool.value}"].setChecked(True)
+
+    def tool_back(self) -> bool:
+        """Put a tool that draws or adds away, for the one before; False where none is in the hand."""
+        if self.tool not in DRAWING:
+            return False
+        self.use_tool(self._before)
+        return True
+
+    def added(self) -> None:
+        """A finding was added: the tool for it adds one."""
+        if self.tool is Tool.FINDING:
+            self.tool_back()
 
     def use_preset(self, preset: Window | None) -> None:
         """A window of the number keys; they are in Hounsfield units, so other images keep theirs. None: of the file."""

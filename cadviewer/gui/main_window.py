@@ -137,6 +137,7 @@ class MainWindow(QMainWindow):
                 self.equip(pane.viewport)
         if before is None or before.mouse_left != now.mouse_left:
             self.looking.use_tool(Tool(now.mouse_left))
+        self.saving.candidates = now.save_candidates
         self.decisions.goes_on = now.after_answer == "next"
         if before is None or before.slice_order != now.slice_order:
             Stack.head_first = now.slice_order == "head_first"
@@ -299,6 +300,7 @@ class MainWindow(QMainWindow):
         self.measures.rename_asked.connect(self.marking.rename)
         self.measures.delete_asked.connect(self.marking.drop)
         self.marking.added.connect(decisions.select)
+        self.marking.added.connect(lambda number: self.looking.added())
         self.marking.met.connect(decisions.select)
         self.marking.measured.connect(self.refining.ask)
         self.refining.changed.connect(self._changed)

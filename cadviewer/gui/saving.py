@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -12,6 +13,7 @@ from cadviewer.background import Background
 from cadviewer.findings import Result
 from cadviewer.gui.case import Case
 from cadviewer.gui.lang import tr
+from cadviewer.gui.studies import date
 from cadviewer.imaging.series import Series
 from cadviewer.store.reading import Reading
 from cadviewer.store.report import of_result
@@ -28,14 +30,15 @@ class Saving(QObject):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
+        self.candidates = False  # whether findings below the threshold are saved too: most of the file
         self._thread = Background("saving", self._not_saved)
 
     def ask(self, case: Case, folder: str) -> None:
-        """Ask where to, then save. The name proposed is the case's hash: no patient's."""
+        """Ask where to, then save. The name proposed is of the study, see `proposed`: no patient's."""
         dialog = QFileDialog(self._window, tr("Save the reading"), folder, "JSON (*.json)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
-        dialog.selectFile(f"{case.case_id}.json")
+        dialog.selectFile(f"{proposed(case.series)}.json")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(lambda name: self.save(case, Path(name)))
         dialog.open()
@@ -43,7 +46,8 @@ class Saving(QObject):
     def save(self, case: Case, path: Path) -> None:
         """Write the case's JSON with its reading as they are now."""
         if case.result is not None:
-            self._thread.do(self._write, case.series, case.result, case.reading(), path)
+            result = case.result if self.candidates else replace(case.result, candidates=())
+            self._thread.do(self._write, case.series, result, case.reading(), path)
 
     def close(self) -> None:
         self._thread.close()
@@ -60,7 +64,16 @@ class Saving(QObject):
             reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)
             self._not_saved(reason)
             return
-        self.said.emit(tr("The reading was saved"))
+        size = max(1, round(path.stat().st_size / 1000))
+        self.said.emit(tr("The reading was saved: {path} ({size} kB)", path=str(path), size=size))
 
     def _not_saved(self, reason: str) -> None:
         self.failed.emit(tr("The reading was not saved: {reason}", reason=reason))
+
+
+def proposed(series: Series) -> str:
+    """A name for a file about a series: date of the study and number of the series, else the case's hash."""
+    if not series.study_date.isdecimal():
+        return series.case_id
+    number = f"-series{series.series_number}" if series.series_number is not None else f"-{series.case_id[:6]}"
+    return f"{date(series.study_date)}{number}"

@@ -80,6 +80,10 @@ class SidePanel(QFrame):
         self.foot.setTextFormat(Qt.TextFormat.RichText)
         self.foot.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.foot.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._unfolded = False
+        self._shown: Case | None = None
+        self.foot.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self.foot.linkActivated.connect(self._fold)
         self.foot_area = QScrollArea()
         self.foot_area.setWidgetResizable(True)
         self.foot_area.setWidget(self.foot)
@@ -131,6 +135,7 @@ class SidePanel(QFrame):
     def _show_foot(self, case: Case) -> None:
         from html import escape
 
+        self._shown = case
         lines = []
         if case.result is not None:
             warn = style.colour("warning").name()
@@ -141,11 +146,22 @@ class SidePanel(QFrame):
             dim = style.colour("dim").name()
             origin = escape(words.provenance(case.result))
             if case.made:
-                origin = f"{escape(words.made(case.made))}<br>{origin}"
-            lines.append(f"<p style='color:{dim}; margin:0; font-size:11px'>{origin}</p>")
+                lines.append(f"<p style='color:{dim}; margin:0; font-size:11px'>{escape(words.made(case.made))}</p>")
+            if not self._unfolded:
+                by = case.result.provenance
+                origin = f"{escape(by.model)} {escape(by.model_version)}"
+            sign = "▾" if self._unfolded else "▸"
+            link = f"<a href='fold' style='color:{dim}; text-decoration:none'>{sign} {origin}</a>"
+            lines.append(f"<p style='color:{dim}; margin:0; font-size:11px'>{link}</p>")
         self.foot.setText("".join(lines))
         self.foot_area.setVisible(bool(lines))
         self._fit_foot()
+
+    def _fold(self, _: str) -> None:
+        """By what the result was made, in full or the model's name alone."""
+        self._unfolded = not self._unfolded
+        if self._shown is not None:
+            self._show_foot(self._shown)
 
     def _fit_foot(self) -> None:
         """As high as its text, up to a third of the panel: warnings must be read without scrolling."""

@@ -113,6 +113,10 @@ UNTOLD = ("", "OT", "SC", "XC")
 """Modalities that leave open what an image shows, as a file without any does."""
 
 
+ULTRASOUND = ("US", "IVUS")
+"""Modalities of images that nothing lies behind: loops are stacks in time."""
+
+
 class State(StrEnum):
     """What a file that is no image to this program is; the words of `cases.csv`."""
 

@@ -206,19 +206,40 @@ class Session:
 
         together: ids of marks that are undone and redone as one, a mark's → that of the one made right after it.
         """
-        counting = effective(self.history(), deletions=True)
-        mine = [e for e in counting if e.window == self._window and not isinstance(e.mark, Outlined)]
+        mine = self._mine()
         if not mine:
             return None
         last = mine[-1:] if len(mine) < 2 or together.get(mine[-2].id) != mine[-1].id else mine[-2:]
         self.record_all(*(Undone(entry.id) for entry in reversed(last)))
         return mine[-1]
 
+    def _mine(self) -> list[Entry]:
+        """This window's marks that still count, oldest first."""
+        counting = effective(self.history(), deletions=True)
+        return [e for e in counting if e.window == self._window and not isinstance(e.mark, Outlined)]
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether `undo` would find something."""
+        return bool(self._mine())
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether `redo` would find something."""
+        return self._last_undone() is not None
+
     def redo(self, together: Mapping[str, str] = MappingProxyType({})) -> Entry | None:
         """Redo what this window undid last, unless it made a new mark since; returns the entry redone or None.
 
         together: as in `undo`.
         """
+        target = self._last_undone()
+        if target is not None:
+            after = together.get(target.id)
+            self.record_all(*(Redone(i) for i in (target.id, after) if i is not None))
+        return target
+
+    def _last_undone(self) -> Entry | None:
         undone: list[str] = []
         history = self.history()
         for entry in history:
@@ -230,11 +251,7 @@ class Session:
                 undone = [t for t in undone if t != entry.mark.target]
             else:
                 undone = []
-        target = next((e for e in history if undone and e.id == undone[-1]), None)
-        if target is not None:
-            after = together.get(target.id)
-            self.record_all(*(Redone(i) for i in (target.id, after) if i is not None))
-        return target
+        return next((e for e in history if undone and e.id == undone[-1]), None)
 
 
 def effective(history: Iterable[Entry], *, deletions: bool = False) -> tuple[Entry, ...]:

@@ -262,6 +262,7 @@ def test_a_click_inside_an_accepted_finding_chooses_it_and_adds_none(read_ct: De
 def test_a_second_click_on_an_added_one_chooses_it(added: Desk) -> None:
     added.window.decisions.choose(1)
     added.viewport.go_to(3)
+    added.bot.keyClick(added.window, KEY.Key_E)
     click(added, (BALL[0] + 2, BALL[1]))
     added.bot.waitUntil(lambda: added.case.selected == 2)
     assert "Finding A is here already" in added.window.status.text.text()
@@ -434,8 +435,8 @@ def test_without_an_outline_model_nobody_is_asked_and_the_finding_says_by_densit
 
 
 def test_own_findings_are_called_by_letters_which_they_keep(read_ct: Desk) -> None:
-    read_ct.bot.keyClick(read_ct.window, KEY.Key_E)
     for slice_, x in ((1, 4), (11, 44)):
+        read_ct.bot.keyClick(read_ct.window, KEY.Key_E)  # it adds one
         read_ct.viewport.go_to(slice_)
         drag(read_ct, (x, 36), (x + 8, 44))
         read_ct.bot.waitUntil(lambda: read_ct.window.journal.pending == 0, timeout=10_000)

@@ -104,6 +104,9 @@ def test_warnings_and_provenance_stand_under_the_findings(ct: Desk) -> None:
     ct.finish(nodule(1, 0.9, 2, 4), warnings=("only part of the lungs is covered",))
     foot = ct.window.side.foot
     ct.bot.waitUntil(lambda: "Only part of the lungs is covered." in foot.text())
+    assert "ssd-test 1" in foot.text()
+    assert "abababababab" not in foot.text()
+    foot.linkActivated.emit("fold")
     assert "abababababab" in foot.text()
     assert "threshold 0.50" in foot.text()
 

@@ -12,6 +12,7 @@ from cadviewer.findings import Task
 from cadviewer.gui import case, side, words
 from cadviewer.gui import fields as fields_
 from cadviewer.gui.actions import MENUS, PRESETS, SPECS, STEPS
+from cadviewer.gui.banner import AGES
 from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
 from cadviewer.gui.ct.risk import LACKING
@@ -98,6 +99,7 @@ def in_tables() -> set[str]:
         *SAID,
         *words.ANSWERS.values(),
         *words.IMPRESSIONS,
+        *AGES.values(),
         *words.FRAME_ANSWERS.values(),
         *words.CALLS.values(),
         words.RESEARCH,
