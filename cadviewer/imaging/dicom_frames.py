@@ -24,6 +24,20 @@ _NOT_IMAGES = frozenset(
 )
 _MICROSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _LARGEST_SIDE = 65535
+_COLOURS = (
+    "",
+    "MONOCHROME2",
+    "RGB",
+    "YBR_FULL",
+    "YBR_FULL_422",
+    "YBR_PARTIAL_420",
+    "YBR_PARTIAL_422",
+    "YBR_ICT",
+    "YBR_RCT",
+)
+"""Photometric interpretations of three samples (PS3.3 C.7.6.3.1.2); retired ones, as HSV, are not read.
+
+Gray in three channels is against the standard, and there."""
 _DEFLATE = 1032  # bytes that a deflated one can stand for at most
 _FRAGMENT = 8  # bytes of a fragment at least, its head (PS3.5 annex A.4)
 _MOST_FRAGMENTS = 1_000_000
@@ -93,6 +107,9 @@ def reject(header: Header) -> Rejected | None:
         return no(
             State.REFUSED, f"{header.integer(dh.SAMPLES)} samples for each pixel, which this program does not read"
         )
+    photometric = header.text(dh.PHOTOMETRIC)
+    if header.integer(dh.SAMPLES) == 3 and photometric not in _COLOURS:
+        return no(State.REFUSED, f"colours as {one_line(photometric, 20)}, which this program does not read")
     if header.text(dh.FRAMES) and (not header.numbers(dh.FRAMES) or (header.integer(dh.FRAMES) or 0) < 1):
         return no(State.FAILED, "damaged: Number of Frames is not a number")
     if _more_frames_than_bytes(header):

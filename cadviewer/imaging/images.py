@@ -128,6 +128,8 @@ def decode(data: bytes) -> tuple[list[NDArray[Any]], int]:
         images = [_without_empty_alpha(i) for i in images]
     if kind == "TIFF" and images[0].dtype == np.uint16 and images[0].ndim == 2 and picture_tags.white_is_zero(data):
         images = [cv2.bitwise_not(i) for i in images]  # OpenCV turns 8 bits alone
+    if kind == "PNG" and (hidden := picture_tags.see_through(data, images[0])) is not None:
+        images[0][hidden] = 0
     if kind in ("JPEG", "PNG"):
         images = [picture_tags.upright(images[0], picture_tags.orientation(data, kind))]
     pages = [_plain(i) for i in images]

@@ -25,6 +25,7 @@ _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 7
 _COLOUR = {128: 3}  # DT_RGB24: values for each pixel
 _UNITS = {1: 1000.0, 2: 1.0, 3: 0.001}  # millimetres of a metre, millimetre, micrometre
 _AGREE = 0.005  # share by which two statements of one distance may differ: headers keep them in single precision
+_HALF_TURN = 1e-7  # what is left of a quaternion's length for its first part where the turn is one by 180°
 _HEAD = 540
 _FARTHEST = 1 << 28  # byte that pixels begin at: extensions of a header have some megabytes
 GZIP_FAULTS = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -151,7 +152,11 @@ def _transform(
         axes, origin = matrix[:, :3], matrix[:, 3]
     elif qform > 0:
         b, c, d = (float(v) for v in quaternion)
-        a = math.sqrt(max(0.0, 1 - b * b - c * c - d * d)) if all(map(math.isfinite, (b, c, d))) else math.nan
+        rest = 1 - b * b - c * c - d * d if all(map(math.isfinite, (b, c, d))) else math.nan
+        if rest < _HALF_TURN:  # as the reference does (nifti_quatern_to_mat44), since b, c and d are rounded
+            b, c, d = (v / math.sqrt(1 - rest) for v in (b, c, d))
+            rest = 0.0
+        a = math.sqrt(rest)
         turn = np.array(
             [
                 [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],

@@ -44,12 +44,7 @@ def _exif(data: bytes, kind: str) -> bytes:
     """The EXIF block: a small TIFF; empty where there is none."""
     try:
         if kind == "PNG":
-            at = 8
-            while at < len(data):
-                (length,) = struct.unpack_from(">I", data, at)
-                if data[at + 4 : at + 8] == b"eXIf":
-                    return data[at + 8 : at + 8 + length]
-                at += 12 + length
+            return _chunk(data, b"eXIf")
         if kind == "JPEG":
             at = 2
             while data[at] == 0xFF and data[at + 1] != 0xDA:
@@ -59,6 +54,35 @@ def _exif(data: bytes, kind: str) -> bytes:
                 at += 2 + length
     except (struct.error, IndexError):
         pass
+    return b""
+
+
+def see_through(data: bytes, image: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Where a gray or RGB PNG without an alpha channel is transparent: at the one value or colour that its tRNS chunk
+    names (PNG 11.3.2.1), which OpenCV passes over. None for nowhere.
+
+    image: decoded, (rows, columns) or BGR.
+    """
+    try:
+        named, (depth, kind) = _chunk(data, b"tRNS"), struct.unpack_from(">BB", data, 24)
+        if kind == 0 and image.ndim == 2 and named:
+            (value,) = struct.unpack(">H", named)
+            return np.asarray(image == (value * (255 // (2**depth - 1)) if depth < 8 else value))
+        if kind == 2 and image.ndim == 3 and image.shape[2] == 3 and named:
+            return np.asarray((image == np.array(struct.unpack(">3H", named)[::-1])).all(axis=2))
+    except struct.error:
+        pass
+    return None
+
+
+def _chunk(data: bytes, name: bytes) -> bytes:
+    """The first chunk of that name in a PNG; empty where there is none. Raises struct.error at the end of the data."""
+    at = 8
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] == name:
+            return data[at + 8 : at + 8 + length]
+        at += 12 + length
     return b""
 
 

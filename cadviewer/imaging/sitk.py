@@ -63,8 +63,10 @@ def data_files(file: Path, kind: str) -> tuple[Path, ...]:
         return read_metaimage(file).data_files
     if kind == "nrrd":
         return read_nrrd(file).data_files
-    if file.suffix.lower() == ".hdr":
-        return tuple(p for p in (file.with_suffix(".img"), file.with_suffix(".img.gz")) if p.exists())
+    bare = file.with_suffix("") if file.suffix.lower() == ".gz" else file
+    if bare.suffix.lower() == ".hdr":
+        names = (bare.with_suffix(f"{img}{gz}") for gz in ("", ".gz", ".GZ") for img in (".img", ".IMG"))
+        return tuple(p for p in names if p.exists())[:1]
     return ()
 
 
