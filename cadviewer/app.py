@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
     from cadviewer.gui.main_window import MainWindow
+    from cadviewer.gui.start_window import StartWindow
+    from cadviewer.settings import Settings
 
 log = logging.getLogger("cadviewer")
 
@@ -65,21 +67,26 @@ def run(args: Opening) -> int:
 
     from PySide6.QtWidgets import QApplication
 
-    from cadviewer.gui import style
-    from cadviewer.gui.bridge import Bridge
-    from cadviewer.gui.main_window import MainWindow
-    from cadviewer.gui.prefs import Prefs
-    from cadviewer.inference.engine import Engine
-    from cadviewer.settings import Settings
+    from cadviewer.settings import FILE, Settings, SettingsFile
 
-    prefs = Prefs()
-    if prefs.now.scale != Settings.scale:
-        os.environ.setdefault("QT_SCALE_FACTOR", f"{prefs.now.scale:g}")  # Qt looks at it once, before its application
+    found = SettingsFile(paths.user_config() / FILE).load().settings
+    if found.scale != Settings.scale:
+        os.environ.setdefault("QT_SCALE_FACTOR", f"{found.scale:g}")  # Qt looks at it once, before its application
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication([sys.argv[0]])
     app.setApplicationName("cadviewer")
     app.setApplicationVersion(cadviewer.__version__)
     app.setDesktopFileName("cadviewer")
+    first_sign = _first_sign(found) if args.screenshot is None else None
+
+    # While that is seen: what the real window needs takes several times as long
+    from cadviewer.gui import style
+    from cadviewer.gui.bridge import Bridge
+    from cadviewer.gui.main_window import MainWindow
+    from cadviewer.gui.prefs import Prefs
+    from cadviewer.inference.engine import Engine
+
+    prefs = Prefs()
     _log_to_file()
     sys.excepthook = _unexpected
     background.catch_all()
@@ -91,6 +98,8 @@ def run(args: Opening) -> int:
     )
     window = MainWindow(engine, bridge, prefs)
     status = _Status()
+    if first_sign is not None:
+        window.first_frame.connect(first_sign.close)
     _start(args, app, window, status)
     try:
         app.exec()
@@ -99,6 +108,15 @@ def run(args: Opening) -> int:
         engine.close()
         window.cases.close()
     return status.value if not status.message else _say(status.message, status.value)
+
+
+def _first_sign(settings: Settings) -> StartWindow:
+    """An empty window at once."""
+    from cadviewer.gui.start_window import StartWindow
+
+    window = StartWindow(settings.theme, settings.window_geometry)
+    window.show_now()
+    return window
 
 
 def speak(app: QApplication, language: str) -> str:

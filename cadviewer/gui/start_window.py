@@ -1,0 +1,55 @@
+"""The first sign of a start: an empty window of the size and place that the real one will have.
+
+Everything else (NumPy, the list, the views) is imported while it is on screen, so it must know nothing of that.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QByteArray, QEventLoop, Qt
+from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
+from PySide6.QtWidgets import QApplication, QWidget
+
+import cadviewer
+from cadviewer.gui import style
+
+PATIENCE_MS = 250
+"""How long a system may take to show it; it is no reason to wait longer."""
+
+
+class StartWindow(QWidget):
+    """Name and notice on the colour of the theme; `painted` once it has been seen."""
+
+    def __init__(self, theme: str, geometry: str) -> None:
+        """geometry: of the last window, as `QWidget.saveGeometry` gave it, base64; "" for the first start."""
+        super().__init__()
+        self.painted = False
+        self._colours = style.THEMES.get(theme, style.DARK)
+        self.setWindowTitle("cadviewer")
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.resize(1366, 768)
+        if geometry:
+            self.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
+        else:
+            room = QApplication.primaryScreen().availableGeometry()
+            self.resize(self.size().boundedTo(room.size()))
+            self.move(room.center() - self.rect().center())
+
+    def show_now(self) -> None:
+        """Show it and wait until it is on the screen."""
+        self.show()
+        for _ in range(PATIENCE_MS // 10):
+            QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, 10)
+            if self.painted:
+                return
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(self._colours["panel"]))
+        middle = self.rect().adjusted(0, 0, 0, -40)
+        painter.setPen(QColor(self._colours["text"]))
+        painter.setFont(QFont(self.font().family(), 22, QFont.Weight.DemiBold))
+        painter.drawText(middle, Qt.AlignmentFlag.AlignCenter, "cadviewer")
+        painter.setPen(QColor(self._colours["dim"]))
+        painter.setFont(QFont(self.font().family(), 10))
+        painter.drawText(self.rect().adjusted(0, 40, 0, 0), Qt.AlignmentFlag.AlignCenter, cadviewer.NOTICE)
+        self.painted = True
