@@ -48,6 +48,7 @@ TOLD = (
     "neither benign nor malignant can be ruled out at an error of {error}",
     "fits neither class at an error of {error}",
     "no clear outline, but the image as a whole looks suspicious",
+    "a lesion hardly stands out: look closely",
     "no lesion stands out",
     "a pixel size must be positive, not {given}",
     "the file says how large a pixel is; the {mm} mm that were given are not used",

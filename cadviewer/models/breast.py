@@ -187,7 +187,12 @@ def _finding(
     if reading.mask is None:
         call, reason = decide(estimate.value, card)
         return BreastFinding(frame=frame, size=size, call=call, probability=estimate, reason=reason)
-    part = lesions(reading.mask, float(calibration.get("mask_threshold", 0.5)))
+    clear = float(calibration.get("mask_threshold", 0.5))
+    part = lesions(reading.mask, clear)
+    # Where a card knows normal tissue, "no lesion" is said of what no view sees a lesion in; the rest is for the reader
+    least = calibration.get("least_peak")
+    if least is not None and not part.any() and float(reading.mask.max()) >= float(least):
+        part = lesions(reading.mask, float(least))
     mask = np.zeros(size, np.uint8)
     x, y = corner
     mask[y : y + part.shape[0], x : x + part.shape[1]] = part
@@ -196,7 +201,9 @@ def _finding(
     sure = seen and float(reading.mask[part > 0].mean()) >= float(calibration.get("min_confidence", 0.0))
     call, reason = decide(estimate.value, card)
     if not sure:
-        if estimate.value >= card.threshold:
+        if least is not None and part.any():
+            call, reason = Call.UNCERTAIN, "a lesion hardly stands out: look closely"
+        elif estimate.value >= card.threshold:
             call, reason = Call.UNCERTAIN, "no clear outline, but the image as a whole looks suspicious"
         else:
             call, reason = Call.NO_LESION, "no lesion stands out"

@@ -39,7 +39,8 @@ def test_the_card_says_what_it_was_trained_on_and_what_was_measured(model: Model
     card, _ = model
     assert card.weights.stat().st_size <= 25_000_000
     assert card.training["sets"]["BUS-BRA"]["folds"] == [1, 2, 3]
-    assert card.training["citations"]
+    assert all(learned["citation"] and learned["licence"] for learned in card.training["sets"].values())
+    assert card.training["started_with"]["licence"] == "Apache-2.0"
     assert card.limits
     assert 0 < card.threshold < 1
     value, low, high = card.measured["BUS-BRA fold 5"]["auc"]

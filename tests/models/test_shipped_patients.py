@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.models import catalogue
+from trainers.data import breast_sets
 
 CARDS = sorted((paths.resources() / "weights").glob("*.json"))
 
@@ -21,6 +23,18 @@ def lidc(patient: str) -> bool:
 
 RULES: dict[str, Callable[[str], bool]] = {"LUNA16 slices": lidc, "lidc-hu-crops128": lidc, "lidc-crops128": lidc}
 """Set → whether a patient of it may be trained on."""
+
+
+def test_no_patient_that_breast_models_are_measured_on_was_trained_on_by_the_default_one(data: Path) -> None:
+    by_set = catalogue.default(Task.BREAST).training["patients by set"]
+    places = {"BUS-BRA": data, "BUS-UCLM": data / "bus" / "BUS-UCLM-342", "BrEaST-train": data / "bus" / "BrEaST-train"}
+    assert set(by_set) == set(places)
+    for name, patients in by_set.items():
+        cases = breast_sets.every_case(places[name], 5 if name == "BUS-BRA" else 4)
+        held_back = {c.patient for c in cases if c.fold in (4, 5)}
+        assert held_back, name
+        assert set(patients) <= {c.patient for c in cases}
+        assert not held_back & set(patients), name
 
 
 @pytest.mark.parametrize(

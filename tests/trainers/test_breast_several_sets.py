@@ -17,7 +17,7 @@ from drawn_bus_bra import TINY
 from cadviewer.models import catalogue, nets
 from cadviewer.models.nets.breast_network import BreastNetwork
 from trainers import breast, evaluate_breast, fitting
-from trainers.breast_calibrate import Observation, calibrate, least_confidence
+from trainers.breast_calibrate import Observation, calibrate, least_confidence, least_peak
 from trainers.breast_training import Images, Order
 from trainers.config import ConfigError
 from trainers.data import breast_sets, bus_uclm
@@ -142,7 +142,8 @@ def observation(
     logit: float, malignant: bool, confidence: float, hospital: str, *, normal: bool = False
 ) -> Observation:
     name = f"{hospital}{logit}{confidence}{normal}"
-    return Observation(logit, malignant, name, confidence, 0.1 if confidence else 0.0, hospital, normal)
+    area = 0.1 if confidence else 0.0
+    return Observation(logit, malignant, name, confidence, area, hospital, normal, peak=confidence)
 
 
 def test_tissue_moves_no_score_and_each_hospital_keeps_its_lesions() -> None:
@@ -158,7 +159,16 @@ def test_tissue_moves_no_score_and_each_hospital_keeps_its_lesions() -> None:
     least = with_tissue[1]["min_confidence"]
     assert least == pytest.approx(0.604)  # the hundredth part of B's, not of all
     assert with_tissue[1]["no_lesion"]["B"] == {
-        "lesions": 101, "lesions empty": 1, "malignant": sum(o.malignant for o in second), "malignant empty": 0,
-        "tissue": 4, "tissue empty": 3,
+        "lesions": 101, "lesions empty": 0, "malignant": sum(o.malignant for o in second), "malignant empty": 0,
+        "tissue": 4, "tissue empty": 2,
     }  # fmt: skip
     assert least_confidence([], 0.01) == 0
+
+
+def test_no_lesion_is_said_below_what_a_tenth_of_a_hospitals_lesions_reach_and_hardly_a_malignant_one_does() -> None:
+    faint = [observation(0.0, False, 0.01 * k, "A") for k in range(20, 60)]
+    assert least_peak(faint) == pytest.approx(0.9 * 0.23)  # the fourth of forty
+    assert least_peak([*faint, observation(0.0, True, 0.12, "B")]) == pytest.approx(0.9 * 0.12)
+    assert least_peak([*faint, observation(0.0, False, 0.0, "B")]) == pytest.approx(0.9 * 0.23)  # too few of B
+    assert least_peak([observation(0.0, True, 0.0, "A")]) == 0.05
+    assert least_peak([]) == pytest.approx(0.45)
