@@ -69,15 +69,15 @@ def run(args: Opening) -> int:
 
     from cadviewer.settings import FILE, Settings, SettingsFile
 
-    found = SettingsFile(paths.user_config() / FILE).load().settings
-    if found.scale != Settings.scale:
-        os.environ.setdefault("QT_SCALE_FACTOR", f"{found.scale:g}")  # Qt looks at it once, before its application
+    settings = SettingsFile(paths.user_config() / FILE).load().settings
+    if settings.scale != Settings.scale:
+        os.environ.setdefault("QT_SCALE_FACTOR", f"{settings.scale:g}")  # Qt looks at it once, before its application
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication([sys.argv[0]])
     app.setApplicationName("cadviewer")
     app.setApplicationVersion(cadviewer.__version__)
     app.setDesktopFileName("cadviewer")
-    first_sign = _first_sign(found) if args.screenshot is None else None
+    first_sign = _first_sign(settings) if args.screenshot is None else None
 
     # While that is seen: what the real window needs takes several times as long
     from cadviewer.gui import style
