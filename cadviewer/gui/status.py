@@ -10,6 +10,7 @@ from cadviewer.gui.case import Case
 from cadviewer.gui.elided import Elided
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
+from cadviewer.gui.told import DEVICES, told
 
 MESSAGE_MS = 6000
 
@@ -71,6 +72,7 @@ class StatusLine(QFrame):
 
     def show_device(self, device: str, why: str) -> None:
         name = "GPU" if device.startswith("cuda") else device.upper()
+        why = "; ".join(told(part, DEVICES) for part in why.split("; "))
         self.device.set_text(f"{name} – {why}" if why else name)
 
     def say(self, text: str) -> None:

@@ -74,6 +74,16 @@ TOLD = (
 )
 """Everything that is recognised, with {places} for what differs."""
 
+DEVICES = (
+    "no CUDA device",
+    "this torch is built without CUDA",
+    "as asked",
+    "{wish} asked for, but no CUDA device",
+    "{n} thread",
+    "{n} threads",
+)
+"""What the engine says of its device."""
+
 
 def told(text: str, templates: tuple[str, ...] = TOLD) -> str:
     """A reason or a warning in the user's language, what stands in its places too; any other text as it is."""

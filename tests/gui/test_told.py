@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gui_desk import Desk
 
 import cadviewer
 from cadviewer.gui import lang, words
@@ -91,3 +92,12 @@ def test_the_breast_panel_shows_no_text_that_cannot_be_translated() -> None:
                     f"{path.name}:{node.lineno}" for a in texts if name in shows and getattr(a, "value", "f") != ""
                 ]
     assert bare == []
+
+
+def test_the_device_is_told_in_the_users_language(desk: Desk) -> None:
+    lang.use("de")
+    try:
+        desk.window.status.show_device("cpu", "no CUDA device; 2 threads")
+        assert desk.window.status.device.text() == "CPU – kein CUDA-Gerät; 2 Threads"
+    finally:
+        lang.use(lang.ENGLISH)

@@ -21,7 +21,7 @@ from cadviewer.gui.image.viewport import Marks
 from cadviewer.gui.measures import NAMES
 from cadviewer.gui.preferences.keys import KeysPage
 from cadviewer.gui.preferences.presets import PresetsPage
-from cadviewer.gui.told import TOLD
+from cadviewer.gui.told import DEVICES, TOLD
 from cadviewer.gui.training.chart import FIGURES
 from cadviewer.gui.training.dialog import TASKS as TRAINED
 from cadviewer.gui.training.said import SAID
@@ -96,6 +96,7 @@ def in_tables() -> set[str]:
         *NAMES.values(),
         *(status.value for status in case.Status),
         *TOLD,
+        *DEVICES,
         *SAID,
         *words.ANSWERS.values(),
         *words.IMPRESSIONS,
