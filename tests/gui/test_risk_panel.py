@@ -279,3 +279,38 @@ def test_a_reading_that_cannot_be_saved_is_told(risk: Desk, tmp_path: Path) -> N
     with risk.bot.waitSignal(risk.window.saving.failed, timeout=10_000):
         risk.window.saving.save(risk.case, tmp_path / "file" / "reading.json")
     assert any("not saved" in text for text in risk.window.desk.notices.texts())
+
+
+def test_entries_that_contradict_are_named_above_the_form(risk: Desk) -> None:
+    _set(risk, Setting.SCREENING)
+    panel = risk.window.side.risk
+    assert panel.wrong.isHidden()
+    _type(risk, "long_mm", "6")
+    _type(risk, "short_mm", "8")
+    assert "the short axis is longer than the long one" in panel.wrong.text()
+    assert not panel.wrong.isHidden()
+    _type(risk, "short_mm", "5")
+    assert panel.wrong.isHidden()
+
+
+def test_the_entry_that_is_being_made_keeps_its_place_while_answers_come(risk: Desk) -> None:
+    _set(risk, Setting.SCREENING)
+    risk.window.resize(1000, 560)
+    panel = risk.window.side.risk
+    editor = _editor(risk, "short_mm")
+    assert editor.line is not None
+    editor.line.setFocus()
+    panel.area.ensureWidgetVisible(editor)
+    risk.bot.wait(50)
+    bar = panel.area.verticalScrollBar()
+    bar.setValue(bar.maximum() // 2)
+
+    def place() -> int:
+        return int(editor.line.mapTo(panel.area.viewport(), editor.line.rect().topLeft()).y())
+
+    before = place()
+    assert editor.line.hasFocus()
+    assert 0 < bar.value() < bar.maximum(), (bar.value(), bar.maximum())
+    risk.wait_kept(lambda: risk.window.decisions.enter(risk.case.selected, {"type": "solid", "status": "baseline"}))
+    risk.bot.wait(200)
+    assert abs(place() - before) <= 2

@@ -29,6 +29,7 @@ from cadviewer.gui.training.standing import STAGES, STATES
 from cadviewer.imaging import windowing
 from cadviewer.imaging.planes import ANATOMICAL, Projection
 from cadviewer.models.nodule_type import KINDS
+from cadviewer.risk import contradictions
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS
 from cadviewer.settings import Settings
 from cadviewer.store.breast_form import FRAME_FIELDS
@@ -97,6 +98,7 @@ def in_tables() -> set[str]:
         *(status.value for status in case.Status),
         *TOLD,
         *DEVICES,
+        *contradictions.WORDS,
         *SAID,
         *words.ANSWERS.values(),
         *words.IMPRESSIONS,

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
+    QApplication,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -31,6 +32,7 @@ from cadviewer.gui.fields import Choice, Editor
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.risk import form
+from cadviewer.risk.contradictions import contradictions
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS, Field, Setting
 from cadviewer.risk.words import Assessment
 from cadviewer.store.reading import Read, Reading, proposed_type
@@ -134,6 +136,9 @@ class RiskPanel(QWidget):
             tr("Say first what this CT was made for: screening and incidental findings have their own rules.")
         )
         self.ask.setWordWrap(True)
+        self.wrong = QLabel()
+        self.wrong.setWordWrap(True)
+        self.wrong.hide()
         self.choose = QLabel()
         self.choose.setWordWrap(True)
         self.choose.setObjectName("dim")
@@ -153,7 +158,7 @@ class RiskPanel(QWidget):
             button.clicked.connect(lambda down, setting=setting: self._set(setting if down else None))
             self.setting[setting] = button
             row.addWidget(button, 1)
-        inside = QWidget()
+        inside = self._inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 6, 0)
         column.setSpacing(6)
@@ -171,12 +176,30 @@ class RiskPanel(QWidget):
         outer.setContentsMargins(0, 4, 0, 0)
         outer.setSpacing(6)
         outer.addLayout(row)
+        outer.addWidget(self.wrong)
         outer.addWidget(self.area, 1)
 
     # showing -----------------------------------------------------------------------------------------------------
 
     def show_case(self, case: Case, priors: Sequence[Prior] = ()) -> None:
-        """Show what the rules say of the case and its selected finding as they are now."""
+        """Show what the rules say of the case and its selected finding as they are now; an entry that is being made
+        stays where it is.
+        """
+        field = QApplication.focusWidget()
+        at = self._height(field) if field is not None and self._inside.isAncestorOf(field) else None
+        self._show(case, priors)
+        if field is not None and at is not None:
+            QTimer.singleShot(40, self, lambda: self._keep(field, at))  # when the layout has settled
+
+    def _height(self, field: QWidget) -> int:
+        """How far down in what is seen of the form."""
+        return field.mapTo(self.area.viewport(), field.rect().topLeft()).y()
+
+    def _keep(self, field: QWidget, at: int) -> None:
+        bar = self.area.verticalScrollBar()
+        bar.setValue(bar.value() + self._height(field) - at)
+
+    def _show(self, case: Case, priors: Sequence[Prior]) -> None:
         reading = case.reading()
         read = next((r for r in reading.findings if r.found.nodule.number == case.selected), None)
         self._number = read.found.nodule.number if read is not None else 0
@@ -187,6 +210,10 @@ class RiskPanel(QWidget):
         self.choose.setText(tr("Choose a finding{key} to assess it.", key=hint("next_finding")))
         self.choose.setVisible(setting is not None and read is None)
         self._show_fields(reading, read)
+        wrong = contradictions(reading.form, read.form if read is not None else {}) if setting is not None else ()
+        self.wrong.setVisible(bool(wrong))
+        said = escape("; ".join(tr(text) for text in wrong))
+        self.wrong.setText(f"<span style='color:{style.colour('warning').name()}'>⚠ {said}</span>")
         shown = reading.assess(read) if read is not None else ()
         name = read.found.name if read is not None else ""
         self.answer.show_assessments(tr("Finding {number}", number=name), shown)
