@@ -18,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.imaging import contained, text_header_checks
+from cadviewer.imaging.encoded import Numbers, Stream
 from cadviewer.imaging.faults import cleaned, one_line
 from cadviewer.imaging.geometry import Geometry, Vector
 from cadviewer.imaging.metaimage import (
-    RawData,
     TextHeader,
+    nrrd_has_place,
     nrrd_has_slice_spacing,
     nrrd_is_colour,
     nrrd_millimetres,
+    nrrd_range_axis,
     read_metaimage,
     read_nrrd,
 )
@@ -96,8 +98,6 @@ def scan_volume(file: Path, kind: str) -> Series:
         raise InputError(f"an image of {len(size)} dimensions")
     if channels not in (1, 3) or (channels == 3 and kind == "nrrd" and header and not nrrd_is_colour(header)):
         raise InputError(f"an image of {channels} values for each pixel")
-    if kind == "nrrd" and header and header.fields.get("encoding", "").lower() in ("bzip2", "bz2"):
-        raise InputError("packed with bzip2, which this program does not read")
     spacing_known, place_known = _known(kind, header)
     unit = nrrd_millimetres(header) if kind == "nrrd" and header else 1.0
     shape = (size[2] if len(size) > 2 else 1, size[1], size[0])
@@ -110,9 +110,9 @@ def scan_volume(file: Path, kind: str) -> Series:
     except ValueError as error:  # a spacing of zero, a singular direction: SimpleITK lets some of them pass here
         raise InputError(str(error)) from error
     stored = np.dtype(_numpy_type(reader.GetPixelID()))
-    raw = header.raw if header else None
-    if raw is not None:
-        _check_length(raw, shape, channels)
+    numbers = _numbers(header, channels)
+    if numbers is not None:
+        numbers.check_length(_bytes(numbers, shape, channels), shape[0])
     series = Series(
         source=file,
         format="sitk",
@@ -125,8 +125,8 @@ def scan_volume(file: Path, kind: str) -> Series:
         colour=None if channels == 1 else True,
         warnings=_tilted(tilt),
     )
-    if raw is not None and channels == 1:
-        series = _with_values(series, [_peek(raw, shape)])
+    if numbers is not None and numbers.direct and channels == 1:
+        series = _with_values(series, [_peek(numbers, shape)])
     return series
 
 
@@ -172,12 +172,14 @@ def read_volume(series: Series, out: NDArray[Any], on_slice: Callable[[int], Non
     file = series.slices[0].file
     with file.open("rb") as stream:
         kind = kind_of(stream.read(352))
-    raw = read_metaimage(file).raw if kind == "metaimage" else None
+    numbers = _numbers(_text_header(file, kind or ""), series.channels)
     nifti = _nifti(file) if kind == "nifti" else None
-    if raw is not None and series.channels == 1:
-        _read_raw(raw, series, out, on_slice, order)
-    elif nifti is not None:
+    if nifti is not None:
         _read_nifti(nifti, series, out, on_slice, order)
+    elif numbers is not None and numbers.direct:
+        _read_raw(numbers, series, out, on_slice, order)
+    elif numbers is not None:
+        _read_encoded(numbers, series, out, on_slice, order)
     else:
         _read_by_library(file, series, out, on_slice, order)
     return series if series.channels == 3 else _with_values(series, [out[len(out) // 2]])
@@ -213,21 +215,51 @@ def _read_nifti(
         raise InputError("truncated or damaged: it cannot be unpacked") from error
 
 
+def _numbers(header: TextHeader | None, channels: int) -> Numbers | None:
+    """Where to read the pixels from; None where the values of a voxel do not lie together: the library reads those."""
+    if header is None or (channels > 1 and "dimension" in header.fields and nrrd_range_axis(header) != 0):
+        return None
+    return header.numbers
+
+
+def _bytes(numbers: Numbers, shape: tuple[int, ...], channels: int = 1) -> int:
+    return math.prod(shape) * channels * np.dtype(numbers.dtype).itemsize
+
+
 def _read_raw(
-    raw: RawData, series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]
+    numbers: Numbers, series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]
 ) -> None:
-    dtype = np.dtype(raw.dtype)
-    plane = int(np.prod(out.shape[1:])) * dtype.itemsize
+    dtype, file = np.dtype(numbers.dtype), numbers.files[0]
+    plane = _bytes(numbers, out.shape[1:])
+    offset = numbers.offset(len(out) * plane)
     buffer = np.empty(out.shape[1:], dtype)
-    with raw.file.open("rb", buffering=0) as stream:
+    with file.open("rb", buffering=0) as stream:
         for k in order:
             target = out[k] if out.dtype == dtype and out.flags.c_contiguous else buffer
-            stream.seek(raw.offset + series.slices[k].frame * plane)
-            if stream.readinto(memoryview(target.data).cast("B")) != plane:
-                raise InputError(f"truncated: {raw.file.name} ends within slice {series.slices[k].frame}")
+            stream.seek(offset + series.slices[k].frame * plane)
+            if stream.readinto(memoryview(target.view(np.uint8).data).cast("B")) != plane:
+                raise InputError(f"truncated: {file.name} ends within slice {series.slices[k].frame}")
             if target is buffer:
-                out[k] = buffer
+                out[k] = _shown(buffer)
             on_slice(k)
+
+
+def _read_encoded(
+    numbers: Numbers, series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]
+) -> None:
+    """From the beginning on, in the order of the file."""
+    plane = _bytes(numbers, out.shape[1:])
+    stream = Stream(numbers, len(out) * plane)
+    for k in sorted(order, key=lambda k: series.slices[k].frame):
+        out[k] = _shown(np.frombuffer(stream.read(plane), numbers.dtype).reshape(out.shape[1:]))
+        on_slice(k)
+
+
+def _shown(plane: NDArray[Any]) -> NDArray[Any]:
+    """Values as they are; of colour the upper 8 bits."""
+    if plane.ndim == 3 and plane.dtype.itemsize > 1:
+        plane = plane >> 8 * (plane.dtype.itemsize - 1) if plane.dtype.kind == "u" else np.clip(plane, 0, 255)
+    return plane
 
 
 class LibraryImage:
@@ -253,10 +285,7 @@ class LibraryImage:
         return [self._plane(k) for k in wanted]
 
     def _plane(self, k: int) -> NDArray[Any]:
-        plane: NDArray[Any] = self._pixels[k]
-        if plane.ndim == 3 and plane.dtype.itemsize > 1:
-            plane = plane >> 8 * (plane.dtype.itemsize - 1) if plane.dtype.kind == "u" else np.clip(plane, 0, 255)
-        return np.ascontiguousarray(plane)
+        return np.ascontiguousarray(_shown(self._pixels[k]))
 
 
 def _read_by_library(
@@ -283,7 +312,7 @@ def _known(kind: str, header: TextHeader | None) -> tuple[bool, bool]:
     if kind == "metaimage" and header is not None:
         return header.has("elementspacing", "elementsize"), header.has("offset", "position", "origin")
     if kind == "nrrd" and header is not None:
-        return header.has("spacings", "space directions"), header.has("space")
+        return header.has("spacings", "space directions"), nrrd_has_place(header)
     return False, False
 
 
@@ -381,17 +410,11 @@ def _value_type(stored: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.int16 if stored == np.int8 else np.float32)
 
 
-def _check_length(raw: RawData, shape: tuple[int, int, int], channels: int) -> None:
-    needed = int(np.prod(shape)) * channels * np.dtype(raw.dtype).itemsize
-    there = raw.file.stat().st_size - raw.offset
-    if there < needed:
-        raise InputError(f"truncated: {raw.file.name} holds {max(there, 0)} of {needed} bytes of pixels")
-
-
-def _peek(raw: RawData, shape: tuple[int, int, int]) -> NDArray[Any]:
+def _peek(numbers: Numbers, shape: tuple[int, int, int]) -> NDArray[Any]:
     """The middle slice as stored."""
-    dtype, plane = np.dtype(raw.dtype), shape[1] * shape[2]
-    return np.fromfile(raw.file, dtype, plane, offset=raw.offset + shape[0] // 2 * plane * dtype.itemsize)
+    dtype, plane = np.dtype(numbers.dtype), shape[1] * shape[2]
+    offset = numbers.offset(_bytes(numbers, shape)) + shape[0] // 2 * plane * dtype.itemsize
+    return np.fromfile(numbers.files[0], dtype, plane, offset=offset)
 
 
 def _with_values(series: Series, samples: list[NDArray[Any]]) -> Series:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import struct
 import zipfile
@@ -119,12 +118,6 @@ def test_only_an_axis_of_colours_is_colour(tmp_path: Path, kind: str, colour: bo
     found = _found(tmp_path, bytes(3 * VALUES.size), **fields)
     assert isinstance(found, Series) == colour
     assert isinstance(found, Series) or found.reason == "an image of 3 values for each pixel"
-
-
-def test_bzip2_is_refused_when_the_file_is_found(tmp_path: Path) -> None:
-    found = _found(tmp_path, bz2.compress(VALUES.tobytes()), encoding="bzip2")
-    assert isinstance(found, Rejected)
-    assert found.reason == "packed with bzip2, which this program does not read"
 
 
 def test_the_slices_of_a_tilted_volume_are_as_far_apart_as_along_their_normal(tmp_path: Path) -> None:

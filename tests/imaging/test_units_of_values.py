@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from dicom_made import item
 from pydicom.dataset import Dataset
 
 from cadviewer.imaging import files
@@ -69,3 +70,41 @@ def test_one_image_of_another_unit_makes_the_series_no_hounsfield_units(tmp_path
     (series,) = files.scan([tmp_path])
     assert isinstance(series, Series)
     assert not series.hounsfield
+
+
+def test_each_frame_of_an_enhanced_ct_has_its_own_rescale_spacing_and_place(tmp_path: Path) -> None:
+    """The top of the header says something else of all of it: what stands in the functional groups counts."""
+    file, *others = _slices(tmp_path)
+    for other in others:
+        other.unlink()
+    dataset = pydicom.dcmread(file)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "7", "77", "US"
+    dataset.PixelSpacing = ["9", "9"]
+    dataset.NumberOfFrames = 3
+    stored = np.arange(3 * 16 * 16, dtype=np.uint16).reshape(3, 16, 16)
+    dataset.PixelData = stored.tobytes()
+    shared = Dataset()
+    shared.PixelMeasuresSequence = [item(PixelSpacing=["0.8", "0.7"], SliceThickness="2.5")]
+    shared.PlaneOrientationSequence = [item(ImageOrientationPatient=["0", "1", "0", "0", "0", "-1"])]
+    shared.PixelValueTransformationSequence = [item(RescaleSlope="5", RescaleIntercept="5", RescaleType="HU")]
+    dataset.SharedFunctionalGroupsSequence = [shared]
+    frames, told = [], [(1, -1024), (2, -1000), None]
+    for k, scale in enumerate(told):
+        frame = Dataset()
+        frame.PlanePositionSequence = [item(ImagePositionPatient=[str(-2.5 * k), "20", "30"])]
+        if scale is not None:
+            rescale = item(RescaleSlope=str(scale[0]), RescaleIntercept=str(scale[1]), RescaleType="HU")
+            frame.PixelValueTransformationSequence = [rescale]
+        frames.append(frame)
+    dataset.PerFrameFunctionalGroupsSequence = frames
+    dataset.save_as(file)
+    (series,) = files.scan([tmp_path])
+    assert isinstance(series, Series)
+    assert series.hounsfield
+    volume = files.read(series)
+    for k, info in enumerate(series.slices):
+        slope, intercept = told[info.frame] or (5, 5)
+        np.testing.assert_array_equal(volume.pixels[k], stored[info.frame].astype(int) * slope + intercept)
+        assert volume.geometry.to_patient((k, 0, 0)) == pytest.approx((-2.5 * info.frame, 20, 30))
+        assert volume.geometry.to_patient((k, 3, 2)) == pytest.approx((-2.5 * info.frame, 21.4, 27.6))
