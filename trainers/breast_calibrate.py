@@ -148,7 +148,7 @@ SOME = 20
 
 def least_peak(lesions: Sequence[Observation]) -> float:
     """Highest probability of a mask below which there is no lesion, from 0.05 to 0.5; a little below the limit that the
-    tune folds set, since as good as all masks of one view in four have the same peak."""
+    tune folds set: masks that one view of four is sure of all have the same peak, a quarter."""
     hospitals = [[o.peak for o in lesions if o.hospital == h] for h in {o.hospital for o in lesions}]
     limits = [float(np.quantile(peaks, HIDDEN, method="lower")) for peaks in hospitals if len(peaks) >= SOME]
     malignant = [o.peak for o in lesions if o.malignant]

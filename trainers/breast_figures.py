@@ -52,7 +52,11 @@ MEANING: Mapping[str, str] = {
     "uncertain": "lesions called uncertain",
     "no_lesion": "lesions answered with no_lesion",
     "out_of_scope": "lesions for which no score was given",
+    "no_lesion_malignant": "malignant lesions answered with no_lesion",
     "normals_no_lesion": "normal breasts answered with no_lesion",
+    "normals_malignant": "normal breasts called malignant",
+    "doppler_refused": "images with colour flow for which no score was given",
+    "doppler_warned": "images with colour flow that have a score and a warning of it",
 }
 """What the figures are, for tables."""
 
@@ -121,9 +125,9 @@ def summarise(rows: Sequence[Row], card: ModelCard, rounds: int = 1000) -> dict[
     figures.update(intervals(known(with_lesion, card), [r.patient for r in with_lesion], rounds))
     normals = [r for r in rows if r.normal]
     if normals:
-        answered = np.array([r.call == Call.NO_LESION for r in normals], float)
+        calls, every = np.array([r.call for r in normals]), np.ones(len(normals), bool)
         figures["normals"] = len(normals)
-        wanted: dict[str, Figure] = {"normals_no_lesion": lambda i: float(answered[i].mean())}
+        wanted = {f"normals_{call}": share(calls == call, every) for call in (Call.NO_LESION, Call.MALIGNANT)}
         figures.update(intervals(wanted, [r.patient for r in normals], rounds))
     return figures
 
@@ -207,6 +211,7 @@ def _calls(calls: NDArray[np.str_], label: NDArray[np.bool_]) -> dict[str, Figur
         "conformal_error_benign": share(wrong, ~label),
         "uncertain": share(calls == Call.UNCERTAIN, every),
         "no_lesion": share(calls == Call.NO_LESION, every),
+        "no_lesion_malignant": share(calls == Call.NO_LESION, label),
         "out_of_scope": share(calls == Call.OUT_OF_SCOPE, every),
     }
 

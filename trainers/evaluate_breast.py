@@ -18,21 +18,35 @@ from numpy.typing import NDArray
 
 from cadviewer import atomic
 from cadviewer.findings import BreastFinding, Call
+from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
 from cadviewer.models import breast, lesion_measures, scope
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.runtime import Forward
 from trainers import plots, plots_breast, statistics
-from trainers.breast_figures import MEANING, Row, Subgroup, at_fixed, auc, calibration_error, subgroups, summarise
+from trainers.breast_figures import (
+    MEANING,
+    Row,
+    Subgroup,
+    at_fixed,
+    auc,
+    calibration_error,
+    intervals,
+    share,
+    subgroups,
+    summarise,
+)
 from trainers.data.breast_sets import every_case, external_sets, own_cases, own_set
-from trainers.data.ultrasound import UltrasoundCase
+from trainers.data.ultrasound import DataError, UltrasoundCase
 
 __all__ = ["Row", "at_fixed", "auc", "calibration_error", "evaluate", "measure", "sets", "summarise", "volume_of"]
 
 
 def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> dict[str, dict[str, Any]]:
     """Figures of BUS-BRA's fold 5 and of the external sets that are under `data` (split "test"), or of fold 4 ("tune").
+
+    Images with colour flow are no lesions or normals to a model of gray images: they are counted apart, see `doppler`.
 
     Writes into `out`: `images.csv` (one row per image), `breast.csv` and `breast.json` (figures and subgroups with
     their intervals and meaning), `subgroups.csv`, and plots: reliability before and after calibration and subgroups
@@ -44,11 +58,35 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
     figures: dict[str, dict[str, Any]] = {}
     rows: list[Row] = []
     for name, cases in sets(data, split, card).items():
-        part = [measure(name, case, forward, card) for case in cases]
-        figures[name] = summarise(part, card)
+        part = [measure(name, case, forward, card) for case in cases if not case.doppler]
+        figures[name] = summarise(part, card) | doppler([case for case in cases if case.doppler], forward, card)
         rows.extend(part)
     write(rows, figures, card, out)
     return figures
+
+
+def doppler(cases: Sequence[UltrasoundCase], forward: Forward, card: ModelCard) -> dict[str, Any]:
+    """How many images with colour flow there are, and which share is refused, or scored with a warning; {} for none.
+
+    Read in colour, as the window reads them: the gray ones of `measure` do not show the flow.
+    """
+    refused, warned = [], []
+    for case in cases:
+        (entry,) = files.scan([case.image])
+        if not isinstance(entry, Series):
+            raise DataError(f"{case.image.name}: {entry.reason}")
+        try:
+            found = breast.assess(files.read(entry), forward, card)
+            refused.append(False)
+            warned.append(any(warning == breast.FLOW for warning in found.warnings))
+        except scope.OutOfScope:
+            refused.append(True)
+            warned.append(False)
+    if not cases:
+        return {}
+    every = np.ones(len(cases), bool)
+    wanted = {"doppler_refused": share(np.array(refused), every), "doppler_warned": share(np.array(warned), every)}
+    return {"doppler": len(cases)} | intervals(wanted, [case.patient for case in cases], 1000)
 
 
 def write(rows: Sequence[Row], figures: Mapping[str, Mapping[str, Any]], card: ModelCard, out: Path) -> None:

@@ -124,7 +124,7 @@ def assess(
         raise scope.OutOfScope(findings[0].reason)
     warnings = (*replaced, *_warnings(series, findings, region, spacing_mm))
     if flows and total == 1:
-        warnings += ("the image shows colour flow (Doppler is on): the model knows gray B-mode images alone",)
+        warnings += (FLOW,)
     elif flows:
         warnings += (
             f"{flows} of {total} frames show colour flow (Doppler is on): the model knows gray B-mode images alone",
@@ -135,6 +135,7 @@ def assess(
     return BreastAnalysis(tuple(findings), warnings)
 
 
+FLOW = "the image shows colour flow (Doppler is on): the model knows gray B-mode images alone"
 _FLOW_OVER_LESION = "colour flow over the lesion; the breast model reads gray B-mode images"
 
 
@@ -189,7 +190,7 @@ def _finding(
         return BreastFinding(frame=frame, size=size, call=call, probability=estimate, reason=reason)
     clear = float(calibration.get("mask_threshold", 0.5))
     part = lesions(reading.mask, clear)
-    # Where a card knows normal tissue, "no lesion" is said of what no view sees a lesion in; the rest is for the reader
+    # A card that was calibrated on normal tissue says below which peak there is no lesion; above, the reader looks
     least = calibration.get("least_peak")
     if least is not None and not part.any() and float(reading.mask.max()) >= float(least):
         part = lesions(reading.mask, float(least))

@@ -34,6 +34,8 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "zoom": (0.05, 20.0),
 }
 """Least and largest value of fields of `inputs`: an image of 20 mm pixels or 4096 × 4096 of them shows no lesion."""
+SHARES = ("least_peak", "min_confidence", "min_area", "mask_threshold")
+"""Fields of `calibration` from 0 to 1: one above would hide every lesion without a word."""
 LARGEST_HU = 32768.0
 NARROWEST_HU = 1.0
 
@@ -81,6 +83,9 @@ def check(content: Mapping[str, Any]) -> None:
         raise ValueError("default: true or false")
     _within("threshold", content["threshold"], (0.0, 1.0))
     _inputs(content.get("inputs", {}))
+    for field in SHARES:
+        if field in content.get("calibration", {}):
+            _within(f"calibration.{field}", content["calibration"][field], (0.0, 1.0))
 
 
 def _inputs(inputs: Mapping[str, Any]) -> None:

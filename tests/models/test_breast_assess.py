@@ -18,6 +18,7 @@ from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
 from cadviewer.models import breast, colour_flow, lesion_measures, scope
 from cadviewer.models.catalogue import ModelCard
+from trainers.data import breast_tcia, bus_uclm, busi
 
 Array = NDArray[Any]
 
@@ -339,12 +340,46 @@ def test_marks_of_a_machine_are_no_flow(colour: tuple[int, int, int]) -> None:
 
 
 def test_flow_is_known_on_the_images_that_its_rule_was_set_on(data: Path) -> None:
-    from trainers.data import bus_uclm
-
     place = bus_uclm.find(data)
     if place is None:
         pytest.skip("BUS-UCLM is not here")
     cases = [c for c in bus_uclm.load(place) if c.doppler and c.fold != 5]
-    images = [cv2.cvtColor(cv2.imread(str(c.image)), cv2.COLOR_BGR2RGB) for c in cases]
-    assert len(images) == 13
-    assert all(colour_flow.flow(image).any() for image in images)
+    assert len(cases) == 13
+    assert all(colour_flow.flow(_in_colour(c.image)).any() for c in cases)
+
+
+def test_no_image_without_flow_is_taken_for_one_with_it(data: Path) -> None:
+    cases = [
+        c for layout in (breast_tcia, busi) if (place := layout.find(data)) is not None for c in layout.load(place)
+    ]
+    if not cases:
+        pytest.skip("neither BrEaST nor BUSI is here")
+    pictures = [_in_colour(c.image) for c in cases]
+    assert sum((p != p[..., :1]).any() for p in pictures) > 0  # some have coloured marks
+    assert not any(colour_flow.flow(p).any() for p in pictures)
+
+
+def _in_colour(path: Path) -> Array:
+    return np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
+
+
+class Faint(Bright):
+    """As `Bright`, and never sure: what it outlines has a probability of 0.3."""
+
+    def __call__(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        mask, logit = super().__call__(batch)
+        return np.where(mask > 0, -0.847, -8.0).astype(np.float32), logit
+
+
+@pytest.mark.parametrize("logit", [-2.0, 2.0])
+def test_what_hardly_stands_out_is_uncertain_and_below_the_least_peak_there_is_no_lesion(logit: float) -> None:
+    image, truth = scene(160, 200)
+    known = {"least_peak": 0.2, "min_confidence": 0.6}
+    (faint,) = breast.assess(volume(image, modality="US"), Faint(logit), card(known)).findings
+    assert (faint.call, faint.reason) == (Call.UNCERTAIN, "a lesion hardly stands out: look closely")
+    assert dice(faint.mask > 0, truth) > 0.9  # type: ignore[operator]
+    (none,) = breast.assess(volume(image, modality="US"), Faint(logit), card({"least_peak": 0.4})).findings
+    assert none.call is (Call.NO_LESION if logit < 0 else Call.UNCERTAIN)
+    assert not none.lesion_px
+    (plain,) = breast.assess(volume(image, modality="US"), Faint(logit), card()).findings  # not set on tissue
+    assert plain.call is none.call

@@ -8,15 +8,19 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cadviewer.findings import Call, Task
-from cadviewer.models import breast
+from cadviewer.imaging import phantom
+from cadviewer.models import breast, catalogue
 from cadviewer.models.catalogue import ModelCard
 from trainers import breast_figures, evaluate_breast, plots_breast
 from trainers.breast_calibrate import Observation, calibrate, cuts
 from trainers.breast_figures import Row
+from trainers.data.ultrasound import UltrasoundCase
 
 CARD = ModelCard("fake", "1", Task.BREAST, "", "", {}, {}, 0.5, "")
 
@@ -89,6 +93,44 @@ def test_normals_are_counted_apart_with_an_interval() -> None:
     assert figures["images"] == 40
     assert figures["normals"] == 2
     assert figures["normals_no_lesion"] == [0.5, 0.0, 1.0]
+    assert figures["normals_malignant"][0] == 0
+
+
+def test_malignant_lesions_that_are_not_seen_are_a_figure_of_their_own() -> None:
+    some = [replace(r, call="no_lesion") if k in (0, 1) else r for k, r in enumerate(rows())]
+    figures = breast_figures.summarise(some, CARD, rounds=20)
+    malignant = [r for r in some if r.malignant]
+    assert figures["no_lesion_malignant"][0] == sum(r.call == "no_lesion" for r in malignant) / len(malignant)
+
+
+class Below:
+    """A network that takes the middle of the lower part for a lesion."""
+
+    batch_size = 4
+
+    def __call__(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        mask = np.full(batch.shape, -8, np.float32)
+        rows, columns = batch.shape[-2:]
+        mask[..., rows // 3 :, columns // 4 : -columns // 4] = 8
+        return mask, np.zeros(len(batch), np.float32)
+
+
+def test_images_with_colour_flow_are_counted_apart(tmp_path: Path) -> None:
+    gray = phantom.breast_ultrasound(2, malignant=True)[0]
+    cases = []
+    for name, at in (("none", None), ("beside", (20, 20)), ("over", (220, 168))):
+        picture = np.repeat(gray[..., None], 3, 2)
+        if at is not None:
+            picture[at[0] : at[0] + 8, at[1] : at[1] + 8] = (220, 20, 20)
+        cv2.imwrite(str(tmp_path / f"{name}.png"), picture[..., ::-1])
+        cases.append(UltrasoundCase(name, tmp_path / f"{name}.png", (), False, name, doppler=True))
+
+    card = replace(catalogue.default(Task.BREAST), calibration={})
+    found = evaluate_breast.doppler(cases, Below(), card)
+    assert found["doppler"] == 3
+    assert found["doppler_refused"][0] == pytest.approx(1 / 3)
+    assert found["doppler_warned"][0] == pytest.approx(1 / 3)
+    assert evaluate_breast.doppler([], Below(), card) == {}
 
 
 def test_subgroups_are_by_device_birads_and_size_and_small_ones_are_left_out() -> None:
