@@ -67,26 +67,25 @@ def run(args: Opening) -> int:
 
     from PySide6.QtWidgets import QApplication
 
-    from cadviewer.settings import FILE, Settings, SettingsFile
+    from cadviewer.gui.prefs import Prefs
+    from cadviewer.settings import Settings
 
-    settings = SettingsFile(paths.user_config() / FILE).load().settings
-    if settings.scale != Settings.scale:
-        os.environ.setdefault("QT_SCALE_FACTOR", f"{settings.scale:g}")  # Qt looks at it once, before its application
+    prefs = Prefs()
+    if prefs.now.scale != Settings.scale:
+        os.environ.setdefault("QT_SCALE_FACTOR", f"{prefs.now.scale:g}")  # Qt looks at it once, before its application
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication([sys.argv[0]])
     app.setApplicationName("cadviewer")
     app.setApplicationVersion(cadviewer.__version__)
     app.setDesktopFileName("cadviewer")
-    first_sign = _first_sign(settings) if args.screenshot is None else None
+    first_sign = _first_sign(app, prefs.now) if args.screenshot is None else None
 
     # While that is seen: what the real window needs takes several times as long
     from cadviewer.gui import style
     from cadviewer.gui.bridge import Bridge
     from cadviewer.gui.main_window import MainWindow
-    from cadviewer.gui.prefs import Prefs
     from cadviewer.inference.engine import Engine
 
-    prefs = Prefs()
     _log_to_file()
     sys.excepthook = _unexpected
     background.catch_all()
@@ -110,11 +109,11 @@ def run(args: Opening) -> int:
     return status.value if not status.message else _say(status.message, status.value)
 
 
-def _first_sign(settings: Settings) -> StartWindow:
+def _first_sign(app: QApplication, settings: Settings) -> StartWindow:
     """An empty window at once."""
     from cadviewer.gui.start_window import StartWindow
 
-    window = StartWindow(settings.theme, settings.window_geometry)
+    window = StartWindow(app, settings.theme, settings.window_geometry)
     window.show_now()
     return window
 

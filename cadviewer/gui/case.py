@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from cadviewer.findings import Box, Call, Nodule, Result, Task
+from cadviewer.findings import Box, BreastFinding, Call, Nodule, Result, Task
 from cadviewer.gui.image.shapes import Drawing
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
@@ -242,7 +242,10 @@ class Case:
     # findings ----------------------------------------------------------------------------------------------------
 
     def found(self) -> tuple[Found, ...]:
-        """Every finding whatever its score: the model's, with boxes that the reader changed, and the reader's own."""
+        """Every finding whatever its score: the model's, with boxes that the reader changed, and the reader's own.
+
+        What both found is the reader's (`Found.also`), once he or she may see the model's.
+        """
         alone = self.concealed
         known = self._found
         if known is None or known[0] is not self.result or known[1] is not self.kept or known[2] is not alone:
@@ -369,9 +372,13 @@ class Case:
     def _model_nodules(self) -> list[Nodule]:
         return [*self.result.nodules, *self.result.candidates] if self.result is not None else []
 
+    def frame_finding(self, frame: int) -> BreastFinding | None:
+        """What was said of an ultrasound frame; None where nothing was."""
+        return next((f for f in self.result.breast if f.frame == frame), None) if self.result is not None else None
+
     def frame_answer(self, frame: int) -> Answer | None:
         """The reader's answer to what was said of an ultrasound frame."""
-        finding = next((f for f in self.result.breast if f.frame == frame), None) if self.result is not None else None
+        finding = self.frame_finding(frame)
         if finding is None:
             return frame_answer(self.kept.answers, frame)
         return frame_read(finding, self.kept.answers, filled_in(self.kept.entries))
@@ -382,7 +389,7 @@ class Case:
 
     def takes_answer(self, frame: int) -> bool:
         """Whether there is a call of the model to agree with, and no own call of the reader from which that follows."""
-        finding = next((f for f in self.result.breast if f.frame == frame), None) if self.result is not None else None
+        finding = self.frame_finding(frame)
         return finding is not None and definite(finding.call) and OWN_CALL not in self.frame_values(frame)
 
     def reference(self, number: int) -> FindingRef | None:
@@ -392,11 +399,10 @@ class Case:
 
     def frame_reference(self, frame: int) -> FindingRef | None:
         """How the journal names what was said of an ultrasound frame; None where nothing was."""
-        if self.result is None:
+        finding = self.frame_finding(frame)
+        if self.result is None or finding is None:
             return None
-        by = self.result.provenance
-        finding = next((f for f in self.result.breast if f.frame == frame), None)
-        return frame_reference(finding, by.model, by.weights_sha256) if finding is not None else None
+        return frame_reference(finding, self.result.provenance.model, self.result.provenance.weights_sha256)
 
     def next_finding(self, step: int) -> int | None:
         """Number of the finding `step` further down the list than the selected one, round and round."""

@@ -247,9 +247,9 @@ class Commands:
         window.side.setVisible(not alone)
 
     def escape(self) -> None:
-        """Give up what is drawn or runs; else put the tool back, else the selection, else the view."""
+        """Give up what is drawn; else put the tool back, else end what runs, else the selection, else the view."""
         window = self._window
-        if not (window.desk.cancel() or self.cancel() or window.looking.tool_back() or window.decisions.unselect()):
+        if not (window.desk.cancel() or window.looking.tool_back() or self.cancel() or window.decisions.unselect()):
             window.looking.reset()
 
     def context_menu(self) -> QMenu:

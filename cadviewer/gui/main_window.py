@@ -17,7 +17,6 @@ from cadviewer.gui.ahead import Ahead
 from cadviewer.gui.analysis import Analysis, Order
 from cadviewer.gui.banner import Banner
 from cadviewer.gui.breast.depends import Dependence
-from cadviewer.gui.breast.panel import finding_of
 from cadviewer.gui.bridge import Bridge, EngineLike
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
@@ -389,7 +388,7 @@ class MainWindow(QMainWindow):
         if case is None or case is not self.cases.current:
             return
         frame = self.desk.viewport.index
-        finding = finding_of(case, frame)
+        finding = case.frame_finding(frame)
         possible = finding is not None and finding.probability is not None
         if possible and self.depends.on:
             self.depends.ask(case, frame)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer import paths
 from cadviewer.background import Background
-from cadviewer.imaging import windowing
-from cadviewer.imaging.series import Window
 from cadviewer.settings import FILE, Settings, SettingsError, SettingsFile
+
+if TYPE_CHECKING:
+    from cadviewer.imaging.series import Window
 
 
 class Prefs(QObject):
@@ -32,6 +33,9 @@ class Prefs(QObject):
     @property
     def presets(self) -> dict[int, Window]:
         """Window presets by number, the first nine with keys: the user's own, else the usual ones."""
+        from cadviewer.imaging import windowing  # with NumPy: the settings are read before the first window is there
+        from cadviewer.imaging.series import Window
+
         numbered = dict(enumerate(windowing.PRESETS, start=1))
         for number, own in self.now.presets:
             if own is None:

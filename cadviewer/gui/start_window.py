@@ -9,7 +9,6 @@ from PySide6.QtCore import QByteArray, QEventLoop, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-import cadviewer
 from cadviewer.gui import style
 
 PATIENCE_MS = 250
@@ -17,13 +16,13 @@ PATIENCE_MS = 250
 
 
 class StartWindow(QWidget):
-    """Name and notice on the colour of the theme; `painted` once it has been seen."""
+    """The program's name on the colour of the theme; `painted` once it has been seen."""
 
-    def __init__(self, theme: str, geometry: str) -> None:
+    def __init__(self, app: QApplication, theme: str, geometry: str) -> None:
         """geometry: of the last window, as `QWidget.saveGeometry` gave it, base64; "" for the first start."""
         super().__init__()
         self.painted = False
-        self._colours = style.THEMES.get(theme, style.DARK)
+        self._colours = style.colours_of(app, theme)
         self.setWindowTitle("cadviewer")
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.resize(1366, 768)
@@ -45,11 +44,7 @@ class StartWindow(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(self._colours["panel"]))
-        middle = self.rect().adjusted(0, 0, 0, -40)
         painter.setPen(QColor(self._colours["text"]))
         painter.setFont(QFont(self.font().family(), 22, QFont.Weight.DemiBold))
-        painter.drawText(middle, Qt.AlignmentFlag.AlignCenter, "cadviewer")
-        painter.setPen(QColor(self._colours["dim"]))
-        painter.setFont(QFont(self.font().family(), 10))
-        painter.drawText(self.rect().adjusted(0, 40, 0, 0), Qt.AlignmentFlag.AlignCenter, cadviewer.NOTICE)
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "cadviewer")
         self.painted = True

@@ -113,7 +113,7 @@ def answered(case: Case) -> str:
 
 @dataclass(frozen=True)
 class Heading:
-    """A line above series. patient: of a patient, else of a study; cases: all below it."""
+    """A line above series. patient: of a patient, else of a study; cases: all of it, those too that are not listed."""
 
     text: str
     patient: bool
@@ -138,14 +138,13 @@ class StudiesModel(QAbstractListModel):
         """Series were added or taken away, or others are wanted."""
         rows: list[Heading | Case] = []
         for studies in self._cases.patients():
-            below = [kept for cases in studies if (kept := [c for c in cases if self._is_wanted(c)])]
-            if not below:
-                continue
-            whose = patient_title(below[0][0].series)
-            if whose:
-                rows.append(Heading(whose, True, tuple(c for cases in below for c in cases)))
-            for cases in below:
-                rows += [Heading(study_title(cases[0].series), False, tuple(cases)), *cases]
+            listed = [[c for c in cases if self._is_wanted(c)] for cases in studies]
+            whose = patient_title(studies[0][0].series)
+            if whose and any(listed):
+                rows.append(Heading(whose, True, tuple(c for cases in studies for c in cases)))
+            for cases, kept in zip(studies, listed, strict=True):
+                if kept:
+                    rows += [Heading(study_title(cases[0].series), False, tuple(cases)), *kept]
         self.beginResetModel()
         self._rows = rows
         self.endResetModel()

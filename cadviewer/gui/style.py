@@ -115,16 +115,21 @@ def _shade(overlay: int, panel: str, ratio: float) -> int:
     return shade.rgb()
 
 
+def colours_of(app: QApplication, theme: str) -> dict[str, str]:
+    """The colours of a theme; of "system" those that the system has now."""
+    if theme != "system":
+        return THEMES[theme]
+    app.styleHints().unsetColorScheme()
+    return LIGHT if app.styleHints().colorScheme() == Qt.ColorScheme.Light else DARK
+
+
 def apply(app: QApplication, theme: str = "dark") -> None:
     """Fusion in the colours of a theme: "dark", "light", "contrast" or "system", which follows the system's."""
     global _colours, _theme
     _theme = theme
     hints = app.styleHints()
-    if theme == "system":
-        hints.unsetColorScheme()
-        _colours = LIGHT if hints.colorScheme() == Qt.ColorScheme.Light else DARK
-    else:
-        _colours = THEMES[theme]
+    _colours = colours_of(app, theme)
+    if theme != "system":
         hints.setColorScheme(Qt.ColorScheme.Light if theme == "light" else Qt.ColorScheme.Dark)
     if not _following:  # once: widgets hold on to the style they were drawn with
         app.setStyle("Fusion")

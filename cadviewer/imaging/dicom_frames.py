@@ -35,9 +35,8 @@ _COLOURS = (
     "YBR_ICT",
     "YBR_RCT",
 )
-"""Photometric interpretations of three samples (PS3.3 C.7.6.3.1.2); retired ones, as HSV, are not read.
-
-Gray in three channels is against the standard, and there."""
+"""Photometric interpretations of three samples (PS3.3 C.7.6.3.1.2); retired ones, as HSV, are not read. Gray in
+three channels is against the standard, and in use."""
 _DEFLATE = 1032  # bytes that a deflated one can stand for at most
 _FRAGMENT = 8  # bytes of a fragment at least, its head (PS3.5 annex A.4)
 _MOST_FRAGMENTS = 1_000_000

@@ -281,9 +281,10 @@ def _windows_of(header: Header) -> list[tuple[Window, ...]]:
     """Of each frame of a file; the last one's also of those after it."""
     centres, widths = header.numbers(dh.WINDOW_CENTRE), header.numbers(dh.WINDOW_WIDTH)
     names = header.text(dh.WINDOW_NAMES).split("\\")
-    if not centres and header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS}:
+    if header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS}:  # they come first, as in everything that they say
         groups: list[tuple[Window, ...]] = contained.call("cadviewer.imaging.dicom_dataset:group_windows", header.file)
-        return groups
+        if any(groups):
+            return groups
     sigmoid = header.text(dh.WINDOW_FUNCTION).upper() == "SIGMOID"
     windows = tuple(
         Window(c, w, names[k].strip() if k < len(names) else "", sigmoid=sigmoid)

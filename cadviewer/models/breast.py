@@ -114,9 +114,9 @@ def assess(
             unlike += not scope.looks_like_bmode(part)
             reading = read(part, forward, card.inputs)
             finding = _finding(k, size, (x0, y0), reading, card, spacing, series.pixel_aspect)
-            flow = colour_flow.flow(pixels)
+            flow = colour_flow.flow(pixels[y0:y1, x0:x1])
             flows += bool(flow.any())
-            if finding.mask is not None and colour_flow.crosses(flow, finding.mask):
+            if finding.mask is not None and colour_flow.crosses(flow, finding.mask[y0:y1, x0:x1]):
                 finding = BreastFinding(frame=k, size=size, call=Call.OUT_OF_SCOPE, reason=_FLOW_OVER_LESION)
             findings.append(finding)
         progress(k + 1, total)

@@ -34,6 +34,7 @@ from cadviewer.store.session import (
     decisions,
     filled_in,
     frame_answer,
+    overlap,
     pixel_size,
     reference,
     same_place,
@@ -227,17 +228,10 @@ def _joined(found: Sequence[Found]) -> tuple[Found, ...]:
 
 
 def _agreement(a: Nodule, b: Nodule) -> float:
-    """Intersection over union of two findings' boxes on the slices that both are on; 0 where there is none."""
+    """Mean intersection over union of two findings' boxes on the slices that both are on; 0 where there is none."""
     theirs = {box.slice: box for box in b.boxes}
-    both = either = 0.0
-    for box in a.boxes:
-        if (other := theirs.get(box.slice)) is not None:
-            width = min(box.x1, other.x1) - max(box.x0, other.x0)
-            height = min(box.y1, other.y1) - max(box.y0, other.y0)
-            shared = max(width, 0.0) * max(height, 0.0)
-            both += shared
-            either += sum((x.x1 - x.x0) * (x.y1 - x.y0) for x in (box, other)) - shared
-    return both / either if either else 0.0
+    shares = [overlap(box, theirs[box.slice]) for box in a.boxes if box.slice in theirs]
+    return sum(shares) / len(shares) if shares else 0.0
 
 
 def letters(count: int) -> str:

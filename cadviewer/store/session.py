@@ -313,7 +313,7 @@ def _same(a: FindingRef | None, b: FindingRef | None) -> bool:
         return a.slice == b.slice
     if a.key and b.key:
         return a.key == b.key
-    return a.slice == b.slice and _overlap(a, b) >= 0.5
+    return a.slice == b.slice and overlap(a, b) >= 0.5
 
 
 def frame_answer(decisions: Mapping[FindingRef, Answer], frame: int) -> Answer | None:
@@ -336,7 +336,7 @@ def same_place(finding: FindingRef, nodule: Nodule) -> bool:
     """Whether a box of the nodule overlaps the finding on its slice by at least half (intersection over union)."""
     if finding.kind is RefKind.FRAME:
         return False
-    return any(b.slice == finding.slice and _overlap(b, finding) >= 0.5 for b in nodule.boxes)
+    return any(b.slice == finding.slice and overlap(b, finding) >= 0.5 for b in nodule.boxes)
 
 
 def answer_at(decisions: dict[FindingRef, Answer], nodule: Nodule) -> Answer | None:
@@ -347,7 +347,8 @@ def answer_at(decisions: dict[FindingRef, Answer], nodule: Nodule) -> Answer | N
     return next((decisions[finding] for finding in reversed(decisions) if same_place(finding, nodule)), None)
 
 
-def _overlap(a: Box | FindingRef, b: FindingRef) -> float:
+def overlap(a: Box | FindingRef, b: Box | FindingRef) -> float:
+    """Intersection over union of two boxes, whichever slices they are on."""
     width = min(a.x1, b.x1) - max(a.x0, b.x0)
     height = min(a.y1, b.y1) - max(a.y0, b.y0)
     if width <= 0 or height <= 0:

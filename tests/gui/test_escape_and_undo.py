@@ -34,6 +34,16 @@ def test_escape_puts_back_the_tool_then_the_selection_then_the_view(read_ct: Des
     assert steps == [(Tool.WINDOW, 1, True), (Tool.WINDOW, None, True), (Tool.WINDOW, None, False)]
 
 
+def test_escape_puts_a_tool_back_before_it_ends_an_analysis(ct: Desk) -> None:
+    assert ct.case.running
+    ct.bot.keyClick(ct.window, KEY.Key_D)
+    ct.bot.keyClick(ct.window, KEY.Key_Escape)
+    assert ct.window.looking.tool is Tool.WINDOW
+    assert ct.case.running
+    ct.bot.keyClick(ct.window, KEY.Key_Escape)
+    assert not ct.case.running
+
+
 def test_the_tool_that_adds_a_finding_adds_one(ct: Desk) -> None:
     ct.bot.keyClick(ct.window, KEY.Key_T)
     ct.bot.keyClick(ct.window, KEY.Key_E)

@@ -155,6 +155,33 @@ app.main()
 """
 
 
+FIRST_SIGN = """
+import os, sys
+from cadviewer import app
+from cadviewer.gui.start_window import StartWindow
+
+def painted(self, event, was=StartWindow.paintEvent):
+    print(*sorted(sys.modules), flush=True)
+    was(self, event)
+    os._exit(0)
+
+StartWindow.paintEvent = painted
+app.main()
+"""
+
+
+@pytest.mark.parametrize("theme", ["dark", "light", "system"])
+def test_nothing_but_qt_is_imported_before_the_first_sign_of_a_start(home: Path, theme: str) -> None:
+    settings = home / "config" / "settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps({"theme": theme}))
+    environment = os.environ | {"CADVIEWER_HOME": str(home), "CADVIEWER_WORKER": "fake_worker"}
+    command = [sys.executable, "-c", FIRST_SIGN]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    imported = set(done.stdout.splitlines()[0].split())
+    assert not {"numpy", "cadviewer.gui.main_window", "cadviewer.inference.engine"} & imported
+
+
 def test_only_what_the_empty_window_needs_is_imported_before_its_first_frame(home: Path) -> None:
     environment = os.environ | {"CADVIEWER_HOME": str(home), "CADVIEWER_WORKER": "fake_worker"}
     command = [sys.executable, "-c", FIRST_FRAME]

@@ -170,3 +170,15 @@ def test_a_patient_whose_series_is_closed_during_its_analysis_waits_for_nothing(
     request = two.case.request_id
     two.bot.keyClick(two.window, KEY.Key_W, CTRL)
     assert request in two.engine.cancelled
+
+
+def test_closing_a_patient_closes_what_a_search_has_left_out_too(two: Desk) -> None:
+    two.window.opener.open_case(next(c for c in two.window.cases if c.series.patient.name == "Roe Ann"))
+    two.bot.waitUntil(lambda: two.case.series.patient.name == "Roe Ann")
+    two.window.search.setText("former")
+    assert "Soft" not in rows(two)
+    model = two.window.studies.rows
+    heading = next(h for k in range(model.rowCount()) if (h := model.index(k).data(HEADING)) and h.patient)
+    two.window.studies.close_asked.emit(heading.cases)
+    two.window.search.setText("")
+    assert {c.series.patient.name for c in two.window.cases} == {"Roe Ann"}

@@ -40,7 +40,7 @@ def test_so_have_tables(tmp_path: Path) -> None:
     assert [default_window(series, index=k).curve[0] for k in range(2)] == [0, 255]
 
 
-def _enhanced(path: Path, own: list[Dataset | None], shared: Dataset | None) -> Series:
+def _enhanced(path: Path, own: list[Dataset | None], shared: Dataset | None, **top: Any) -> Series:
     def group(voi: Dataset | None, **more: Any) -> Dataset:
         return item(**more, **({"FrameVOILUTSequence": Sequence([voi])} if voi is not None else {}))
 
@@ -59,6 +59,7 @@ def _enhanced(path: Path, own: list[Dataset | None], shared: Dataset | None) -> 
             [group(shared, PlaneOrientationSequence=direction, PixelMeasuresSequence=measures)]
         ),
         PerFrameFunctionalGroupsSequence=Sequence(frames),
+        **top,
     )
     return opened(path).series
 
@@ -73,6 +74,14 @@ def test_a_frames_own_comes_before_the_shared_one(tmp_path: Path) -> None:
     own = [None, item(WindowCenter=200, WindowWidth=50), None]
     series = _enhanced(tmp_path / "a.dcm", own, item(WindowCenter=40, WindowWidth=400))
     assert [default_window(series, index=k).centre for k in range(3)] == [40, 200, 40]
+
+
+def test_what_the_groups_say_comes_before_the_top_of_the_header(tmp_path: Path) -> None:
+    top = {"WindowCenter": 7, "WindowWidth": 70}
+    series = _enhanced(tmp_path / "a.dcm", [None, None], item(WindowCenter=40, WindowWidth=400), **top)
+    assert series.windows == (Window(40, 400),)
+    series = _enhanced(tmp_path / "b.dcm", [None, None], None, **top)
+    assert series.windows == (Window(7, 70),)
 
 
 def test_the_network_sees_each_frame_in_its_own(tmp_path: Path) -> None:

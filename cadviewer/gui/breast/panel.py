@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cadviewer.findings import BreastFinding, Estimate
+from cadviewer.findings import Estimate
 from cadviewer.gui import style, words
 from cadviewer.gui.breast.depends import AGAINST, FOR, WEAK, Depends
 from cadviewer.gui.buttons import answer_button
@@ -169,7 +169,7 @@ class BreastPanel(QWidget):
 
     def show_case(self, case: Case, frame: int) -> None:
         """Show what is said of a frame."""
-        finding = finding_of(case, frame)
+        finding = case.frame_finding(frame)
         for widget in (self.call, self.score, self.caution, self.size_, self.count, self.reason, self.frame):
             widget.hide()
         self.bar.show_estimate(finding.probability if finding is not None else None)
@@ -230,10 +230,6 @@ def _legend(state: Depends) -> str:
         f"{speaks}: {tr('how the score changes when the spot is covered.')} <b>{tr('No proof')}</b>: "
         f"{tr('it shows what this model depends on, neither that the score is right nor where disease is.')}"
     )
-
-
-def finding_of(case: Case, frame: int) -> BreastFinding | None:
-    return next((f for f in case.result.breast if f.frame == frame), None) if case.result is not None else None
 
 
 def _say(label: QLabel, text: str) -> None:

@@ -196,6 +196,8 @@ class RiskPanel(QWidget):
         return field.mapTo(self.area.viewport(), field.rect().topLeft()).y()
 
     def _keep(self, field: QWidget, at: int) -> None:
+        if not field.isVisible():
+            return  # it is not asked any more
         bar = self.area.verticalScrollBar()
         bar.setValue(bar.value() + self._height(field) - at)
 
