@@ -59,6 +59,25 @@ def item(**elements: Any) -> Dataset:
     return dataset
 
 
+def region(
+    kind: int = 1, units: int = 3, delta: float = 0.008, corners: tuple[int, int, int, int] = (10, 5, 50, 40)
+) -> Dataset:
+    """An ultrasound region. delta: of a pixel along both axes, cm where units are 3. corners: x0, y0, x1, y1."""
+    x0, y0, x1, y1 = corners
+    return item(
+        RegionSpatialFormat=1,
+        RegionDataType=kind,
+        RegionLocationMinX0=x0,
+        RegionLocationMinY0=y0,
+        RegionLocationMaxX1=x1,
+        RegionLocationMaxY1=y1,
+        PhysicalUnitsXDirection=units,
+        PhysicalUnitsYDirection=units,
+        PhysicalDeltaX=delta,
+        PhysicalDeltaY=-delta,
+    )
+
+
 def lut(values: np.ndarray[Any, Any], first: int, bits: int, name: str = "", packed: bool = False) -> Dataset:
     item = Dataset()
     item.add_new(0x00283002, "US" if first >= 0 else "SS", [len(values) % 65536, first, bits])

@@ -26,6 +26,7 @@ from cadviewer.store.session import (
     Session,
     case_key,
     decisions,
+    effective,
 )
 
 log = logging.getLogger(__name__)
@@ -121,8 +122,11 @@ class Journal(QObject):
             while waiting:
                 waiting[0].step(session)
                 del waiting[0]
-            entries = session.entries()
-            kept = Kept(decisions(entries), drawn(entries), entries, session.can_undo, session.can_redo)
+            history = session.history()
+            entries = effective(history)
+            kept = Kept(
+                decisions(entries), drawn(entries), entries, session.can_undo(history), session.can_redo(history)
+            )
             self.kept.emit(case_id, kept)
         except Exception as error:  # noqa: BLE001 - whatever it is, what was made is not on the disk
             if not isinstance(error, JournalError | OSError):

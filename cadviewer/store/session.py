@@ -206,42 +206,40 @@ class Session:
 
         together: ids of marks that are undone and redone as one, a mark's → that of the one made right after it.
         """
-        mine = self._mine()
+        mine = self._mine(self.history())
         if not mine:
             return None
         last = mine[-1:] if len(mine) < 2 or together.get(mine[-2].id) != mine[-1].id else mine[-2:]
         self.record_all(*(Undone(entry.id) for entry in reversed(last)))
         return mine[-1]
 
-    def _mine(self) -> list[Entry]:
+    def _mine(self, history: Iterable[Entry]) -> list[Entry]:
         """This window's marks that still count, oldest first."""
-        counting = effective(self.history(), deletions=True)
+        counting = effective(history, deletions=True)
         return [e for e in counting if e.window == self._window and not isinstance(e.mark, Outlined)]
 
-    @property
-    def can_undo(self) -> bool:
-        """Whether `undo` would find something."""
-        return bool(self._mine())
+    def can_undo(self, history: Iterable[Entry]) -> bool:
+        """Whether `undo` would find something in a history that was just read."""
+        return bool(self._mine(history))
 
-    @property
-    def can_redo(self) -> bool:
-        """Whether `redo` would find something."""
-        return self._last_undone() is not None
+    def can_redo(self, history: Iterable[Entry]) -> bool:
+        """Whether `redo` would find something in a history that was just read."""
+        return self._last_undone(history) is not None
 
     def redo(self, together: Mapping[str, str] = MappingProxyType({})) -> Entry | None:
         """Redo what this window undid last, unless it made a new mark since; returns the entry redone or None.
 
         together: as in `undo`.
         """
-        target = self._last_undone()
+        target = self._last_undone(self.history())
         if target is not None:
             after = together.get(target.id)
             self.record_all(*(Redone(i) for i in (target.id, after) if i is not None))
         return target
 
-    def _last_undone(self) -> Entry | None:
+    def _last_undone(self, history: Iterable[Entry]) -> Entry | None:
         undone: list[str] = []
-        history = self.history()
+        history = tuple(history)
         for entry in history:
             if entry.window != self._window or isinstance(entry.mark, Outlined):
                 continue  # what a model measured is no step of the reader's

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from dicom_made import item, lut, opened, write
+from dicom_made import item, lut, opened, region, write
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
@@ -22,21 +22,6 @@ from cadviewer.imaging.series import InputError, Patient, Rejected, Series, Shap
 
 ULTRASOUND, CINE = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1"
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
-
-
-def region(kind: int = 1, units: int = 3, delta: float = 0.008) -> Dataset:
-    return item(
-        RegionSpatialFormat=1,
-        RegionDataType=kind,
-        RegionLocationMinX0=10,
-        RegionLocationMinY0=5,
-        RegionLocationMaxX1=50,
-        RegionLocationMaxY1=40,
-        PhysicalUnitsXDirection=units,
-        PhysicalUnitsYDirection=units,
-        PhysicalDeltaX=delta,
-        PhysicalDeltaY=-delta,
-    )
 
 
 FLAT = np.arange(48 * 60, dtype=np.uint16).reshape(48, 60)

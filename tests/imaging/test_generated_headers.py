@@ -44,8 +44,8 @@ def check(made: Made) -> str:
     at = geometry.to_index(points)
     nearest = np.rint(at).astype(int)
     assert np.abs(at - nearest).max() < 0.05, made.described
-    # The three numbers of a NIfTI quaternion are in single precision: near half a turn they say it to 3e-4 radians
-    rounding = 0.02 if "qform" in made.described else 5e-3
+    # NIfTI-1 is in single precision, of origins of 400 mm too; near half a turn a quaternion says it to 3e-4 radians
+    rounding = 0.02 if "qform" in made.described else 1e-3
     assert np.abs(geometry.to_patient(nearest) - points).max() < rounding, made.described
     values = volume.pixels[tuple(nearest.T)].astype(float)
     np.testing.assert_allclose(values, made.pixels[k, j, i], rtol=1e-6, atol=1e-3, err_msg=made.described)
@@ -79,7 +79,7 @@ def independent(made: Made) -> None:
     np.testing.assert_allclose(values.astype(float), made.pixels, rtol=1e-6, atol=1e-3)
 
 
-def _run(name: str, examples: int, beside: bool) -> dict[str, int]:
+def _run(name: str, examples: int) -> dict[str, int]:
     told: dict[str, int] = {}
 
     @settings(max_examples=examples, deadline=None, database=None, derandomize=True, suppress_health_check=SUPPRESSED)
@@ -87,8 +87,7 @@ def _run(name: str, examples: int, beside: bool) -> dict[str, int]:
     def one(data: st.DataObject) -> None:
         with tempfile.TemporaryDirectory() as folder:
             made = data.draw(FORMATS[name](Path(folder)))
-            if beside:
-                independent(made)
+            independent(made)
             said = check(made)
             told[said] = told.get(said, 0) + 1
 
@@ -98,12 +97,12 @@ def _run(name: str, examples: int, beside: bool) -> dict[str, int]:
 
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_a_header_is_read_as_it_means(name: str) -> None:
-    told = _run(name, 40, beside=True)
+    told = _run(name, 40)
     assert told.get("read", 0) > 30, told
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_ten_thousand_headers_are_read_as_they_mean(name: str) -> None:
-    told = _run(name, 3400, beside=False)
+    told = _run(name, 3400)
     assert told.get("read", 0) > 3000, told

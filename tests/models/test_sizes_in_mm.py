@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_made import item, opened, write
+from dicom_made import opened, region, write
 from numpy.typing import NDArray
 from pydicom.sequence import Sequence
 
@@ -21,24 +21,13 @@ from cadviewer.models.nets.runtime import TorchForward, build
 
 def _calibrated(path: Path, image: NDArray[np.uint8], mm: float) -> Path:
     rows, columns = image.shape
-    region = item(
-        RegionSpatialFormat=1,
-        RegionDataType=1,
-        RegionLocationMinX0=0,
-        RegionLocationMinY0=0,
-        RegionLocationMaxX1=columns,
-        RegionLocationMaxY1=rows,
-        PhysicalUnitsXDirection=3,
-        PhysicalUnitsYDirection=3,
-        PhysicalDeltaX=mm / 10,
-        PhysicalDeltaY=mm / 10,
-    )
+    whole = region(delta=mm / 10, corners=(0, 0, columns, rows))
     return write(
         path,
         image,
         sop_class="1.2.840.10008.5.1.4.1.1.6.1",
         modality="US",
-        SequenceOfUltrasoundRegions=Sequence([region]),
+        SequenceOfUltrasoundRegions=Sequence([whole]),
     )
 
 
