@@ -108,7 +108,7 @@ class Settings:
     save_candidates: bool = _option(
         False,
         "Save findings below the threshold",
-        "A saved reading holds them too; it is some hundred times larger then.",
+        "A saved reading holds them too; it is much larger then.",
         page="viewing",
     )
     interpolate: bool = _option(True, "Smooth zoom", "Interpolate between pixels when zoomed in.", page="viewing")

@@ -95,7 +95,7 @@ def patient_title(series: Series) -> str:
 
 
 def answered(case: Case) -> str:
-    """How much of a case the reader has answered: "✓", "2 of 4 answered", or "" for nothing."""
+    """How much of a case the reader has answered: "✓", "✓ 2/4", or "" for nothing."""
     if case.concealed:
         return ""
     if case.result is None:
@@ -108,7 +108,7 @@ def answered(case: Case) -> str:
     count = sum(given)
     if not count:
         return ""
-    return "✓" if count == len(given) else tr("{count} of {n} answered", count=count, n=len(given))
+    return "✓" if count == len(given) else f"✓ {count}/{len(given)}"
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def test_what_is_answered_is_marked_and_still_is_when_it_is_opened_again(two: De
     two.finish(nodule(1, 0.9, 1, 2), nodule(2, 0.8, 3, 4, x=30))
     two.bot.waitUntil(lambda: two.case.result is not None)
     assert answered(two.case) == ""
-    for number, said in ((1, "1 of 2 answered"), (2, "✓")):
+    for number, said in ((1, "✓ 1/2"), (2, "✓")):
         two.window.decisions.choose(number)
         two.wait_kept(lambda: two.window.decisions.answer(Answer.ACCEPTED))
         assert answered(two.case) == said
