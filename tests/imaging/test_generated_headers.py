@@ -60,8 +60,8 @@ def independent(made: Made) -> None:
         image: Any = nibabel.load(made.file)
         values = np.asarray(image.get_fdata()).transpose(2, 1, 0)
         affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
-        # A quaternion's first part is the root of what three numbers of single precision leave of 1: near half a turn it
-        # is known to 5e-4, and the turn to 1e-3 radians, here of voxels of up to 6 mm
+        # A quaternion's first part is the root of what three numbers of single precision leave of 1: near half a turn
+        # it is known to 5e-4, and the turn to 1e-3 radians, here of voxels of up to 6 mm
         rounding = 6e-3 if "qform" in made.described else 2e-4
         np.testing.assert_allclose(affine[:3, :3], made.axes, atol=rounding)
         np.testing.assert_allclose(affine[:3, 3], made.origin, atol=2e-4)
