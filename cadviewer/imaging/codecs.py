@@ -28,13 +28,13 @@ _JPEG = frozenset(_JPEG_FAMILY + n for n in ("50", "51", "57", "70")) | _PROGRES
 _JPEG_LS = frozenset(_JPEG_FAMILY + n for n in ("80", "81"))
 _JPEG_2000 = frozenset(_JPEG_FAMILY + n for n in ("90", "91", "201", "202", "203"))
 _LOSSY = frozenset(_JPEG_FAMILY + n for n in ("50", "51", "53", "55", "81", "91", "203"))
-_COMPRESSED = _JPEG_2000 | _JPEG_LS | _JPEG
+COMPRESSED = _JPEG_2000 | _JPEG_LS | _JPEG
 _PLUGIN = "cadviewer"
-DECODER_DEPENDENCIES = dict.fromkeys(_COMPRESSED, ("imagecodecs",))  # asked for by pydicom's plug-in interface
+DECODER_DEPENDENCIES = dict.fromkeys(COMPRESSED, ("imagecodecs",))  # asked for by pydicom's plug-in interface
 
 
 def can_decode(syntax: str) -> bool:
-    return syntax in NATIVE or syntax in _BY_PYDICOM or syntax in _COMPRESSED
+    return syntax in NATIVE or syntax in _BY_PYDICOM or syntax in COMPRESSED
 
 
 def may_lose(syntax: str) -> bool:
@@ -56,7 +56,7 @@ def decode(dataset: FileDataset, syntax: str, frame: int) -> NDArray[Any]:
         dataset.file_meta.TransferSyntaxUID = UID(_EXTENDED)
     decoder = get_decoder(syntax)
     plugin = "pydicom" if syntax == _RLE else ""
-    if syntax in _COMPRESSED:
+    if syntax in COMPRESSED:
         plugin = _PLUGIN
         if plugin not in decoder.available_plugins:
             decoder.add_plugin(plugin, (__name__, "decode_frame"))
@@ -66,7 +66,7 @@ def decode(dataset: FileDataset, syntax: str, frame: int) -> NDArray[Any]:
 
 def is_available(syntax: str) -> bool:
     """Whether `decode_frame` takes this syntax; asked for by pydicom's plug-in interface."""
-    return syntax in _COMPRESSED
+    return syntax in COMPRESSED
 
 
 def decode_frame(source: bytes, runner: DecodeRunner) -> bytes:

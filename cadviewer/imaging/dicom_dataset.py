@@ -268,7 +268,7 @@ def decode(dataset: FileDataset, frame: int) -> NDArray[Any]:
     Raises InputError naming what is damaged.
     """
     try:
-        array = codecs.decode(dataset, syntax_of(dataset), frame)
+        array = _decode_stored(dataset, frame)
         palette = str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR"
         if palette:
             array = apply_color_lut(array, dataset)
@@ -281,6 +281,21 @@ def decode(dataset: FileDataset, frame: int) -> NDArray[Any]:
     except FAULTS as error:
         raise InputError(f"damaged pixels: {cleaned(str(error), 200) or type(error).__name__}") from error
     return array
+
+
+def _decode_stored(dataset: FileDataset, frame: int) -> NDArray[Any]:
+    """`codecs.decode`; stored bits further up in the word of a native image are brought down, which pydicom leaves to
+    its caller (High Bit above Bits Stored − 1, which PS3.5 8.1.1 no longer allows)."""
+    syntax = syntax_of(dataset)
+    stored, high = dataset.get("BitsStored"), dataset.get("HighBit")
+    below = high - stored + 1 if stored and high is not None and syntax not in codecs.COMPRESSED else 0
+    if below <= 0 or high >= (dataset.get("BitsAllocated") or 0):
+        return codecs.decode(dataset, syntax, frame)
+    dataset.BitsStored = high + 1
+    try:
+        return codecs.decode(dataset, syntax, frame) >> below
+    finally:
+        dataset.BitsStored = stored
 
 
 def _palette_bits(dataset: Dataset) -> int:

@@ -140,7 +140,10 @@ def decode(data: bytes) -> tuple[list[NDArray[Any]], int]:
 
 
 def _rare_pages(data: bytes) -> list[NDArray[Any]]:
-    """The gray pages of a TIFF of a kind that OpenCV does not know (4 bits, half floats); [] where nobody does."""
+    """The pages of a TIFF of a kind that OpenCV does not know (4 bits, half floats, raw RGB tiles of 16 × 16).
+
+    Colour is BGR; [] where nobody knows it.
+    """
     import cv2
     import imagecodecs
 
@@ -152,6 +155,8 @@ def _rare_pages(data: bytes) -> list[NDArray[Any]]:
         pass  # the one after the last
     except (imagecodecs.TiffError, ValueError, NotImplementedError):
         return []
+    if pages and all(p.ndim == 3 and p.shape[2] == 3 for p in pages) and picture_tags.is_rgb(data):
+        return [p[..., ::-1] for p in pages]
     if any(p.ndim != 2 for p in pages):
         return []
     if picture_tags.bits(data) == 4:

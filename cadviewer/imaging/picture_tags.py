@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 _ORIENTATION, _PHOTOMETRIC, _BITS = 0x0112, 0x0106, 0x0102
 _SHORT = 3
-_WHITE_IS_ZERO = 0
+_WHITE_IS_ZERO, _RGB = 0, 2
 
 
 def orientation(data: bytes, kind: str) -> int:
@@ -22,6 +22,11 @@ def orientation(data: bytes, kind: str) -> int:
 def white_is_zero(data: bytes) -> bool:
     """Whether the numbers of a TIFF grow towards black (TIFF 6.0, PhotometricInterpretation)."""
     return _directory(data).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def is_rgb(data: bytes) -> bool:
+    """Whether a TIFF holds red, green and blue as such (TIFF 6.0, PhotometricInterpretation)."""
+    return _directory(data).get(_PHOTOMETRIC) == _RGB
 
 
 def bits(data: bytes) -> int | None:

@@ -182,6 +182,10 @@ def _quaternion(rotation: Floats) -> tuple[float, float, float]:
     return (b, c, d) if a >= 0 else (-b, -c, -d)
 
 
+NIFTI_MM = {0: 1.0, 2: 1.0, 1: 1000.0, 3: 0.001}
+"""Millimetres in the unit of length of a NIfTI header by its code (`NIFTI_UNITS_…`); not said is taken as mm."""
+
+
 @st.composite
 def niftis(draw: DrawFn, folder: Path) -> Made:
     scene = draw(scenes((*INTEGERS, *FLOATS)))
@@ -197,8 +201,10 @@ def niftis(draw: DrawFn, folder: Path) -> Made:
     b, c, d = _quaternion(proper)
     e = ">" if scene.big else "<"
     shape = scene.numbers.shape[::-1]
-    dims = [3, *shape, 1, 1, 1, 1]
-    pixdim = [factor, *scene.spacing, 0, 0, 0, 0]
+    dims = [draw(st.sampled_from([3, 4, 5])), *shape, 1, 1, 1, 1]
+    units = draw(st.sampled_from(list(NIFTI_MM)))
+    axes, origin = axes / NIFTI_MM[units], origin / NIFTI_MM[units]
+    pixdim = [factor, *(scene.spacing / NIFTI_MM[units]), 0, 0, 0, 0]
     size, code = scene.numbers.dtype.itemsize * 8, _NIFTI[scene.numbers.dtype.str[1:]]
     qcode, scode = int(by != "sform"), int(by != "qform")
     rows = [[*axes[k], origin[k]] for k in range(3)]
@@ -210,11 +216,11 @@ def niftis(draw: DrawFn, folder: Path) -> Made:
                            intercept, 0, 0, 0, 0, 0, 0)  # fmt: skip
         head += b"\0" * (80 + 24)
         head += struct.pack(e + "2i6d", qcode, scode, b, c, d, *origin)
-        head += struct.pack(e + "12d", *np.ravel(rows)) + struct.pack(e + "3i", 0, 2, 0)
+        head += struct.pack(e + "12d", *np.ravel(rows)) + struct.pack(e + "3i", 0, units, 0)
         head += b"\0" * (540 - len(head))
     else:
         head = struct.pack(e + "i10s18sihcB8h3fhhhh8ffffhBB4f2i", 348, b"", b"", 0, 0, b"r", 0, *dims, 0, 0, 0, 0, code,
-                           size, 0, *pixdim, float(offset), slope, intercept, 0, 0, 2, 0, 0, 0, 0, 0, 0)  # fmt: skip
+                           size, 0, *pixdim, float(offset), slope, intercept, 0, 0, units, *[0] * 6)  # fmt: skip
         head += b"\0" * (80 + 24)
         head += struct.pack(e + "2h6f", qcode, scode, b, c, d, *origin) + struct.pack(e + "12f", *np.ravel(rows))
         head += b"\0" * 16 + (b"ni1\0" if pair else b"n+1\0")
@@ -230,12 +236,14 @@ def niftis(draw: DrawFn, folder: Path) -> Made:
         write(file, head + b"\0" * 4 + scene.stored)
     values = scene.numbers.astype(float)
     values = values * slope + intercept if slope else values
-    described = f"NIfTI-{2 if second else 1} {by} {scene.numbers.dtype} {e} slope {slope} pair {pair} packed {packed}"
+    described = f"NIfTI-{2 if second else 1} {by} units {units} {dims[0]}-D "
+    described += f"{scene.numbers.dtype} {e} slope {slope} pair {pair} packed {packed}"
     return Made(file, values, scene.axes, scene.origin, described)
 
 
-_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5")
-"""Implicit and explicit little-endian, big-endian, RLE."""
+_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5",
+             "1.2.840.10008.1.2.1.99")  # fmt: skip
+"""Implicit and explicit little-endian, big-endian, RLE, deflated."""
 
 
 @st.composite

@@ -98,6 +98,62 @@ def test_tiff_of_more_bits(tmp_path: Path, kind: type, compression: str) -> None
     np.testing.assert_array_equal(read(tmp_path / "a.tif"), values)
 
 
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_tiff_whose_pixels_are_differences(tmp_path: Path, mode: str, compression: str) -> None:
+    path = tmp_path / "a.tif"
+    _pictures()[mode].save(path, compression=compression, tiffinfo={317: 2})
+    np.testing.assert_allclose(read(path).astype(float), by_pillow(path), atol=1)
+
+
+@pytest.mark.parametrize("values", [NOISE, NOISE.astype(np.uint16) * 200, COLOUR], ids=["8", "16", "RGB"])
+def test_tiff_in_tiles(tmp_path: Path, values: NDArray[Any]) -> None:
+    """Tiles of 16 × 16, written by hand: Pillow writes strips alone."""
+    path, samples = tmp_path / "a.tif", values.reshape(ROWS, COLUMNS, -1).shape[2]
+    padded = np.zeros((32, 32, samples), values.dtype)
+    padded[:ROWS, :COLUMNS] = values.reshape(ROWS, COLUMNS, samples)
+    tiles = [padded[y : y + 16, x : x + 16].tobytes() for y in (0, 16) for x in (0, 16)]
+    starts = [8 + sum(map(len, tiles[:k])) for k in range(4)]
+    at = 8 + sum(map(len, tiles))
+    arrays = struct.pack("<4I4I3H", *starts, *map(len, tiles), *[8 * values.itemsize] * 3)
+    bits = (258, 3, samples, at + 32 if samples > 2 else 8 * values.itemsize)
+    fields = [(256, 3, 1, COLUMNS), (257, 3, 1, ROWS), bits, (259, 3, 1, 1), (262, 3, 1, 2 if samples > 2 else 1)]
+    fields += [(277, 3, 1, samples), (322, 3, 1, 16), (323, 3, 1, 16), (324, 4, 4, at), (325, 4, 4, at + 16)]
+    entries = b"".join(struct.pack("<HHII", *field) for field in fields)
+    directory = struct.pack("<H", len(fields)) + entries + b"\0\0\0\0"
+    path.write_bytes(b"II*\0" + struct.pack("<I", at + len(arrays)) + b"".join(tiles) + arrays + directory)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(np.asarray(image), values)
+    np.testing.assert_array_equal(read(path), values)
+
+
+def test_png_of_sixteen_bits_in_colour(tmp_path: Path) -> None:
+    """Shown in eight bits, as Pillow has it, or refused; never with the bytes of one number taken for two."""
+    import cv2
+
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), COLOUR[..., ::-1].astype(np.uint16) * 257)
+    np.testing.assert_allclose(read(path).astype(float), by_pillow(path), atol=1)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_bmp_of_four_bits(tmp_path: Path, packed: bool) -> None:
+    """Pillow writes none: 16 colours, two pixels a byte, or in runs (BI_RLE4)."""
+    levels = NOISE // 16
+    if packed:
+        rows = [b"".join(bytes((2, int(v) << 4 | int(v))) for v in row[::2]) + b"\0\0" for row in levels[::-1]]
+        levels = np.repeat(levels[:, ::2], 2, axis=1)
+        data = b"".join(rows) + b"\0\1"
+    else:
+        data = b"".join(bytes((row[::2] << 4 | row[1::2]).tolist()) + b"\0" for row in levels[::-1])
+    palette = b"".join(bytes((v, v, v, 0)) for v in range(0, 256, 17))
+    head = struct.pack("<IiiHHIIiiII", 40, COLUMNS, ROWS, 1, 4, 2 if packed else 0, len(data), 0, 0, 16, 16)
+    at = 14 + len(head) + len(palette)
+    path = tmp_path / "a.bmp"
+    path.write_bytes(b"BM" + struct.pack("<IHHI", at + len(data), 0, 0, at) + head + palette + data)
+    np.testing.assert_array_equal(read(path), levels * 17)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
 def test_bmp(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "a.bmp"
@@ -144,6 +200,49 @@ def test_dicom_gray(tmp_path: Path, photometric: str, allocated: int, stored: in
     volume = opened(path)
     np.testing.assert_array_equal(volume.pixels[0], pydicom.dcmread(path).pixel_array)
     assert volume.series.inverted == (photometric == "MONOCHROME1")
+
+
+@pytest.mark.parametrize("high", [11, 13, 15])
+def test_dicom_of_twelve_bits_at_any_place(tmp_path: Path, high: int) -> None:
+    """ACR-NEMA and some plate readers put the stored bits at the top of the word (PS3.5 8.1.1: no longer allowed).
+
+    GDCM and pydicom mask without shifting, so they are no reference here.
+    """
+    values = np.random.default_rng(3).integers(0, 1 << 12, (ROWS, COLUMNS), np.uint16)
+    path = write(tmp_path / "a.dcm", values << (high - 11), modality="CR", BitsStored=12, HighBit=high)
+    below = ((values.astype(np.int16) - 2048) << (high - 11)) & np.int16(2 ** (high + 1) - 1 if high < 15 else -1)
+    signed = write(tmp_path / "b.dcm", below.astype(np.int16), modality="CR", BitsStored=12, HighBit=high)
+    np.testing.assert_array_equal(opened(path).pixels[0], values)
+    np.testing.assert_array_equal(opened(signed).pixels[0], values.astype(int) - 2048)
+
+
+@pytest.mark.parametrize("above", [0, 0xF000])
+def test_dicom_bits_above_the_stored_ones(tmp_path: Path, above: int) -> None:
+    """Overlays of old scanners lie there (PS3.5 8.1.2 retired): they are not part of the value."""
+    values = np.random.default_rng(3).integers(0, 1 << 12, (ROWS, COLUMNS), np.uint16)
+    path = write(tmp_path / "a.dcm", values | np.uint16(above), modality="CR", BitsStored=12, HighBit=11)
+    np.testing.assert_array_equal(opened(path).pixels[0], values)
+
+
+@pytest.mark.parametrize("padding", [(0, None), (0, 3), (4095, 4090)])
+def test_dicom_padding_is_no_value(tmp_path: Path, padding: tuple[int, int | None]) -> None:
+    """PS3.3 C.7.5.1.1.2: the pixels from Pixel Padding Value to its range limit, both included, are not there."""
+    values = np.random.default_rng(3).integers(0, 1 << 12, (ROWS, COLUMNS), np.uint16)
+    value, limit = padding
+    extent = sorted((value, value if limit is None else limit))
+    values[:4, :5], values[8:10] = extent[0], extent[1]
+    elements: dict[str, Any] = {"PixelPaddingValue": value}
+    if limit is not None:
+        elements["PixelPaddingRangeLimit"] = limit
+    path = write(tmp_path / "a.dcm", values, BitsStored=12, HighBit=11, **elements)
+    volume = opened(path)
+    inside = (values < extent[0]) | (values > extent[1])
+    np.testing.assert_array_equal(volume.pixels[0][inside], values[inside])
+    stored = volume.series.slices[0].stored
+    assert stored is not None
+    told = stored.padding
+    assert told is not None
+    assert sorted(told) == extent
 
 
 @pytest.mark.parametrize("planar", [0, 1])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_headers import Made, dicoms, metaimages, niftis, nrrds
+from made_headers import NIFTI_MM, Made, dicoms, metaimages, niftis, nrrds
 
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Rejected, Series
@@ -58,8 +58,9 @@ def independent(made: Made) -> None:
         import nibabel
 
         image: Any = nibabel.load(made.file)
-        values = np.asarray(image.get_fdata()).transpose(2, 1, 0)
-        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+        values = np.asarray(image.get_fdata()).reshape(image.shape[:3]).transpose(2, 1, 0)
+        mm = NIFTI_MM[int(image.header["xyzt_units"]) & 7]  # which nibabel leaves to its caller
+        affine = np.diag([-mm, -mm, mm, 1.0]) @ image.affine
         # A quaternion's first part is the root of what three numbers of single precision leave of 1: near half a turn
         # it is known to 5e-4, and the turn to 1e-3 radians, here of voxels of up to 6 mm
         rounding = 6e-3 if "qform" in made.described else 2e-4
