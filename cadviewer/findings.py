@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -144,6 +145,20 @@ class Nodule:
         return self.boxes[-1].slice
 
 
+class Half(StrEnum):
+    """One of two images side by side on a split screen of an ultrasound machine."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+SPLITS = (
+    "a split screen with several B-mode images; choose one of them",
+    "a split screen with two images side by side; choose one of them",
+)
+"""Why a split screen is refused, by its header and by its look; each half can be analysed alone."""
+
+
 class Call(StrEnum):
     """The answer for one breast ultrasound image; the words of `breast.csv`."""
 
@@ -245,7 +260,8 @@ class Result:
     candidates: nodules below the threshold kept for the confidence slider, by falling score, numbered on.
     lines: what a task without fields of its own here found, one line each, as it is shown.
     warnings: what the reader should know, one line each ("only part of the lungs is covered").
-    maps: what the scores depend on, from a job that asked for it (`Job.explain`); such a result has nothing else.
+    maps: what the scores depend on, from a job that asked for it (`Job.explain`), whose result has nothing else; the
+        window adds them to the result that they explain.
     """
 
     case_id: str
@@ -258,3 +274,11 @@ class Result:
     warnings: tuple[str, ...] = field(default=())
     seconds_infer: float = 0.0
     maps: tuple[ScoreMap, ...] = ()
+
+
+def half_of(result: Result) -> Half | None:
+    """The half of a split screen that a result is for; None where it is for all of the image."""
+    try:
+        return Half(json.loads(result.provenance.preprocessing)["half"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -91,6 +91,13 @@ class Settings:
         choices={"all": "Everything", "text": "Text without marks", "none": "The image alone"},
         page="viewing",
     )
+    finding_marks: str = _option(
+        "both",
+        "Findings on an image",
+        "How they are drawn; a key changes it while reading, and hides them.",
+        choices={"both": "Box and outline", "outline": "Outline", "corners": "Corners"},
+        page="viewing",
+    )
     reading: str = _option(
         "concurrent",
         "Findings of the model",

@@ -25,10 +25,11 @@ class Ahead(QObject):
         super().__init__(parent)
         self._cases, self._loader, self._opener, self._analysis = cases, loader, opener, analysis
         self._reading: Reading | None = None
-        self._tried: set[str] = set()
+        self._tried: list[Case] = []
         self._soon = QTimer(self, singleShot=True, interval=0)
         self._soon.timeout.connect(self._go_on)
         analysis.changed.connect(lambda case: self._soon.start())
+        opener.added.connect(lambda case: self._soon.start())
         loader.read_ahead.connect(self._read)
 
     def _go_on(self) -> None:
@@ -36,13 +37,18 @@ class Ahead(QObject):
             return
         case = next((c for c in self._cases.ordered() if self._wanted(c)), None)
         if case is not None:
-            self._tried.add(case.case_id)
+            self._tried = [*(c for c in self._tried if self._cases.get(c.case_id) is c), case]
             self._reading = self._loader.ahead(case.series)
 
     def _wanted(self, case: Case) -> bool:
         """Whether nothing is known of a case, nobody has it on screen and it was not tried in vain."""
         untouched = case.stack is None and case.result is None and not case.reason and not case.question
-        return untouched and not case.stopped and case is not self._cases.current and case.case_id not in self._tried
+        return (
+            untouched
+            and not case.stopped
+            and case is not self._cases.current
+            and not any(c is case for c in self._tried)
+        )
 
     def _read(self, reading: Reading, volume: Volume | None) -> None:
         self._reading = None

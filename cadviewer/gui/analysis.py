@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Signal
 
 import cadviewer
-from cadviewer.findings import Task
+from cadviewer.findings import Half, Task
 from cadviewer.gui.bridge import Bridge, EngineLike
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
@@ -20,11 +20,13 @@ from cadviewer.store.last_results import Last
 
 @dataclass(frozen=True)
 class Order:
-    """How to analyse: with which model (None for the task's own) and above which score (None for the card's)."""
+    """How to analyse: with which model (None for the task's own), above which score (None for the card's), and which
+    half of a split screen (None for all of an image)."""
 
     task: Task
     model: str | None = None
     threshold: float | None = None
+    half: Half | None = None
 
 
 class Analysis(QObject):
@@ -83,7 +85,7 @@ class Analysis(QObject):
             self.changed.emit(case)
             return
         request = self._engine.next_request_id()
-        case.begin(request, order.task, card.name)
+        case.begin(request, order.task, card.name, order.half)
         case.ahead = priority is Priority.BATCH
         self._cases.job_begins(request, case)
         self._engine.submit(
@@ -96,6 +98,7 @@ class Analysis(QObject):
                 shared.handle,
                 threshold=order.threshold,
                 spacing_mm=case.used_mm,
+                half=order.half,
                 priority=priority,
             )
         )
@@ -109,7 +112,11 @@ class Analysis(QObject):
         """Analyse again, with the same model, when the reader has entered another pixel size than was used."""
         asked = case.running or case.result is not None
         if asked and case.task is not None and case.used_mm != case.spacing_mm:
-            self.run(case, Order(case.task, case.model or None), Priority.BATCH if case.ahead else Priority.OPEN)
+            self.run(
+                case,
+                Order(case.task, case.model or None, half=case.half),
+                Priority.BATCH if case.ahead else Priority.OPEN,
+            )
 
     def leave(self, case: Case) -> None:
         """The case's running job, if any, is not wanted any more: nothing it still says counts, and the result that it

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from cadviewer.findings import Box, BreastFinding, Call, Nodule, Result, Task
+from cadviewer.findings import Box, BreastFinding, Call, Half, Nodule, Result, Task, half_of
 from cadviewer.gui.image.shapes import Drawing
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
@@ -108,7 +108,7 @@ class Case:
     task: what it is analysed for, None while undecided; question: why nobody could decide, for the bar that asks.
     request_id: of the latest job; events of another are dropped. running: whether that job has not ended.
     stopped: by the user, so it is not begun again unasked. ahead: its job runs before anybody opened the case.
-    used_mm: the entered pixel size that the latest job was given.
+    used_mm: the entered pixel size that the latest job was given; half: the half of a split screen that it is for.
     last: results kept of it when it was read, by task. made: when the result was made that was taken from there, "" for
         one of now. former: the result before the one that is being made, which comes back when that is stopped.
     cut: the confidence below which findings are hidden. kept: what the journal holds; nothing else is shown as done.
@@ -136,6 +136,7 @@ class Case:
     reason: str = ""
     out_of_scope: bool = False
     used_mm: float | None = None
+    half: Half | None = None
     last: Mapping[Task, Last] = field(default_factory=dict)
     made: str = ""
     former: Last | None = None
@@ -186,7 +187,7 @@ class Case:
             return any(f.call not in (Call.NO_LESION, Call.OUT_OF_SCOPE) for f in self.result.breast)
         return bool(self.result.lines)
 
-    def begin(self, request_id: int, task: Task, model: str) -> None:
+    def begin(self, request_id: int, task: Task, model: str, half: Half | None = None) -> None:
         """A job was handed in: an earlier result is no longer this case's, unless the job is stopped."""
         if self.result is not None:
             self.former = Last(self.result, self.made, self.used_mm)
@@ -194,12 +195,13 @@ class Case:
         self.running, self.started, self.done, self.total, self.seconds_left = True, False, 0, 0, None
         self.result, self.reason, self.out_of_scope, self.notes, self.question = None, "", False, (), ""
         self.selected, self.stopped, self.used_mm, self.made = None, False, self.spacing_mm, ""
+        self.half = half
 
     def restore(self, last: Last) -> None:
         """Take a result that was made before."""
         self.result, self.made, self.used_mm = replace(last.result, case_id=self.case_id), last.made, last.spacing_mm
         by = last.result.provenance
-        self.task, self.model, self.cut = last.result.task, by.model, by.threshold
+        self.task, self.model, self.cut, self.half = last.result.task, by.model, by.threshold, half_of(last.result)
         self.reason, self.out_of_scope, self.question, self.stopped, self.former = "", False, "", False, None
 
     def drop_job(self) -> None:

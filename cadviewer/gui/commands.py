@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMenu
 
-from cadviewer.findings import Task
+from cadviewer.findings import SPLITS, Half, Task
 from cadviewer.gui import lang, words
 from cadviewer.gui.analysis import Order
 from cadviewer.gui.case import Case
@@ -26,6 +27,10 @@ from cadviewer.store.session import Answer, MeasureKind, PixelSize
 
 if TYPE_CHECKING:
     from cadviewer.gui.main_window import MainWindow
+
+
+HALVES = {Half.LEFT: "Left half", Half.RIGHT: "Right half"}
+"""What the halves of a split screen are called, in English."""
 
 
 class Commands:
@@ -66,6 +71,9 @@ class Commands:
             **{f"analyse_{task.value}": partial(self.analyse, task) for task in Task},
             "threshold": self.ask_threshold,
             "depends": self.toggle_depends,
+            "half_left": partial(self.analyse_half, Half.LEFT),
+            "half_right": partial(self.analyse_half, Half.RIGHT),
+            "half_none": partial(self.analyse_half, None),
             "spacing": self.ask_spacing,
             "cancel": self.cancel,
             "restart": self.restart,
@@ -76,7 +84,7 @@ class Commands:
             "unsure": lambda: decisions.answer(Answer.UNSURE),
             "risk": window.side.toggle_risk,
             "reveal": decisions.reveal,
-            "undo": decisions.undo,
+            "undo": self.undo,
             "redo": decisions.redo,
             "copy": self.copy,
             "about_model": self.about_model,
@@ -93,10 +101,13 @@ class Commands:
         actions.enable(bool(loaded), "analyse", "threshold", *(f"analyse_{t.value}" for t in Task))
         actions.enable(bool(loaded and case is not None and case.task is not None), "analyse", "threshold")
         ultrasound = case is not None and case.series.modality in ULTRASOUND
+        actions.enable(bool(loaded and ultrasound), "half_left", "half_right")
+        actions.enable(bool(loaded and case is not None and case.half is not None), "half_none")
         actions.enable(bool(loaded and not ultrasound), f"analyse_{Task.NODULES.value}")
         actions.enable(case is not None and case.task is not Task.BREAST, "risk")
         actions.enable(bool(shown), "delete", "close_series")
-        actions.enable(bool(shown and case is not None and case.kept.can_undo), "undo")
+        undoable = case is not None and (case.kept.can_undo or self._window.looking.can_undo_reset)
+        actions.enable(bool(shown and undoable), "undo")
         actions.enable(bool(shown and case is not None and case.kept.can_redo), "redo")
         actions.enable(len(self._window.cases) > 0, "find_series", "close_all")
         actions.enable(bool(self._window.measures.rows), "next_measure", "previous_measure")
@@ -251,6 +262,14 @@ class Commands:
         window = self._window
         if not (window.desk.cancel() or window.looking.tool_back() or self.cancel() or window.decisions.unselect()):
             window.looking.reset()
+            self.refresh(self._case)
+
+    def undo(self) -> None:
+        """Take back the reset of a view where that was the last thing done to it, else the last answer or drawing."""
+        if self._window.looking.undo_reset():
+            self.refresh(self._case)
+        else:
+            self._window.decisions.undo()
 
     def context_menu(self) -> QMenu:
         """The menu of a right click on the image."""
@@ -281,13 +300,27 @@ class Commands:
     def analyse(self, task: Task | None, model: str | None = None, threshold: float | None = None) -> None:
         """Analyse the open case, for its own task if none is given."""
         case = self._case
+        half = case.half if case is not None and task in (None, case.task) else None
         task = task or (case.task if case is not None else None)
         if case is not None and task is not None:
-            self._window.analysis.run(case, Order(task, model, threshold))
+            self._window.analysis.run(case, Order(task, model, threshold, half))
+
+    def analyse_half(self, half: Half | None) -> None:
+        """One of two images side by side on an ultrasound machine's split screen, or all of the image again."""
+        case = self._case
+        if case is not None:
+            usual = self._window.analysis.usual(Task.BREAST)
+            self._window.analysis.run(case, replace(usual, model=case.model or usual.model, half=half))
 
     def ask_task(self, case: Case) -> None:
         """Nobody can tell what this is: ask, and guess nothing."""
         notices = self._window.desk.notices
+        if case.out_of_scope and case.reason in SPLITS and not case.running:
+            if "half" not in notices.topics():
+                answers = tuple((tr(text), lambda half=half: self.analyse_half(half)) for half, text in HALVES.items())
+                notices.say(Notice("half", tr("Two images side by side. Analyse one of them:"), answers))
+        else:
+            notices.hush("half")
         if case.task is not None or not case.question or case.out_of_scope or case.running or case.result is not None:
             notices.hush("task")
         elif "task" not in notices.topics():

@@ -131,7 +131,7 @@ class Desk(QWidget):
         self.case = self.outline.case = self.editing.case = self.key_mark.case = case
         self.drawings.pixels = case.stack.pixels if case is not None and case.stack is not None else None
         self.editing.drop_draft()
-        self.notices.hush("volume", "input", "task", "lungs", "planes", "patients", "link")
+        self.notices.hush("volume", "input", "task", "half", "lungs", "planes", "patients", "link")
         if case is None or case.stack is None:
             self.grid.show_case(None)
             self.pages.setCurrentIndex(0)
@@ -259,6 +259,7 @@ class Desk(QWidget):
             pane = self.grid.active
         if pane.viewport.marks is not Marks.ALL:
             self.grid.set_marks(Marks.ALL)
+        self.grid.set_measures(True)
         pane.viewport.stop_cine()
         flat = on_plane(shape, stack, index)
         assert flat is not None

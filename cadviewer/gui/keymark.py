@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.lettering import MARGIN, draw_text, overlay_font
+from cadviewer.gui.image.text_places import text_rect
 from cadviewer.gui.image.viewport import Kind, Viewport
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import Plane
@@ -22,14 +23,21 @@ class KeyMark:
     def __init__(self) -> None:
         self.case: Case | None = None
 
+    def reserved(self, viewport: Viewport) -> list[QRectF]:
+        metrics = QFontMetricsF(overlay_font(viewport))
+        return [text_rect(metrics, at, [text]) for at, text in self._sign(viewport, metrics)]
+
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        painter.setFont(overlay_font(viewport))
+        for at, text in self._sign(viewport, QFontMetricsF(painter.font())):
+            draw_text(painter, at, text, COLOUR)
+
+    def _sign(self, viewport: Viewport, metrics: QFontMetricsF) -> list[tuple[QPointF, str]]:
         stack = viewport.stack
         if self.case is None or stack is None or stack is not self.case.stack or stack.plane is not Plane.ACQUIRED:
-            return
+            return []
         if viewport.index not in self.case.key_images:
-            return
-        painter.setFont(overlay_font(viewport))
-        metrics = QFontMetricsF(painter.font())
+            return []
         text = "★ " + tr("key image")
         x = (viewport.width() - metrics.horizontalAdvance(text)) / 2
-        draw_text(painter, QPointF(x, MARGIN + 2.6 * metrics.height()), text, COLOUR)
+        return [(QPointF(x, MARGIN + 2.6 * metrics.height()), text)]

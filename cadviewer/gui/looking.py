@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from cadviewer.gui import patients, stepping
 from cadviewer.gui.case import Case
-from cadviewer.gui.image.mouse import DRAWING, Tool
-from cadviewer.gui.image.viewport import Viewport
+from cadviewer.gui.image.mouse import DRAWING, SHAPES, Tool
+from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.image.view import View
+from cadviewer.gui.image.viewport import FindingMarks, Viewport
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.gui.notice import Notice
@@ -40,6 +42,7 @@ class Looking:
     def __init__(self, window: MainWindow) -> None:
         self._window = window
         self.tool = self._before = Tool.WINDOW
+        self._reset: tuple[Viewport, Stack | None, View, View] | None = None  # which view, of what, before and after
 
     @property
     def _view(self) -> Viewport:
@@ -63,6 +66,8 @@ class Looking:
             "slab_thicker": partial(self.step_slab, 1),
             "slab_thinner": partial(self.step_slab, -1),
             "marks": self.cycle_marks,
+            "finding_marks": self.cycle_finding_marks,
+            "measures": self.toggle_measures,
             "cine": lambda: self._view.toggle_cine(),
             "cine_faster": lambda: self.pace_cine(CINE_STEP),
             "cine_slower": lambda: self.pace_cine(1 / CINE_STEP),
@@ -87,7 +92,9 @@ class Looking:
         actions, view = self._window.actions_, self._view
         shown = case is not None and case.stack is not None
         several = len(view.stack or ()) > 1
-        actions.enable(shown, "fit", "invert", "marks", "smooth", "tags", "turn_right", "turn_left")
+        actions.enable(
+            shown, "fit", "invert", "marks", "finding_marks", "measures", "smooth", "tags", "turn_right", "turn_left"
+        )
         actions.enable(shown, "flip_sideways", "flip_upside_down", *LAYOUTS, *stepping.NAMES)
         through = shown and case is not None and case.series.modality not in ULTRASOUND  # nothing lies behind an image
         actions.enable(through, *PLANES, *SLABS, *(name for name, layout in LAYOUTS.items() if layout.planes))
@@ -105,9 +112,28 @@ class Looking:
             pane.viewport.stop_cine()
 
     def reset(self) -> None:
-        """The active view as it was opened; what moves stands still."""
+        """The active view as it was opened; what moves stands still. Undone by `undo_reset`."""
         self.stop()
-        self._view.reset()
+        viewport, before = self._view, self._view.view
+        viewport.reset()
+        if before is not None and viewport.view is not None and viewport.view != before:
+            self._reset = viewport, viewport.stack, before, viewport.view
+
+    @property
+    def can_undo_reset(self) -> bool:
+        """Whether a view is as a reset left it."""
+        return self._reset is not None and (self._reset[0].stack, self._reset[0].view) == (
+            self._reset[1],
+            self._reset[3],
+        )
+
+    def undo_reset(self) -> bool:
+        """The view as it was before the reset; False where it has been changed since, or shows something else."""
+        done = self._reset if self.can_undo_reset else None
+        self._reset = None
+        if done is not None:
+            done[0].set_view(done[2])
+        return done is not None
 
     # layouts and planes ------------------------------------------------------------------------------------------
 
@@ -236,6 +262,10 @@ class Looking:
         if self.tool not in DRAWING:
             self._before = self.tool
         self.tool = tool
+        if tool in SHAPES:
+            self._window.desk.grid.set_measures(True)  # what is drawn now is to be seen
+        if tool is Tool.FINDING and self._view.findings is FindingMarks.NONE:
+            self._window.desk.grid.set_findings(FindingMarks[self._window.prefs.now.finding_marks.upper()])
         for pane in self._window.desk.grid.panes:
             pane.viewport.mouse.set_tool(tool)
         self._window.actions_[f"tool_{tool.value}"].setChecked(True)
@@ -304,6 +334,21 @@ class Looking:
         view.cycle_marks()
         self._window.desk.grid.set_marks(view.marks)
         self._window.status.say(tr("Shown: {what}", what=tr(view.marks.value)))
+
+    def cycle_finding_marks(self) -> None:
+        """Findings by box and outline, by their outline, by corners, or not at all; the next start has them again."""
+        order = list(FindingMarks)
+        how = order[(order.index(self._view.findings) + 1) % len(order)]
+        self._window.desk.grid.set_findings(how)
+        if how is not FindingMarks.NONE:
+            self._window.prefs.change(finding_marks=how.name.lower())
+        self._window.status.say(tr("Findings: {how}", how=tr(how.value)))
+
+    def toggle_measures(self) -> None:
+        """What the reader drew, shown or not, whatever is shown of findings."""
+        on = not self._view.measures
+        self._window.desk.grid.set_measures(on)
+        self._window.status.say(tr("Measures are shown") if on else tr("Measures are hidden"))
 
     # slabs -------------------------------------------------------------------------------------------------------
 

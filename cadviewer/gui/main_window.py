@@ -29,7 +29,7 @@ from cadviewer.gui.desk import Desk
 from cadviewer.gui.fields import Line
 from cadviewer.gui.image.mouse import Tool
 from cadviewer.gui.image.stack import Stack
-from cadviewer.gui.image.viewport import Marks, Viewport
+from cadviewer.gui.image.viewport import FindingMarks, Marks, Viewport
 from cadviewer.gui.journal import Journal
 from cadviewer.gui.kept_results import KeptResults
 from cadviewer.gui.lang import tr
@@ -88,6 +88,7 @@ class MainWindow(QMainWindow):
         self.analysis.usual = self._usual
         self.desk.grid.equip = self.equip
         self.desk.viewport.marks = Marks[prefs.now.annotations.upper()]
+        self.desk.viewport.findings = FindingMarks[prefs.now.finding_marks.upper()]
         self._use_settings(None, prefs.now)
         self.show_case(None)
         self._place()
@@ -286,6 +287,7 @@ class MainWindow(QMainWindow):
         side.breast.depends_asked.connect(self.commands.toggle_depends)
         side.breast.opacity_moved.connect(self.commands.set_depends_opacity)
         self.depends.changed.connect(self._show_depends)
+        self.depends.made.connect(self.results.keep)
         side.risk.entered.connect(decisions.enter)
         side.findings.entered.connect(decisions.enter)
         side.findings.sorted_by.connect(decisions.sort)

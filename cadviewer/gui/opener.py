@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from cadviewer.findings import SPLITS, Task, half_of
 from cadviewer.gui.case import Case
 from cadviewer.gui.cases import Cases
 from cadviewer.gui.lang import tr
@@ -234,5 +235,8 @@ def learn(case: Case, reading: Reading, volume: Volume) -> None:
     case.series, case.last = volume.series, reading.last
     if case.task is None:
         case.task, case.question = reading.task, reading.question
-        if case.question and volume.series.modality not in UNTOLD:  # there is nothing to ask the reader
+        halved = case.last.get(Task.BREAST)
+        if case.question in SPLITS and halved is not None and half_of(halved.result) is not None:
+            case.restore(halved)  # the reader has chosen before
+        elif case.question and volume.series.modality not in UNTOLD:  # there is nothing to ask the reader
             case.refuse(case.question)

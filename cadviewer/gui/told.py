@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from string import Formatter
 
+from cadviewer.findings import SPLITS
 from cadviewer.gui.lang import tr
 
 TOLD = (
@@ -25,8 +26,7 @@ TOLD = (
     "{mode}; the breast model reads B-mode ultrasound",
     "colour flow over the lesion; the breast model reads gray B-mode images",
     "{colours}; the breast model reads gray B-mode images",
-    "a split screen with several B-mode images; open one of them alone",
-    "a split screen with two images side by side; open one of them alone",
+    *SPLITS,
     "no B-mode region in this ultrasound image",
     "{columns}×{rows} pixels are too few",
     "the image is blank",
@@ -56,6 +56,8 @@ TOLD = (
     "the image is not calibrated: no millimetres",
     "its pixels are not square: the model, which knows square ones, sees shapes distorted",
     "analysed inside the B-mode region that the file names",
+    "the left half of a split screen alone was analysed",
+    "the right half of a split screen alone was analysed",
     "the image shows colour flow (Doppler is on): the model knows gray B-mode images alone",
     "{flows} of {total} frames show colour flow (Doppler is on): the model knows gray B-mode images alone",
     "the image is unlike the breast ultrasound that the model knows: the score may mean nothing",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
-from cadviewer.findings import Box, Result, Task
+from cadviewer.findings import Box, Half, Result, Task
 from cadviewer.imaging.series import Series
 
 
@@ -39,6 +39,7 @@ class Job:
     model: name of a card; threshold: cut of nodule scores, None for the card's own.
     spacing_mm: mm per pixel given by the user for an image whose file does not say.
     window: (low, high) HU that the 8-bit values of a 2-D CT slice span.
+    half: of a split screen of an ultrasound machine, None for an image that is one.
     explain: a frame whose score is to be explained; the result then has `maps` and no findings.
     outline: boxes of one finding to be outlined by `model`, whose role is "outline"; the result then has this finding
         alone, or none where the model sees nothing to outline.
@@ -53,8 +54,8 @@ class Job:
     threshold: float | None = None
     spacing_mm: float | None = None
     window: tuple[float, float] = (-1000.0, 400.0)
+    half: Half | None = None
     priority: Priority = Priority.OPEN
-    options: tuple[tuple[str, str], ...] = field(default=())
     explain: int | None = None
     outline: tuple[Box, ...] = ()
 

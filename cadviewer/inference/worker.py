@@ -77,7 +77,7 @@ class TorchHandler:
                 companions, missing = self._companions(card)
                 forward = self._forward(card)
                 began = report.seconds()
-                demand = Demand(job.threshold, job.spacing_mm, job.window)
+                demand = Demand(job.threshold, job.spacing_mm, job.window, job.half)
                 with_them = {"companions": companions} if companions else {}
                 found = module_of(job.task).analyse(
                     Volume(job.series, pixels), forward, card, demand, report.step, **with_them
@@ -115,7 +115,9 @@ class TorchHandler:
 
         forward = self._forward(card)
         began = report.seconds()
-        made = breast_explain.explain(volume, job.explain, forward, card, occlusion, progress=report.step)
+        made = breast_explain.explain(
+            volume, job.explain, forward, card, occlusion, half=job.half, progress=report.step
+        )
         origin = _provenance(job, card, forward, {})
         return Result(job.case_id, job.task, origin, maps=(made,), seconds_infer=report.seconds() - began)
 
@@ -187,6 +189,8 @@ def _provenance(job: Job, card: ModelCard, forward: TorchForward, companions: Co
     preparation = dict(card.inputs)
     if job.spacing_mm is not None:
         preparation["spacing_mm_given"] = job.spacing_mm
+    if job.half is not None:
+        preparation["half"] = job.half.value
     if job.task is Task.NODULES and not job.series.hounsfield:
         preparation["window_hu"] = list(job.window)
     return Provenance(

@@ -102,42 +102,56 @@ def unlike(pixels: NDArray[Any]) -> bool:
 
 
 def looks_split(pixels: NDArray[Any]) -> bool:
-    """Whether two images lie side by side: a black gutter from top to bottom near the middle, or a seam there.
+    """Whether two images lie side by side (`split_column`)."""
+    return split_column(pixels) is not None
+
+
+def split_column(pixels: NDArray[Any]) -> int | None:
+    """Where two images lie side by side: a black gutter from top to bottom near the middle, or a seam there.
+
+    The column of `pixels`, (rows, columns) 8-bit, that parts them; None where it is one image.
 
     A seam: neighbouring columns show the same speckle everywhere but there, and gray values jump. Limits were set on
     images of BUS-BRA's folds 1 to 4, BrEaST and BUSI, and on pairs of the former; what it does on others is in
     `docs/breast-ultrasound.md`.
     """
     if min(pixels.shape[:2]) < LEAST_SIDE or pixels.dtype != np.uint8:
-        return False
+        return None
     values = _small(pixels)
     shown = np.flatnonzero((values > 12).mean(axis=1) > 0.25)
     if len(shown) < 32:
-        return False
+        return None
     values = values[shown[0] : shown[-1] + 1]
     width = values.shape[1]
     first, last = int(0.3 * width), int(0.7 * width)
     sides = min(float((part > 12).mean()) for part in (values[:, :first], values[:, last:]))
     if sides < 0.25:
-        return False
+        return None
+    scale = pixels.shape[1] / width
     black = (values < 10).mean(axis=0)[first:last] > 0.97
-    gutter = max((len(list(run)) for dark, run in itertools.groupby(black) if dark), default=0)
-    return gutter >= max(2, 0.008 * width) or seam(values, first, last) > SEAM
+    runs = [list(run) for dark, run in itertools.groupby(range(len(black)), lambda k: bool(black[k])) if dark]
+    gutter = max(runs, key=len, default=[])
+    if len(gutter) >= max(2, 0.008 * width):
+        return int((first + (gutter[0] + gutter[-1] + 1) / 2) * scale + 0.5)
+    strength, column = seam(values, first, last)
+    return int((column + 0.5) * scale + 0.5) if strength > SEAM else None
 
 
-def seam(values: NDArray[np.float32], first: int, last: int) -> float:
-    """How much the likeliest of the columns from `first` to `last` looks like a seam; above `SEAM` it is one.
+def seam(values: NDArray[np.float32], first: int, last: int) -> tuple[float, int]:
+    """How much the likeliest of the columns from `first` to `last` looks like a seam (above `SEAM` it is one), and that
+    column.
 
     By how much the agreement of fine structure across it falls short of that nearby (a shadow is broader), and the
     share of rows that jump there, the mean over a close and a wider pair of columns. Across a line of calipers or of a
     machine, up to two columns wide, the structure goes on: that is no seam, however bright it is.
     """
     if first < REACH + 2 or last > values.shape[1] - REACH - 3:
-        return 0.0
+        return 0.0, first
     fall, wider = _fall(_agreement(values, 1)), _fall(_agreement(values, 2))
     across = np.min([np.roll(wider, k) for k in (1, 0, -1, -2)], axis=0)  # all pairs with one column on either side
     jumps = (_jumps(values, 3, 1) + _jumps(values, 4, 6)) / 2
-    return float(np.where(across > 0, fall + jumps, 0)[first:last].max())
+    likely = np.where(across > 0, fall + jumps, 0)[first:last]
+    return float(likely.max()), first + int(likely.argmax())
 
 
 REACH, GAP = 14, 3

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.findings import BreastFinding, Call, Estimate
+from cadviewer.findings import BreastFinding, Call, Estimate, Half
 from cadviewer.imaging import windowing
 from cadviewer.imaging.series import Series, Volume, Window
 from cadviewer.models import colour_flow, scope
@@ -85,10 +85,12 @@ def assess(
     *,
     progress: Progress = no_progress,
     spacing_mm: float | None = None,
+    half: Half | None = None,
 ) -> BreastAnalysis:
     """A finding for each frame of a breast ultrasound image or clip.
 
     spacing_mm: mm per pixel as the user gave it, for an image whose file does not say; what a file says goes before.
+    half: which of two images side by side, None for an image that is one.
     Raises `scope.OutOfScope` for a series that is no ultrasound, and where no frame is one that the model reads
     (colour, too small, blank, a CT slice). Among others such a frame gets the call `out_of_scope`, with the reason and
     no score.
@@ -96,7 +98,7 @@ def assess(
     series = volume.series
     scope.check_ultrasound(series)
     volume, replaced = sound(volume)
-    region = scope.bmode_region(series)
+    region = scope.half_region(series, volume.pixels[0], half) if half is not None else scope.bmode_region(series)
     spacing = _spacing(series, spacing_mm)
     total = volume.pixels.shape[0]
     findings: list[BreastFinding] = []
@@ -122,7 +124,7 @@ def assess(
         progress(k + 1, total)
     if all(f.call is Call.OUT_OF_SCOPE for f in findings):
         raise scope.OutOfScope(findings[0].reason)
-    warnings = (*replaced, *_warnings(series, findings, region, spacing_mm))
+    warnings = (*replaced, *_warnings(series, findings, region, spacing_mm, half))
     if flows and total == 1:
         warnings += (FLOW,)
     elif flows:
@@ -136,12 +138,16 @@ def assess(
 
 
 FLOW = "the image shows colour flow (Doppler is on): the model knows gray B-mode images alone"
+_HALVES = {
+    Half.LEFT: "the left half of a split screen alone was analysed",
+    Half.RIGHT: "the right half of a split screen alone was analysed",
+}
 _FLOW_OVER_LESION = "colour flow over the lesion; the breast model reads gray B-mode images"
 
 
 def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:
     """See `models.tasks.TaskModule`; the threshold of a demand is for nodules and leaves the call alone."""
-    found = assess(volume, forward, card, progress=progress, spacing_mm=demand.spacing_mm)
+    found = assess(volume, forward, card, progress=progress, spacing_mm=demand.spacing_mm, half=demand.half)
     return Found(breast=found.findings, warnings=found.warnings)
 
 
@@ -155,7 +161,7 @@ def _spacing(series: Series, given: float | None) -> tuple[float, float] | None:
 
 
 def _warnings(
-    series: Series, findings: Sequence[BreastFinding], region: object, given: float | None
+    series: Series, findings: Sequence[BreastFinding], region: object, given: float | None, half: Half | None
 ) -> tuple[str, ...]:
     lines = []
     calibrated = series.geometry.pixel_spacing is not None
@@ -169,7 +175,9 @@ def _warnings(
         lines.append("the image is not calibrated: no millimetres")
     if series.geometry.pixel_spacing is None and abs(series.pixel_aspect - 1) > _SQUARE:
         lines.append("its pixels are not square: the model, which knows square ones, sees shapes distorted")
-    if region is not None:
+    if half is not None:
+        lines.append(_HALVES[half])
+    elif region is not None:
         lines.append("analysed inside the B-mode region that the file names")
     return tuple(lines)
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.findings import ScoreMap
+from cadviewer.findings import Half, ScoreMap
 from cadviewer.imaging.series import Volume
 from cadviewer.models import breast, scope
 from cadviewer.models.catalogue import ModelCard
@@ -47,9 +47,12 @@ def explain(
     card: ModelCard,
     occlude: Occlude,
     *,
+    half: Half | None = None,
     progress: Progress = no_progress,
 ) -> ScoreMap:
     """The map of one frame, made by `occlude` from the plain view (not mirrored, not enlarged).
+
+    half: as `breast.assess` takes it.
 
     Raises `scope.OutOfScope` where there is no score to explain, ValueError for a frame that is not there.
     """
@@ -59,7 +62,8 @@ def explain(
     scope.check_ultrasound(series)
     pixels = volume.pixels[frame]
     rows, columns = int(pixels.shape[0]), int(pixels.shape[1])
-    x0, y0, x1, y1 = scope.bmode_region(series) or (0, 0, columns, rows)
+    region = scope.half_region(series, volume.pixels[0], half) if half is not None else scope.bmode_region(series)
+    x0, y0, x1, y1 = region or (0, 0, columns, rows)
     problem = scope.frame_problem(pixels[y0:y1, x0:x1], series)
     if problem:
         raise scope.OutOfScope(problem)

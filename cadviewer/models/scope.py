@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cadviewer.findings import Task
+from cadviewer.findings import SPLITS, Half, Task
 from cadviewer.imaging.series import UNTOLD, Series, Shape
 from cadviewer.models import bmode
 from cadviewer.models.bmode import looks_like_bmode
@@ -95,7 +95,7 @@ def bmode_region(series: Series) -> tuple[int, int, int, int] | None:
         if not any(_same(region, other) for other in tissue):
             tissue.append(region)
     if len(tissue) > 1:
-        raise OutOfScope("a split screen with several B-mode images; open one of them alone")
+        raise OutOfScope(SPLITS[0])
     if kinds and not tissue:
         raise OutOfScope("no B-mode region in this ultrasound image")
     if not tissue:
@@ -104,6 +104,27 @@ def bmode_region(series: Series) -> tuple[int, int, int, int] | None:
     x0, y0, x1, y1 = tissue[0]
     x0, y0, x1, y1 = max(0, x0), max(0, y0), min(columns, x1), min(rows, y1)
     return (x0, y0, x1, y1) if x1 - x0 >= SMALLEST and y1 - y0 >= SMALLEST else None
+
+
+def half_region(series: Series, pixels: NDArray[Any], half: Half) -> tuple[int, int, int, int]:
+    """(x0, y0, x1, y1) of one of two images side by side.
+
+    By the file's regions where it names several, else parted where the image shows it, else in the middle. pixels: of a
+    frame, (rows, columns) or (rows, columns, 3). Raises OutOfScope where that half shows colour flow by its region.
+    """
+    rows, columns = int(pixels.shape[0]), int(pixels.shape[1])
+    regions: list[tuple[int, int, int, int, int]] = []
+    for region in sorted((r for r in series.ultrasound_regions if r[4] in (TISSUE, COLOUR_FLOW)), key=lambda r: r[0]):
+        if not any(_same(region[:4], other[:4]) for other in regions):
+            regions.append(region)
+    if len(regions) > 1:
+        x0, y0, x1, y1, kind = regions[0 if half is Half.LEFT else -1]
+        if kind == COLOUR_FLOW:
+            raise OutOfScope("colour Doppler; the breast model reads B-mode ultrasound")
+        return max(0, x0), max(0, y0), min(columns, x1), min(rows, y1)
+    gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    at = bmode.split_column(_eight_bits(gray)) or columns // 2
+    return (0, 0, at, rows) if half is Half.LEFT else (at, 0, columns, rows)
 
 
 def _same(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
@@ -160,7 +181,7 @@ def frame_problem(pixels: NDArray[Any], series: Series) -> str:
     if series.modality in UNTOLD and bmode.unlike(eight):
         return "without the speckle of ultrasound; the breast model reads gray B-mode images"
     if bmode.looks_split(eight):
-        return "a split screen with two images side by side; open one of them alone"
+        return SPLITS[1]
     return ""
 
 

@@ -10,7 +10,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from cadviewer.findings import BreastFinding, Nodule, Task
+from cadviewer.findings import BreastFinding, Half, Nodule, Task
 from cadviewer.imaging.series import Volume
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.runtime import Companions, Forward, Progress
@@ -21,12 +21,13 @@ class Demand:
     """What the user asked of a job.
 
     threshold: cut of scores, None for the card's. spacing_mm: mm per pixel of an image whose file does not say.
-    window: HU (low, high) that the 8-bit values of a CT slice span.
+    window: HU (low, high) that the 8-bit values of a CT slice span. half: of a split screen of an ultrasound machine.
     """
 
     threshold: float | None = None
     spacing_mm: float | None = None
     window: tuple[float, float] = (-1000.0, 400.0)
+    half: Half | None = None
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from cadviewer.gui.actions import MENUS, PRESETS, SPECS, STEPS
 from cadviewer.gui.banner import AGES
 from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
+from cadviewer.gui.commands import HALVES
 from cadviewer.gui.ct.risk import LACKING
 from cadviewer.gui.image.lettering import PLANES
-from cadviewer.gui.image.viewport import Marks
+from cadviewer.gui.image.viewport import FindingMarks, Marks
 from cadviewer.gui.measures import NAMES
 from cadviewer.gui.preferences.keys import KeysPage
 from cadviewer.gui.preferences.presets import PresetsPage
@@ -88,7 +89,8 @@ def in_tables() -> set[str]:
         *COLUMNS,
         *("waiting", "running"),
         *(state.value for state in CaseState),
-        *(marks.value for marks in Marks),
+        *HALVES.values(),
+        *(marks.value for marks in (*Marks, *FindingMarks)),
         *PLANES.values(),
         *(plane.value for plane in ANATOMICAL),
         *(projection.value for projection in Projection),

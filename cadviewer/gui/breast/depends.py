@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,13 @@ class Depends:
 
 
 class Dependence(QObject):
-    """Asks the engine for maps and keeps them as long as the result that they explain. Signal: changed(Case)."""
+    """Asks the engine for maps, which become part of the result that they explain.
+
+    Signals: changed(Case); made(Case): its result has another map.
+    """
 
     changed = Signal(object)
+    made = Signal(object)
 
     def __init__(self, cases: Cases, engine: EngineLike, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -52,7 +56,10 @@ class Dependence(QObject):
 
     def of(self, case: Case | None, frame: int) -> Depends | None:
         """What is known of a frame of the result on screen; None when nobody asked, or it is not to be shown."""
-        return self._kept.get((case.case_id, case.request_id, frame)) if case is not None and self.on else None
+        if case is None or not self.on:
+            return None
+        made = _map_of(case, frame)
+        return Depends(map=made) if made is not None else self._kept.get((case.case_id, case.request_id, frame))
 
     def toggle(self, case: Case, frame: int) -> None:
         """Show it, asking for it where it is not there yet, or hide it again."""
@@ -70,6 +77,8 @@ class Dependence(QObject):
         shared = self._cases.shared(case)
         if finding is None or finding.probability is None or key in self._kept or case.result is None:
             return
+        if _map_of(case, frame) is not None:
+            return
         if shared is None or shared.handle is None:
             return
         self.leave()
@@ -85,6 +94,7 @@ class Dependence(QObject):
                 model,
                 case.series,
                 shared.handle,
+                half=case.half,
                 priority=Priority.OPEN,
                 explain=frame,
             )
@@ -109,6 +119,7 @@ class Dependence(QObject):
             case Finished(result=result):
                 state.map = next((m for m in result.maps if m.frame == key[2]), None)
                 state.reason = "" if state.map is not None else "the model gave no map"
+                self._keep(key, state.map)
             case Failed(reason=reason):
                 state.reason = reason or "unknown error"
             case Cancelled():  # not by `leave`, which forgets what it cancels: asking again would go round for ever
@@ -118,6 +129,17 @@ class Dependence(QObject):
         case = self._cases.get(event.case_id)
         if case is not None:
             self.changed.emit(case)
+
+    def _keep(self, key: tuple[str, int | None, int], made: ScoreMap | None) -> None:
+        """With the result, so that it is there again when the case is."""
+        case = self._cases.get(key[0])
+        if made is not None and case is not None and case.request_id == key[1] and case.result is not None:
+            case.result = replace(case.result, maps=(*case.result.maps, made))
+            self.made.emit(case)
+
+
+def _map_of(case: Case, frame: int) -> ScoreMap | None:
+    return next((m for m in case.result.maps if m.frame == frame), None) if case.result is not None else None
 
 
 def colours(values: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -10,8 +10,9 @@ from PySide6.QtGui import QPainter, QPainterPath, QPen
 from cadviewer.findings import BreastFinding
 from cadviewer.gui import style
 from cadviewer.gui.case import Case
+from cadviewer.gui.ct.boxes import paint_corners
 from cadviewer.gui.image.lettering import HALO
-from cadviewer.gui.image.viewport import Kind, Viewport
+from cadviewer.gui.image.viewport import FindingMarks, Kind, Viewport
 
 
 class MaskOutline:
@@ -36,6 +37,12 @@ class MaskOutline:
                 self._path.moveTo(x0, y0)
                 self._path.lineTo(x1, y1)
         path = viewport.transform().map(self._path)
+        if viewport.findings is FindingMarks.NONE:
+            return
+        if viewport.findings is FindingMarks.CORNERS:
+            pens = QPen(HALO, 3.8), QPen(style.MASK, 1.9)
+            paint_corners(painter, path.boundingRect().adjusted(-2, -2, 2, 2), pens)
+            return
         for colour, width in ((HALO, 3.8), (style.MASK, 1.9)):
             painter.strokePath(path, QPen(colour, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
 

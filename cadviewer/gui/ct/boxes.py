@@ -5,9 +5,11 @@ Colour, line and sign each say what the reader decided; none of them alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
@@ -16,7 +18,8 @@ from cadviewer.gui import style, words
 from cadviewer.gui.case import Case
 from cadviewer.gui.image.lettering import HALO, draw_text, overlay_font
 from cadviewer.gui.image.stack import Stack
-from cadviewer.gui.image.viewport import Kind, Marks, Viewport
+from cadviewer.gui.image.text_places import text_rect
+from cadviewer.gui.image.viewport import FindingMarks, Kind, Marks, Viewport
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import Plane, Planes
 from cadviewer.store.reading import Origin
@@ -39,27 +42,39 @@ class Boxes:
         self.case: Case | None = None
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
-        self._paint_outlines(painter, viewport)
-        for nodule, box in reversed(self._seen(viewport)):  # the highest score on top
-            self._paint_one(painter, viewport, nodule, box)
+        if viewport.findings is FindingMarks.NONE:
+            return
+        outlined = self._outlined(viewport)
+        if viewport.findings is not FindingMarks.CORNERS:
+            for nodule, outline in outlined.values():
+                self._paint_outline(painter, viewport, nodule, outline)
+        seen = self._seen(viewport)
+        for nodule, box in reversed(seen):  # the highest score on top
+            self._paint_one(painter, viewport, nodule, box, outlined=nodule.number in outlined)
+        first = sorted(seen, key=lambda found: self.case is None or found[0].number != self.case.selected)
+        for nodule, box in first:
+            self._paint_label(painter, viewport, nodule, box)
 
-    def _paint_outlines(self, painter: QPainter, viewport: Viewport) -> None:
-        """What was measured, on the slices as they were acquired; also beyond the last box of a finding."""
+    def _outlined(self, viewport: Viewport) -> dict[int, tuple[Nodule, NDArray[np.floating]]]:
+        """What was measured, on the slices as they were acquired, also beyond the last box of a finding; by number."""
         stack = viewport.stack
         if self.case is None or stack is None or self.case.stack is None or stack.plane is not Plane.ACQUIRED:
-            return
+            return {}
         if stack.pixels is not self.case.stack.pixels:
-            return
+            return {}
+        found = ((nodule, nodule.outlines.get(viewport.index)) for nodule in self.case.findings())
+        return {nodule.number: (nodule, outline) for nodule, outline in found if outline is not None}
+
+    def _paint_outline(
+        self, painter: QPainter, viewport: Viewport, nodule: Nodule, outline: NDArray[np.floating]
+    ) -> None:
+        assert self.case is not None
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for nodule in self.case.findings():
-            outline = nodule.outlines.get(viewport.index)
-            if outline is None:
-                continue
-            colour, line = LOOKS[self.case.answer(nodule)]
-            polygon = QPolygonF([viewport.to_screen(x, y) for x, y in outline.tolist()])
-            for pen in (QPen(HALO, 2.6), QPen(colour, 1.2, line)):
-                painter.setPen(pen)
-                painter.drawPolygon(polygon)
+        colour, line = LOOKS[self.case.answer(nodule)]
+        polygon = QPolygonF([viewport.to_screen(x, y) for x, y in outline.tolist()])
+        for pen in (QPen(HALO, 2.6), QPen(colour, 1.2, line)):
+            painter.setPen(pen)
+            painter.drawPolygon(polygon)
 
     def _seen(self, viewport: Viewport) -> list[tuple[Nodule, Box]]:
         """The findings that the plane on screen meets, each with its box there."""
@@ -76,7 +91,7 @@ class Boxes:
 
     def at(self, viewport: Viewport, point: QPointF) -> int | None:
         """Number of the finding whose box is under a screen point; the smallest of several."""
-        if viewport.view is None or viewport.marks is not Marks.ALL:
+        if viewport.view is None or viewport.marks is not Marks.ALL or viewport.findings is FindingMarks.NONE:
             return None
         x, y = viewport.to_image(point)
         hits = [
@@ -86,40 +101,66 @@ class Boxes:
         ]
         return min(hits)[1] if hits else None
 
-    def _paint_one(self, painter: QPainter, viewport: Viewport, nodule: Nodule, box: Box) -> None:
+    def _paint_one(self, painter: QPainter, viewport: Viewport, nodule: Nodule, box: Box, *, outlined: bool) -> None:
+        """The box, its corners, or nothing beside an outline, as the reader wants it."""
         assert self.case is not None
-        answer = self.case.answer(nodule)
         selected = nodule.number == self.case.selected
-        colour, line = LOOKS[answer]
-        rect = QRectF(viewport.to_screen(box.x0, box.y0), viewport.to_screen(box.x1, box.y1)).normalized()
-        rect.adjust(-2, -2, 2, 2)  # beside the finding, not on it
-        if not rect.intersects(QRectF(viewport.rect())):
-            return  # out of sight: its label must not be held at the edge, far from it
+        colour, line = LOOKS[self.case.answer(nodule)]
+        rect = _on_screen(viewport, box)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(HALO, 4.2 if selected else 3.2))
-        painter.drawRect(rect)
-        painter.setPen(QPen(colour, 2.4 if selected else 1.5, line))
-        painter.drawRect(rect)
+        pens = QPen(HALO, 4.2 if selected else 3.2), QPen(colour, 2.4 if selected else 1.5, line)
+        if viewport.findings is FindingMarks.CORNERS:
+            paint_corners(painter, rect, pens)
+        elif viewport.findings is FindingMarks.BOTH or not outlined:  # there is nothing else to show it by
+            for pen in pens:
+                painter.setPen(pen)
+                painter.drawRect(rect)
         if selected:
-            self._corners(painter, rect)
-        painter.setFont(overlay_font(viewport, 1.0, bold=selected))
-        text = label(self.case, nodule)
-        metrics = QFontMetricsF(painter.font())
-        x = min(max(rect.left(), 4.0), viewport.width() - metrics.horizontalAdvance(text) - 4)
-        above = rect.top() - 6
-        y = above if above > metrics.height() else rect.bottom() + metrics.ascent() + 4
-        draw_text(painter, QPointF(x, y), text, colour)
+            white = QPen(HALO, 4), QPen(QColor(255, 255, 255), 1.8)
+            paint_corners(painter, rect.adjusted(-5, -5, 5, 5), white)
 
-    @staticmethod
-    def _corners(painter: QPainter, rect: QRectF) -> None:
-        """White corners around the selected box."""
-        r = rect.adjusted(-5, -5, 5, 5)
-        arm = min(10.0, r.width() / 3)
-        for pen in (QPen(HALO, 4), QPen(QColor(255, 255, 255), 1.8)):
-            painter.setPen(pen)
-            for x, dx in ((r.left(), arm), (r.right(), -arm)):
-                for y, dy in ((r.top(), arm), (r.bottom(), -arm)):
-                    painter.drawPolyline([QPointF(x + dx, y), QPointF(x, y), QPointF(x, y + dy)])
+    def _paint_label(self, painter: QPainter, viewport: Viewport, nodule: Nodule, box: Box) -> None:
+        """Above the box, else below or beside it; left out where other text is all around, unless it is selected."""
+        assert self.case is not None
+        area, rect = QRectF(viewport.rect()), _on_screen(viewport, box)
+        if not rect.intersects(area):
+            return  # out of sight: its label must not be held at the edge, far from it
+        selected = nodule.number == self.case.selected
+        painter.setFont(overlay_font(viewport, 1.0, bold=selected))
+        metrics = QFontMetricsF(painter.font())
+        text = label(self.case, nodule)
+        size = text_rect(metrics, QPointF(0, 0), [text])
+        wanted = [
+            QRectF(x, y, size.width(), size.height())
+            for x, y in (
+                (rect.left(), rect.top() - 6 - size.height()),
+                (rect.left(), rect.bottom() + 5),
+                (rect.right() + 7, rect.center().y() - size.height() / 2),
+                (rect.left() - 7 - size.width(), rect.center().y() - size.height() / 2),
+            )
+        ]
+        if wanted[0].top() < 4:
+            wanted.append(wanted.pop(0))
+        place = viewport.texts.take(wanted, area.adjusted(4, 2, -4, -2), needed=selected)
+        if place is not None:
+            at = QPointF(place.left(), place.top() + metrics.ascent())
+            draw_text(painter, at, text, LOOKS[self.case.answer(nodule)][0])
+
+
+def _on_screen(viewport: Viewport, box: Box) -> QRectF:
+    """A box on screen, a little larger: it is drawn beside the finding, not on it."""
+    rect = QRectF(viewport.to_screen(box.x0, box.y0), viewport.to_screen(box.x1, box.y1)).normalized()
+    return rect.adjusted(-2, -2, 2, 2)
+
+
+def paint_corners(painter: QPainter, rect: QRectF, pens: Sequence[QPen]) -> None:
+    """The corners of a rectangle alone, once with each pen."""
+    arm = min(10.0, rect.width() / 3)
+    for pen in pens:
+        painter.setPen(pen)
+        for x, dx in ((rect.left(), arm), (rect.right(), -arm)):
+            for y, dy in ((rect.top(), arm), (rect.bottom(), -arm)):
+                painter.drawPolyline([QPointF(x + dx, y), QPointF(x, y), QPointF(x, y + dy)])
 
 
 def label(case: Case, nodule: Nodule) -> str:

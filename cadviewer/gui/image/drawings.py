@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
-from PySide6.QtCore import QObject, QPointF, Signal
+from PySide6.QtCore import QObject, QPointF, QRectF, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF, Qt
 
 from cadviewer.gui.image import crossings, shapes
@@ -21,6 +21,7 @@ from cadviewer.gui.image.lettering import HALO, draw_text, overlay_font
 from cadviewer.gui.image.mouse import DRAWING, SHAPES, Grip, Tool
 from cadviewer.gui.image.shapes import Drawing, Point, Value
 from cadviewer.gui.image.strip import MARKED
+from cadviewer.gui.image.text_places import text_rect
 from cadviewer.gui.image.viewport import Kind, Marks, Viewport
 from cadviewer.store.areas import REGIONS
 from cadviewer.store.session import MeasureKind
@@ -79,7 +80,7 @@ class Drawings(QObject):
     wanted_text = Signal(object, object, bool)
     repaint = Signal()
     said = Signal(str)
-    kind = Kind.MARK
+    kind = Kind.MEASURE
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -242,7 +243,7 @@ class Drawings(QObject):
 
     def _hit(self, viewport: Viewport, at: QPointF) -> tuple[Drawing, tuple[Point, ...], int | None] | None:
         """The shape under a screen point, its points there, and which of its handles: None for a line."""
-        if viewport.view is None or viewport.marks is not Marks.ALL:
+        if viewport.view is None or viewport.marks is not Marks.ALL or not viewport.measures:
             return None
         for shape in sorted(self.shapes, key=lambda s: s.key != self.selected):  # what is selected first
             flat = self._flat(viewport, shape)
@@ -306,7 +307,11 @@ class Drawings(QObject):
             lines = shapes.value(shape.kind, flat, *found, shape.text).lines
             painter.setFont(overlay_font(viewport))
             if lines:
-                draw_text(painter, points[0] + QPointF(10, 17), lines[0], COLOUR)  # below a crosshair
+                metrics = QFontMetricsF(painter.font())
+                beside = text_rect(metrics, points[0] + QPointF(10, 17), lines[:1])  # below a crosshair
+                place = viewport.texts.take([beside], QRectF(viewport.rect()), needed=True)
+                assert place is not None
+                draw_text(painter, place.topLeft() + QPointF(0, metrics.ascent()), lines[0], COLOUR)
         painter.setOpacity(1.0)
 
     def _crossings(self, viewport: Viewport, shape: Drawing) -> tuple[Point, ...]:
@@ -336,17 +341,27 @@ class Drawings(QObject):
             return
         painter.setFont(overlay_font(viewport))
         metrics = QFontMetricsF(painter.font())
-        screen = [viewport.to_screen(*p) for p in flat]
+        ends = [viewport.to_screen(*p) for p in shapes.handles(shape.kind, flat)]
         if shape.kind is MeasureKind.ARROW:
-            end = screen[-1]
-        else:  # beside what lies furthest to the right
-            end = max((viewport.to_screen(*p) for p in shapes.handles(shape.kind, flat)), key=lambda p: p.x())
-        wide = max(metrics.horizontalAdvance(line) for line in lines)
-        x = min(end.x() + 10, viewport.width() - wide - 6)
-        high = metrics.height() * len(lines)
-        y = min(max(end.y() + metrics.ascent() / 2, metrics.height()), viewport.height() - high + metrics.ascent() - 6)
+            ends = [viewport.to_screen(*flat[-1])]
+        if not QPolygonF(ends).boundingRect().adjusted(-1, -1, 1, 1).intersects(QRectF(viewport.rect())):
+            return  # out of sight: its text must not be held at the edge, far from it
+        right, left = max(ends, key=QPointF.x), min(ends, key=QPointF.x)
+        low, high = max(ends, key=QPointF.y), min(ends, key=QPointF.y)
+        size = text_rect(metrics, QPointF(0, 0), lines)
+        wanted = [  # beside what lies furthest to the right first
+            QRectF(x, y, size.width(), size.height())
+            for x, y in (
+                (right.x() + 10, right.y() - metrics.ascent() / 2),
+                (low.x() + 10, low.y() + 8),
+                (left.x() - 10 - size.width(), left.y() - metrics.ascent() / 2),
+                (high.x() + 10, high.y() - 8 - size.height()),
+            )
+        ]
+        place = viewport.texts.take(wanted, QRectF(viewport.rect()).adjusted(6, 2, -6, -4), needed=True)
+        assert place is not None
         for k, line in enumerate(lines):
-            draw_text(painter, QPointF(x, y + k * metrics.height()), line, COLOUR)
+            draw_text(painter, place.topLeft() + QPointF(0, metrics.ascent() + k * metrics.height()), line, COLOUR)
 
     def _value(self, viewport: Viewport, shape: Drawing, flat: tuple[Point, ...]) -> Value:
         """What a shape measures; regions are not looked at again for every frame."""

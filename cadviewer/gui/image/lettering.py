@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRect, Qt
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
 
 from cadviewer.gui.image import orientation
 from cadviewer.gui.image.stack import Stack
-from cadviewer.gui.image.viewport import Kind, Marks, Viewport
+from cadviewer.gui.image.text_places import text_rect
+from cadviewer.gui.image.viewport import FindingMarks, Kind, Marks, Viewport
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import TILT, Plane, Slab, tilt
@@ -146,53 +147,85 @@ class CornerText:
         """Where the value under the cursor was drawn last."""
         return self._probe
 
+    def reserved(self, viewport: Viewport) -> list[QRectF]:
+        metrics = QFontMetricsF(overlay_font(viewport))
+        fixed = [text_rect(metrics, at, [text]) for at, text in self._lines(viewport, metrics)]
+        width, height = viewport.area()
+        probe = QRectF(MARGIN, height - MARGIN - metrics.height(), width * 0.48 - MARGIN, metrics.height())
+        return [*fixed, probe]
+
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        painter.setFont(overlay_font(viewport))
+        metrics = QFontMetricsF(painter.font())
+        width, height = viewport.area()
+        for at, text in self._lines(viewport, metrics):
+            draw_text(painter, at, text)
+        stack = viewport.stack
+        assert stack is not None
+        frame = viewport.frame_on_screen()
+        probe = probe_line(stack, viewport.index, viewport.cursor_at, frame)
+        probe = probe.split("   ")[0] if width < NARROW else probe
+        self._probe = self._probe_place(viewport, metrics)
+        for at, text in _column(metrics, [probe], width, height, left=True, top=False):
+            draw_text(painter, at, text)
+        if frame is None:
+            loading = tr("Loading…")
+            draw_text(painter, QPointF((width - metrics.horizontalAdvance(loading)) / 2, height / 2), loading)
+
+    @staticmethod
+    def _probe_place(viewport: Viewport, metrics: QFontMetricsF) -> QRect:
+        width, height = viewport.area()
+        top = int(height - MARGIN - 1.5 * metrics.height())
+        return QRect(0, top, int(width * 0.45), int(3 * metrics.height()))
+
+    def _lines(self, viewport: Viewport, metrics: QFontMetricsF) -> list[tuple[QPointF, str]]:
+        """All but the value under the cursor, each with where its baseline begins."""
         stack, view = viewport.stack, viewport.view
         assert stack is not None
         assert view is not None
-        painter.setFont(overlay_font(viewport))
         width, height = viewport.area()
-        series = stack.series
         narrow = width < NARROW
+        series = stack.series
         lines = [*self.head, *title_lines(stack, view.slab)]
         if narrow:  # only what differs from the view beside it
             lines = [*self.head, plane_line(stack, view.slab)]
-        self._column(painter, lines, width, height, left=True, top=True)
+        placed = _column(metrics, lines, width, height, left=True, top=True)
         lines = place_lines(stack, viewport.index)[: 2 if narrow else None]
-        self._column(painter, lines, width, height, left=False, top=True)
+        placed += _column(metrics, lines, width, height, left=False, top=True)
         window = f"W {view.window.width:.0f}  L {view.window.centre:.0f}".replace("-", "−")
         if view.window.curve:
             window += "  LUT"
         if view.inverted != series.inverted:
             window += "  " + tr("inverted")
         zoom = f"{min(view.scale) * viewport.devicePixelRatioF() * 100:.0f} %"
-        lines = [tr("marks hidden") + hint("marks")] if viewport.marks is Marks.TEXT else []
+        lines = [_hidden(viewport)] if _hidden(viewport) else []
         lines += [tr("cine {rate:g}/s", rate=viewport.cine_rate)] if viewport.playing else []
         lines += [] if narrow else [window]
         lines.append(zoom if viewport.interpolate else f"{zoom}  {tr('pixels')}")
-        self._column(painter, lines, width, height, left=False, top=False)
-        frame = viewport.frame_on_screen()
-        probe = probe_line(stack, viewport.index, viewport.cursor_at, frame)
-        probe = probe.split("   ")[0] if narrow else probe
-        metrics = QFontMetricsF(painter.font())
-        self._probe = QRect(
-            0, int(height - MARGIN - 1.5 * metrics.height()), int(width * 0.45), int(3 * metrics.height())
-        )
-        self._column(painter, [probe], width, height, left=True, top=False)
-        if frame is None:
-            loading = tr("Loading…")
-            draw_text(painter, QPointF((width - metrics.horizontalAdvance(loading)) / 2, height / 2), loading)
+        return placed + _column(metrics, lines, width, height, left=False, top=False)
 
-    @staticmethod
-    def _column(painter: QPainter, lines: list[str], width: float, height: float, *, left: bool, top: bool) -> None:
-        metrics = QFontMetricsF(painter.font())
-        step = metrics.height() * 1.12
-        baseline = MARGIN + metrics.ascent() if top else height - MARGIN - metrics.descent() - step * (len(lines) - 1)
-        for k, line in enumerate(line for line in lines):
-            room = width * 0.48 - MARGIN
-            text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, room)
-            x = MARGIN if left else width - MARGIN - metrics.horizontalAdvance(text)
-            draw_text(painter, QPointF(x, baseline + k * step), text)
+
+def _hidden(viewport: Viewport) -> str:
+    """What of the marks is not shown, with the key that brings it back; "" for nothing."""
+    if viewport.marks is Marks.TEXT:
+        return tr("marks hidden") + hint("marks")
+    hidden = [tr("findings hidden") + hint("finding_marks")] if viewport.findings is FindingMarks.NONE else []
+    hidden += [] if viewport.measures else [tr("measures hidden") + hint("measures")]
+    return ", ".join(hidden)
+
+
+def _column(
+    metrics: QFontMetricsF, lines: list[str], width: float, height: float, *, left: bool, top: bool
+) -> list[tuple[QPointF, str]]:
+    """Lines in a corner, elided, each with where its baseline begins."""
+    step = metrics.height() * 1.12
+    baseline = MARGIN + metrics.ascent() if top else height - MARGIN - metrics.descent() - step * (len(lines) - 1)
+    placed = []
+    for k, line in enumerate(lines):
+        text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, width * 0.48 - MARGIN)
+        x = MARGIN if left else width - MARGIN - metrics.horizontalAdvance(text)
+        placed.append((QPointF(x, baseline + k * step), text))
+    return placed
 
 
 class OrientationLetters:
@@ -200,14 +233,22 @@ class OrientationLetters:
 
     kind = Kind.ALWAYS
 
+    def reserved(self, viewport: Viewport) -> list[QRectF]:
+        metrics = QFontMetricsF(overlay_font(viewport, 1.25, bold=True))
+        return [text_rect(metrics, at, [text]) for at, text in self._letters(viewport, metrics)]
+
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
+        painter.setFont(overlay_font(viewport, 1.25, bold=True))
+        for at, text in self._letters(viewport, QFontMetricsF(painter.font())):
+            draw_text(painter, at, text, QColor(240, 220, 150))
+
+    @staticmethod
+    def _letters(viewport: Viewport, metrics: QFontMetricsF) -> list[tuple[QPointF, str]]:
         assert viewport.stack is not None
         assert viewport.view is not None
         edges = orientation.edges(viewport.stack.geometry, viewport.view.turns, viewport.view.mirrored)
         if edges is None:
-            return
-        painter.setFont(overlay_font(viewport, 1.25, bold=True))
-        metrics = QFontMetricsF(painter.font())
+            return []
         width, height = viewport.area()
         middle = height / 2 + metrics.ascent() / 2
         at = {
@@ -216,8 +257,7 @@ class OrientationLetters:
             "top": QPointF((width - metrics.horizontalAdvance(edges["top"])) / 2, MARGIN + metrics.ascent()),
             "bottom": QPointF((width - metrics.horizontalAdvance(edges["bottom"])) / 2, height - MARGIN),
         }
-        for edge, text in edges.items():
-            draw_text(painter, at[edge], text, QColor(240, 220, 150))
+        return [(at[edge], text) for edge, text in edges.items()]
 
 
 class ScaleBar:
@@ -225,20 +265,37 @@ class ScaleBar:
 
     kind = Kind.TEXT
 
-    def paint(self, painter: QPainter, viewport: Viewport) -> None:
+    def reserved(self, viewport: Viewport) -> list[QRectF]:
+        metrics = QFontMetricsF(overlay_font(viewport, 0.92))
+        bar = self._bar(viewport, metrics)
+        if bar is None:
+            return []
+        at, length, label = bar
+        wide = length + 8 + metrics.horizontalAdvance(label)
+        return [QRectF(at.x(), at.y() - metrics.ascent(), wide, 1.5 * metrics.height())]
+
+    @staticmethod
+    def _bar(viewport: Viewport, metrics: QFontMetricsF) -> tuple[QPointF, float, str] | None:
+        """Its left end, its length on screen, its label."""
         stack, view = viewport.stack, viewport.view
         assert stack is not None
         assert view is not None
         if stack.pixel_mm is None:
-            return
+            return None
         width, height = viewport.area()
         bar = scale_bar(view.scale[0] / stack.pixel_mm[1], width)  # as many screen units a mm along x as along y
         if bar is None:
-            return
-        length, label = bar
+            return None
+        return QPointF((width - bar[0]) / 2, height - MARGIN - metrics.height() * 1.9), *bar
+
+    def paint(self, painter: QPainter, viewport: Viewport) -> None:
         painter.setFont(overlay_font(viewport, 0.92))
         metrics = QFontMetricsF(painter.font())
-        left, y = (width - length) / 2, height - MARGIN - metrics.height() * 1.9
+        bar = self._bar(viewport, metrics)
+        if bar is None:
+            return
+        at, length, label = bar
+        left, y = at.x(), at.y()
         path = QPainterPath(QPointF(left, y - 5))
         path.lineTo(left, y)
         path.lineTo(left + length, y)

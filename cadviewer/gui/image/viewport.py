@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal
@@ -28,6 +28,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from cadviewer.gui.image.mouse import Mouse
 from cadviewer.gui.image.picture import Picture
 from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.image.text_places import TextPlaces
 from cadviewer.gui.image.view import View
 from cadviewer.gui.lang import tr
 from cadviewer.imaging.planes import Slab, upright
@@ -46,16 +47,26 @@ class Marks(Enum):
     NONE = "the image alone"
 
 
+class FindingMarks(Enum):
+    """How findings are drawn on an image."""
+
+    BOTH = "box and outline"
+    OUTLINE = "outline"
+    CORNERS = "corners"
+    NONE = "no findings"
+
+
 class Kind(Enum):
     """What a layer is, and so when it is drawn."""
 
-    MARK = "mark"  # a finding, a mask, a length: hidden first
+    MARK = "mark"  # a finding, a mask: hidden first
+    MEASURE = "measure"  # what the reader drew: hidden with the findings, or by itself
     TEXT = "text"  # corner text, the scale bar: hidden next
     ALWAYS = "always"  # orientation letters: never hidden
 
 
 _SHOWN = {
-    Marks.ALL: {Kind.MARK, Kind.TEXT, Kind.ALWAYS},
+    Marks.ALL: {Kind.MARK, Kind.MEASURE, Kind.TEXT, Kind.ALWAYS},
     Marks.TEXT: {Kind.TEXT, Kind.ALWAYS},
     Marks.NONE: {Kind.ALWAYS},
 }
@@ -68,6 +79,15 @@ class Layer(Protocol):
 
     def paint(self, painter: QPainter, viewport: Viewport) -> None:
         """Draw in widget units; the stack is there."""
+        ...
+
+
+@runtime_checkable
+class Lettering(Layer, Protocol):
+    """A layer of text whose place is fixed."""
+
+    def reserved(self, viewport: Viewport) -> list[QRectF]:
+        """Where its text will be, in widget units, so that no mark puts text there."""
         ...
 
 
@@ -97,6 +117,9 @@ class Viewport(QWidget):
         self.view: View | None = None
         self.index = 0
         self.marks = Marks.ALL
+        self.findings = FindingMarks.BOTH
+        self.measures = True  # whether what the reader drew is shown
+        self.texts = TextPlaces()
         self.layers: list[Layer] = []
         self.cursor_at: tuple[float, float] | None = None  # image point under the mouse
         self.cross: tuple[float, float] | None = None  # image point of the crosshair
@@ -263,6 +286,14 @@ class Viewport(QWidget):
         self.marks_changed.emit(marks)
         self.update()
 
+    def set_findings(self, how: FindingMarks) -> None:
+        self.findings = how
+        self.update()
+
+    def set_measures(self, on: bool) -> None:
+        self.measures = on
+        self.update()
+
     # cine --------------------------------------------------------------------------------------------------------
 
     @property
@@ -339,15 +370,20 @@ class Viewport(QWidget):
             return
         there = self.picture.paint(painter)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for layer in self.layers:
-            if layer.kind in _SHOWN[self.marks]:
-                painter.save()
-                layer.paint(painter, self)
-                painter.restore()
+        layers = self._shown_layers()
+        self.texts.begin(rect for layer in layers if isinstance(layer, Lettering) for rect in layer.reserved(self))
+        for layer in layers:
+            painter.save()
+            layer.paint(painter, self)
+            painter.restore()
         painter.end()
         if there and not self._told_shown:
             self._told_shown = True
             self.shown.emit()
+
+    def _shown_layers(self) -> list[Layer]:
+        kinds = _SHOWN[self.marks] if self.measures else _SHOWN[self.marks] - {Kind.MEASURE}
+        return [layer for layer in self.layers if layer.kind in kinds]
 
     def frame_on_screen(self) -> NDArray[Any] | None:
         """The values of the image on screen, None while they are not there."""

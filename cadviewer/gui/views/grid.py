@@ -14,7 +14,7 @@ from cadviewer.gui.case import Case
 from cadviewer.gui.image.resampler import Resampler
 from cadviewer.gui.image.stack import Stack
 from cadviewer.gui.image.view import View
-from cadviewer.gui.image.viewport import Layer, Marks, Viewport
+from cadviewer.gui.image.viewport import FindingMarks, Layer, Marks, Viewport
 from cadviewer.gui.keys import hint
 from cadviewer.gui.lang import tr
 from cadviewer.gui.studies import date
@@ -75,7 +75,8 @@ class Grid(QWidget):
             viewport.picture.resampler = self._resampler
             if len(self.panes) > 1:
                 viewport.setMinimumSize(140, 120)
-                viewport.marks = self.panes[0].viewport.marks
+                first = self.panes[0].viewport
+                viewport.marks, viewport.findings, viewport.measures = first.marks, first.findings, first.measures
                 viewport.interpolate = self.panes[0].viewport.interpolate
             viewport.index_changed.connect(partial(self._scrolled, pane))
             viewport.view_changed.connect(partial(self._windowed, pane))
@@ -358,6 +359,14 @@ class Grid(QWidget):
         for pane in self.panes:
             pane.strip.update()
             pane.viewport.update()
+
+    def set_findings(self, how: FindingMarks) -> None:
+        for pane in self.panes:
+            pane.viewport.set_findings(how)
+
+    def set_measures(self, on: bool) -> None:
+        for pane in self.panes:
+            pane.viewport.set_measures(on)
 
     def set_marks(self, marks: Marks) -> None:
         for pane in self.panes:
