@@ -22,7 +22,8 @@ from cadviewer.imaging.series import Window
 class Spec:
     """name: in settings and handlers. text: in English. keys: portable key sequences. menu: where it is; "" in none.
 
-    group: actions of one group exclude each other (the tools). icon: of `resources/icons`.
+    group: actions of one group exclude each other (the tools). icon: of `resources/icons`. checkable: on or off, which
+    menu and tool bar show (`Looking.show_states`).
     """
 
     name: str
@@ -71,21 +72,21 @@ SPECS = (
     Spec("plane_axial", "A&xial", ("F6",), VIEW),
     Spec("plane_coronal", "Co&ronal", ("F7",), VIEW),
     Spec("plane_sagittal", "Sa&gittal", ("F8",), VIEW),
-    Spec("crosshair", "Cross&hair in all views", ("H",), VIEW, "crosshair", separated=True),
-    Spec("link", "&Link two series here, or part them", ("L",), VIEW),
+    Spec("crosshair", "Cross&hair in all views", ("H",), VIEW, "crosshair", checkable=True, separated=True),
+    Spec("link", "&Link two series here, or part them", ("L",), VIEW, checkable=True),
     Spec("fit", "Fi&t", ("=",), IMAGE, "fit"),
-    Spec("invert", "&Invert", ("Shift+I",), IMAGE, "invert"),
+    Spec("invert", "&Invert", ("Shift+I",), IMAGE, "invert", checkable=True),
     Spec("turn_right", "Turn to the &right", ("Ctrl+Right",), IMAGE, separated=True),
     Spec("turn_left", "Turn to the &left", ("Ctrl+Left",), IMAGE),
     Spec("flip_sideways", "&Mirror left and right", ("V",), IMAGE),
     Spec("flip_upside_down", "&Upside down", ("Shift+V",), IMAGE),
-    Spec("smooth", "&Smooth pixels, or show them", ("B",), IMAGE),
+    Spec("smooth", "&Smooth pixels, or show them", ("B",), IMAGE, checkable=True),
     Spec("slab", "Thic&k slab: MIP, MinIP, average, off", ("P",), IMAGE, "slab", separated=True),
     Spec("slab_thicker", "Thicker sla&b", ("+",), IMAGE),
     Spec("slab_thinner", "Thi&nner slab", ("-",), IMAGE),
     Spec("marks", "Show or hide mar&ks", ("I", "Space"), VIEW, "marks", separated=True),
     Spec("finding_marks", "Findings: box and outline, outline, corners, n&one", ("Shift+M",), VIEW),
-    Spec("measures", "Show or hide m&easures", ("Shift+D",), VIEW),
+    Spec("measures", "Show or hide m&easures", ("Shift+D",), VIEW, checkable=True),
     Spec("cine", "C&ine", ("C",), VIEW, "cine"),
     Spec("cine_faster", "Faster cine", ("]",), VIEW),
     Spec("cine_slower", "Slower cine", ("[",), VIEW),
@@ -207,8 +208,8 @@ class Actions:
             action = QAction(tr(spec.text), parent)
             if spec.icon:
                 action.setIcon(style.icon(spec.icon))
+            action.setCheckable(spec.checkable or bool(spec.group))
             if spec.group:
-                action.setCheckable(True)
                 groups.setdefault(spec.group, QActionGroup(parent)).addAction(action)
             action.triggered.connect(lambda _=False, name=spec.name: handlers[name]())
             parent.addAction(action)

@@ -56,7 +56,7 @@ class Looking:
         """By name of the action."""
         return {
             "fit": lambda: self._view.fit(),
-            "invert": lambda: self._view.invert(),
+            "invert": self.invert,
             "turn_right": lambda: self._view.turn(1),
             "turn_left": lambda: self._view.turn(-1),
             "flip_sideways": lambda: self._view.flip(sideways=True),
@@ -105,11 +105,26 @@ class Looking:
         now = self._window.desk.grid.layout_now
         for name, layout in LAYOUTS.items():
             actions[name].setChecked(layout is now)
+        self.show_states()
+
+    def show_states(self) -> None:
+        """What is on and what is off, in menu and tool bar."""
+        actions, grid, view = self._window.actions_, self._window.desk.grid, self._view
+        actions["crosshair"].setChecked(grid.crosshair and len(grid.shown) > 1)
+        actions["link"].setChecked(grid.layout_now is Layout.PAIR and grid.link.offset is not None)
+        actions["invert"].setChecked(view.view is not None and view.view.inverted)
+        actions["measures"].setChecked(view.measures)
+        actions["smooth"].setChecked(view.interpolate)
 
     def stop(self) -> None:
         """The window closes."""
         for pane in self._window.desk.grid.panes:
             pane.viewport.stop_cine()
+
+    def invert(self) -> None:
+        """Dark and bright change places in the active view."""
+        self._view.invert()
+        self.show_states()
 
     def reset(self) -> None:
         """The active view as it was opened; what moves stands still. Undone by `undo_reset`."""
@@ -185,6 +200,7 @@ class Looking:
     def toggle_crosshair(self) -> None:
         grid = self._window.desk.grid
         grid.set_crosshair(not grid.crosshair)
+        self.show_states()
 
     # a second series ---------------------------------------------------------------------------------------------
 
@@ -242,6 +258,7 @@ class Looking:
 
     def toggle_link(self) -> None:
         self._window.status.say(self._window.desk.grid.toggle_link())
+        self.show_states()
 
     def show_tags(self) -> None:
         """Every element of the header of the image on screen."""
@@ -264,6 +281,7 @@ class Looking:
         self.tool = tool
         if tool in SHAPES:
             self._window.desk.grid.set_measures(True)  # what is drawn now is to be seen
+            self._window.actions_["measures"].setChecked(True)
         if tool is Tool.FINDING and self._view.findings is FindingMarks.NONE:
             self._window.desk.grid.set_findings(FindingMarks[self._window.prefs.now.finding_marks.upper()])
         for pane in self._window.desk.grid.panes:
@@ -327,6 +345,7 @@ class Looking:
         for pane in self._window.desk.grid.panes:
             pane.viewport.set_interpolation(on)
         self._window.prefs.change(interpolate=on)
+        self.show_states()
         self._window.status.say(tr("Pixels are smoothed") if on else tr("Pixels are shown as they are"))
 
     def cycle_marks(self) -> None:
@@ -348,6 +367,7 @@ class Looking:
         """What the reader drew, shown or not, whatever is shown of findings."""
         on = not self._view.measures
         self._window.desk.grid.set_measures(on)
+        self.show_states()
         self._window.status.say(tr("Measures are shown") if on else tr("Measures are hidden"))
 
     # slabs -------------------------------------------------------------------------------------------------------

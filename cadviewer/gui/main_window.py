@@ -308,6 +308,7 @@ class MainWindow(QMainWindow):
         self.refining.said.connect(self.status.say)
         desk.grid.maximise_asked.connect(self.commands.maximise)
         desk.grid.menu_asked.connect(self._popup)
+        desk.grid.crosshair_changed.connect(self.looking.show_states)
         desk.grid.layout_changed.connect(lambda: self.looking.refresh(self.cases.current))
         self.compare.ready.connect(self.looking.show_beside)
         self.compare.said.connect(self.status.say)

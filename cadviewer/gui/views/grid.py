@@ -32,12 +32,13 @@ class Grid(QWidget):
     wanted: the layout that was asked for; `layout_now` is simpler where the case cannot have it. equip: sets up each
     new viewport as the settings say. own_layers: the marks of the open case for one of its views, lowest first.
 
-    Signals: layout_changed(): another one is on screen; clicked(Pane, QPointF): on nothing that takes hold;
-    maximise_asked(): the only view is to be alone in the window; menu_asked(global QPoint); scrolled(index): the first
-    view shows that image.
+    Signals: layout_changed(): another one is on screen; crosshair_changed(): on or off; clicked(Pane, QPointF): on
+    nothing that takes hold; maximise_asked(): the only view is to be alone in the window; menu_asked(global QPoint);
+    scrolled(index): the first view shows that image.
     """
 
     layout_changed = Signal()
+    crosshair_changed = Signal()
     clicked = Signal(object, QPointF)
     maximise_asked = Signal()
     menu_asked = Signal(QPoint)
@@ -312,11 +313,13 @@ class Grid(QWidget):
         return self._cross[self.layout_now.planes]
 
     def set_crosshair(self, on: bool) -> None:
-        self._cross[self.layout_now.planes] = on
+        changed, self._cross[self.layout_now.planes] = self.crosshair != on, on
         for pane in self.panes:
             if pane.crosshair.on != on:
                 pane.crosshair.on = on
                 pane.viewport.update()
+        if changed:
+            self.crosshair_changed.emit()
 
     # one window for all ------------------------------------------------------------------------------------------
 
