@@ -54,7 +54,6 @@ TOLD = (
     "the file says how large a pixel is; the {mm} mm that were given are not used",
     "millimetres by a pixel size of {mm} mm that was given by the user",
     "the image is not calibrated: no millimetres",
-    "its pixels are not square: the model, which knows square ones, sees shapes distorted",
     "analysed inside the B-mode region that the file names",
     "the left half of a split screen alone was analysed",
     "the right half of a split screen alone was analysed",

@@ -114,7 +114,7 @@ def assess(
             findings.append(BreastFinding(frame=k, size=size, call=Call.OUT_OF_SCOPE, reason=problem))
         else:
             unlike += not scope.looks_like_bmode(part)
-            reading = read(part, forward, card.inputs)
+            reading = read(part, forward, card.inputs, aspect=aspect_of(series))
             finding = _finding(k, size, (x0, y0), reading, card, spacing, series.pixel_aspect)
             flow = colour_flow.flow(pixels[y0:y1, x0:x1])
             flows += bool(flow.any())
@@ -160,6 +160,12 @@ def _spacing(series: Series, given: float | None) -> tuple[float, float] | None:
     return (given * series.pixel_aspect, given) if given is not None else None
 
 
+def aspect_of(series: Series) -> float:
+    """Height of a pixel over its width: by the millimetres that the file says, else by the shape that it says."""
+    tall, wide = series.geometry.pixel_spacing or (series.pixel_aspect, 1.0)
+    return tall / wide
+
+
 def _warnings(
     series: Series, findings: Sequence[BreastFinding], region: object, given: float | None, half: Half | None
 ) -> tuple[str, ...]:
@@ -173,8 +179,6 @@ def _warnings(
         )
     elif not calibrated and any(f.lesion_px for f in findings):
         lines.append("the image is not calibrated: no millimetres")
-    if series.geometry.pixel_spacing is None and abs(series.pixel_aspect - 1) > _SQUARE:
-        lines.append("its pixels are not square: the model, which knows square ones, sees shapes distorted")
     if half is not None:
         lines.append(_HALVES[half])
     elif region is not None:
@@ -297,12 +301,27 @@ def views(inputs: Mapping[str, Any]) -> list[View]:
     return [View(bool(v.get("flip", False)), float(v.get("zoom", 1.0))) for v in inputs.get("views", [{}])]
 
 
-def read(gray: Gray, forward: Forward, inputs: Mapping[str, Any]) -> Reading:
-    """Show one gray image to the network in all views.
+def read(gray: Gray, forward: Forward, inputs: Mapping[str, Any], *, aspect: float = 1.0) -> Reading:
+    """Show one gray image to the network in all views, with square pixels, as the network knows them.
 
-    inputs: `size` (side of the network's input), `channels`, `views`.
+    inputs: `size` (side of the network's input), `channels`, `views`. aspect: height of a pixel over its width.
     """
-    return combine(look(gray, forward, inputs), (int(gray.shape[0]), int(gray.shape[1])))
+    rows, columns = int(gray.shape[0]), int(gray.shape[1])
+    square = squared(gray, aspect)
+    seen = combine(look(square, forward, inputs), (int(square.shape[0]), int(square.shape[1])))
+    if seen.mask is None or seen.mask.shape == (rows, columns):
+        return seen
+    mask = cv2.resize(seen.mask, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return dataclasses.replace(seen, mask=np.asarray(mask, np.float32))
+
+
+def squared(gray: Gray, aspect: float) -> Gray:
+    """The image with square pixels: the side along which pixels are longer gets more of them. aspect: as `read`."""
+    if abs(aspect - 1) <= _SQUARE:
+        return gray
+    rows, columns = gray.shape
+    size = (columns, round(rows * aspect)) if aspect > 1 else (round(columns / aspect), rows)
+    return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def look(gray: Gray, forward: Forward, inputs: Mapping[str, Any], shown: Sequence[View] | None = None) -> list[Seen]:

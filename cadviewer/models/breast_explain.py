@@ -67,7 +67,8 @@ def explain(
     problem = scope.frame_problem(pixels[y0:y1, x0:x1], series)
     if problem:
         raise scope.OutOfScope(problem)
-    part = breast.to_gray(pixels, series, frame)[y0:y1, x0:x1]
+    there = breast.to_gray(pixels, series, frame)[y0:y1, x0:x1]
+    part = breast.squared(there, breast.aspect_of(series))
     size, channels = int(card.inputs["size"]), int(card.inputs.get("channels", 1))
     square, (top, left) = breast.pad_to_square(part)
     shown = breast.normalise(breast.resize(square, size))
@@ -90,6 +91,7 @@ def explain(
     side = square.shape[0]
     large = cv2.resize(np.asarray(even, np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
     values = np.zeros((rows, columns), np.float32)
-    values[y0:y1, x0:x1] = large[top : top + part.shape[0], left : left + part.shape[1]]
+    inside = large[top : top + part.shape[0], left : left + part.shape[1]]
+    values[y0:y1, x0:x1] = cv2.resize(inside, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     progress(total, total)
     return ScoreMap(frame, values, METHOD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from dicom_made import opened, region, write
@@ -46,6 +47,32 @@ def test_the_same_image_at_three_pixel_sizes_has_one_call_and_three_lengths(tmp_
     assert lengths[0] > 3
     assert lengths == pytest.approx([lengths[0], 2 * lengths[0], 4 * lengths[0]], rel=1e-6)
     assert found[2].area_mm2 == pytest.approx(16 * (found[0].area_mm2 or 0), rel=1e-6)
+
+
+@pytest.mark.parametrize("flat", [2, 0.5])
+def test_pixels_that_are_not_square_are_shown_to_the_network_as_square_ones(tmp_path: Path, flat: float) -> None:
+    """The same breast stored with half as many rows, or columns: the same answer, and the mask where the lesion is."""
+    card = catalogue.default(Task.BREAST)
+    forward = TorchForward(build(card), "cpu")
+    image = breast_ultrasound(2, malignant=True)[0]
+    rows, columns = image.shape
+    size = (columns, rows // 2) if flat == 2 else (columns // 2, rows)
+    stored = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    ratio = [2, 1] if flat == 2 else [1, 2]
+    path = write(tmp_path / "flat.dcm", stored, modality="US", PixelAspectRatio=ratio)
+    (whole,) = breast.assess(opened(write(tmp_path / "whole.dcm", image, modality="US")), forward, card).findings
+    found = breast.assess(opened(path), forward, card)
+    (finding,) = found.findings
+    assert finding.call is whole.call
+    assert finding.probability is not None
+    assert whole.probability is not None
+    assert finding.probability.value == pytest.approx(whole.probability.value, abs=0.05)
+    assert finding.mask is not None
+    assert whole.mask is not None
+    assert finding.mask.shape == stored.shape
+    back = cv2.resize(finding.mask, (columns, rows), interpolation=cv2.INTER_NEAREST) > 0
+    assert 2 * (back & (whole.mask > 0)).sum() / (back.sum() + (whole.mask > 0).sum()) > 0.93
+    assert not any("square" in line for line in found.warnings)
 
 
 @pytest.mark.parametrize("name", ["tilt.nrrd", "tilt.mha"])

@@ -97,3 +97,13 @@ def test_a_ct_is_shown_in_the_lung_window_whatever_its_file_names() -> None:
     series = replace(ct(), windows=(Window(40, 400),))
     picture = pictures.enlarged(Volume(series, np.full((5, 40, 50), -600, np.int16)), 2)[0]
     assert picture[20, 20].tolist() == [128, 128, 128]
+
+
+def test_a_picture_has_square_pixels_where_the_file_says_their_shape_without_millimetres() -> None:
+    made = volume(ultrasound())
+    plain = replace(made.series, geometry=replace(made.series.geometry, pixel_spacing=None))
+    square, high = (
+        pictures.enlarged(Volume(replace(plain, pixel_aspect=aspect), made.pixels), 0)[0] for aspect in (1.0, 2.0)
+    )
+    shape = high.shape[0] / high.shape[1], 2 * square.shape[0] / square.shape[1]
+    assert abs(shape[0] / shape[1] - 1) < 0.01

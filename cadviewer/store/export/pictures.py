@@ -104,7 +104,7 @@ def enlarged(volume: Volume, index: int) -> tuple[Image, tuple[float, float]]:
         gray = windowing.to_gray(plane, windowing.default_window(series, plane, index), inverted=series.inverted)
         gray = cv2.cvtColor(np.ascontiguousarray(gray), cv2.COLOR_GRAY2BGR)
     rows, columns = gray.shape[:2]
-    tall, wide = series.geometry.pixel_spacing or (1.0, 1.0)
+    tall, wide = series.geometry.pixel_spacing or (series.pixel_aspect, 1.0)
     height, width = rows * tall, columns * wide
     factor = LONGEST / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
