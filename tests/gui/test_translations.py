@@ -93,7 +93,7 @@ def test_the_language_is_another_after_a_restart(desk: Desk, qapp: QApplication,
     assert app.speak(qapp, Prefs().now.language) == "de"
     window = MainWindow(StillEngine(), Bridge(), Prefs())
     assert window.menuBar().actions()[0].text() == "&Datei"
-    assert window.actions_["accept"].toolTip().startswith("Annehmen (")
+    assert window.actions_["accept"].toolTip().startswith("Gültig (")
     window.shut()
     window.deleteLater()
 
