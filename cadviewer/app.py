@@ -21,8 +21,8 @@ from cadviewer import background, paths
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from cadviewer.gui.main_window import MainWindow
-    from cadviewer.gui.start_window import StartWindow
+    from cadviewer.gui.shell.main_window import MainWindow
+    from cadviewer.gui.shell.start_window import StartWindow
     from cadviewer.settings import Settings
 
 log = logging.getLogger("cadviewer")
@@ -67,7 +67,7 @@ def run(args: Opening) -> int:
 
     from PySide6.QtWidgets import QApplication
 
-    from cadviewer.gui.prefs import Prefs
+    from cadviewer.gui.settings.preferences import Prefs
     from cadviewer.settings import Settings
 
     prefs = Prefs()
@@ -81,9 +81,9 @@ def run(args: Opening) -> int:
     first_sign = _first_sign(app, prefs.now) if args.screenshot is None else None
 
     # While that is seen: what the real window needs takes several times as long
-    from cadviewer.gui import style
-    from cadviewer.gui.bridge import Bridge
-    from cadviewer.gui.main_window import MainWindow
+    from cadviewer.gui.engine.bridge import Bridge
+    from cadviewer.gui.shell import style
+    from cadviewer.gui.shell.main_window import MainWindow
     from cadviewer.inference.engine import Engine
 
     _log_to_file()
@@ -111,7 +111,7 @@ def run(args: Opening) -> int:
 
 def _first_sign(app: QApplication, settings: Settings) -> StartWindow:
     """An empty window at once."""
-    from cadviewer.gui.start_window import StartWindow
+    from cadviewer.gui.shell.start_window import StartWindow
 
     window = StartWindow(app, settings.theme, settings.window_geometry)
     window.show_now()
@@ -121,11 +121,11 @@ def _first_sign(app: QApplication, settings: Settings) -> StartWindow:
 def speak(app: QApplication, language: str) -> str:
     """Use a language in the window and in what Qt itself says; "" for the system's. Returns the code of the one used.
 
-    Numbers keep the decimal point, whatever the language and the system (see `gui.lang`).
+    Numbers keep the decimal point, whatever the language and the system (see `gui.i18n.language`).
     """
     from PySide6.QtCore import QLibraryInfo, QLocale, QTranslator
 
-    from cadviewer.gui import lang
+    from cadviewer.gui.i18n import language as lang
 
     spoken = lang.use(language or next(iter(QLocale.system().uiLanguages()), lang.ENGLISH))
     for old in app.findChildren(QTranslator):
@@ -147,7 +147,7 @@ class _Status:
 def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status) -> None:
     from PySide6.QtCore import QSize, QTimer
 
-    from cadviewer.gui.notice import Notice
+    from cadviewer.gui.shell.notifications import Notice
 
     def done(value: int, message: str) -> None:
         status.value, status.message = value, message
@@ -156,7 +156,7 @@ def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status
     opening = bool(args.paths) or args.demo
     size = QSize(*args.size) if args.size else None
     if args.screenshot is not None:
-        from cadviewer.gui.screenshot import Screenshot
+        from cadviewer.gui.shell.screenshot import Screenshot
 
         Screenshot(window, args.screenshot, size, opening, done)
     elif size is not None:

@@ -31,8 +31,8 @@ class Task(StrEnum):
         made.module, made.heading, made.image = module, heading, image
         return made
 
-    NODULES = "nodules", "cadviewer.models.nodules", "Lung nodules", "CT slice"
-    BREAST = "breast", "cadviewer.models.breast", "Breast ultrasound", "Breast ultrasound"
+    NODULES = "nodules", "cadviewer.models.nodules.analysis", "Lung nodules", "CT slice"
+    BREAST = "breast", "cadviewer.models.breast.analysis", "Breast ultrasound", "Breast ultrasound"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import uid
 from cadviewer.imaging.series import Series, Volume
+from cadviewer.phantoms.phantom import uid
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 FLAT = np.full((16, 16), 100, np.uint16)

@@ -34,10 +34,10 @@ import numpy as np
 
 from cadviewer.findings import Box, BreastFinding, Call, Estimate, Nodule, Provenance, Result, ScoreMap, Task
 from cadviewer.imaging.series import InputError
-from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
-from cadviewer.inference.serve import JobError, Reporter
 from cadviewer.inference.shared import attach
+from cadviewer.inference.worker_loop import JobError, Reporter
+from cadviewer.inference.worker_process import WorkerOptions
 
 
 def create(options: WorkerOptions) -> FakeHandler:

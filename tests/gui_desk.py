@@ -10,8 +10,8 @@ import numpy as np
 from pytestqt.qtbot import QtBot
 
 from cadviewer.findings import Box, BreastFinding, Call, Estimate, Nodule, Provenance, Result, Task
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.inference.protocol import Finished, Job
 
 

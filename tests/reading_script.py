@@ -49,9 +49,9 @@ def read(folder: Path, tell: Callable[[str], object], across: float, actions: in
     from gui_desk import StillEngine, ct_result, nodule
     from PySide6.QtWidgets import QApplication
 
-    from cadviewer.gui.bridge import Bridge
-    from cadviewer.gui.main_window import MainWindow
-    from cadviewer.gui.prefs import Prefs
+    from cadviewer.gui.engine.bridge import Bridge
+    from cadviewer.gui.settings.preferences import Prefs
+    from cadviewer.gui.shell.main_window import MainWindow
     from cadviewer.inference.protocol import Finished
 
     tell(f"PID {os.getpid()}")
@@ -152,7 +152,7 @@ class Reading:
         QTest.mouseRelease(view, left, none, b)
 
     def _draw(self, tool: str, number: int) -> None:
-        from cadviewer.gui.image.mouse import Tool
+        from cadviewer.gui.viewing.canvas.mouse import Tool
 
         self._window.desk.viewport.mouse.set_tool(Tool.DISTANCE if tool == "d" else Tool.ELLIPSE)
         x, y = 40 + self._across, 2.0 + number % 10

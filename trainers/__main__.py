@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from cadviewer.models.catalogue import ModelCard
 
 TRAINERS: dict[str, tuple[str, str]] = {
-    "nodules": ("trainers.nodules:run", "SSD for pulmonary nodules on axial CT slices"),
-    "outline": ("trainers.outline:run", "outlines of nodules within the boxes of the SSD (its companion)"),
-    "breast": ("trainers.breast:run", "Hybrid-MT-ESTAN for breast ultrasound"),
-    "luna16": ("trainers.data.luna16:run", "LUNA16 scans and annotations → labelled slices for nodules (an import)"),
+    "nodules": ("trainers.nodules.trainer:run", "SSD for pulmonary nodules on axial CT slices"),
+    "outline": ("trainers.outline.trainer:run", "outlines of nodules within the boxes of the SSD (its companion)"),
+    "breast": ("trainers.breast.trainer:run", "Hybrid-MT-ESTAN for breast ultrasound"),
+    "luna16": ("trainers.data.ct.luna16:run", "LUNA16 scans and annotations → labelled slices for nodules (an import)"),
 }
 """Command → (function(config file, data, out, assignments, resume) → None, one line)."""
 
 SETTINGS = {
-    "nodules": "trainers.nodule_settings",
-    "outline": "trainers.outline_settings",
-    "breast": "trainers.breast_settings",
+    "nodules": "trainers.nodules.settings",
+    "outline": "trainers.outline.settings",
+    "breast": "trainers.breast.settings",
 }
 """Command → module with its `Settings` and `PRESETS`, without torch: what is wrong with them is said at once."""
 
@@ -133,14 +133,14 @@ def _run(arguments: argparse.Namespace) -> int:
         elif arguments.command == "marks":
             _marks(arguments, data)
         elif arguments.command == "tissue":
-            from trainers import breast_tissue
+            from trainers.breast import tissue as breast_tissue
 
             chosen = {"split": arguments.split, "device": arguments.device}
             _print_figures(breast_tissue.run(_breast_card(arguments.model), data, arguments.out, **chosen))
         elif arguments.command == "views":
             _views(arguments, data)
         elif arguments.command == "gate":
-            from trainers import breast_gate
+            from trainers.breast import gate as breast_gate
 
             chosen = {k: getattr(arguments, k) for k in ("split", "seed", "limit", "other")}
             print(breast_gate.table(breast_gate.run(data, arguments.out, **chosen)))
@@ -191,7 +191,7 @@ def _evaluate(arguments: argparse.Namespace, data: Path) -> None:
 
 
 def _marks(arguments: argparse.Namespace, data: Path) -> None:
-    from trainers import breast_marks
+    from trainers.breast import marks as breast_marks
 
     card = _breast_card(arguments.model)
     made = breast_marks.run(
@@ -201,7 +201,7 @@ def _marks(arguments: argparse.Namespace, data: Path) -> None:
 
 
 def _views(arguments: argparse.Namespace, data: Path) -> None:
-    from trainers import breast_views
+    from trainers.breast import views as breast_views
 
     cards = [_breast_card(name) for name in arguments.models]
     tried = breast_views.run(cards, data, arguments.out, device=arguments.device, limit=arguments.limit)
@@ -228,12 +228,12 @@ def _card(name: str) -> ModelCard:
 
 
 def _print_figures(figures: Mapping[str, Mapping[str, Any]]) -> None:
-    from trainers import statistics
+    from trainers.metrics import bootstrap
 
     for name, group in figures.items():
         print(name)
         for figure, value in group.items():
-            text = statistics.text((value[0], value[1], value[2])) if isinstance(value, list | tuple) else value
+            text = bootstrap.text((value[0], value[1], value[2])) if isinstance(value, list | tuple) else value
             print(f"  {figure:36s} {text}")
 
 

@@ -14,9 +14,9 @@ from trainers import config, options
 from trainers.options import Option
 
 MODULES: Mapping[str, str] = {
-    "nodules": "trainers.nodule_settings",
-    "outline": "trainers.outline_settings",
-    "breast": "trainers.breast_settings",
+    "nodules": "trainers.nodules.settings",
+    "outline": "trainers.outline.settings",
+    "breast": "trainers.breast.settings",
 }
 """Task → module with its `Settings` and `PRESETS`."""
 

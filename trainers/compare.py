@@ -25,12 +25,15 @@ from cadviewer import atomic
 from cadviewer.findings import Task
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
-from cadviewer.models.detect import MULTIPLE
 from cadviewer.models.nets import runtime
-from trainers import breast_paired, evaluate, paired, run_log, statistics
+from cadviewer.models.nodules.detection import MULTIPLE
+from trainers import evaluate, run_log
+from trainers.breast import paired as breast_paired
 from trainers.config import ConfigError
-from trainers.data import read_slices, samples
-from trainers.statistics import Figure
+from trainers.data import read_slices
+from trainers.data.ct import samples
+from trainers.metrics import bootstrap, paired
+from trainers.metrics.bootstrap import Figure
 
 MAIN: dict[Task, tuple[tuple[str, str], ...]] = {
     Task.NODULES: (
@@ -407,6 +410,6 @@ def _signed(figure: Figure) -> str:
 
 
 def _bold(figure: tuple[float, float, float], best: float) -> str:
-    text = statistics.text(figure)
+    text = bootstrap.text(figure)
     value, _, rest = text.partition(" ")
     return f"**{value}** {rest}" if figure[0] == best else text

@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from trainers.config import ConfigError
-from trainers.data import duplicates, samples
-from trainers.data.samples import LabelledSlice
-from trainers.data.ultrasound import UltrasoundCase
+from trainers.data.ct import samples
+from trainers.data.ct.samples import LabelledSlice
+from trainers.data.ultrasound import duplicates
+from trainers.data.ultrasound.cases import UltrasoundCase
 
 USES = {"train": "train on", "tune": "calibrate on"}
 

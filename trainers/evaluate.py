@@ -14,9 +14,9 @@ from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
 
 EVALUATORS: dict[str, str] = {
-    Task.NODULES: "trainers.evaluate_nodules:evaluate",
-    f"{Task.NODULES}-outline": "trainers.evaluate_outline:evaluate",
-    Task.BREAST: "trainers.evaluate_breast:evaluate",
+    Task.NODULES: "trainers.nodules.evaluation:evaluate",
+    f"{Task.NODULES}-outline": "trainers.outline.evaluation:evaluate",
+    Task.BREAST: "trainers.breast.evaluation:evaluate",
 }
 """Task, or task-role of a companion → function(card, data folder, out folder, *, split, device) → {set: {figure:
 [value, low, high]}}."""

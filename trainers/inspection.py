@@ -12,9 +12,9 @@ from typing import Any
 from trainers import data as layouts
 from trainers import enough
 from trainers.config import ConfigError
-from trainers.data import samples
-from trainers.data.samples import Summary
-from trainers.data.ultrasound import UltrasoundCase
+from trainers.data.ct import samples
+from trainers.data.ct.samples import Summary
+from trainers.data.ultrasound.cases import UltrasoundCase
 
 BREAST_PARTS = {1: "train", 2: "train", 3: "train", 4: "tune", 5: "test"}
 """Fold → what the trainer does with it."""
@@ -30,7 +30,7 @@ def nodules(folder: Path) -> Summary:
 
 def outline(folder: Path) -> Summary:
     """Crops with readers' outlines. Raises ConfigError."""
-    from trainers.data import lidc_crops
+    from trainers.data.ct import lidc_crops
 
     found = lidc_crops.summary(folder)
     return replace(found, refused=enough.outlines(found.split.get("train", 0), found.patients))
@@ -38,8 +38,9 @@ def outline(folder: Path) -> Summary:
 
 def breast(folder: Path) -> Summary:
     """Breast ultrasound in any of the known layouts. Raises ConfigError."""
-    from trainers.data import breast_sets, duplicates
-    from trainers.data.ultrasound import DataError
+    from trainers.data.ultrasound import duplicates
+    from trainers.data.ultrasound import sets as breast_sets
+    from trainers.data.ultrasound.cases import DataError
 
     try:
         title, place = breast_sets.own_set(folder)

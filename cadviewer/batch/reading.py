@@ -22,8 +22,8 @@ from cadviewer.imaging import files
 from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
 from cadviewer.inference.shared import SharedPixels
-from cadviewer.models import scope
 from cadviewer.models.catalogue import CardError
+from cadviewer.models.gate import input_gate
 from cadviewer.store.report import CaseState
 
 
@@ -160,7 +160,7 @@ class Readers:
                 case.volume = None
                 case.pixels.close()
                 return
-            except scope.OutOfScope as error:
+            except input_gate.OutOfScope as error:
                 case.ended, case.reason = CaseState.REFUSED, one_line(str(error))
             except (InputError, CardError) as error:
                 case.ended, case.reason = CaseState.FAILED, one_line(str(error))
@@ -179,9 +179,9 @@ class Readers:
         case.seconds_load = time.monotonic() - began
         series, pixels = case.volume.series, case.volume.pixels
         told = self._options.told.get(case.id)
-        case.task = told or self._options.task or scope.task_for(series, pixels[len(pixels) // 2])
+        case.task = told or self._options.task or input_gate.task_for(series, pixels[len(pixels) // 2])
         if case.task is Task.BREAST:
-            scope.check_ultrasound(series)  # before the queue: what the model refuses need not wait for it
+            input_gate.check_ultrasound(series)  # before the queue: what the model refuses need not wait for it
         self._cards.of(case.task)
 
     def _check(self) -> None:

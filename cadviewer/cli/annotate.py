@@ -34,7 +34,7 @@ def run(args: AnnotateArgs) -> int:
 
 def demo(args: DemoArgs) -> int:
     """Write the demo study, annotate it and say where everything is; an earlier demo's files are replaced."""
-    from cadviewer.imaging import phantom_files
+    from cadviewer.phantoms import files as phantom_files
 
     study, out = args.out / "study", args.out / "results"
     try:

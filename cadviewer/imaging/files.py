@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.imaging import archives, contained, images, sitk
+from cadviewer.imaging import archives, contained
 from cadviewer.imaging.budget import DEEPEST, Budget, Share
 from cadviewer.imaging.faults import one_line, reason_of
+from cadviewer.imaging.formats import images, simpleitk
 from cadviewer.imaging.plausible import checked
 from cadviewer.imaging.series import InputError, Refusal, Rejected, Series, State, Volume
 
@@ -139,7 +140,7 @@ def read(
         if series.format == "dicom":
             series = _read_dicom(series, out, told, order)
         elif series.format == "sitk":
-            series = sitk.read_volume(series, out, told, order)
+            series = simpleitk.read_volume(series, out, told, order)
         else:
             _read_image(series, out, told, order)
     except InputError:
@@ -228,7 +229,7 @@ def _scan_files(
             state = State.REFUSED if isinstance(error, Refusal) else State.FAILED
             yield Rejected(file, state, reason_of(error), parts)
     if found.dicom:
-        from cadviewer.imaging import dicom_series
+        from cadviewer.imaging.dicom import series as dicom_series
 
         yield from dicom_series.build(found.dicom)
 
@@ -252,11 +253,11 @@ def _owned(
     owned: dict[Path, tuple[Path, ...]] = {}
     damaged: dict[Path, InputError] = {}
     for file, head in heads:
-        kind = None if isinstance(head, Rejected) else sitk.kind_of(head)
+        kind = None if isinstance(head, Rejected) else simpleitk.kind_of(head)
         if kind is None:
             continue
         try:
-            named: tuple[Path, ...] = contained.call("cadviewer.imaging.sitk:data_files", file, kind)
+            named: tuple[Path, ...] = contained.call("cadviewer.imaging.formats.simpleitk:data_files", file, kind)
         except InputError as error:
             damaged[file] = error
             continue
@@ -277,13 +278,13 @@ def _too_large(heads: Sequence[tuple[Path, bytes | Rejected]], share: Share) -> 
 
 def _scan_file(file: Path, head: bytes, found: _Found) -> Iterator[Series | Rejected]:
     if _is_dicom(head):
-        from cadviewer.imaging.dicom import read_header
+        from cadviewer.imaging.dicom.reader import read_header
 
         found.dicom.append(read_header(file))
     elif images.kind_of(head):
-        yield contained.call("cadviewer.imaging.images:scan_image", file, size=_DENSE * file.stat().st_size)
-    elif kind := sitk.kind_of(head):
-        yield contained.call("cadviewer.imaging.sitk:scan_volume", file, kind)
+        yield contained.call("cadviewer.imaging.formats.images:scan_image", file, size=_DENSE * file.stat().st_size)
+    elif kind := simpleitk.kind_of(head):
+        yield contained.call("cadviewer.imaging.formats.simpleitk:scan_volume", file, kind)
     elif archives.is_archive(head):
         yield from _scan_archive(file, found)
     elif _may_be_bare_dicom(head) and (header := _bare_dicom(file)) is not None:
@@ -328,7 +329,8 @@ def _may_be_bare_dicom(head: bytes) -> bool:
 
 
 def _bare_dicom(file: Path) -> Any | None:
-    from cadviewer.imaging import dicom, dicom_header
+    from cadviewer.imaging.dicom import header as dicom_header
+    from cadviewer.imaging.dicom import reader as dicom
 
     try:
         header = dicom.read_header(file)
@@ -362,7 +364,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _read_dicom(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Sequence[int]) -> Series:
-    from cadviewer.imaging.dicom_pixels import SliceReader
+    from cadviewer.imaging.dicom.pixels import SliceReader
 
     reader = SliceReader(series)
     decoder: contained.Opened | None = None
@@ -390,16 +392,16 @@ def _decoder(series: Series) -> contextlib.AbstractContextManager[contained.Open
     shape = series.geometry.shape[1:]
     plane = math.prod(shape) * series.channels * np.dtype(series.dtype).itemsize
     largest = max(file.stat().st_size for file in series.files)
-    return contained.opened("cadviewer.imaging.dicom_pixels:SliceReader", series, size=plane + largest)
+    return contained.opened("cadviewer.imaging.dicom.pixels:SliceReader", series, size=plane + largest)
 
 
 def _read_image(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Sequence[int]) -> None:
     file, form = series.slices[0].file, (out.shape, out.dtype)
     if len(out) == 1:
-        out[0] = contained.call("cadviewer.imaging.images:first_page", file, form, size=out.nbytes)
+        out[0] = contained.call("cadviewer.imaging.formats.images:first_page", file, form, size=out.nbytes)
         on_slice(0)
         return
-    with contained.opened("cadviewer.imaging.images:Pages", file, form, size=out.nbytes) as pages:
+    with contained.opened("cadviewer.imaging.formats.images:Pages", file, form, size=out.nbytes) as pages:
         for k in order:
             out[k] = pages.ask("page", k)
             on_slice(k)

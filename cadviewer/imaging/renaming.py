@@ -11,7 +11,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from cadviewer.imaging import contained, sitk
+from cadviewer.imaging import contained
+from cadviewer.imaging.formats import simpleitk
 from cadviewer.imaging.series import InputError
 
 _SUFFIXES = (
@@ -56,13 +57,13 @@ class Numbers:
         """Let headers name the numbered files. One that names a file that is not there is left as it is."""
         for file, name in unpacked.items():
             with file.open("rb") as stream:
-                kind = sitk.kind_of(stream.read(352))
+                kind = simpleitk.kind_of(stream.read(352))
             if kind in ("metaimage", "nrrd"):
                 with contextlib.suppress(InputError, OSError):  # damaged: said when it is read
                     self._rewrite(file, PurePosixPath(name).parent, kind)
 
     def _rewrite(self, file: Path, inside: PurePosixPath, kind: str) -> None:
-        named: list[Path] = list(contained.call("cadviewer.imaging.sitk:data_files", file, kind))
+        named: list[Path] = list(contained.call("cadviewer.imaging.formats.simpleitk:data_files", file, kind))
         paths = [self._paths.get(inside / data.relative_to(file.parent).as_posix()) for data in named]
         new = [path.relative_to(file.parent).as_posix() for path in paths if path is not None]
         if not new or len(new) < len(named) or file.stat().st_size > _LARGEST_HEADER:

@@ -24,7 +24,6 @@ from pathlib import Path
 
 from cadviewer import paths
 from cadviewer.background import log_where
-from cadviewer.inference.launch import CannotStart, Command, Run, Stop, Warm, WorkerOptions, usable_cores
 from cadviewer.inference.life import CannotBegin, Life
 from cadviewer.inference.protocol import (
     Cancelled,
@@ -38,6 +37,7 @@ from cadviewer.inference.protocol import (
     Priority,
     Started,
 )
+from cadviewer.inference.worker_process import CannotStart, Command, Run, Stop, Warm, WorkerOptions, usable_cores
 
 CLOSE_SECONDS = 5.0
 CANCEL_SECONDS = 30.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 
-from cadviewer.inference.launch import WorkerOptions, run_worker
+from cadviewer.inference.worker_process import WorkerOptions, run_worker
 
 END_SECONDS = 2.0
 """How long a process has to end after it was asked to, and again after it was killed."""

@@ -18,15 +18,15 @@ import torch
 from cadviewer import APPLICATION
 from cadviewer.findings import Provenance, Result, Task, UsedCompanion
 from cadviewer.imaging.series import InputError, Volume
-from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
-from cadviewer.inference.serve import JobError, Reporter
 from cadviewer.inference.shared import attach
+from cadviewer.inference.worker_loop import JobError, Reporter
+from cadviewer.inference.worker_process import WorkerOptions
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
+from cadviewer.models.gate.input_gate import OutOfScope
 from cadviewer.models.nets.runtime import TorchForward, build, choose_device
 from cadviewer.models.runtime import Companion, Companions
-from cadviewer.models.scope import OutOfScope
 from cadviewer.models.tasks import Demand, module_of
 
 KEPT_NETWORKS = 4
@@ -110,7 +110,7 @@ class TorchHandler:
         """What the score of one frame depends on. Imported here: few ask for it, and it needs a library of its own."""
         if job.task is not Task.BREAST or job.explain is None:
             raise JobError(f"scores of {job.task.value} cannot be explained")
-        from cadviewer.models import breast_explain
+        from cadviewer.models.breast import explanation as breast_explain
         from cadviewer.models.nets.saliency import occlusion
 
         forward = self._forward(card)
@@ -125,7 +125,7 @@ class TorchHandler:
         """One finding, measured by the network that outlines."""
         if job.task is not Task.NODULES:
             raise JobError(f"findings of {job.task.value} are not outlined")
-        from cadviewer.models.outlining import outline_one
+        from cadviewer.models.nodules.outlining import outline_one
 
         forward = self._forward(card)
         began = report.seconds()

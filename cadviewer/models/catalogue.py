@@ -30,8 +30,8 @@ class ModelCard:
 
     name: file name without ending; version: of the weights; task: what it is for.
     network: key of the table in `models.nets` that builds it; config: its keyword arguments (JSON values).
-    inputs: preprocessing, read by `models.nodules` / `models.breast` (pixel size, input size, mean, …).
-    threshold: default cut of nodule scores, or of the malignancy probability; fixed on validation.
+    inputs: preprocessing, read by `models.nodules.analysis` / `models.breast.analysis` (pixel size, input size, mean,
+    …). threshold: default cut of nodule scores, or of the malignancy probability; fixed on validation.
     calibration: temperature, conformal quantiles and whatever else the task's decoding needs.
     default: whether this is the one used when no model is named.
     training: data sets with folds, licences and citations, settings, seconds.

@@ -1,7 +1,7 @@
 """The one seam between a model's pipeline and whatever computes its network.
 
-`models.nodules` and `models.breast` are written against `Forward`; the inference worker and the trainers give them one
-made of torch, a test gives them one made of NumPy, and a faster CPU runtime would be another.
+`models.nodules.analysis` and `models.breast.analysis` are written against `Forward`; the inference worker and the
+trainers give them one made of torch, a test gives them one made of NumPy, and a faster CPU runtime would be another.
 """
 
 from __future__ import annotations

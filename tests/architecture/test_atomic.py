@@ -14,7 +14,7 @@ ROOT = Path(atomic.__file__).resolve().parents[1]
 NOT_FOR_KEEPS = {
     "cadviewer/imaging/archives.py": "copies in a temporary folder",
     "cadviewer/imaging/renaming.py": "copies in a temporary folder",
-    "cadviewer/imaging/phantom_files.py": "the demo study, made anew each time",
+    "cadviewer/phantoms/files.py": "the demo study, made anew each time",
     "cadviewer/atomic.py": "where it is done",
 }
 

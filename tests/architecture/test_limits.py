@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from cadviewer.imaging import phantom_files
+from cadviewer.phantoms import files as phantom_files
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="ulimit, namespaces")]

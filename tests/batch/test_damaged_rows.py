@@ -17,7 +17,7 @@ from made_inputs import write_dicom, write_mhd
 
 from cadviewer.batch import Existing
 from cadviewer.imaging import contained
-from cadviewer.imaging.phantom_files import write_png
+from cadviewer.phantoms.files import write_png
 
 Files = dict[str, bytes]
 

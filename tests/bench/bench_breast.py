@@ -19,10 +19,11 @@ import torch
 
 from cadviewer.findings import Task
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import breast_ultrasound
 from cadviewer.imaging.series import Series
-from cadviewer.models import breast, catalogue
+from cadviewer.models import catalogue
+from cadviewer.models.breast import analysis as breast
 from cadviewer.models.nets.runtime import TorchForward, build
+from cadviewer.phantoms.phantom import breast_ultrasound
 
 pytestmark = pytest.mark.bench
 

@@ -20,9 +20,9 @@ from cadviewer.findings import Task
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
 from cadviewer.inference.engine import Engine
-from cadviewer.inference.launch import usable_cores
 from cadviewer.inference.protocol import Cancelled, DeviceReady, Event, Failed, Finished, Job, Progressed, Started
 from cadviewer.inference.shared import SharedPixels
+from cadviewer.inference.worker_process import usable_cores
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 
@@ -46,7 +46,7 @@ def _untrained() -> str:
 
     from cadviewer import paths
     from cadviewer.models import nets
-    from cadviewer.models.boxes import SMALL
+    from cadviewer.models.nodules.boxes import SMALL
     from trainers.export import export
 
     torch.manual_seed(0)

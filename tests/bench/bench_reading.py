@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import breast_ultrasound, chest_ct
-from cadviewer.imaging.phantom_files import write_mhd, write_png
 from cadviewer.imaging.series import Series, Window
 from cadviewer.imaging.windowing import to_gray
+from cadviewer.phantoms.files import write_mhd, write_png
+from cadviewer.phantoms.phantom import breast_ultrasound, chest_ct
 
 pytestmark = pytest.mark.bench
 
@@ -96,7 +96,7 @@ def test_pictures_and_phantoms(tmp_path: Path) -> None:
 
 
 def test_imports(tmp_path: Path) -> None:
-    for module in ("cadviewer.imaging.files", "cadviewer.imaging.dicom_series", "cadviewer.imaging.phantom"):
+    for module in ("cadviewer.imaging.files", "cadviewer.imaging.dicom.series", "cadviewer.phantoms.phantom"):
         code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
         times = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5)]
         print(f"{1e3 * statistics.median(times):8.0f} ms  import {module}")

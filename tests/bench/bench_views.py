@@ -30,17 +30,17 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from cadviewer.findings import Task
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.prefs import Prefs
-from cadviewer.gui.views.grid import Grid
-from cadviewer.gui.views.layout import Layout
-from cadviewer.imaging import phantom_files
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.shell.main_window import MainWindow
+from cadviewer.gui.viewing.grid.grid import Grid
+from cadviewer.gui.viewing.grid.layout import Layout
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.planes import Plane, Projection, Slab
 from cadviewer.imaging.series import SliceInfo, Volume
 from cadviewer.inference.engine import Engine
 from cadviewer.models import catalogue
+from cadviewer.phantoms import files as phantom_files
 
 pytestmark = pytest.mark.bench
 

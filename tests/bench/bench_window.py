@@ -112,9 +112,9 @@ def _frames(desk: Desk, act: Callable[[int], object], count: int) -> list[float]
 
 @pytest.mark.parametrize("size", [(1366, 768), (1920, 1080), (3840, 2160)])
 def test_scrolling_windowing_and_hovering(qtbot: QtBot, chest_ct_99: Path, size: tuple[int, int]) -> None:
-    from cadviewer.gui.bridge import Bridge
-    from cadviewer.gui.main_window import MainWindow
-    from cadviewer.gui.prefs import Prefs
+    from cadviewer.gui.engine.bridge import Bridge
+    from cadviewer.gui.settings.preferences import Prefs
+    from cadviewer.gui.shell.main_window import MainWindow
 
     window = MainWindow(StillEngine(), Bridge(), Prefs())
     window.resize(*size)
@@ -132,9 +132,9 @@ def test_scrolling_windowing_and_hovering(qtbot: QtBot, chest_ct_99: Path, size:
 
 
 def test_opening_99_slices_never_blocks_the_window(qtbot: QtBot, chest_ct_99: Path) -> None:
-    from cadviewer.gui.bridge import Bridge
-    from cadviewer.gui.main_window import MainWindow
-    from cadviewer.gui.prefs import Prefs
+    from cadviewer.gui.engine.bridge import Bridge
+    from cadviewer.gui.settings.preferences import Prefs
+    from cadviewer.gui.shell.main_window import MainWindow
 
     window = MainWindow(StillEngine(), Bridge(), Prefs())
     window.show()

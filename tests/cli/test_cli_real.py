@@ -15,9 +15,11 @@ import pytest
 
 from cadviewer import cli
 from cadviewer.findings import Task
-from cadviewer.imaging import files, phantom, phantom_files
+from cadviewer.imaging import files
 from cadviewer.imaging.series import Series
 from cadviewer.models import catalogue
+from cadviewer.phantoms import files as phantom_files
+from cadviewer.phantoms import phantom
 
 pytestmark = [
     pytest.mark.slow,

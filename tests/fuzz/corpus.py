@@ -25,9 +25,9 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
 
-from cadviewer.imaging.phantom import breast_ultrasound, chest_ct
-from cadviewer.imaging.phantom_files import write_dicom_series, write_mhd
 from cadviewer.imaging.series import Volume
+from cadviewer.phantoms.files import write_dicom_series, write_mhd
+from cadviewer.phantoms.phantom import breast_ultrasound, chest_ct
 
 Input = dict[str, bytes]
 """Name → content of the files of one input."""

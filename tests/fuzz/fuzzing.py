@@ -29,8 +29,8 @@ from corpus import Input, seeds
 from mutate import mutated
 
 from cadviewer.imaging import archives, contained, files
-from cadviewer.imaging.phantom_files import write_png
 from cadviewer.imaging.series import InputError, Rejected, Series
+from cadviewer.phantoms.files import write_png
 
 SLOWEST = 10.0
 """Seconds that one input may take."""

@@ -13,9 +13,9 @@ from pytestqt.qtbot import QtBot
 
 from cadviewer import paths
 from cadviewer.findings import Task
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.inference.protocol import Cancelled
 from cadviewer.models.catalogue import ModelCard
 

@@ -19,12 +19,12 @@ from pytestqt.qtbot import QtBot
 from test_drawing import drag
 
 from cadviewer.findings import Task
-from cadviewer.gui.banner import patient_line
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.image.mouse import Tool
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.prefs import Prefs
-from cadviewer.gui.views.layout import Layout
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.shell.banner import patient_line
+from cadviewer.gui.shell.main_window import MainWindow
+from cadviewer.gui.viewing.canvas.mouse import Tool
+from cadviewer.gui.viewing.grid.layout import Layout
 from cadviewer.inference.protocol import Finished
 from cadviewer.store.session import Answer
 

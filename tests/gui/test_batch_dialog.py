@@ -15,9 +15,9 @@ from pytestqt.qtbot import QtBot
 
 from cadviewer.gui.batch.cases import COLUMNS, worst
 from cadviewer.gui.batch.dialog import BatchDialog
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.inference.engine import Engine
 from cadviewer.store.results import Existing
 

@@ -13,9 +13,9 @@ from gui_images import write_png, write_ultrasound
 from PySide6.QtWidgets import QInputDialog
 
 from cadviewer.findings import BreastFinding, Call, Estimate, Result, ScoreMap, Task
-from cadviewer.gui import words
-from cadviewer.gui.breast import depends
-from cadviewer.gui.image.shapes import Drawing
+from cadviewer.gui.breast import score_map
+from cadviewer.gui.i18n import wording
+from cadviewer.gui.viewing.canvas.shapes import Drawing
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Failed, Finished, Progressed
@@ -28,18 +28,18 @@ def finding(**changes: object) -> BreastFinding:
 
 
 def test_measures_are_in_millimetres_when_calibrated_and_in_pixels_otherwise() -> None:
-    text = words.breast_size(finding())
+    text = wording.breast_size(finding())
     assert "40 × 30 px" in text
     assert "not calibrated" in text
     assert "not taller than wide" in text
-    text = words.breast_size(finding(long_mm=14.2, short_mm=9.8, area_mm2=109.4, depth_to_width=1.21))
+    text = wording.breast_size(finding(long_mm=14.2, short_mm=9.8, area_mm2=109.4, depth_to_width=1.21))
     assert text == "14.2 × 9.8 mm, 109 mm², taller than wide (depth/width 1.21)"
-    assert words.breast_size(finding(lesion_px=0)) == ""
+    assert wording.breast_size(finding(lesion_px=0)) == ""
 
 
 def test_several_lesions_are_said_to_be_several() -> None:
-    assert words.breast_count(finding()) == ""
-    assert "3 separate lesions" in words.breast_count(finding(lesions=3))
+    assert wording.breast_count(finding()) == ""
+    assert "3 separate lesions" in wording.breast_count(finding(lesions=3))
 
 
 @pytest.fixture
@@ -127,12 +127,12 @@ def test_another_frame_is_asked_for_when_it_comes_on_screen(read: Desk) -> None:
 
 def test_colours_are_by_sign_and_none_where_nothing_matters() -> None:
     values = np.array([[2.0, -1.0, 0.0]], np.float32)
-    rgba = depends.colours(values)
-    assert tuple(rgba[0, 0]) == (*depends.FOR, 255)
-    assert tuple(rgba[0, 1, :3]) == depends.AGAINST
+    rgba = score_map.colours(values)
+    assert tuple(rgba[0, 0]) == (*score_map.FOR, 255)
+    assert tuple(rgba[0, 1, :3]) == score_map.AGAINST
     assert 100 < rgba[0, 1, 3] < 155
     assert rgba[0, 2, 3] == 0
-    assert not depends.colours(values * 0.01).any()
+    assert not score_map.colours(values * 0.01).any()
 
 
 def test_a_pixel_size_of_the_readers_own_makes_millimetres_everywhere(desk: Desk, tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_agreement_follows_from_the_readers_own_call_of_each_frame(read: Desk, t
         "entries": {"call": "benign", "bi_rads": "3"},
     }
     assert second["entries"] == {}
-    assert "Your call: benign, BI-RADS: 3" in words.as_text(read.case)
+    assert "Your call: benign, BI-RADS: 3" in wording.as_text(read.case)
 
 
 def test_there_is_nothing_to_agree_with_where_the_model_made_no_call(desk: Desk, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_there_is_nothing_to_agree_with_where_the_model_made_no_call(desk: Desk,
 
 def test_a_score_that_decides_nothing_says_so() -> None:
     wide = replace(finding(), probability=Estimate(0.6, 0.22, 0.88))
-    assert "reaches from benign to malignant" in words.breast_caution(wide, 0.5)
-    assert words.breast_caution(finding(), 0.5) == ""
+    assert "reaches from benign to malignant" in wording.breast_caution(wide, 0.5)
+    assert wording.breast_caution(finding(), 0.5) == ""
     none = replace(finding(), call=Call.NO_LESION, probability=Estimate(0.34, 0.2, 0.4))
-    assert "does not exclude" in words.breast_caution(none, 0.5)
+    assert "does not exclude" in wording.breast_caution(none, 0.5)

@@ -7,7 +7,7 @@ import pytest
 from gui_desk import breast_result, ct_result, nodule
 
 from cadviewer.findings import Call, Task
-from cadviewer.gui.case import Case, Status
+from cadviewer.gui.cases.case import Case, Status
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, Progressed, Started

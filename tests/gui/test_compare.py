@@ -11,8 +11,8 @@ from gui_desk import Desk
 from gui_images import write_ct, write_ultrasound
 from PySide6.QtCore import Qt
 
-from cadviewer.gui.case import Case
-from cadviewer.gui.views.layout import Layout
+from cadviewer.gui.cases.case import Case
+from cadviewer.gui.viewing.grid.layout import Layout
 
 KEY, NONE, CTRL = Qt.Key, Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier
 

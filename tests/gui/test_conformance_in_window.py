@@ -9,8 +9,8 @@ import pydicom
 import pytest
 from gui_desk import Desk
 
-from cadviewer.gui.case import Case
-from cadviewer.gui.opener import Report
+from cadviewer.gui.cases.case import Case
+from cadviewer.gui.cases.opener import Report
 
 
 @pytest.mark.timeout(600)

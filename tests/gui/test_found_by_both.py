@@ -9,8 +9,8 @@ import pytest
 from gui_desk import Desk, nodule
 from PySide6.QtCore import Qt
 
-from cadviewer.gui import words
-from cadviewer.gui.ct import boxes
+from cadviewer.gui.i18n import wording
+from cadviewer.gui.nodules import boxes
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Drawn
 
@@ -45,8 +45,8 @@ def test_after_it_both_are_one_row(drawn: Desk) -> None:
     assert also.number == 1
     assert drawn.case.origin(first.number) is Origin.READER
     assert boxes.label(drawn.case, first) == "✓ A · 0.90"
-    assert "2 findings at or above 0.50, 1 added" in words.state(drawn.case)[0]
-    assert "A. found by the reader and the model, score 0.90" in words.as_text(drawn.case)
+    assert "2 findings at or above 0.50, 1 added" in wording.state(drawn.case)[0]
+    assert "A. found by the reader and the model, score 0.90" in wording.as_text(drawn.case)
 
 
 def test_the_record_keeps_both_apart(drawn: Desk, tmp_path: Path) -> None:

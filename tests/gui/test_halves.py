@@ -17,8 +17,8 @@ from test_kept_results import again  # noqa: F401 - a fixture
 
 import cadviewer
 from cadviewer.findings import Half, Task
-from cadviewer.imaging.phantom import breast_ultrasound
 from cadviewer.inference.protocol import Finished
+from cadviewer.phantoms.phantom import breast_ultrasound
 from cadviewer.store import last_results
 
 

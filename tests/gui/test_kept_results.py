@@ -11,9 +11,9 @@ from gui_desk import Desk, StillEngine, ct_result, nodule
 from pytestqt.qtbot import QtBot
 
 import cadviewer
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.inference.protocol import Failed, Finished
 from cadviewer.store import last_results
 

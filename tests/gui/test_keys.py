@@ -7,9 +7,9 @@ import seen_texts
 from gui_desk import Desk
 from PySide6.QtCore import Qt
 
-from cadviewer.gui.dialogs import TextDialog
-from cadviewer.gui.image.mouse import Tool
-from cadviewer.gui.image.viewport import Marks
+from cadviewer.gui.shell.dialogs import TextDialog
+from cadviewer.gui.viewing.canvas.mouse import Tool
+from cadviewer.gui.viewing.canvas.viewport import Marks
 from cadviewer.settings import Preset
 
 KEY, SHIFT, CTRL = Qt.Key, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier

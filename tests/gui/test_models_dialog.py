@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QMessageBox
 
 from cadviewer import paths
 from cadviewer.findings import Task
-from cadviewer.gui.models_dialog import ModelsDialog
+from cadviewer.gui.settings.models_dialog import ModelsDialog
 from cadviewer.inference.protocol import Finished
 from cadviewer.models import catalogue
 

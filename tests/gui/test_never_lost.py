@@ -23,9 +23,9 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from cadviewer import paths
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.inference.protocol import Finished
 from cadviewer.store.session import Answer, Measure, Session, case_key, filled_in, folder
 

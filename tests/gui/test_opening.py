@@ -9,7 +9,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 
 from cadviewer.findings import Task
-from cadviewer.gui.case import Status
+from cadviewer.gui.cases.case import Status
 from cadviewer.inference.protocol import Finished, Priority
 
 
@@ -173,7 +173,7 @@ def test_pixels_stay_while_a_job_reads_them(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_a_thumbnail_comes_for_every_series(desk: Desk, tmp_path: Path) -> None:
-    from cadviewer.gui.studies import PICTURE
+    from cadviewer.gui.cases.studies_panel import PICTURE
 
     desk.open(write_ultrasound(tmp_path / "a.dcm"), write_ct(tmp_path / "ct"))
     rows = desk.window.studies.rows

@@ -10,9 +10,9 @@ from gui_desk import Desk, nodule
 from gui_images import write_ct, write_ultrasound
 from PySide6.QtCore import Qt
 
-from cadviewer.gui import words
-from cadviewer.gui.image import lettering
-from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.i18n import wording
+from cadviewer.gui.viewing.canvas import overlay_text
+from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
 
@@ -62,12 +62,12 @@ def test_the_head_is_on_top_of_the_bar_and_cine_goes_down(ct: Desk) -> None:
 
 def test_images_are_named_by_the_file_or_counted_from_the_head(ct: Desk) -> None:
     assert ct.case.series.image_numbers == tuple(range(12, 0, -1))
-    assert words.images(ct.case.series, 2, 4) == "no. 8–10"
-    assert words.images(ct.case.series, 0) == "no. 12"
+    assert wording.images(ct.case.series, 2, 4) == "no. 8–10"
+    assert wording.images(ct.case.series, 0) == "no. 12"
     bare = stack((0, 0, 1)).series
-    assert words.images(bare, 2, 4) == "images 6–8 from the head"
-    assert words.images(bare, 9) == "image 1 from the head"
-    assert words.images(stack((0, 1, 0)).series, 2, 4) == "images 3–5"
+    assert wording.images(bare, 2, 4) == "images 6–8 from the head"
+    assert wording.images(bare, 9) == "image 1 from the head"
+    assert wording.images(stack((0, 1, 0)).series, 2, 4) == "images 3–5"
 
 
 def test_numbers_that_two_images_share_name_none() -> None:
@@ -78,8 +78,8 @@ def test_numbers_that_two_images_share_name_none() -> None:
 
 def test_the_corner_counts_from_the_head(ct: Desk) -> None:
     assert ct.viewport.stack is not None
-    assert lettering.place_lines(ct.viewport.stack, 11)[0] == "Image 1 / 12"
-    assert lettering.place_lines(ct.viewport.stack, 0)[0] == "Image 12 / 12"
+    assert overlay_text.place_lines(ct.viewport.stack, 11)[0] == "Image 1 / 12"
+    assert overlay_text.place_lines(ct.viewport.stack, 0)[0] == "Image 12 / 12"
 
 
 def test_a_loop_keeps_the_order_of_its_file(desk: Desk, tmp_path: Path) -> None:
@@ -94,4 +94,4 @@ def test_a_series_stored_feet_first_is_gone_through_from_the_head_too(desk: Desk
     desk.open(write_ct(tmp_path / "ct", ImageOrientationPatient=[1, 0, 0, 0, 1, 0]))
     desk.finish(nodule(1, 0.9, 8, 9))
     desk.bot.waitUntil(lambda: desk.case.result is not None)
-    assert "no. 3–4" in words.as_text(desk.case)
+    assert "no. 3–4" in wording.as_text(desk.case)

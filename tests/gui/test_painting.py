@@ -12,12 +12,12 @@ from gui_images import write_ct, write_ultrasound
 from PySide6.QtGui import QColor, QImage
 
 from cadviewer.findings import Task
-from cadviewer.gui import words
 from cadviewer.gui.breast.mask import outline
-from cadviewer.gui.ct import boxes
-from cadviewer.gui.image import lettering, render
-from cadviewer.gui.image.stack import Stack
-from cadviewer.gui.studies import short_state
+from cadviewer.gui.cases.studies_panel import short_state
+from cadviewer.gui.i18n import wording
+from cadviewer.gui.nodules import boxes
+from cadviewer.gui.viewing.canvas import overlay_text, render
+from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Window
 from cadviewer.inference.protocol import Finished
@@ -107,21 +107,21 @@ def test_hiding_marks_hides_boxes_but_never_the_orientation_letters(read_ct: Des
 def test_corner_text_says_place_thickness_and_value() -> None:
     slices = tuple(SliceInfo(Path("x"), k, instance_number=9 - k, thickness_mm=2.5) for k in range(3))
     stack = _stack(slices=slices)
-    assert lettering.place_lines(stack, 1) == ["Image 2 / 3   (no. 8)", "z 12.0 mm", "slice 2.5 mm"]
-    assert lettering.probe_line(stack, 1, (4.2, 7.9)) == "HU −734   x 4  y 7"
-    assert lettering.probe_line(stack, 1, (-1, 7)) == ""
+    assert overlay_text.place_lines(stack, 1) == ["Image 2 / 3   (no. 8)", "z 12.0 mm", "slice 2.5 mm"]
+    assert overlay_text.probe_line(stack, 1, (4.2, 7.9)) == "HU −734   x 4  y 7"
+    assert overlay_text.probe_line(stack, 1, (-1, 7)) == ""
 
 
 def test_an_image_without_a_place_shows_no_millimetres() -> None:
     stack = _stack(geometry=Geometry((3, 40, 50)), hounsfield=False)
-    assert lettering.place_lines(stack, 1) == ["Image 2 / 3"]
-    assert lettering.probe_line(stack, 1, (4, 7)) == "value −734   x 4  y 7"
+    assert overlay_text.place_lines(stack, 1) == ["Image 2 / 3"]
+    assert overlay_text.probe_line(stack, 1, (4, 7)) == "value −734   x 4  y 7"
 
 
 def test_a_scale_bar_is_a_round_length() -> None:
-    assert lettering.scale_bar(2.0, 800) == (200, "10 cm")
-    assert lettering.scale_bar(0.9, 800) == (180, "20 cm")
-    assert lettering.scale_bar(30, 800) == (150, "5 mm")
+    assert overlay_text.scale_bar(2.0, 800) == (200, "10 cm")
+    assert overlay_text.scale_bar(0.9, 800) == (180, "20 cm")
+    assert overlay_text.scale_bar(30, 800) == (150, "5 mm")
 
 
 def test_the_outline_of_a_mask_runs_along_the_borders_of_its_pixels() -> None:
@@ -166,7 +166,7 @@ def test_a_moving_mouse_repaints_a_corner_only(ct: Desk) -> None:
 def test_a_box_has_the_score_of_its_finding_as_in_the_list(read_ct: Desk) -> None:
     first = read_ct.case.findings()[0]
     lower = replace(first, boxes=tuple(replace(b, score=b.score / (1 + b.slice)) for b in first.boxes))
-    score = words.score(lower, Origin.MODEL).removeprefix("score ")
+    score = wording.score(lower, Origin.MODEL).removeprefix("score ")
     assert boxes.label(read_ct.case, lower) == f"{first.number} · {score}"
 
 

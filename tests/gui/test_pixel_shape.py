@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cadviewer.gui.image import shapes
-from cadviewer.gui.image.stack import Stack
+from cadviewer.gui.viewing.canvas import shapes
+from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
-from cadviewer.models import lesion_measures
+from cadviewer.models.breast import lesion_measures
 from cadviewer.store.session import MeasureKind
 
 HIGH = Stack(

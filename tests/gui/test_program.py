@@ -15,7 +15,7 @@ from gui_images import write_ct, write_png
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QApplication
 
-from cadviewer.gui import screenshot
+from cadviewer.gui.shell import screenshot
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NODULES = json.dumps([[3, 18, 14, 30, 26, 0.97], [8, 40, 10, 46, 16, 0.6]])
@@ -179,7 +179,7 @@ def test_nothing_but_qt_is_imported_before_the_first_sign_of_a_start(home: Path,
     command = [sys.executable, "-c", FIRST_SIGN]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     imported = set(done.stdout.splitlines()[0].split())
-    assert not {"numpy", "cadviewer.gui.main_window", "cadviewer.inference.engine"} & imported
+    assert not {"numpy", "cadviewer.gui.shell.main_window", "cadviewer.inference.engine"} & imported
 
 
 def test_only_what_the_empty_window_needs_is_imported_before_its_first_frame(home: Path) -> None:
@@ -187,7 +187,7 @@ def test_only_what_the_empty_window_needs_is_imported_before_its_first_frame(hom
     command = [sys.executable, "-c", FIRST_FRAME]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     imported = set(done.stdout.splitlines()[0].split())
-    assert {"PySide6.QtWidgets", "cadviewer.gui.main_window"} <= imported
+    assert {"PySide6.QtWidgets", "cadviewer.gui.shell.main_window"} <= imported
     late = {"scipy", "cv2", "torch", "pydicom", "SimpleITK", "pyqtgraph", "matplotlib", "jsonschema"}
     assert not late & imported
 

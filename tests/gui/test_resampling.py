@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from cadviewer.gui.image.picture import Picture
-from cadviewer.gui.image.resampler import Request, Resampler
-from cadviewer.gui.image.stack import Stack
-from cadviewer.imaging import phantom_files
+from cadviewer.gui.viewing.canvas.image_renderer import Picture
+from cadviewer.gui.viewing.canvas.resampler import Request, Resampler
+from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.imaging.planes import Plane, Projection, Slab
+from cadviewer.phantoms import files as phantom_files
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SECONDS = 10

@@ -11,7 +11,7 @@ from gui_images import write_ct
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit
 
-from cadviewer.gui.fields import Editor
+from cadviewer.gui.widgets.fields import Editor
 from cadviewer.risk.form import Setting
 from cadviewer.store.session import Session, case_key, filled_in
 

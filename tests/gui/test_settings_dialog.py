@@ -19,12 +19,12 @@ from pytestqt.qtbot import QtBot
 import cadviewer
 from cadviewer import paths
 from cadviewer.findings import Task
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.preferences.dialog import SettingsDialog
-from cadviewer.gui.preferences.presets import CENTRE, NAME, WIDTH
-from cadviewer.gui.prefs import Prefs
-from cadviewer.gui.views.layout import Layout
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.settings.dialog import SettingsDialog
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.presets import CENTRE, NAME, WIDTH
+from cadviewer.gui.shell.main_window import MainWindow
+from cadviewer.gui.viewing.grid.layout import Layout
 from cadviewer.imaging.planes import Projection, Slab
 from cadviewer.settings import FILE, Settings
 
@@ -151,13 +151,13 @@ def test_a_key_that_opens_a_menu_is_said(dialog: SettingsDialog) -> None:
 
 
 def test_every_action_of_the_window_is_on_the_page_of_keys(dialog: SettingsDialog) -> None:
-    from cadviewer.gui.actions import SPECS
+    from cadviewer.gui.shell.actions import SPECS
 
     assert set(dialog.pages["keys"]._rows) == {spec.name for spec in SPECS}
 
 
 def test_a_new_usual_key_reaches_who_changed_another(read_ct: Desk) -> None:
-    from cadviewer.gui.keys import overrides, resolve
+    from cadviewer.gui.shell.shortcuts import overrides, resolve
 
     class Spec:
         def __init__(self, name: str, *keys: str) -> None:
@@ -186,7 +186,7 @@ def test_tool_tips_and_the_overview_follow_changed_keys(read_ct: Desk, dialog: S
 
 
 def _overview(desk: Desk) -> str:
-    from cadviewer.gui.dialogs import TextDialog
+    from cadviewer.gui.shell.dialogs import TextDialog
 
     (dialog,) = desk.window.findChildren(TextDialog)
     return " ".join(dialog.text.toPlainText().replace("\xa0", " ").split())

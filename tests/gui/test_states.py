@@ -8,7 +8,7 @@ from gui_desk import Desk, breast_result, nodule
 from gui_images import write_ct, write_ultrasound
 from PySide6.QtWidgets import QApplication
 
-from cadviewer.gui.studies import short_state
+from cadviewer.gui.cases.studies_panel import short_state
 from cadviewer.inference.protocol import DeviceReady, Failed, Finished, Noted, Progressed, Started
 
 

@@ -11,8 +11,8 @@ from gui_desk import Desk
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
-from cadviewer.gui.tags import TagBrowser
-from cadviewer.imaging import phantom_files
+from cadviewer.gui.viewing.tag_browser import TagBrowser
+from cadviewer.phantoms import files as phantom_files
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 

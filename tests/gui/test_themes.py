@@ -9,8 +9,8 @@ from gui_desk import Desk
 from PySide6.QtGui import QColor, QIcon
 from PySide6.QtWidgets import QApplication, QToolButton
 
-from cadviewer.gui import style
-from cadviewer.gui.notice import Notice
+from cadviewer.gui.shell import style
+from cadviewer.gui.shell.notifications import Notice
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def _matrices() -> dict[str, list[list[float]]]:
 
 @pytest.mark.parametrize("kind", ["protan", "deutan"])
 def test_answers_differ_for_colour_blind_readers_or_by_their_line(kind: str) -> None:
-    from cadviewer.gui.ct.boxes import LOOKS
+    from cadviewer.gui.nodules.boxes import LOOKS
 
     def seen(c: QColor) -> QColor:
         linear = [

@@ -10,20 +10,26 @@ import pytest
 from gui_desk import Desk
 
 import cadviewer
-from cadviewer.gui import lang, words
-from cadviewer.gui.told import TOLD, told
-from cadviewer.models import breast_explain, scope
+from cadviewer.gui.i18n import language, wording
+from cadviewer.gui.i18n.templates import TOLD, told
+from cadviewer.models.breast import explanation as breast_explain
+from cadviewer.models.gate import input_gate
 
 PACKAGE = Path(cadviewer.__file__).parent
-SPOKEN = ("models/breast.py", "models/scope.py", "models/breast_explain.py", "models/nets/saliency.py")
+SPOKEN = (
+    "models/breast/analysis.py",
+    "models/gate/input_gate.py",
+    "models/breast/explanation.py",
+    "models/nets/saliency.py",
+)
 OF_PROGRAMMERS = {breast_explain.METHOD}  # kept with a map, never shown
 
 
 @pytest.fixture
 def german() -> Iterator[None]:
-    lang.use("de")
+    language.use("de")
     yield
-    lang.use(lang.ENGLISH)
+    language.use(language.ENGLISH)
 
 
 def _said() -> Iterator[str]:
@@ -58,7 +64,7 @@ def test_every_sentence_of_the_models_is_known(german: None) -> None:
 
 
 def test_every_mode_of_a_header_and_every_colour_is_known(german: None) -> None:
-    modes = {*scope.MODES.values(), "a Doppler spectrum"}
+    modes = {*input_gate.MODES.values(), "a Doppler spectrum"}
     same = [m for m in modes if m in told(f"{m}; the breast model reads B-mode ultrasound").split(";")[0]]
     assert set(same) <= {"Doppler"}  # the same word
 
@@ -70,12 +76,12 @@ def test_values_stay_and_what_stands_in_a_place_is_said_too(german: None) -> Non
     assert "10%" in told("neither benign nor malignant can be ruled out at an error of 10%")
     frames = told("2 of 3 frames are unlike the breast ultrasound that the model knows: the score may mean nothing")
     assert frames.startswith("2 von 3 ")
-    assert words.sentence("no lesion stands out") == "Keine Läsion hebt sich ab."
+    assert wording.sentence("no lesion stands out") == "Keine Läsion hebt sich ab."
 
 
 def test_what_nobody_knows_and_english_stay_as_they_are(german: None) -> None:
     assert told("the file is damaged at byte 7") == "the file is damaged at byte 7"
-    lang.use(lang.ENGLISH)
+    language.use(language.ENGLISH)
     for template in TOLD:
         assert told(template) == template
 
@@ -95,9 +101,9 @@ def test_the_breast_panel_shows_no_text_that_cannot_be_translated() -> None:
 
 
 def test_the_device_is_told_in_the_users_language(desk: Desk) -> None:
-    lang.use("de")
+    language.use("de")
     try:
         desk.window.status.show_device("cpu", "no CUDA device; 2 threads")
         assert desk.window.status.device.text() == "CPU – kein CUDA-Gerät; 2 Threads"
     finally:
-        lang.use(lang.ENGLISH)
+        language.use(language.ENGLISH)

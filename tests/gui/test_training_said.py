@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import trainers
-from cadviewer.gui import lang
+from cadviewer.gui.i18n import language
 from cadviewer.gui.training.inspection import describe
 from cadviewer.gui.training.said import said
 
@@ -18,9 +18,9 @@ PACKAGE = Path(trainers.__file__).parent
 
 @pytest.fixture(autouse=True)
 def _german() -> Iterator[None]:
-    lang.use("de")
+    language.use("de")
     yield
-    lang.use(lang.ENGLISH)
+    language.use(language.ENGLISH)
 
 
 def _texts(node: ast.AST) -> Iterator[str]:
@@ -64,7 +64,7 @@ def test_what_was_recognised_is_told_in_the_users_language() -> None:
     assert "kein Bild für: Test" in lines[3]
     assert "a, b" in lines[4]
     assert "sind gutartig" in lines[5]
-    lang.use(lang.ENGLISH)
+    language.use(language.ENGLISH)
     assert "split by patient" not in describe(answer)
     assert "split by patient: train 8" in describe(answer | {"by_patient": True, "patients": 9})
 

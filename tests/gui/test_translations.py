@@ -13,20 +13,20 @@ from PySide6.QtWidgets import QApplication, QComboBox
 from pytestqt.qtbot import QtBot
 
 from cadviewer import app
-from cadviewer.gui import lang
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.ct.risk import lack
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.i18n import language
+from cadviewer.gui.nodules.risk import lack
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.risk import form
 
-OTHERS = [code for code in lang.available() if code != lang.ENGLISH]
+OTHERS = [code for code in language.available() if code != language.ENGLISH]
 
 
 @pytest.fixture(autouse=True)
 def _back_to_english(qapp: QApplication) -> Iterator[None]:
     yield
-    app.speak(qapp, lang.ENGLISH)
+    app.speak(qapp, language.ENGLISH)
 
 
 @pytest.fixture
@@ -45,20 +45,20 @@ def german(qapp: QApplication, qtbot: QtBot) -> Iterator[Desk]:
 
 
 def test_another_language_than_english_ships() -> None:
-    assert lang.available()["de"] == "Deutsch"
+    assert language.available()["de"] == "Deutsch"
 
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_every_text_has_a_translation(code: str) -> None:
     where = visible_texts.in_calls()
-    missing = [f"{where.get(text, 'a table')}: {text}" for text in visible_texts.every() - set(lang.texts(code))]
+    missing = [f"{where.get(text, 'a table')}: {text}" for text in visible_texts.every() - set(language.texts(code))]
     assert sorted(missing) == []
 
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_a_translation_has_the_same_places_numbers_and_units(code: str) -> None:
     unit = re.compile(r"(?<![A-Za-zÄÖÜäöü])(?:mm[²³]?|HU|px²?|%|IHE|GPU|DICOM|SHA-256)(?![A-Za-zäöü])")
-    for text, translated in lang.texts(code).items():
+    for text, translated in language.texts(code).items():
         places = [sorted((n, f, c) for _, n, f, c in Formatter().parse(t) if n) for t in (text, translated)]
         assert places[0] == places[1], text
         assert sorted(unit.findall(text)) == sorted(unit.findall(translated)), text
@@ -69,14 +69,14 @@ def test_a_translation_has_the_same_places_numbers_and_units(code: str) -> None:
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_no_translation_is_left_over(code: str) -> None:
-    assert sorted(set(lang.texts(code)) - visible_texts.every()) == []
+    assert sorted(set(language.texts(code)) - visible_texts.every()) == []
 
 
 def test_what_has_no_translation_is_english_and_a_country_does_not_matter() -> None:
-    assert lang.use("de_CH") == "de"
-    assert lang.tr("Never seen before {n:.1f}", n=1.25) == "Never seen before 1.2"
-    assert lang.use("xx") == "en"
-    assert lang.tr("Settings") == "Settings"
+    assert language.use("de_CH") == "de"
+    assert language.tr("Never seen before {n:.1f}", n=1.25) == "Never seen before 1.2"
+    assert language.use("xx") == "en"
+    assert language.tr("Settings") == "Settings"
 
 
 def test_the_language_is_another_after_a_restart(desk: Desk, qapp: QApplication, qtbot: QtBot) -> None:
@@ -123,12 +123,12 @@ def test_german_menus_have_no_letter_twice(german: Desk) -> None:
 @pytest.mark.parametrize("purpose", ["screening", "incidental finding"])
 @pytest.mark.parametrize("kind", ["", "solid", "part-solid", "non-solid"])
 def test_what_a_rule_lacks_before_anything_is_said_speaks_the_language(purpose: str, kind: str) -> None:
-    lang.use("de")
+    language.use("de")
     answers = form.assess({"setting": purpose}, {"type": kind} if kind else {})
     exam = form.assess_exam({"setting": purpose}, [("finding 3", {})], unread=2)
     lacking = [text for answer in (*answers, *([exam] if exam is not None else [])) for text in answer.missing]
     assert lacking
-    table = {translated for text, translated in lang.texts("de").items() if text != translated}
+    table = {translated for text, translated in language.texts("de").items() if text != translated}
     for text in lacking:
         said = lack(text)
         assert said != text, text

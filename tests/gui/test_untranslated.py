@@ -21,13 +21,13 @@ from test_drawing import click, drag
 
 from cadviewer import app
 from cadviewer.findings import Call
-from cadviewer.gui import lang
-from cadviewer.gui.actions import SPECS
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.image.mouse import Tool
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.models_dialog import ModelsDialog
-from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.i18n import language
+from cadviewer.gui.settings.models_dialog import ModelsDialog
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.shell.actions import SPECS
+from cadviewer.gui.shell.main_window import MainWindow
+from cadviewer.gui.viewing.canvas.mouse import Tool
 from cadviewer.inference.protocol import Finished
 from trainers import asking
 
@@ -60,7 +60,7 @@ class Quoted(Mapping[str, str]):
 @pytest.fixture
 def quoted(qapp: QApplication, qtbot: QtBot) -> Iterator[Desk]:
     """The window in that language."""
-    lang.speak(Quoted())
+    language.speak(Quoted())
     engine, bridge = StillEngine(), Bridge()
     window = MainWindow(engine, bridge, Prefs())
     window.resize(1400, 900)
@@ -72,7 +72,7 @@ def quoted(qapp: QApplication, qtbot: QtBot) -> Iterator[Desk]:
     window.shut()
     window.cases.close()
     window.deleteLater()
-    app.speak(qapp, lang.ENGLISH)
+    app.speak(qapp, language.ENGLISH)
 
 
 def _outside(text: str) -> str:
@@ -94,12 +94,12 @@ def _paint(widget: QWidget, patch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 
 def test_the_language_of_this_test_finds_what_was_forgotten() -> None:
-    lang.speak(Quoted())
+    language.speak(Quoted())
     try:
-        assert _forgotten([("here", lang.tr("Image {n} of {all}", n=3, all=lang.tr("many")) + "  7 mm")]) == []
+        assert _forgotten([("here", language.tr("Image {n} of {all}", n=3, all=language.tr("many")) + "  7 mm")]) == []
         assert _forgotten([("here", "cine 10/s"), ("there", "W 400  L 40")]) == ["here: cine 10/s"]
     finally:
-        lang.use(lang.ENGLISH)
+        language.use(language.ENGLISH)
 
 
 def test_an_empty_window_and_its_dialogs_are_translated(quoted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,11 @@ from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt
 from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
-from cadviewer.gui.image import orientation
-from cadviewer.gui.image.viewport import Marks
-from cadviewer.gui.views.layout import MIP, Layout
-from cadviewer.imaging import phantom_files
+from cadviewer.gui.viewing.canvas import orientation
+from cadviewer.gui.viewing.canvas.viewport import Marks
+from cadviewer.gui.viewing.grid.layout import MIP, Layout
 from cadviewer.imaging.planes import Plane, Projection, Slab
+from cadviewer.phantoms import files as phantom_files
 
 KEY, NONE = Qt.Key, Qt.KeyboardModifier.NoModifier
 SHIFT, CTRL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier

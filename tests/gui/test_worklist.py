@@ -9,7 +9,7 @@ from gui_desk import Desk, nodule
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox
 
-from cadviewer.gui.case import Only, Order
+from cadviewer.gui.cases.case import Only, Order
 from cadviewer.store.session import Answer, Entered, Session, case_key
 
 KEY = Qt.Key
@@ -133,7 +133,7 @@ def test_in_second_read_mode_nothing_of_the_model_is_shown_before_the_first_read
     assert second.window.desk.strip.stretches == ()
     assert "2" not in side.state.text()
     rows = second.window.studies.rows
-    from cadviewer.gui.studies import short_state
+    from cadviewer.gui.cases.studies_panel import short_state
 
     assert rows.row_of(second.case) >= 0
     assert "finding" not in short_state(second.case)[1]

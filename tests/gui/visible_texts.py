@@ -9,27 +9,29 @@ from pathlib import Path
 
 import cadviewer
 from cadviewer.findings import Task
-from cadviewer.gui import case, side, words
-from cadviewer.gui import fields as fields_
-from cadviewer.gui.actions import MENUS, PRESETS, SPECS, STEPS
-from cadviewer.gui.banner import AGES
 from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
-from cadviewer.gui.commands import HALVES
-from cadviewer.gui.ct.risk import LACKING
-from cadviewer.gui.image.lettering import PLANES
-from cadviewer.gui.image.viewport import FindingMarks, Marks
-from cadviewer.gui.measures import NAMES
-from cadviewer.gui.preferences.keys import KeysPage
-from cadviewer.gui.preferences.presets import PresetsPage
-from cadviewer.gui.told import DEVICES, TOLD
+from cadviewer.gui.cases import case
+from cadviewer.gui.i18n import wording
+from cadviewer.gui.i18n.templates import DEVICES, TOLD
+from cadviewer.gui.nodules.risk import LACKING
+from cadviewer.gui.review.measures_panel import NAMES
+from cadviewer.gui.settings.keys import KeysPage
+from cadviewer.gui.settings.presets import PresetsPage
+from cadviewer.gui.shell import side_panel
+from cadviewer.gui.shell.actions import MENUS, PRESETS, SPECS, STEPS
+from cadviewer.gui.shell.banner import AGES
+from cadviewer.gui.shell.commands import HALVES
 from cadviewer.gui.training.chart import FIGURES
 from cadviewer.gui.training.dialog import TASKS as TRAINED
 from cadviewer.gui.training.said import SAID
 from cadviewer.gui.training.standing import STAGES, STATES
+from cadviewer.gui.viewing.canvas.overlay_text import PLANES
+from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Marks
+from cadviewer.gui.widgets import fields as fields_
 from cadviewer.imaging import windowing
 from cadviewer.imaging.planes import ANATOMICAL, Projection
-from cadviewer.models.nodule_type import KINDS
+from cadviewer.models.nodules.nodule_type import KINDS
 from cadviewer.risk import contradictions
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS
 from cadviewer.settings import Settings
@@ -102,14 +104,14 @@ def in_tables() -> set[str]:
         *DEVICES,
         *contradictions.WORDS,
         *SAID,
-        *words.ANSWERS.values(),
-        *words.IMPRESSIONS,
+        *wording.ANSWERS.values(),
+        *wording.IMPRESSIONS,
         *AGES.values(),
-        *words.FRAME_ANSWERS.values(),
-        *words.CALLS.values(),
-        words.RESEARCH,
+        *wording.FRAME_ANSWERS.values(),
+        *wording.CALLS.values(),
+        wording.RESEARCH,
         *(member.value for kind in (case.Order, case.Only) for member in kind),
-        *(side.UNKNOWN, fields_.UNKNOWN, "yes", "no"),
+        *(side_panel.UNKNOWN, fields_.UNKNOWN, "yes", "no"),
         *(
             text
             for field in asked

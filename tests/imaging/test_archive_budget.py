@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from cadviewer.imaging import archives, budget, files, unzipping
-from cadviewer.imaging.phantom import chest_ct
-from cadviewer.imaging.phantom_files import write_mhd, write_png
 from cadviewer.imaging.series import Rejected, Series, State
+from cadviewer.phantoms.files import write_mhd, write_png
+from cadviewer.phantoms.phantom import chest_ct
 
 PATIENT = "DOE_JOHN"
 

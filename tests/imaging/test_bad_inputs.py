@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import Phantom, chest_ct
-from cadviewer.imaging.phantom_files import write_dicom_series, write_mhd, write_png
 from cadviewer.imaging.series import InputError, Rejected, Series, Shape, State
+from cadviewer.phantoms.files import write_dicom_series, write_mhd, write_png
+from cadviewer.phantoms.phantom import Phantom, chest_ct
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,12 @@ import numpy as np
 import pydicom
 import pytest
 
-from cadviewer.imaging import contained, deflated, files, tiff_pages
-from cadviewer.imaging.phantom import chest_ct
-from cadviewer.imaging.phantom_files import write_dicom_series, write_png
+from cadviewer.imaging import contained, files
+from cadviewer.imaging.dicom import deflated
+from cadviewer.imaging.formats import tiff_pages
 from cadviewer.imaging.series import Refusal, Rejected, Series, State
+from cadviewer.phantoms.files import write_dicom_series, write_png
+from cadviewer.phantoms.phantom import chest_ct
 
 
 @pytest.fixture

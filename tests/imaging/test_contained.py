@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cadviewer.imaging import contained, dicom_header, dicom_series, files
+from cadviewer.imaging import contained, files
+from cadviewer.imaging.dicom import header as dicom_header
+from cadviewer.imaging.dicom import series as dicom_series
 from cadviewer.imaging.faults import cleaned, one_line, reason_of
-from cadviewer.imaging.phantom import chest_ct
-from cadviewer.imaging.phantom_files import write_dicom_series, write_mhd, write_png
 from cadviewer.imaging.series import InputError, Rejected, Series, State
+from cadviewer.phantoms.files import write_dicom_series, write_mhd, write_png
+from cadviewer.phantoms.phantom import chest_ct
 
 Harm = Callable[[str, tuple[Any, ...]], None]
 CRASH = ("os:abort", ())

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
 from cadviewer.imaging import files
-from cadviewer.imaging.dicom import read_header
-from cadviewer.imaging.dicom_pixels import AIR
+from cadviewer.imaging.dicom.pixels import AIR
+from cadviewer.imaging.dicom.reader import read_header
 from cadviewer.imaging.series import Rejected, Series, State, Volume
 
 LOSSY = (".50", ".51", ".53", ".55", ".81", ".91")
@@ -131,8 +131,8 @@ def test_twelve_bit_and_progressive_jpeg_look_like_the_image_they_were_made_from
 
 
 def test_the_fast_header_walk_says_what_pydicom_says(dicom_conformance: Path, index: dict[str, dict[str, str]]) -> None:
-    from cadviewer.imaging import dicom_dataset
-    from cadviewer.imaging import dicom_header as dh
+    from cadviewer.imaging.dicom import dataset as dicom_dataset
+    from cadviewer.imaging.dicom import header as dh
 
     walked = 0
     for path in index:

@@ -15,10 +15,10 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from cadviewer.imaging import files
-from cadviewer.imaging.codecs import frame_size
-from cadviewer.imaging.phantom import Phantom, chest_ct
-from cadviewer.imaging.phantom_files import write_dicom_series
+from cadviewer.imaging.dicom.codecs import frame_size
 from cadviewer.imaging.series import InputError, Patient, Rejected, Series, Shape, State, Window
+from cadviewer.phantoms.files import write_dicom_series
+from cadviewer.phantoms.phantom import Phantom, chest_ct
 
 ULTRASOUND, CINE = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1"
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"

@@ -10,7 +10,7 @@ from gui_images import write_ct
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from cadviewer.imaging.dicom_tags import LONGEST, TagRow, read_tags
+from cadviewer.imaging.dicom.tags import LONGEST, TagRow, read_tags
 from cadviewer.imaging.series import InputError
 
 

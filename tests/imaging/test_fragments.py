@@ -12,7 +12,7 @@ import pytest
 from pydicom.uid import JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage, generate_uid
 
 from cadviewer.imaging import files
-from cadviewer.imaging.fragments import without_wrong_offsets
+from cadviewer.imaging.dicom.fragments import without_wrong_offsets
 from cadviewer.imaging.series import Series
 
 GRAYS = (40, 120, 220)

@@ -13,9 +13,9 @@ from scipy.spatial.transform import Rotation
 
 from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry, Vector, edge_to_index
-from cadviewer.imaging.phantom import NoduleSpec, Phantom, chest_ct
-from cadviewer.imaging.phantom_files import write_dicom_series, write_mhd
 from cadviewer.imaging.series import Rejected, Series, Shape, Volume
+from cadviewer.phantoms.files import write_dicom_series, write_mhd
+from cadviewer.phantoms.phantom import NoduleSpec, Phantom, chest_ct
 
 OBLIQUE: tuple[Vector, Vector, Vector] = tuple(  # type: ignore[assignment]
     tuple(map(float, row)) for row in Rotation.from_euler("xyz", (12, -7, 20), degrees=True).as_matrix()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import NoduleSpec, Phantom, breast_ultrasound, chest_ct
-from cadviewer.imaging.phantom_files import write_demo_study
 from cadviewer.imaging.series import Series, Shape
+from cadviewer.phantoms.files import write_demo_study
+from cadviewer.phantoms.phantom import NoduleSpec, Phantom, breast_ultrasound, chest_ct
 
 ONE = (NoduleSpec(20.0),)
 

@@ -15,8 +15,8 @@ from pydicom.uid import JPEG2000
 
 from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry
-from cadviewer.imaging.phantom_files import write_dicom_series
 from cadviewer.imaging.series import Rejected, Series, Shape, Volume
+from cadviewer.phantoms.files import write_dicom_series
 
 _AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 

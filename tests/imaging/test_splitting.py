@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import uid
 from cadviewer.imaging.series import Series, Shape
+from cadviewer.phantoms.phantom import uid
 from cadviewer.store.session import case_key
 
 AXIAL, CORONAL, SAGITTAL = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1]

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import NoduleSpec, Phantom, chest_ct
-from cadviewer.imaging.phantom_files import write_dicom_series
 from cadviewer.imaging.series import Rejected, Series, Shape, State
-from cadviewer.imaging.stacking import arrange
+from cadviewer.imaging.volume_check import arrange
+from cadviewer.phantoms.files import write_dicom_series
+from cadviewer.phantoms.phantom import NoduleSpec, Phantom, chest_ct
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)

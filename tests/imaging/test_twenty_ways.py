@@ -28,12 +28,12 @@ from pydicom.uid import (
 
 from cadviewer.findings import Task
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import chest_ct
-from cadviewer.imaging.phantom_files import write_dicom_series
 from cadviewer.imaging.series import Series, Shape, Volume
 from cadviewer.models import catalogue
 from cadviewer.models.nets.runtime import TorchForward, build
-from cadviewer.models.nodules import find_nodules
+from cadviewer.models.nodules.analysis import find_nodules
+from cadviewer.phantoms.files import write_dicom_series
+from cadviewer.phantoms.phantom import chest_ct
 
 
 def _each(folder: Path, change: Callable[[Any, int], None], **saved: Any) -> None:

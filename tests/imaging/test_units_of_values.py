@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 
 from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry
-from cadviewer.imaging.phantom_files import write_dicom_series
 from cadviewer.imaging.series import Series, Shape, Volume
+from cadviewer.phantoms.files import write_dicom_series
 
 _AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 _UNKNOWN = "a CT whose values are not known to be Hounsfield units"

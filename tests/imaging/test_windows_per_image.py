@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series, Window
 from cadviewer.imaging.windowing import default_window
-from cadviewer.models import breast
+from cadviewer.models.breast import analysis as breast
 from cadviewer.store.export import pictures
 
 ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"

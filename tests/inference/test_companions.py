@@ -18,14 +18,15 @@ from cadviewer.batch.events import Options
 from cadviewer.findings import Task, UsedCompanion
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
-from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
-from cadviewer.inference.serve import JobError
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker import TorchHandler
-from cadviewer.models import catalogue, nodules
+from cadviewer.inference.worker_loop import JobError
+from cadviewer.inference.worker_process import WorkerOptions
+from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.nets import NETWORKS
+from cadviewer.models.nodules import analysis as nodules
 from cadviewer.models.runtime import ALONE, Companions, Forward, Progress
 from cadviewer.models.tasks import Demand, Found
 

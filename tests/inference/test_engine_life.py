@@ -20,8 +20,8 @@ from engine_desk import EngineDesk as Desk
 from cadviewer.inference import engine as engine_module
 from cadviewer.inference import life as life_module
 from cadviewer.inference.engine import Engine
-from cadviewer.inference.launch import usable_cores
 from cadviewer.inference.protocol import Cancelled, DeviceReady, Event, Failed, Finished, Noted, Started
+from cadviewer.inference.worker_process import usable_cores
 
 
 def test_a_worker_that_cannot_start_says_why_and_fails_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,16 +17,17 @@ from torch import nn
 from cadviewer.findings import Box, Nodule, Task
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo, Volume
-from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
-from cadviewer.inference.serve import JobError
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker import TorchHandler
-from cadviewer.models import catalogue, nodules
+from cadviewer.inference.worker_loop import JobError
+from cadviewer.inference.worker_process import WorkerOptions
+from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.gate.input_gate import OutOfScope
 from cadviewer.models.nets import NETWORKS
+from cadviewer.models.nodules import analysis as nodules
 from cadviewer.models.runtime import Forward, Progress
-from cadviewer.models.scope import OutOfScope
 from cadviewer.models.tasks import Demand, Found
 
 SHAPE = (4, 16, 16)

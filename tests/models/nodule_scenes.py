@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cadviewer.findings import Task
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
-from cadviewer.models.boxes import SMALL, default_boxes, encode, iou, levels
 from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.nodules.boxes import SMALL, default_boxes, encode, iou, levels
 
 CARD = ModelCard(
     name="blobs",

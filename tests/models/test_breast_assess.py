@@ -13,12 +13,14 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Call, Task
-from cadviewer.imaging import phantom
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
-from cadviewer.models import breast, colour_flow, lesion_measures, scope
+from cadviewer.models.breast import analysis as breast
+from cadviewer.models.breast import colour_flow, lesion_measures
 from cadviewer.models.catalogue import ModelCard
-from trainers.data import breast_tcia, bus_uclm
+from cadviewer.models.gate import input_gate
+from cadviewer.phantoms import phantom
+from trainers.data.ultrasound import breast_tcia, bus_uclm
 
 Array = NDArray[Any]
 
@@ -263,7 +265,7 @@ def test_views_are_given_in_the_batches_that_the_network_wants() -> None:
 
 def test_a_ct_given_as_breast_is_out_of_scope_with_a_clear_message() -> None:
     pixels = np.full((1, 64, 64), -500, np.int16)
-    with pytest.raises(scope.OutOfScope, match="this is a CT"):
+    with pytest.raises(input_gate.OutOfScope, match="this is a CT"):
         breast.assess(volume(pixels, modality="CT", hounsfield=True), Bright(), card())
 
 
@@ -272,7 +274,7 @@ def test_coloured_small_and_blank_images_are_out_of_scope_and_say_why() -> None:
     doppler = np.repeat(image[..., None], 3, 2)
     doppler[20:50, 20:60] = (200, 30, 30)
     for pixels, word in ((doppler, "coloured"), (image[:20, :20], "too few"), (np.full_like(image, 9), "blank")):
-        with pytest.raises(scope.OutOfScope, match=word):
+        with pytest.raises(input_gate.OutOfScope, match=word):
             breast.assess(volume(pixels), Bright(), card())
 
 
@@ -295,12 +297,12 @@ def test_a_file_called_ultrasound_without_its_texture_is_warned_about() -> None:
 
 def test_a_picture_without_header_and_without_speckle_gets_no_score() -> None:
     image, _ = scene(160, 200)
-    with pytest.raises(scope.OutOfScope, match="without the speckle"):
+    with pytest.raises(input_gate.OutOfScope, match="without the speckle"):
         breast.assess(volume(image), Bright(), card())
 
 
 def test_ultrasound_of_another_body_part_is_out_of_scope() -> None:
-    with pytest.raises(scope.OutOfScope, match="body part heart"):
+    with pytest.raises(input_gate.OutOfScope, match="body part heart"):
         breast.assess(volume(scene()[0], modality="US", body_part="HEART"), Bright(), card())
 
 
@@ -327,7 +329,7 @@ def test_colour_flow_beside_the_lesion_is_warned_of_and_over_it_there_is_no_scor
     assert found.findings[0].probability is not None
     over = np.repeat(image[..., None], 3, 2)
     over[30:34, 70:74] = (20, 60, 220)
-    with pytest.raises(scope.OutOfScope, match="colour flow over the lesion"):
+    with pytest.raises(input_gate.OutOfScope, match="colour flow over the lesion"):
         breast.assess(volume(over, modality="US"), Bright(), card())
 
 

@@ -7,14 +7,16 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Task
-from cadviewer.imaging.phantom import breast_ultrasound
 from cadviewer.imaging.series import Volume
-from cadviewer.models import breast_explain, catalogue, scope
+from cadviewer.models import catalogue
+from cadviewer.models.breast import explanation as breast_explain
 from cadviewer.models.catalogue import ModelCard
+from cadviewer.models.gate import input_gate
 from cadviewer.models.nets import saliency
 from cadviewer.models.nets.runtime import TorchForward, build
-from trainers.data.ultrasound import UltrasoundCase
-from trainers.evaluate_breast import volume_of
+from cadviewer.phantoms.phantom import breast_ultrasound
+from trainers.breast.evaluation import volume_of
+from trainers.data.ultrasound.cases import UltrasoundCase
 
 CARD = ModelCard("fake", "1", Task.BREAST, "", "", {}, {"size": 96, "channels": 1}, 0.5, "")
 
@@ -66,7 +68,7 @@ def test_it_can_be_cancelled_between_two_patches() -> None:
 
 
 def test_an_image_without_a_score_has_no_map() -> None:
-    with pytest.raises(scope.OutOfScope, match="blank"):
+    with pytest.raises(input_gate.OutOfScope, match="blank"):
         breast_explain.explain(volume(pixels=np.full((120, 120), 7, np.uint8)), 0, Corner(), CARD, saliency.occlusion)
     with pytest.raises(ValueError, match="no frame 4"):
         breast_explain.explain(volume(), 4, Corner(), CARD, saliency.occlusion)

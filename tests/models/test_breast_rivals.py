@@ -10,16 +10,17 @@ import pytest
 import torch
 
 from cadviewer.findings import Call, Task
-from cadviewer.imaging.phantom import breast_ultrasound
-from cadviewer.models import breast, catalogue, nets
+from cadviewer.models import catalogue, nets
+from cadviewer.models.breast import analysis as breast
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.nets.breast_network import BreastNetwork
 from cadviewer.models.nets.rivals import sha_mtl
 from cadviewer.models.nets.rivals.parts import under
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_from_card
-from trainers.data.ultrasound import UltrasoundCase
-from trainers.evaluate_breast import volume_of
+from cadviewer.phantoms.phantom import breast_ultrasound
+from trainers.breast.evaluation import volume_of
+from trainers.data.ultrasound.cases import UltrasoundCase
 from trainers.export import export
 
 CLASSIFIERS = ("mobilenet", "densenet121", "vit", "swin", "vgga_vit")

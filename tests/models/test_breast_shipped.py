@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from cadviewer.findings import Call, Task
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import breast_ultrasound
 from cadviewer.imaging.series import Series
-from cadviewer.models import breast, catalogue
+from cadviewer.models import catalogue
+from cadviewer.models.breast import analysis as breast
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets.runtime import TorchForward, build
-from trainers.data import bus_bra
-from trainers.data.ultrasound import UltrasoundCase
-from trainers.evaluate_breast import auc, measure, volume_of
+from cadviewer.phantoms.phantom import breast_ultrasound
+from trainers.breast.evaluation import auc, measure, volume_of
+from trainers.data.ultrasound import bus_bra
+from trainers.data.ultrasound.cases import UltrasoundCase
 
 Model = tuple[ModelCard, TorchForward]
 

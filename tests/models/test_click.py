@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cadviewer.models.click import grow
-from cadviewer.models.measure import measure
+from cadviewer.models.nodules.measurement import measure
+from cadviewer.models.nodules.seeded_region import grow
 
 SPACING = (1.25, 0.7, 0.7)
 

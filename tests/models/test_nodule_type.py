@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cadviewer import paths
 from cadviewer.models import catalogue
-from cadviewer.models.nodule_type import FEATURES, KINDS, chances, decide, features, kind
+from cadviewer.models.nodules.nodule_type import FEATURES, KINDS, chances, decide, features, kind
 
 LUNG = 0.1
 

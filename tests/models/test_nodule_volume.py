@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cadviewer.findings import Box
-from cadviewer.models.measure import measure
-from cadviewer.models.volume import measurable, volume_mm3
+from cadviewer.models.nodules.measurement import measure
+from cadviewer.models.nodules.volume import measurable, volume_mm3
 
 SOLID, LUNG, PIXEL = 40.0, -860.0, 0.7
 SLICES = (0.6, 1.0, 1.5, 2.0, 2.5, 3.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cadviewer.models.boxes import (
+from cadviewer.models.nodules.boxes import (
     SMALL,
     Boxes,
     decode,
@@ -143,7 +143,7 @@ def test_a_backbone_that_does_not_exist_is_named() -> None:
 
 @pytest.mark.parametrize("number", range(12))
 def test_boxes_of_every_view_come_back_to_where_they_were(number: int) -> None:
-    from cadviewer.models.detect import VIEWS
+    from cadviewer.models.nodules.detection import VIEWS
 
     view = VIEWS["twelve"][number]
     image = np.zeros((40, 60), np.float32)
@@ -155,7 +155,7 @@ def test_boxes_of_every_view_come_back_to_where_they_were(number: int) -> None:
 
 
 def test_views_differ_from_each_other() -> None:
-    from cadviewer.models.detect import VIEWS
+    from cadviewer.models.nodules.detection import VIEWS
 
     image = np.random.default_rng(0).random((30, 30)).astype(np.float32)
     shown = [view.show(image).tobytes() for view in VIEWS["twelve"]]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging.geometry import Geometry, Vector
 from cadviewer.imaging.series import Shape
-from cadviewer.models.nodules import find_nodules
-from cadviewer.models.scope import OutOfScope
+from cadviewer.models.gate.input_gate import OutOfScope
+from cadviewer.models.nodules.analysis import find_nodules
 
 MIDDLE = np.array([12.0, -130.0, -240.0])
 SPACING = (2.0, 1.2, 1.2)

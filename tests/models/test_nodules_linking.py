@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cadviewer.findings import Box
-from cadviewer.models.linking import Rules, link
+from cadviewer.models.nodules.linking import Rules, link
 
 PIXEL = (1.0, 1.0)
 

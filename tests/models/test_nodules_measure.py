@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Box
-from cadviewer.models.measure import axes, measure
+from cadviewer.models.nodules.measurement import axes, measure
 
 SPACING = (1.5, 0.7, 0.7)
 SHAPE = (40, 90, 90)

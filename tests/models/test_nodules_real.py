@@ -10,12 +10,12 @@ import pytest
 from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom_files import write_mhd
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
-from cadviewer.models.nodules import NoduleAnalysis, find_nodules
+from cadviewer.models.nodules.analysis import NoduleAnalysis, find_nodules
 from cadviewer.models.runtime import Forward
+from cadviewer.phantoms.files import write_mhd
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Box
-from cadviewer.models import outline
-from cadviewer.models.outline import SIDE, VIEWS, Patch, chances_of, shape
+from cadviewer.models.nodules import outline
+from cadviewer.models.nodules.outline import SIDE, VIEWS, Patch, chances_of, shape
 
 
 def disc(size: tuple[int, int], centre: tuple[float, float], radius: float) -> NDArray[np.float32]:

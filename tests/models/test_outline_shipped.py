@@ -9,15 +9,15 @@ import pytest
 
 from cadviewer import paths
 from cadviewer.findings import Box, Task
-from cadviewer.imaging.phantom import NoduleSpec, NoduleTruth, Phantom, chest_ct
-from cadviewer.inference.launch import WorkerOptions
 from cadviewer.inference.protocol import DeviceReady, Job
-from cadviewer.inference.serve import JobError
 from cadviewer.inference.shared import SharedPixels
+from cadviewer.inference.worker_loop import JobError
+from cadviewer.inference.worker_process import WorkerOptions
 from cadviewer.models import catalogue
-from cadviewer.models.measure import Measured
-from cadviewer.models.outlining import outline_findings
+from cadviewer.models.nodules.measurement import Measured
+from cadviewer.models.nodules.outlining import outline_findings
 from cadviewer.models.runtime import Companion
+from cadviewer.phantoms.phantom import NoduleSpec, NoduleTruth, Phantom, chest_ct
 
 SPECS = (
     NoduleSpec(18.0, spiculated=True, side="left", height=40.0),

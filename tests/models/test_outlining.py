@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cadviewer.findings import Box
 from cadviewer.imaging.geometry import Geometry
-from cadviewer.models.nodules import find_nodules
-from cadviewer.models.outlining import outline_findings
+from cadviewer.models.nodules.analysis import find_nodules
+from cadviewer.models.nodules.outlining import outline_findings
 from cadviewer.models.runtime import Companion
 
 OUTLINE = replace(CARD, name="halves", network="outline", role="outline", inputs={"window": [-1000, 400]})

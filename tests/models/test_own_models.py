@@ -13,7 +13,7 @@ import pytest
 
 from cadviewer import paths
 from cadviewer.findings import Task
-from cadviewer.models import catalogue, own
+from cadviewer.models import catalogue, own_models
 from cadviewer.models.catalogue import CardError, ModelCard
 
 BOTH: dict[str, Any] = {
@@ -70,11 +70,11 @@ def test_a_trained_model_is_given_a_name_of_its_own_and_is_nobodys_default(shipp
     card = tmp_path / "run" / "breast-good.json"
     os.utime(card, (1_700_000_000, 1_700_000_000))
     day = datetime.date.fromtimestamp(1_700_000_000).isoformat()
-    assert own.proposed(card) == f"own-breast-{day}"
-    made = own.install(card, own.proposed(card))
-    assert own.proposed(card) == f"own-breast-{day}-2"
+    assert own_models.proposed(card) == f"own-breast-{day}"
+    made = own_models.install(card, own_models.proposed(card))
+    assert own_models.proposed(card) == f"own-breast-{day}-2"
     found = catalogue.card(f"own-breast-{day}")
-    assert own.is_own(found)
+    assert own_models.is_own(found)
     assert (found.default, found.weights_sha256) == (False, trained.weights_sha256)
     assert made.weights.read_bytes() == b"toy"
     assert catalogue.default(Task.BREAST) == catalogue.card("breast-good")
@@ -84,7 +84,7 @@ def test_a_trained_model_is_given_a_name_of_its_own_and_is_nobodys_default(shipp
 def test_a_name_that_is_taken_or_that_files_cannot_have_is_refused(tmp_path: Path, name: str) -> None:
     write(tmp_path / "run", "toy", **BOTH)
     with pytest.raises(CardError, match="name"):
-        own.install(tmp_path / "run" / "toy.json", name)
+        own_models.install(tmp_path / "run" / "toy.json", name)
     assert not paths.own_weights().exists()
 
 
@@ -102,21 +102,21 @@ def test_a_breast_model_that_never_saw_both_classes_is_not_used(
 ) -> None:
     write(tmp_path / "run", "toy", **changes)
     with pytest.raises(CardError, match=said):
-        own.install(tmp_path / "run" / "toy.json", "toy-1")
+        own_models.install(tmp_path / "run" / "toy.json", "toy-1")
     assert not paths.own_weights().exists()
 
 
 def test_a_companion_is_not_put_beside_models_that_answer_by_themselves(tmp_path: Path) -> None:
     write(tmp_path / "run", "nodules-outline", task=Task.NODULES, role="outline")
     with pytest.raises(CardError, match="works with a model whose card names it"):
-        own.install(tmp_path / "run" / "nodules-outline.json", "mine")
+        own_models.install(tmp_path / "run" / "nodules-outline.json", "mine")
 
 
 def test_weights_that_are_not_those_of_the_card_are_not_used(tmp_path: Path) -> None:
     card = write(tmp_path / "run", "toy", **BOTH)
     card.weights.write_bytes(b"others")
     with pytest.raises(CardError, match=r"toy\.safetensors: not the weights"):
-        own.install(tmp_path / "run" / "toy.json", "toy-1")
+        own_models.install(tmp_path / "run" / "toy.json", "toy-1")
 
 
 def test_a_disk_that_is_full_leaves_no_half_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,19 +125,19 @@ def test_a_disk_that_is_full_leaves_no_half_model(tmp_path: Path, monkeypatch: p
     def full(path: Path, content: str) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(own.atomic, "write_text", full)
+    monkeypatch.setattr(own_models.atomic, "write_text", full)
     with pytest.raises(OSError, match="No space"):
-        own.install(tmp_path / "run" / "toy.json", "toy-1")
+        own_models.install(tmp_path / "run" / "toy.json", "toy-1")
     assert list(paths.own_weights().iterdir()) == []
 
 
 def test_an_own_model_is_removed_and_a_shipped_one_is_not(shipped: ModelCard, tmp_path: Path) -> None:
     write(tmp_path / "run", "toy", **BOTH)
-    made = own.install(tmp_path / "run" / "toy.json", "toy-1")
-    own.remove(made)
+    made = own_models.install(tmp_path / "run" / "toy.json", "toy-1")
+    own_models.remove(made)
     assert list(paths.own_weights().iterdir()) == []
     with pytest.raises(CardError, match="ships with the program"):
-        own.remove(shipped)
+        own_models.remove(shipped)
     assert shipped.weights.is_file()
 
 

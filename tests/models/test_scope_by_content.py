@@ -13,17 +13,19 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Task
-from cadviewer.imaging import files, phantom, windowing
+from cadviewer.imaging import files, windowing
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
-from cadviewer.models import scope, slices
-from cadviewer.models.scope import OutOfScope
+from cadviewer.models.gate import input_gate
+from cadviewer.models.gate.input_gate import OutOfScope
+from cadviewer.models.nodules import slices
+from cadviewer.phantoms import phantom
 
 Gray = NDArray[np.uint8]
 
 
 def share(images: Iterator[Gray]) -> float:
-    return float(np.mean([scope.looks_like_bmode(g) for g in images]))
+    return float(np.mean([input_gate.looks_like_bmode(g) for g in images]))
 
 
 def test_phantoms_of_ultrasound_are_known_and_slices_of_the_ct_phantom_are_not() -> None:
@@ -35,7 +37,7 @@ def test_phantoms_of_ultrasound_are_known_and_slices_of_the_ct_phantom_are_not()
 
 def test_an_ultrasound_image_on_its_side_is_not_guessed() -> None:
     image = phantom.breast_ultrasound(3)[0]
-    assert not scope.looks_like_bmode(np.ascontiguousarray(image.T))
+    assert not input_gate.looks_like_bmode(np.ascontiguousarray(image.T))
 
 
 @pytest.mark.parametrize("kind", ["noise", "gradient", "stripes", "blank", "small", "deep"])
@@ -49,7 +51,7 @@ def test_what_has_no_speckle_is_not_ultrasound(kind: str) -> None:
         "small": phantom.breast_ultrasound(3)[0][:90, :90],
         "deep": phantom.breast_ultrasound(3)[0].astype(np.uint16),
     }
-    assert not scope.looks_like_bmode(images[kind])
+    assert not input_gate.looks_like_bmode(images[kind])
 
 
 def test_a_png_of_ultrasound_is_a_breast_case_and_a_photo_is_refused(tmp_path: Path) -> None:
@@ -60,11 +62,11 @@ def test_a_png_of_ultrasound_is_a_breast_case_and_a_photo_is_refused(tmp_path: P
     ultrasound, other = sorted(files.scan([tmp_path]), key=lambda s: s.source)
     assert isinstance(ultrasound, Series)
     assert isinstance(other, Series)
-    assert scope.task_for(ultrasound, image) is Task.BREAST
+    assert input_gate.task_for(ultrasound, image) is Task.BREAST
     with pytest.raises(OutOfScope, match="choose the task"):
-        scope.task_for(other, photo)
+        input_gate.task_for(other, photo)
     with pytest.raises(OutOfScope):
-        scope.task_for(ultrasound, None)
+        input_gate.task_for(ultrasound, None)
 
 
 def test_most_real_ultrasound_is_known_and_no_ct_slice_is_taken_for_it(data: Path) -> None:
@@ -84,18 +86,18 @@ def test_most_real_ultrasound_is_known_and_no_ct_slice_is_taken_for_it(data: Pat
 def test_slices_through_the_lungs_are_known_as_chest_ct_and_ultrasound_is_not() -> None:
     pixels = phantom.chest_ct(1).volume.pixels
     middle = pixels[len(pixels) // 3 : 2 * len(pixels) // 3 : 3]
-    known = [scope.looks_like_chest_ct(windowing.to_gray(p, windowing.LUNG)) for p in middle]
+    known = [input_gate.looks_like_chest_ct(windowing.to_gray(p, windowing.LUNG)) for p in middle]
     assert np.mean(known) > 0.8
-    assert not any(scope.looks_like_chest_ct(phantom.breast_ultrasound(k)[0]) for k in range(6))
+    assert not any(input_gate.looks_like_chest_ct(phantom.breast_ultrasound(k)[0]) for k in range(6))
 
 
 def test_real_ct_pictures_are_known_and_real_ultrasound_is_never_taken_for_them(data: Path) -> None:
     slices = sorted((data / "ct" / "luna16-slices" / "images").rglob("*.png"))[::20]
-    known = [scope.looks_like_chest_ct(cv2.imread(str(p), cv2.IMREAD_GRAYSCALE)) for p in slices]
+    known = [input_gate.looks_like_chest_ct(cv2.imread(str(p), cv2.IMREAD_GRAYSCALE)) for p in slices]
     assert np.mean(known) > 0.95
     folders = ("bus/BUS-BRA-256/Images", "bus/BUSI-sample", "bus/BrEaST-quarter")
     images = [p for folder in folders for p in sorted((data / folder).rglob("*.png"))[::15] if "_mask" not in p.stem]
-    taken = [scope.looks_like_chest_ct(cv2.imread(str(p), cv2.IMREAD_GRAYSCALE)) for p in images]
+    taken = [input_gate.looks_like_chest_ct(cv2.imread(str(p), cv2.IMREAD_GRAYSCALE)) for p in images]
     assert len(taken) > 100
     assert not any(taken)
 
@@ -106,8 +108,8 @@ def test_a_ct_picture_given_as_breast_says_what_it_is(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), gray)
     (series,) = files.scan([tmp_path])
     assert isinstance(series, Series)
-    assert scope.task_for(series, gray) is Task.NODULES
-    assert "chest CT" in scope.frame_problem(gray, series)
+    assert input_gate.task_for(series, gray) is Task.NODULES
+    assert "chest CT" in input_gate.frame_problem(gray, series)
 
 
 def test_a_mask_beside_its_image_is_not_read_as_ultrasound(tmp_path: Path) -> None:
@@ -115,8 +117,8 @@ def test_a_mask_beside_its_image_is_not_read_as_ultrasound(tmp_path: Path) -> No
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
     (series,) = files.scan([tmp_path])
     assert isinstance(series, Series)
-    assert "mask" in scope.frame_problem(mask, series)
-    assert scope.frame_problem(phantom.breast_ultrasound(3)[0], series) == ""
+    assert "mask" in input_gate.frame_problem(mask, series)
+    assert input_gate.frame_problem(phantom.breast_ultrasound(3)[0], series) == ""
 
 
 def test_an_ultrasound_picture_given_for_nodules_says_what_it_is(tmp_path: Path) -> None:
@@ -132,7 +134,7 @@ def test_a_modality_that_no_model_knows_is_named_and_nobody_is_told_to_choose_a_
     slices = (SliceInfo(Path("x"), 0),)
     geometry = Geometry((1, 200, 200))
     mr = Series(Path("x"), "dicom", slices, geometry, Shape.IMAGE, np.dtype(np.uint8), modality="MR")
-    with pytest.raises(scope.OutOfScope, match="modality MR"):
-        scope.task_for(mr, image)
-    with pytest.raises(scope.OutOfScope, match="choose the task"):
-        scope.task_for(replace(mr, modality="OT"), image)
+    with pytest.raises(input_gate.OutOfScope, match="modality MR"):
+        input_gate.task_for(mr, image)
+    with pytest.raises(input_gate.OutOfScope, match="choose the task"):
+        input_gate.task_for(replace(mr, modality="OT"), image)

@@ -11,13 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Task
-from cadviewer.imaging import files, phantom
+from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo, Volume
-from cadviewer.models import bmode, breast, scope
+from cadviewer.models.breast import analysis as breast
 from cadviewer.models.catalogue import ModelCard
-from trainers.data import breast_tcia, bus_bra, busi
-from trainers.data.augment_ultrasound import paint_calipers
+from cadviewer.models.gate import bmode, input_gate
+from cadviewer.phantoms import phantom
+from trainers.data.ultrasound import breast_tcia, bus_bra, busi
+from trainers.data.ultrasound.augmentation import paint_calipers
 
 CARD = ModelCard("fake", "1", Task.BREAST, "", "", {}, {"size": 64}, 0.5, "")
 
@@ -55,7 +57,7 @@ def ultrasound(pixels: NDArray[Any], **changes: Any) -> Volume:
 def refused(volume: Volume) -> str:
     """The reason for which an image is out of scope; the network must not have been asked."""
     network = Nothing()
-    with pytest.raises(scope.OutOfScope) as caught:
+    with pytest.raises(input_gate.OutOfScope) as caught:
         breast.assess(volume, network, CARD)
     assert network.asked == 0
     return str(caught.value)
@@ -82,11 +84,11 @@ def test_the_examination_that_a_file_names_decides(exam: str, taken: bool) -> No
     volume = ultrasound(image(), image_type=("ORIGINAL", "PRIMARY", exam))
     if taken:
         assert breast.assess(volume, Nothing(), CARD).findings
-        assert scope.task_for(volume.series, volume.pixels[0]) is Task.BREAST
+        assert input_gate.task_for(volume.series, volume.pixels[0]) is Task.BREAST
     else:
         assert f"type {exam.lower()}" in refused(volume)
-        with pytest.raises(scope.OutOfScope, match="examination"):
-            scope.task_for(volume.series, volume.pixels[0])
+        with pytest.raises(input_gate.OutOfScope, match="examination"):
+            input_gate.task_for(volume.series, volume.pixels[0])
 
 
 def test_a_body_part_of_breast_goes_before_the_preset_of_the_machine() -> None:
@@ -114,7 +116,7 @@ def test_a_region_listed_twice_is_one_and_two_regions_are_a_split_screen() -> No
     once = ultrasound(image(), ultrasound_regions=((10, 10, 180, 160, 1),))
     for second in ((10, 10, 180, 160, 1), (10, 11, 181, 160, 1)):
         twice = ultrasound(image(), ultrasound_regions=((10, 10, 180, 160, 1), second))
-        assert scope.bmode_region(twice.series) == scope.bmode_region(once.series) == (10, 10, 180, 160)
+        assert input_gate.bmode_region(twice.series) == input_gate.bmode_region(once.series) == (10, 10, 180, 160)
     assert "split screen" in refused(
         ultrasound(image(), ultrasound_regions=((0, 0, 100, 160, 1), (100, 0, 200, 160, 1)))
     )

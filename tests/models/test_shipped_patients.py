@@ -11,7 +11,7 @@ import pytest
 from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.models import catalogue
-from trainers.data import breast_sets
+from trainers.data.ultrasound import sets as breast_sets
 
 CARDS = sorted((paths.resources() / "weights").glob("*.json"))
 

@@ -14,10 +14,11 @@ from pydicom.sequence import Sequence
 
 from cadviewer.findings import Task
 from cadviewer.imaging import files
-from cadviewer.imaging.phantom import breast_ultrasound
 from cadviewer.imaging.series import Series
-from cadviewer.models import breast, catalogue
+from cadviewer.models import catalogue
+from cadviewer.models.breast import analysis as breast
 from cadviewer.models.nets.runtime import TorchForward, build
+from cadviewer.phantoms.phantom import breast_ultrasound
 
 
 def _calibrated(path: Path, image: NDArray[np.uint8], mm: float) -> Path:

@@ -10,11 +10,11 @@ import pytest
 from nodule_scenes import CARD, Blobs, chest, volume_of
 
 from cadviewer.imaging.geometry import Geometry
-from cadviewer.imaging.phantom import breast_ultrasound
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo, Volume
-from cadviewer.models.nodules import find_nodules
-from cadviewer.models.scope import OutOfScope
-from cadviewer.models.sound import sound
+from cadviewer.models.gate.finite import sound
+from cadviewer.models.gate.input_gate import OutOfScope
+from cadviewer.models.nodules.analysis import find_nodules
+from cadviewer.phantoms.phantom import breast_ultrasound
 
 MIDDLE = np.array([12.0, -130.0, -240.0])
 GEOMETRY = Geometry((60, 190, 270), (1.2, 1.2), 2.0, (-150.0, -244.0, -300.0), ((0, 0, 1.0), (0, 1.0, 0), (1.0, 0, 0)))

@@ -9,7 +9,9 @@ from test_breast_explain import Corner
 from test_scope_gate import CARD, Nothing, image, ultrasound
 
 from cadviewer.findings import Half
-from cadviewer.models import bmode, breast, breast_explain, scope
+from cadviewer.models.breast import analysis as breast
+from cadviewer.models.breast import explanation as breast_explain
+from cadviewer.models.gate import bmode, input_gate
 from cadviewer.models.nets import saliency
 
 RED = np.array([220, 20, 20], np.uint8)
@@ -32,7 +34,7 @@ def test_each_half_is_searched_alone(half: Half) -> None:
     """A lesion on either side; the other one is not in the mask."""
     part, truth = scene(120, 160)
     both = np.hstack([part, np.zeros((120, 12), np.uint8), part])
-    with pytest.raises(scope.OutOfScope, match="choose one of them"):
+    with pytest.raises(input_gate.OutOfScope, match="choose one of them"):
         breast.assess(ultrasound(both), Nothing(), CARD)
     found = breast.assess(ultrasound(both), Bright(), card(size=128), half=half)
     (finding,) = found.findings
@@ -50,8 +52,8 @@ def test_the_regions_of_the_file_say_where_the_halves_are() -> None:
     regions = ((110, 10, 190, 150, 1), (5, 10, 95, 150, 1), (5, 10, 95, 151, 1))
     series = ultrasound(image(), ultrasound_regions=regions).series
     pixels = image()
-    assert scope.half_region(series, pixels, Half.LEFT) == (5, 10, 95, 150)
-    assert scope.half_region(series, pixels, Half.RIGHT) == (110, 10, 190, 150)
+    assert input_gate.half_region(series, pixels, Half.LEFT) == (5, 10, 95, 150)
+    assert input_gate.half_region(series, pixels, Half.RIGHT) == (110, 10, 190, 150)
 
 
 def test_gray_beside_colour_doppler_is_read_and_the_colour_is_not() -> None:
@@ -61,11 +63,11 @@ def test_gray_beside_colour_doppler_is_read_and_the_colour_is_not() -> None:
     gap = np.zeros((120, 12, 3), np.uint8)
     both = np.concatenate([np.repeat(part[..., None], 3, axis=2), gap, flow], axis=1)
     assert breast.assess(ultrasound(both), Bright(), card(size=128), half=Half.LEFT).findings[0].mask is not None
-    with pytest.raises(scope.OutOfScope, match="colour"):
+    with pytest.raises(input_gate.OutOfScope, match="colour"):
         breast.assess(ultrasound(both), Nothing(), CARD, half=Half.RIGHT)
     named = ultrasound(both, ultrasound_regions=((0, 0, 160, 120, 1), (172, 0, 332, 120, 2)))
     assert breast.assess(named, Bright(), card(size=128), half=Half.LEFT).findings
-    with pytest.raises(scope.OutOfScope, match="colour Doppler"):
+    with pytest.raises(input_gate.OutOfScope, match="colour Doppler"):
         breast.assess(named, Nothing(), CARD, half=Half.RIGHT)
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from trainers import inspection
-from trainers.data import breast_sets, breast_tcia, bus_bra, busi, domain_ultrasound, generic_ultrasound
-from trainers.data.augment_ultrasound import LOOKS, Strength, augment, erase, paint_marks, without_lesion
-from trainers.data.ultrasound import DataError, to_gray
+from trainers.data.ultrasound import breast_tcia, bus_bra, busi
+from trainers.data.ultrasound import domains as domain_ultrasound
+from trainers.data.ultrasound import generic as generic_ultrasound
+from trainers.data.ultrasound import sets as breast_sets
+from trainers.data.ultrasound.augmentation import LOOKS, Strength, augment, erase, paint_marks, without_lesion
+from trainers.data.ultrasound.cases import DataError, to_gray
 
 
 def test_bus_bra_has_its_official_patient_folds(data: Path) -> None:

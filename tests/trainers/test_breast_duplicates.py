@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cadviewer.imaging.phantom import breast_ultrasound
-from trainers.data import duplicates
-from trainers.data.ultrasound import UltrasoundCase
+from cadviewer.phantoms.phantom import breast_ultrasound
+from trainers.data.ultrasound import duplicates
+from trainers.data.ultrasound.cases import UltrasoundCase
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,16 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Call, Task
-from cadviewer.imaging import phantom
-from cadviewer.models import breast, catalogue
+from cadviewer.models import catalogue
+from cadviewer.models.breast import analysis as breast
 from cadviewer.models.catalogue import ModelCard
-from trainers import breast_figures, evaluate_breast, plots_breast
-from trainers.breast_calibrate import Observation, calibrate, cuts
-from trainers.breast_figures import Row
-from trainers.data.ultrasound import UltrasoundCase
+from cadviewer.phantoms import phantom
+from trainers.breast import evaluation as evaluate_breast
+from trainers.breast import figures as breast_figures
+from trainers.breast import plots as plots_breast
+from trainers.breast.calibration import Observation, calibrate, cuts
+from trainers.breast.figures import Row
+from trainers.data.ultrasound.cases import UltrasoundCase
 
 CARD = ModelCard("fake", "1", Task.BREAST, "", "", {}, {}, 0.5, "")
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cadviewer.imaging.phantom import breast_ultrasound
+from cadviewer.phantoms.phantom import breast_ultrasound
 from trainers import __main__ as command
-from trainers import breast_gate
-from trainers.data.ultrasound import UltrasoundCase
+from trainers.breast import gate as breast_gate
+from trainers.data.ultrasound.cases import UltrasoundCase
 
 
 @pytest.fixture(scope="module")

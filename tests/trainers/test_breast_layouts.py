@@ -11,8 +11,9 @@ import openpyxl
 import pytest
 
 from trainers import inspection
-from trainers.data import breast_sets, bus_bra, busi, busis, duplicates, hmss, udiat
-from trainers.data.ultrasound import DataError
+from trainers.data.ultrasound import bus_bra, busi, busis, duplicates, hmss, udiat
+from trainers.data.ultrasound import sets as breast_sets
+from trainers.data.ultrasound.cases import DataError
 
 SIZE = (40, 50)
 

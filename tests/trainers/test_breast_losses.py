@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from trainers.breast_losses import dice, focal, paper_loss, tuned_loss
+from trainers.breast.losses import dice, focal, paper_loss, tuned_loss
 
 
 def test_focal_loss_weighs_both_classes_alike() -> None:

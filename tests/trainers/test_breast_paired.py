@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from trainers import breast_paired
-from trainers.breast_paired import Said
+from trainers.breast import paired as breast_paired
+from trainers.breast.paired import Said
 
 
 def said(*, right: float, wrong: float, dice: float) -> dict[str, Said]:

@@ -16,12 +16,15 @@ from drawn_bus_bra import TINY
 
 from cadviewer.models import catalogue, nets
 from cadviewer.models.nets.breast_network import BreastNetwork
-from trainers import breast, evaluate_breast, fitting
-from trainers.breast_calibrate import Observation, calibrate, least_confidence, least_peak
-from trainers.breast_training import Images, Order
+from trainers import fitting
+from trainers.breast import evaluation as evaluate_breast
+from trainers.breast import trainer as breast
+from trainers.breast.calibration import Observation, calibrate, least_confidence, least_peak
+from trainers.breast.training import Images, Order
 from trainers.config import ConfigError
-from trainers.data import breast_sets, bus_uclm
-from trainers.data.ultrasound import DataError
+from trainers.data.ultrasound import bus_uclm
+from trainers.data.ultrasound import sets as breast_sets
+from trainers.data.ultrasound.cases import DataError
 
 
 def uclm(folder: Path, *, without_mask: bool = False) -> Path:

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Task
-from cadviewer.imaging.phantom import breast_ultrasound
 from cadviewer.models.catalogue import ModelCard
-from trainers import breast_tissue
-from trainers.data.ultrasound import UltrasoundCase
+from cadviewer.phantoms.phantom import breast_ultrasound
+from trainers.breast import tissue as breast_tissue
+from trainers.data.ultrasound.cases import UltrasoundCase
 
 CARD = ModelCard("fake", "1", Task.BREAST, "", "", {}, {"size": 64}, 0.5, "")
 

@@ -14,8 +14,9 @@ from drawn_bus_bra import TINY
 
 from cadviewer.models import catalogue
 from cadviewer.models.nets.runtime import build
-from trainers import breast, evaluate_breast
-from trainers.breast_calibrate import Observation, calibrate, conformal_quantile, fit_platt
+from trainers.breast import evaluation as evaluate_breast
+from trainers.breast import trainer as breast
+from trainers.breast.calibration import Observation, calibrate, conformal_quantile, fit_platt
 from trainers.config import ConfigError
 
 

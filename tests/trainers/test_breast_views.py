@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from cadviewer.findings import Task
-from cadviewer.models import breast
+from cadviewer.models.breast import analysis as breast
 from cadviewer.models.catalogue import ModelCard
 from trainers import __main__ as command
-from trainers import breast_views
+from trainers.breast import views as breast_views
 from trainers.config import ConfigError
-from trainers.data import bus_bra
-from trainers.data.ultrasound import UltrasoundCase
+from trainers.data.ultrasound import bus_bra
+from trainers.data.ultrasound.cases import UltrasoundCase
 
 CARD = ModelCard("fake", "1", Task.BREAST, "", "", {}, {"size": 64}, 0.5, "")
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import torch
 
-from cadviewer.models.boxes import SMALL, Boxes, iou, levels
-from trainers.data.samples import LabelledSlice, no_boxes
-from trainers.nodule_crops import Crops, CropSettings, assign
-from trainers.nodules import focal, mined
+from cadviewer.models.nodules.boxes import SMALL, Boxes, iou, levels
+from trainers.data.ct.samples import LabelledSlice, no_boxes
+from trainers.nodules.crops import Crops, CropSettings, assign
+from trainers.nodules.trainer import focal, mined
 
 PLAIN = CropSettings(size=96)
 

@@ -13,13 +13,14 @@ import pytest
 import torch
 from drawn_bus_bra import TINY
 
-from cadviewer.models import catalogue, own
-from trainers import breast, enough
+from cadviewer.models import catalogue, own_models
+from trainers import enough
 from trainers.__main__ import main
-from trainers.breast_settings import Settings
-from trainers.breast_training import Training
+from trainers.breast import trainer as breast
+from trainers.breast.settings import Settings
+from trainers.breast.training import Training
 from trainers.config import ConfigError
-from trainers.data.samples import LabelledSlice
+from trainers.data.ct.samples import LabelledSlice
 
 Row = tuple[str, str, str, int]
 """(image, label, patient, fold)"""
@@ -189,4 +190,4 @@ def test_a_card_says_what_was_seen_and_the_viewer_takes_it(tmp_path: Path) -> No
     seen = catalogue.load(card).training["seen"]
     assert sum(seen.values()) == 8
     assert min(seen.values()) > 0
-    assert own.is_own(own.install(card, "mine"))
+    assert own_models.is_own(own_models.install(card, "mine"))

@@ -9,9 +9,10 @@ import pytest
 from test_nodule_sources import crop
 
 from cadviewer.findings import Task
-from cadviewer.models.boxes import SMALL, default_boxes, levels
 from cadviewer.models.catalogue import ModelCard
-from trainers import evaluate_crops, nodule_sources
+from cadviewer.models.nodules.boxes import SMALL, default_boxes, levels
+from trainers.nodules import evaluate_crops
+from trainers.nodules import sources as nodule_sources
 
 CARD = ModelCard("m", "1", Task.NODULES, "t", "ssd", {"boxes": list(SMALL)}, {}, 0.5, "")
 

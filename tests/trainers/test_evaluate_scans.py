@@ -11,10 +11,10 @@ import pytest
 import SimpleITK as sitk
 
 from cadviewer.imaging.series import Volume
-from cadviewer.models.scope import OutOfScope
-from trainers import evaluate_scans
+from cadviewer.models.gate.input_gate import OutOfScope
 from trainers.config import ConfigError
-from trainers.froc import Floats
+from trainers.metrics.froc import Floats
+from trainers.nodules import evaluate_scans
 
 MARKS: dict[str, list[tuple[float, float, float, float]]] = {
     # x, y, z, score. Nodules: 1.1 at (10, 10, 10) of 8 mm and (30, 30, 10) of 6 mm; 1.2 at (20, 20, 12) of 10 mm.

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers import froc
-from trainers.froc import Scan, Slice
+from trainers.metrics import froc
+from trainers.metrics.froc import Scan, Slice
 
 
 def scan(marks: list[tuple[float, float]], nodules: list[tuple[float, float]] = [], **excluded: object) -> Scan:  # noqa: B006

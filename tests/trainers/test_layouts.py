@@ -13,8 +13,8 @@ import pytest
 
 from trainers import data as layouts
 from trainers.config import ConfigError
-from trainers.data import samples
-from trainers.data.samples import LabelledSlice
+from trainers.data.ct import samples
+from trainers.data.ct.samples import LabelledSlice
 
 EVERY = tuple("0123456789x")
 SIZE = (200, 100)  # width, height

@@ -9,7 +9,7 @@ import pytest
 from test_nodule_sources import crop
 
 from trainers.config import ConfigError
-from trainers.data import lidc_crop_ratings, lidc_crops, samples
+from trainers.data.ct import lidc_crop_ratings, lidc_crops, samples
 
 HEAD = "patient_id,series_uid,z,reader,x0,y0,x1,y1,malignancy"
 # The crop's disc lies around (64, 64) in the crop, so around (164, 114) in the slice; it is 16 px wide.

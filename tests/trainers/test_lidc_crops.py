@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from trainers.config import ConfigError
-from trainers.data import lidc_crops
-from trainers.data.lidc_crops import box_of, consensus
+from trainers.data.ct import lidc_crops
+from trainers.data.ct.lidc_crops import box_of, consensus
 
 HEAD = ("name", "patient_id", "nodule", "slice", "n_raters", "x0", "y0", "x1", "y1", "area", "fold",
         "hu_slope", "hu_intercept", "pixel_mm", "slice_mm", "series_uid", "crop_x", "crop_y", "z_mm")  # fmt: skip

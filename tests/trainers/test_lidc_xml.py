@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainers import evaluate_contours
 from trainers.config import ConfigError
-from trainers.data import lidc_xml
+from trainers.data.ct import lidc_xml
+from trainers.outline import contours
 
 
 def square(x0: int, y0: int, x1: int, y1: int) -> list[tuple[int, int]]:
@@ -79,19 +79,19 @@ def test_boxes_of_a_mask_are_square_and_best_where_it_is_largest() -> None:
     mask = np.zeros((4, 30, 30), bool)
     mask[1, 10:14, 10:20] = True
     mask[2, 8:20, 10:22] = True
-    one, two = evaluate_contours.boxes_of(mask)
+    one, two = contours.boxes_of(mask)
     assert (one.slice, one.x0, one.y0, one.x1, one.y1) == (1, 10, 7, 20, 17)
     assert (two.slice, two.score) == (2, 1.0)
 
 
 def test_the_real_contours_lie_on_the_nodules(data: Path, tmp_path: Path) -> None:
-    if not evaluate_contours.holds(data):
+    if not contours.holds(data):
         pytest.skip(f"no lidc-dicom-small in {data}")
     import zipfile
 
     with zipfile.ZipFile(data / "ct" / "lidc-dicom-small" / "series.zip") as archive:
         archive.extractall(tmp_path)
-    cases = evaluate_contours.read(tmp_path)
+    cases = contours.read(tmp_path)
     assert [c.patient for c in cases] == ["LIDC-IDRI-0001", "LIDC-IDRI-0002", "LIDC-IDRI-0003"]
     for case in cases:
         (found,) = case.nodules

@@ -20,8 +20,8 @@ from luna16_made import (
 
 from trainers import data as layouts
 from trainers.config import ConfigError
-from trainers.data import luna16, luna16_rows
-from trainers.data.luna16 import Luna16Settings, import_scans
+from trainers.data.ct import luna16, luna16_rows
+from trainers.data.ct.luna16 import Luna16Settings, import_scans
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)

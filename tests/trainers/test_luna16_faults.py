@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from cadviewer.imaging.geometry import Geometry
 from trainers.__main__ import main
 from trainers.config import ConfigError
-from trainers.data import luna16
-from trainers.data.luna16 import Luna16Settings, import_scans
+from trainers.data.ct import luna16
+from trainers.data.ct.luna16 import Luna16Settings, import_scans
 
 
 def damage(path: Path, before: str, after: str) -> None:

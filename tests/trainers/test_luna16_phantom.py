@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cadviewer.imaging.phantom import NoduleSpec, Phantom, chest_ct
-from cadviewer.imaging.phantom_files import write_mhd
+from cadviewer.phantoms.files import write_mhd
+from cadviewer.phantoms.phantom import NoduleSpec, Phantom, chest_ct
 from trainers import data as layouts
-from trainers.data.luna16 import Luna16Settings, import_scans
+from trainers.data.ct.luna16 import Luna16Settings, import_scans
 
 SPECS = (
     NoduleSpec(18.0, side="left", height=20.0),

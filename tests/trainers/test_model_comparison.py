@@ -15,12 +15,15 @@ from cadviewer.findings import Task
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import build
-from trainers import compare, evaluate, evaluate_nodules, export, paired
+from trainers import compare, evaluate, export
 from trainers.__main__ import main
 from trainers.config import ConfigError
-from trainers.data import read_slices, samples
-from trainers.froc import Slice
-from trainers.nodule_settings import Settings, network_config
+from trainers.data import read_slices
+from trainers.data.ct import samples
+from trainers.metrics import paired
+from trainers.metrics.froc import Slice
+from trainers.nodules import evaluation as evaluate_nodules
+from trainers.nodules.settings import Settings, network_config
 
 
 def made(folder: Path, name: str, *, seed: int = 0, task: Task = Task.NODULES, width: int = 16) -> ModelCard:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cadviewer.models.boxes import SMALL, default_boxes, levels
-from trainers import nodule_batches, nodule_crops
-from trainers.nodule_crops import CropSettings
+from cadviewer.models.nodules.boxes import SMALL, default_boxes, levels
+from trainers.nodules import batches as nodule_batches
+from trainers.nodules import crops as nodule_crops
+from trainers.nodules.crops import CropSettings
 
 PLAIN = CropSettings(size=96, augment="none")
 

@@ -13,21 +13,24 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from cadviewer.imaging.geometry import Geometry
-from cadviewer.imaging.phantom import NoduleSpec, chest_ct
-from cadviewer.imaging.phantom_files import write_mhd
 from cadviewer.imaging.series import Volume
 from cadviewer.models import catalogue
-from cadviewer.models.boxes import SMALL, default_boxes, levels
 from cadviewer.models.nets import runtime
-from cadviewer.models.nodules import find_nodules
-from cadviewer.models.slices import neighbours, prepare
-from trainers import evaluate, evaluate_nodules, nodules
-from trainers.data import luna16_scan, read_slices, samples
-from trainers.data.luna16 import Luna16Settings, import_scans
-from trainers.nodule_card import inputs_of
-from trainers.nodule_crops import Crops, CropSettings
-from trainers.nodule_scoring import prepared
-from trainers.nodule_settings import Settings
+from cadviewer.models.nodules.analysis import find_nodules
+from cadviewer.models.nodules.boxes import SMALL, default_boxes, levels
+from cadviewer.models.nodules.slices import neighbours, prepare
+from cadviewer.phantoms.files import write_mhd
+from cadviewer.phantoms.phantom import NoduleSpec, chest_ct
+from trainers import evaluate
+from trainers.data import read_slices
+from trainers.data.ct import luna16_scan, samples
+from trainers.data.ct.luna16 import Luna16Settings, import_scans
+from trainers.nodules import evaluation as evaluate_nodules
+from trainers.nodules import trainer as nodules
+from trainers.nodules.card import inputs_of
+from trainers.nodules.crops import Crops, CropSettings
+from trainers.nodules.scoring import prepared
+from trainers.nodules.settings import Settings
 
 EVERY = tuple("0123456789x")
 SLICES, STEP = 12, 1.25
@@ -70,7 +73,7 @@ def test_imported_channels_are_the_slices_beside_also_in_flipped_scans_and_at_th
             writer.writerow(["1.2.3", 30.0 * flip[0], 30.0 * flip[1], k * STEP * flip[2], 2.0])
     settings = Luna16Settings(neighbours=2, neighbour_mm=2.5, masked=False, negatives=0, split="subset")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainers.data.luna16._subset", lambda path: "3")
+        patch.setattr("trainers.data.ct.luna16._subset", lambda path: "3")
         assert import_scans(settings, tmp_path / "luna", tmp_path / "out") == 0
     scan = luna16_scan.read_scan(tmp_path / "luna" / "1.2.3.mhd")
     found = read_slices(tmp_path / "out", EVERY)
@@ -107,7 +110,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "luna" / "patients.csv").write_text("series_uid,patient_id\n1.2.3,train\n1.2.4,tune\n")
     settings = Luna16Settings(pixel_mm=2.7, neighbour_mm=2.5, negatives=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainers.data.luna16_rows.fold_of", lambda patient: {"train": "3", "tune": "2"}[patient])
+        patch.setattr("trainers.data.ct.luna16_rows.fold_of", lambda patient: {"train": "3", "tune": "2"}[patient])
         assert import_scans(settings, root / "luna", root / "slices") == 0
     return root
 
@@ -232,7 +235,7 @@ def test_whole_scans_are_measured_by_the_search_that_sees_neighbours(
 ) -> None:
     card = catalogue.load(trained)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainers.data.luna16_rows.fold_of", lambda patient: "1" if patient == "tune" else "3")
+        patch.setattr("trainers.data.ct.luna16_rows.fold_of", lambda patient: "1" if patient == "tune" else "3")
         figures = evaluate.evaluate(card, imported / "luna", tmp_path, split="test", device="cpu")
     assert figures["scans, fold 1 (test)"]["scans"] == 1
     with (tmp_path / "candidates.csv").open() as stream:

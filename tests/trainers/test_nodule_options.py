@@ -13,14 +13,19 @@ import torch
 from torch.nn import functional
 
 from cadviewer.models import catalogue
-from cadviewer.models.boxes import SMALL, Boxes, default_boxes, levels
-from cadviewer.models.detect import Decoding, detect
 from cadviewer.models.nets import build, runtime
-from trainers import config, evaluate_nodules, nodule_losses, nodule_selection, nodules
+from cadviewer.models.nodules.boxes import SMALL, Boxes, default_boxes, levels
+from cadviewer.models.nodules.detection import Decoding, detect
+from trainers import config
 from trainers.config import ConfigError
-from trainers.data import read_slices, samples
-from trainers.nodule_crops import Crops, CropSettings, assign, cut, lungs_of_masked
-from trainers.nodule_settings import PRESETS, Settings, network_config
+from trainers.data import read_slices
+from trainers.data.ct import samples
+from trainers.nodules import evaluation as evaluate_nodules
+from trainers.nodules import feature_selection
+from trainers.nodules import losses as nodule_losses
+from trainers.nodules import trainer as nodules
+from trainers.nodules.crops import Crops, CropSettings, assign, cut, lungs_of_masked
+from trainers.nodules.settings import PRESETS, Settings, network_config
 
 FAST = ["epochs=2", "batch=4", "size=64", "width=16", "threads=1", "check_every=2", "precision=32-true", "warm_up=0.3"]
 BRIGHT, GREY = 230, 120
@@ -233,14 +238,14 @@ def test_the_channels_that_tell_nodules_from_background_score_best(test: str) ->
     values[truth, 5] += 3
     values[truth, 2] += 1.5
     values[:, 7] = 4.0
-    scores = nodule_selection.score(values, truth, test, 0)
-    assert nodule_selection.best(scores, 0.25) == [2, 5]
+    scores = feature_selection.score(values, truth, test, 0)
+    assert feature_selection.best(scores, 0.25) == [2, 5]
     assert scores[7] == -np.inf
 
 
 def test_places_beside_the_nodules_are_in_the_lungs_and_off_them(yolo: Path) -> None:
     item = read_slices(yolo, samples.TRAIN)[0]
-    boxes, truth = nodule_selection.places(item, np.random.default_rng(0))
+    boxes, truth = feature_selection.places(item, np.random.default_rng(0))
     assert truth == [True, True, False, False]
     inside = lungs_of_masked(item.pixels())
     for x0, y0, x1, y1 in boxes[2:]:
@@ -257,13 +262,13 @@ def test_a_network_computes_the_same_when_only_channels_of_no_weight_are_cut(box
     keep = [sorted(np.random.default_rng(k).permutation(w)[: w // 2].tolist()) for k, w in enumerate(widths)]
     state = whole.state_dict()
     for number, kept in enumerate(keep):
-        for name, each in nodule_selection._readers(whole.network, number, len(keep)):
+        for name, each in feature_selection._readers(whole.network, number, len(keep)):
             cutoff = [c * each + i for c in set(range(widths[number])) - set(kept) for i in range(each)]
             for prefix in ("net.", "smooth."):
                 state[prefix + name][:, cutoff] = 0
     network = network_config(settings, keep=keep)
     narrow = nodules.NoduleTask(settings, 1, network)
-    narrow.load_state_dict(nodule_selection.carry(state, network, keep))
+    narrow.load_state_dict(feature_selection.carry(state, network, keep))
     count = [sum(p.numel() for p in t.net.parameters()) for t in (narrow, whole)]
     assert count[0] < count[1]
     image = torch.rand(1, 1, 64, 64)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from cadviewer.models.boxes import SMALL, default_boxes, levels
-from trainers import nodule_sources
+from cadviewer.models.nodules.boxes import SMALL, default_boxes, levels
 from trainers.config import ConfigError
-from trainers.data.lidc_crops import OutlinedCrop
-from trainers.nodule_crops import CropSettings
-from trainers.nodule_settings import Settings
+from trainers.data.ct.lidc_crops import OutlinedCrop
+from trainers.nodules import sources as nodule_sources
+from trainers.nodules.crops import CropSettings
+from trainers.nodules.settings import Settings
 
 SETTINGS = CropSettings(size=64)
 
@@ -94,7 +94,7 @@ def test_settings_that_batches_cannot_follow_are_refused() -> None:
 
 
 def test_false_alarms_of_an_earlier_run_are_on_the_shelf(luna16_slice: Path) -> None:
-    from trainers.data.samples import LabelledSlice
+    from trainers.data.ct.samples import LabelledSlice
 
     item = LabelledSlice(luna16_slice, "P", "1", "3", np.array([[30, 30, 36, 36]], np.float32), np.array([6.0]))
     held = nodule_sources.shelf_of_slices([item, item], torch.device("cpu"), 1, [[], [(10.5, 12.5), (20.5, 40.5)]])

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cadviewer.models.nodule_type import FEATURES, KINDS
-from trainers import nodule_types
+from cadviewer.models.nodules.nodule_type import FEATURES, KINDS
 from trainers.config import ConfigError
-from trainers.data import lidc_ratings
+from trainers.data.ct import lidc_ratings
+from trainers.nodules import types as nodule_types
 
 SLICES = (
     *("image", "series_uid", "patient_id", "role", "annotation_row", "cx", "cy", "box", "diameter_mm", "dz_mm"),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cadviewer.findings import Box, Estimate
-from cadviewer.models.suspicion import FEATURES, features, suspicion
-from trainers import suspicion as trainer
-from trainers.data.samples import LabelledSlice
+from cadviewer.models.nodules.malignancy import FEATURES, features, suspicion
+from trainers.data.ct.samples import LabelledSlice
+from trainers.nodules import malignancy as trainer
 
 
 def disc(diameter: float, level: float = 0.75, centre: tuple[float, float] = (40.0, 44.0)) -> np.ndarray:

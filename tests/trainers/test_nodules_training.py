@@ -13,12 +13,14 @@ import torch
 from test_lidc_crops import make as make_crops
 
 from cadviewer.models import catalogue
-from cadviewer.models.boxes import SMALL, default_boxes, levels
 from cadviewer.models.nets import runtime
-from trainers import evaluate, nodule_losses, nodules
+from cadviewer.models.nodules.boxes import SMALL, default_boxes, levels
+from trainers import evaluate
 from trainers.config import ConfigError
-from trainers.data import luna16_slices, samples
-from trainers.nodule_crops import Crops, CropSettings, EpochSampler, assign, cut, lungs_of_masked
+from trainers.data.ct import luna16_slices, samples
+from trainers.nodules import losses as nodule_losses
+from trainers.nodules import trainer as nodules
+from trainers.nodules.crops import Crops, CropSettings, EpochSampler, assign, cut, lungs_of_masked
 
 FAST = ["epochs=2", "batch=4", "size=64", "width=16", "threads=1", "check_every=2", "precision=32-true", "warm_up=0.3"]
 

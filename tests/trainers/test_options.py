@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cadviewer.models import nets
-from cadviewer.models.detect import VIEWS
 from cadviewer.models.nets import BACKBONES
+from cadviewer.models.nodules.detection import VIEWS
 from trainers import asking, config, options
 from trainers.__main__ import main
 from trainers.config import ConfigError

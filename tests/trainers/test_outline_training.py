@@ -14,12 +14,13 @@ from test_lidc_crops import make
 from cadviewer.findings import Task
 from cadviewer.models import catalogue, nets
 from cadviewer.models.nets import runtime
-from cadviewer.models.outline import SIDE, shape
-from trainers import outline, outline_figures
+from cadviewer.models.nodules.outline import SIDE, shape
 from trainers.config import ConfigError
-from trainers.data import lidc_crops
-from trainers.data.lidc_crops import OutlinedCrop
-from trainers.outline_patches import PatchSettings, draw_patch, hold, jittered
+from trainers.data.ct import lidc_crops
+from trainers.data.ct.lidc_crops import OutlinedCrop
+from trainers.outline import figures as outline_figures
+from trainers.outline import trainer as outline
+from trainers.outline.patches import PatchSettings, draw_patch, hold, jittered
 
 
 def crop_of(radius: float, centre: tuple[float, float] = (64.0, 64.0)) -> OutlinedCrop:

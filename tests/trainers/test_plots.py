@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from trainers import froc, plots, precision
-from trainers.froc import Slice
+from trainers.metrics import detection_metrics, froc, plots
+from trainers.metrics.froc import Slice
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,8 +55,8 @@ def test_a_froc_is_drawn_with_its_band(tmp_path: Path) -> None:
 
 
 def test_the_same_figures_give_the_same_file(tmp_path: Path) -> None:
-    ranked = precision.rank(detector(20, 0.7)[0])
-    p, r, _ = precision.precision_recall(ranked)
+    ranked = detection_metrics.rank(detector(20, 0.7)[0])
+    p, r, _ = detection_metrics.precision_recall(ranked)
     for name in ("a.png", "b.png"):
         plots.draw_precision_recall({"IoU .5": (p, r)}, tmp_path / name, mark=(0.8, 0.6))
     drawn(tmp_path / "a.png")
@@ -106,5 +106,5 @@ def test_a_box_that_lies_on_a_nodule_but_does_not_fit_is_loose_and_no_false_alar
 
 
 def test_matplotlib_is_imported_only_when_something_is_drawn() -> None:
-    code = "import sys; import trainers.plots; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys; import trainers.metrics.plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

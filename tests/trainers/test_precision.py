@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers import precision
-from trainers.froc import Slice
-from trainers.precision import Confusion
+from trainers.metrics import detection_metrics
+from trainers.metrics.detection_metrics import Confusion
+from trainers.metrics.froc import Slice
 
 
 def box(x: float, y: float = 0.0, side: float = 10.0) -> list[float]:
@@ -29,75 +29,75 @@ def one(marks: list[tuple[float, float]], truths: list[float], ignored: list[flo
 def test_average_precision_is_the_area_under_the_envelope() -> None:
     # By falling score: hit (.9), false (.8), hit (.7), false (.6); three nodules, one never found.
     slices = [one([(0, 0.9), (50, 0.8)], [0, 80]), one([(0, 0.7), (50, 0.6)], [0])]
-    ranked = precision.rank(slices)
-    values, recall, threshold = precision.precision_recall(ranked)
+    ranked = detection_metrics.rank(slices)
+    values, recall, threshold = detection_metrics.precision_recall(ranked)
     assert values == pytest.approx([1, 1 / 2, 2 / 3, 2 / 4])
     assert recall == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
     assert list(threshold) == [0.9, 0.8, 0.7, 0.6]
-    assert precision.average_precision(ranked) == pytest.approx(1 / 3 * 1 + 1 / 3 * 2 / 3)
+    assert detection_metrics.average_precision(ranked) == pytest.approx(1 / 3 * 1 + 1 / 3 * 2 / 3)
 
 
 def test_a_second_mark_on_the_same_box_is_a_false_alarm_for_average_precision() -> None:
-    ranked = precision.rank([one([(0, 0.9), (1, 0.8)], [0])])
+    ranked = detection_metrics.rank([one([(0, 0.9), (1, 0.8)], [0])])
     assert list(ranked.hit) == [True, False]
 
 
 def test_a_mark_takes_the_free_box_it_overlaps_most() -> None:
-    ranked = precision.rank([one([(1, 0.9), (0, 0.8)], [0, 2])], least_iou=0.5)
+    ranked = detection_metrics.rank([one([(1, 0.9), (0, 0.8)], [0, 2])], least_iou=0.5)
     assert list(ranked.hit) == [True, True]
 
 
 def test_marks_on_ignored_boxes_are_dropped() -> None:
-    ranked = precision.rank([one([(0, 0.9), (50, 0.8)], [0], ignored=[50])])
+    ranked = detection_metrics.rank([one([(0, 0.9), (50, 0.8)], [0], ignored=[50])])
     assert list(ranked.score) == [0.9]
 
 
 def test_confusion_counts_every_nodule_that_is_not_found_as_missed() -> None:
-    ranked = precision.rank([one([(0, 0.9), (50, 0.8)], [0, 80]), one([(50, 0.3)], [0])])
-    counts = precision.confusion(ranked, 0.5)
+    ranked = detection_metrics.rank([one([(0, 0.9), (50, 0.8)], [0, 80]), one([(50, 0.3)], [0])])
+    counts = detection_metrics.confusion(ranked, 0.5)
     assert counts == Confusion(tp=1, fp=1, fn=2)
     assert (counts.precision, counts.recall) == (0.5, pytest.approx(1 / 3))
     assert counts.f1 == pytest.approx(2 * 0.5 / 3 / (0.5 + 1 / 3))
 
 
 def test_the_threshold_with_the_best_f1_is_found() -> None:
-    ranked = precision.rank([one([(0, 0.9), (50, 0.2)], [0]), one([(0, 0.6), (50, 0.1)], [0])])
-    assert precision.best_threshold(ranked) == 0.6
+    ranked = detection_metrics.rank([one([(0, 0.9), (50, 0.2)], [0]), one([(0, 0.6), (50, 0.1)], [0])])
+    assert detection_metrics.best_threshold(ranked) == 0.6
     with pytest.raises(ValueError, match="no threshold"):
-        precision.best_threshold(precision.rank([one([], [0])]))
+        detection_metrics.best_threshold(detection_metrics.rank([one([], [0])]))
 
 
 def test_the_top_mark_decides_and_a_slice_without_marks_is_a_miss() -> None:
     slices = [one([(0, 0.9), (50, 0.8)], [0]), one([(0, 0.7), (50, 0.8)], [0]), one([], [0])]
-    assert list(precision.top1(slices)) == [1, 0, 0]
+    assert list(detection_metrics.top1(slices)) == [1, 0, 0]
 
 
 def test_equal_top_scores_count_by_their_share_of_hits() -> None:
-    assert list(precision.top1([one([(0, 0.9), (50, 0.9)], [0])])) == [0.5]
+    assert list(detection_metrics.top1([one([(0, 0.9), (50, 0.9)], [0])])) == [0.5]
 
 
 def test_the_published_counts_recompute_to_the_known_figures() -> None:
-    rows = {name: (c.precision, c.recall, c.f1) for name, c in precision.PUBLISHED.items()}
+    rows = {name: (c.precision, c.recall, c.f1) for name, c in detection_metrics.PUBLISHED.items()}
     assert rows["mobilenet_v1"] == pytest.approx((0.3824, 0.9747, 0.5493), abs=5e-5)
     assert rows["inception_v2"] == pytest.approx((0.5637, 0.9171, 0.6982), abs=5e-5)
-    assert {c.tp + c.fp for c in precision.PUBLISHED.values()} == {706}
+    assert {c.tp + c.fp for c in detection_metrics.PUBLISHED.values()} == {706}
 
 
 def test_the_table_shows_the_honest_row_beside_the_published_one() -> None:
     slices = [one([(50, 0.9), (0, 0.8)], [0]), one([(0, 0.9)], [0]), one([(50, 0.1)], [0])]
-    ours, paper, published, honest = precision.table3("mobilenet_v1", slices, 0.5)
+    ours, paper, published, honest = detection_metrics.table3("mobilenet_v1", slices, 0.5)
     assert (ours["tp"], ours["fp"], ours["fn"]) == ("2", "1", "1")
     assert (paper["tp"], paper["fp"], paper["fn"]) == ("1", "1", "1")
     assert (published["recall"], published["top1"]) == ("0.9747", "0.3824")
     assert (honest["fn"], honest["recall"]) == ("436", "0.3824")
-    assert set(ours) == set(precision.TABLE_COLUMNS)
-    assert len(precision.table3("another", slices, 0.5)) == 2
+    assert set(ours) == set(detection_metrics.TABLE_COLUMNS)
+    assert len(detection_metrics.table3("another", slices, 0.5)) == 2
 
 
 def test_a_set_without_nodules_has_no_average_precision() -> None:
-    assert np.isnan(precision.average_precision(precision.rank([one([(0, 0.5)], [])])))
+    assert np.isnan(detection_metrics.average_precision(detection_metrics.rank([one([(0, 0.5)], [])])))
     with pytest.raises(ValueError, match="no slice"):
-        precision.rank([])
+        detection_metrics.rank([])
 
 
 marks = st.lists(st.tuples(st.integers(0, 20).map(float), st.sampled_from([0.1, 0.3, 0.5, 0.9])), max_size=5)
@@ -114,10 +114,10 @@ def test_order_does_not_matter_and_a_stricter_overlap_never_raises_recall(slices
     for i in generator.permutation(len(slices)):
         order = generator.permutation(len(slices[i].boxes))
         shuffled.append(Slice(slices[i].boxes[order], slices[i].scores[order], slices[i].nodules))
-    first, second = precision.rank(slices), precision.rank(shuffled)
-    assert precision.average_precision(first) == pytest.approx(precision.average_precision(second))
-    assert precision.confusion(first, 0.3) == precision.confusion(second, 0.3)
-    assert np.mean(precision.top1(slices)) == pytest.approx(np.mean(precision.top1(shuffled)))
-    assert 0 <= precision.average_precision(first) <= 1 + 1e-9
-    loose, strict = (precision.top1(slices, least_iou=limit).mean() for limit in (0.1, 0.7))
+    first, second = detection_metrics.rank(slices), detection_metrics.rank(shuffled)
+    assert detection_metrics.average_precision(first) == pytest.approx(detection_metrics.average_precision(second))
+    assert detection_metrics.confusion(first, 0.3) == detection_metrics.confusion(second, 0.3)
+    assert np.mean(detection_metrics.top1(slices)) == pytest.approx(np.mean(detection_metrics.top1(shuffled)))
+    assert 0 <= detection_metrics.average_precision(first) <= 1 + 1e-9
+    loose, strict = (detection_metrics.top1(slices, least_iou=limit).mean() for limit in (0.1, 0.7))
     assert strict <= loose

@@ -17,8 +17,9 @@ import torch
 from drawn_bus_bra import TINY
 
 from cadviewer import atomic
-from trainers import breast, checkpoints, run_folder
+from trainers import checkpoints, run_folder
 from trainers.__main__ import main
+from trainers.breast import trainer as breast
 from trainers.config import ConfigError
 from trainers.run_folder import NoRoomError
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Protocol, cast
 from trainers.config import ConfigError
 
 if TYPE_CHECKING:
-    from trainers.data.samples import LabelledSlice, Summary
+    from trainers.data.ct.samples import LabelledSlice, Summary
 
 LAYOUTS: dict[str, str] = {
-    "luna16-slices": "trainers.data.luna16_slices",
-    "coco": "trainers.data.coco",
-    "voc": "trainers.data.voc",
-    "yolo": "trainers.data.yolo",
+    "luna16-slices": "trainers.data.ct.luna16_slices",
+    "coco": "trainers.data.ct.coco",
+    "voc": "trainers.data.ct.voc",
+    "yolo": "trainers.data.ct.yolo",
 }
 """Layouts of labelled CT slices, the most telling first: name → module with the functions of `SliceLayout`."""
 

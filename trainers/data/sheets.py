@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from trainers.data.ultrasound import DataError
+from trainers.data.ultrasound.cases import DataError
 
 
 def rows(path: Path) -> list[dict[str, str]]:

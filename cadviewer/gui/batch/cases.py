@@ -18,8 +18,8 @@ from PySide6.QtCore import (
 
 from cadviewer.batch import BatchEvent, CaseDone, CaseFound, CaseProgress, CaseStarted
 from cadviewer.findings import Call, Task
-from cadviewer.gui.lang import tr
-from cadviewer.gui.words import CALLS
+from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.wording import CALLS
 
 COLUMNS = ("Case", "Series", "Task", "State", "Findings", "Call", "Probability", "Reason")
 PROBABILITY = COLUMNS.index("Probability")

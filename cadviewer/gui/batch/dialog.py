@@ -45,8 +45,8 @@ from cadviewer.batch import (
 from cadviewer.findings import Task
 from cadviewer.gui.batch.cases import CasesModel, SortedCases
 from cadviewer.gui.batch.worker import BatchThread, MakeEngine
-from cadviewer.gui.lang import tr
-from cadviewer.gui.prefs import Prefs
+from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.settings.preferences import Prefs
 from cadviewer.models import catalogue
 from cadviewer.store.export import DEFAULT, FORMATS
 

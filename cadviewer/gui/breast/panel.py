@@ -18,12 +18,13 @@ from PySide6.QtWidgets import (
 )
 
 from cadviewer.findings import Estimate
-from cadviewer.gui import style, words
-from cadviewer.gui.breast.depends import AGAINST, FOR, WEAK, Depends
-from cadviewer.gui.buttons import answer_button
-from cadviewer.gui.case import Case
-from cadviewer.gui.fields import Editor
-from cadviewer.gui.lang import tr
+from cadviewer.gui.breast.score_map import AGAINST, FOR, WEAK, Depends
+from cadviewer.gui.cases.case import Case
+from cadviewer.gui.i18n import wording
+from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.shell import style
+from cadviewer.gui.widgets.buttons import answer_button
+from cadviewer.gui.widgets.fields import Editor
 from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.session import Answer
 
@@ -40,7 +41,7 @@ class ScoreBar(QWidget):
     def show_estimate(self, estimate: Estimate | None) -> None:
         self._estimate = estimate
         self.setVisible(estimate is not None)
-        self.setAccessibleName(words.estimate(estimate) if estimate is not None else "")
+        self.setAccessibleName(wording.estimate(estimate) if estimate is not None else "")
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -191,14 +192,14 @@ class BreastPanel(QWidget):
             if len(case.result.breast) > 1
             else "",
         )
-        _say(self.call, tr(words.CALLS[finding.call]))
-        _say(self.reason, words.sentence(finding.reason))
+        _say(self.call, tr(wording.CALLS[finding.call]))
+        _say(self.reason, wording.sentence(finding.reason))
         if finding.probability is not None:
-            _say(self.score, tr("Probability of malignancy {estimate}", estimate=words.estimate(finding.probability)))
-        _say(self.caution, words.breast_caution(finding, case.result.provenance.threshold))
-        size = words.breast_size(finding)
+            _say(self.score, tr("Probability of malignancy {estimate}", estimate=wording.estimate(finding.probability)))
+        _say(self.caution, wording.breast_caution(finding, case.result.provenance.threshold))
+        size = wording.breast_size(finding)
         _say(self.size_, tr("Lesion {size}", size=size) if size else "")
-        _say(self.count, words.sentence(words.breast_count(finding)))
+        _say(self.count, wording.sentence(wording.breast_count(finding)))
 
     def show_depends(self, state: Depends | None, possible: bool, on: bool) -> None:
         """Show how far the map of the frame is. possible: there is a score to explain; on: the reader wants it."""
@@ -215,7 +216,7 @@ def _legend(state: Depends) -> str:
     from html import escape
 
     if state.reason:
-        return escape(words.sentence(state.reason))
+        return escape(wording.sentence(state.reason))
     if state.map is None:
         return (
             tr("Computing… {percent} %", percent=100 * state.done // state.total) if state.total else tr("Computing…")

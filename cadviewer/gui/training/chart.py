@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from cadviewer.gui import style
-from cadviewer.gui.lang import tr
+from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.shell import style
 from cadviewer.gui.training.run import RunState
 
 LINES = (("#56b4e9", "o", "●"), ("#f0a63a", "s", "■"), ("#3fc8a0", "t", "▼"), ("#cc79a7", "d", "◆"))

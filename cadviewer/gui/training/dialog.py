@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 
 from cadviewer import background, paths
 from cadviewer.findings import Task
-from cadviewer.gui.lang import tr
+from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.training.chart import Chart
 from cadviewer.gui.training.form import SettingsForm
 from cadviewer.gui.training.inspection import Question, describe
@@ -39,7 +39,7 @@ from cadviewer.gui.training.naming import NameDialog
 from cadviewer.gui.training.run import BusyError, Run, RunState
 from cadviewer.gui.training.said import said
 from cadviewer.gui.training.standing import status
-from cadviewer.models import catalogue, own
+from cadviewer.models import catalogue, own_models
 from cadviewer.models.catalogue import CardError
 
 TASKS = {
@@ -322,8 +322,8 @@ class TrainerDialog(QDialog):
             return
         self._problem = ""
         try:
-            proposed = own.proposed(self.run.state.card)
-            own.check_use(catalogue.load(self.run.state.card))
+            proposed = own_models.proposed(self.run.state.card)
+            own_models.check_use(catalogue.load(self.run.state.card))
         except (CardError, OSError) as error:
             self._problem = tr("These weights cannot be used: {problem}", problem=said(str(error)))
             self._show()

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cadviewer.gui.lang import tr
+from cadviewer.gui.i18n.language import tr
 
 MOST = 2**31 - 1
 

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QProcess, Signal
 from shiboken6 import isValid
 
 from cadviewer import paths
-from cadviewer.gui.lang import tr
+from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.training.run import SAYS
 from cadviewer.gui.training.said import said
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from cadviewer.gui.lang import tr
-from cadviewer.models import own
+from cadviewer.gui.i18n.language import tr
+from cadviewer.models import own_models
 from cadviewer.models.catalogue import CardError
 
 WIDTH = 520
@@ -54,11 +54,11 @@ class NameDialog(QDialog):
     def _check(self) -> None:
         name = self.chosen()
         problem = ""
-        if own.taken(name):
+        if own_models.taken(name):
             problem = tr("A model has this name already; none is replaced.")
         else:
             try:
-                own.check_name(name)
+                own_models.check_name(name)
             except CardError:
                 problem = tr("A name is made of letters a to z, digits, dots, hyphens and underscores, up to 60.")
         self.say.setText(problem)

@@ -23,7 +23,7 @@ from typing import Any
 
 from cadviewer import atomic, paths
 from cadviewer.gui.training.processes import alive
-from cadviewer.models import catalogue, own
+from cadviewer.models import catalogue, own_models
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
 """Processes of this program by number, so that one that has ended is not taken for running until somebody waits."""
@@ -282,7 +282,7 @@ class Run:
         """
         if self.state.card is None:
             raise catalogue.CardError(f"{self.folder.name}: this run has no weights yet")
-        return own.install(self.state.card, name).name
+        return own_models.install(self.state.card, name).name
 
 
 def _detached() -> dict[str, Any]:

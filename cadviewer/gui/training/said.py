@@ -1,8 +1,8 @@
-"""What the trainers say, in the user's language. They know no languages: see `gui.told`. No Qt."""
+"""What the trainers say, in the user's language. They know no languages: see `gui.i18n.templates`. No Qt."""
 
 from __future__ import annotations
 
-from cadviewer.gui import told
+from cadviewer.gui.i18n import templates
 
 SAID = (
     # why nobody can train on a folder
@@ -64,4 +64,4 @@ SAID = (
 
 def said(text: str) -> str:
     """A reason, a warning or a word of a trainer in the user's language; any other text as it is."""
-    return told.told(text, SAID)
+    return templates.told(text, SAID)

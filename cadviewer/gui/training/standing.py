@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cadviewer.gui.lang import tr
+from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.training.run import RunState
 from cadviewer.gui.training.said import said
 

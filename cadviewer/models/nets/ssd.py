@@ -2,7 +2,8 @@
 
 §2.1 Model: a truncated backbone, feature maps of several sizes, and for each map a 3×3 convolution that gives, for
 each of K default boxes in each of m × n cells, C class scores and 4 offsets: (C + 4)·K·m·n outputs.
-§2.2 Training is in `trainers.nodules`; default boxes, decoding and suppression are in `cadviewer.models.boxes`.
+§2.2 Training is in `trainers.nodules.trainer`; default boxes, decoding and suppression are in
+`cadviewer.models.nodules.boxes`.
 
 Two kinds of maps: "extras" as published (the backbone's own maps, of strides 16 and 32 there, then four more halved
 each time), and "topdown" as it ships (strides 4, 8 and 16 joined from coarse to fine as in FPN, arXiv 1612.03144 §3,
@@ -20,9 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cadviewer.models.boxes import Level, levels
 from cadviewer.models.nets.backbones import STRIDES
 from cadviewer.models.nets.backbones import backbone as make_backbone
+from cadviewer.models.nodules.boxes import Level, levels
 
 EXTRAS = (512, 256, 256, 128)
 """Widths of the added maps in the TF object detection configurations that the paper used."""
@@ -111,11 +112,11 @@ class TopDown(nn.Module):
 class SSD(nn.Module):
     """Backbone → maps → (class scores, box offsets).
 
-    boxes: levels as `models.boxes.levels` reads them, one per map.
+    boxes: levels as `models.nodules.boxes.levels` reads them, one per map.
     classes: names of what is looked for, without the background; with softmax the background is one more score (C).
     channels: of the input: a slice, or with neighbouring slices an odd number, the slice itself in the middle.
     keep: for each map of the backbone the indices of the channels that go on from it (feature selection: Abdullah et
-    al. §2.2.1; `trainers.nodule_selection`), None for all.
+    al. §2.2.1; `trainers.nodules.feature_selection`), None for all.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class SSD(nn.Module):
         logits, offsets = [], []
         for level_map, classify, regress in zip(maps, self.classifiers, self.regressors, strict=True):
             n = level_map.shape[0]
-            # (n, K·C, rows, columns) → (n, rows·columns·K, C): the order of `models.boxes.default_boxes`
+            # (n, K·C, rows, columns) → (n, rows·columns·K, C): the order of `models.nodules.boxes.default_boxes`
             logits.append(classify(level_map).permute(0, 2, 3, 1).reshape(n, -1, self.scores_per_box))
             offsets.append(regress(level_map).permute(0, 2, 3, 1).reshape(n, -1, 4))
         return torch.cat(logits, 1), torch.cat(offsets, 1)

@@ -1,1 +1,0 @@
-"""The chest CT desk."""

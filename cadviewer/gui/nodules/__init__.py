@@ -1,0 +1,1 @@
+"""The chest CT: boxes, list of findings, rules for nodules."""

@@ -1,0 +1,1 @@
+"""What a reader decides and draws, and how it is kept."""

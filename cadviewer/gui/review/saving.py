@@ -1,0 +1,79 @@
+"""Saving what was read of a case to a file that the user names; written on a thread, whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from cadviewer.background import Background
+from cadviewer.findings import Result
+from cadviewer.gui.cases.case import Case
+from cadviewer.gui.cases.studies_panel import date
+from cadviewer.gui.i18n.language import tr
+from cadviewer.imaging.series import Series
+from cadviewer.store.reading import Reading
+from cadviewer.store.report import of_result
+
+log = logging.getLogger(__name__)
+
+
+class Saving(QObject):
+    """Signals: said(text): it is on the disk. failed(text): it is not, and why."""
+
+    said = Signal(str)
+    failed = Signal(str)
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self.candidates = False  # whether findings below the threshold are saved too: most of the file
+        self._thread = Background("saving", self._not_saved)
+
+    def ask(self, case: Case, folder: str) -> None:
+        """Ask where to, then save. The name proposed is of the study, see `proposed`: no patient's."""
+        dialog = QFileDialog(self._window, tr("Save the reading"), folder, "JSON (*.json)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("json")
+        dialog.selectFile(f"{proposed(case.series)}.json")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda name: self.save(case, Path(name)))
+        dialog.open()
+
+    def save(self, case: Case, path: Path) -> None:
+        """Write the case's JSON with its reading as they are now."""
+        if case.result is not None:
+            result = case.result if self.candidates else replace(case.result, candidates=())
+            self._thread.do(self._write, case.series, result, case.reading(), path)
+
+    def close(self) -> None:
+        self._thread.close()
+
+    def _write(self, series: Series, result: Result, reading: Reading, path: Path) -> None:
+        from cadviewer.store.export import case_json, pictures
+
+        report = of_result(series, result, None)
+        try:
+            pictures.write_masks(report, path.parent)  # the JSON names them: they are there before it is
+            case_json.write(path, report, reading)
+        except (OSError, case_json.ExportError) as error:
+            log.warning("a reading could not be saved: %s", type(error).__name__)
+            reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)
+            self._not_saved(reason)
+            return
+        size = max(1, round(path.stat().st_size / 1000))
+        self.said.emit(tr("The reading was saved: {path} ({size} kB)", path=str(path), size=size))
+
+    def _not_saved(self, reason: str) -> None:
+        self.failed.emit(tr("The reading was not saved: {reason}", reason=reason))
+
+
+def proposed(series: Series) -> str:
+    """A name for a file about a series: date of the study and number of the series, else the case's hash."""
+    if not series.study_date.isdecimal():
+        return series.case_id
+    number = f"-series{series.series_number}" if series.series_number is not None else f"-{series.case_id[:6]}"
+    return f"{date(series.study_date)}{number}"

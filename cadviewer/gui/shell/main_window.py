@@ -1,0 +1,481 @@
+"""The window: its parts and how they hang together. What the parts do is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitter, QToolBar, QVBoxLayout, QWidget
+
+from cadviewer import background
+from cadviewer.findings import Task
+from cadviewer.gui.breast.score_map import Dependence
+from cadviewer.gui.cases.case import Case
+from cadviewer.gui.cases.kept_results import KeptResults
+from cadviewer.gui.cases.loader import Loader
+from cadviewer.gui.cases.opener import Opener, Report
+from cadviewer.gui.cases.prefetch import Ahead
+from cadviewer.gui.cases.registry import Cases
+from cadviewer.gui.cases.studies_panel import Studies
+from cadviewer.gui.engine.analysis import Analysis, Order
+from cadviewer.gui.engine.bridge import Bridge, EngineLike
+from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.nodules.outline_requests import Refining
+from cadviewer.gui.nodules.priors import priors
+from cadviewer.gui.review.drawing_controller import Marking
+from cadviewer.gui.review.journal_thread import Journal
+from cadviewer.gui.review.measures_panel import Measures
+from cadviewer.gui.review.review_controller import Decisions
+from cadviewer.gui.review.saving import Saving
+from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.shell import style
+from cadviewer.gui.shell.actions import ANALYSE, FILE, IMAGE, PRESETS, STEPS, TOOLBAR, VIEW, Actions
+from cadviewer.gui.shell.banner import Banner
+from cadviewer.gui.shell.commands import Commands
+from cadviewer.gui.shell.notifications import Notice
+from cadviewer.gui.shell.side_panel import SidePanel
+from cadviewer.gui.shell.status_line import StatusLine
+from cadviewer.gui.shell.tools import Tools
+from cadviewer.gui.viewing import keyboard_navigation
+from cadviewer.gui.viewing.canvas.mouse import Tool
+from cadviewer.gui.viewing.canvas.stack import Stack
+from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Marks, Viewport
+from cadviewer.gui.viewing.comparison import Compare
+from cadviewer.gui.viewing.view_actions import Looking
+from cadviewer.gui.viewing.workspace import Desk
+from cadviewer.gui.widgets.fields import Line
+from cadviewer.inference.protocol import DeviceReady
+from cadviewer.settings import Settings
+
+
+class MainWindow(QMainWindow):
+    """Signal: first_frame(): the window has been painted once."""
+
+    first_frame = Signal()
+    _unforeseen = Signal(str)  # from any thread
+
+    def __init__(self, engine: EngineLike, bridge: Bridge, prefs: Prefs, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.engine, self.prefs = engine, prefs
+        self.cases = Cases()
+        self.loader = Loader(self)
+        self.opener = Opener(self.cases, self.loader, self)
+        self.analysis = Analysis(self.cases, engine, bridge, self)
+        self.depends = Dependence(self.cases, engine, bridge, self)
+        self.journal, self.results = Journal(self), KeptResults(self)
+        self.ahead = Ahead(self.cases, self.loader, self.opener, self.analysis, self)
+        self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
+        self.side, self.status, self.measures = SidePanel(), StatusLine(), Measures()
+        self.decisions = Decisions(self.cases, self.journal, self.desk, self)
+        self.marking = Marking(self.cases, self.journal, self.desk, self)
+        self.refining = Refining(self.cases, engine, bridge, self.journal, self)
+        self.tools = Tools(self, engine, bridge, prefs)
+        self.saving = Saving(self)
+        self.compare = Compare(self.cases, self.loader, self)
+        self.commands, self.looking = Commands(self), Looking(self)
+        handlers = self.commands.handlers() | self.looking.handlers() | keyboard_navigation.handlers(self.desk.grid)
+        self.actions_ = Actions(self, handlers, prefs.now.keys)
+        self._painted = False
+        self._arrange()
+        self._fill_menus()
+        self._connect(bridge)
+        self.setWindowTitle("cadviewer")
+        self.setWindowIcon(style.app_icon())
+        self.setAcceptDrops(True)
+        self.actions_.tell_buttons()
+        self.desk.say_welcome()
+        self.analysis.usual = self._usual
+        self.desk.grid.equip = self.equip
+        self.desk.viewport.marks = Marks[prefs.now.annotations.upper()]
+        self.desk.viewport.findings = FindingMarks[prefs.now.finding_marks.upper()]
+        self._use_settings(None, prefs.now)
+        self.show_case(None)
+        self._place()
+
+    def _place(self) -> None:
+        """Size and place as they were left, as far as there still is a screen there."""
+        self.resize(1366, 768)
+        settings = self.prefs.now
+        if settings.window_geometry:
+            self.restoreGeometry(QByteArray.fromBase64(settings.window_geometry.encode()))
+        if settings.window_state:
+            self.split.restoreState(QByteArray.fromBase64(settings.window_state.encode()))
+        screen = QApplication.screenAt(self.frameGeometry().center())
+        if screen is None:  # it was on one that is gone
+            room = QApplication.primaryScreen().availableGeometry()
+            self.resize(self.size().boundedTo(room.size()))
+            self.move(room.center() - self.rect().center())
+
+    def fit_screen(self) -> None:
+        """The first start: in the middle of the screen, never larger than it, and all of it where it is a small one."""
+        room = QApplication.primaryScreen().availableGeometry()
+        self.resize(self.size().boundedTo(room.size()))
+        self.move(room.center() - self.rect().center())
+        if room.width() < 1.2 * self.width() or room.height() < 1.2 * self.height():
+            self.setWindowState(Qt.WindowState.WindowMaximized)
+
+    def equip(self, viewport: Viewport) -> None:
+        """Have a viewport do what the settings say."""
+        settings, mouse = self.prefs.now, viewport.mouse
+        mouse.set_tool(self.looking.tool)
+        mouse.down_brighter = settings.vertical_drag == "down_brighter"
+        mouse.wheel_down_next = settings.wheel == "down_next"
+        mouse.wheel_zooms = settings.wheel_does == "zoom"
+        mouse.buttons = {
+            Qt.MouseButton.MiddleButton: Tool(settings.mouse_middle),
+            Qt.MouseButton.RightButton: Tool(settings.mouse_right),
+        }
+        viewport.interpolate = settings.interpolate
+        viewport.set_cine_rate(settings.cine_rate)
+        viewport.update()
+
+    def _use_settings(self, before: Settings | None, now: Settings) -> None:
+        """What can be changed while the window is open, at the start and after a change."""
+        if before is None or _of_viewports(before) != _of_viewports(now):  # what was switched by keys meanwhile stays
+            for pane in self.desk.grid.panes:
+                self.equip(pane.viewport)
+        if before is None or before.mouse_left != now.mouse_left:
+            self.looking.use_tool(Tool(now.mouse_left))
+        self.saving.candidates = now.save_candidates
+        self.decisions.goes_on = now.after_answer == "next"
+        if before is None or before.slice_order != now.slice_order:
+            Stack.head_first = now.slice_order == "head_first"
+            self.desk.grid.update_places()
+        if before is None or before.presets != now.presets:
+            self.actions_.name_presets(self.preset_menu, self.prefs.presets, self.looking.use_preset)
+        if before is not None and before.keys != now.keys:
+            self.use_keys(now)
+        if before is not None and before.theme != now.theme:
+            self.use_theme(now.theme)
+
+    def use_keys(self, now: Settings) -> None:
+        """Other keys, at once, also in the sentences that name one."""
+        self.actions_.use_keys(now.keys)
+        self.desk.say_welcome()
+        self.desk.grid.say_link()
+        if "link" in self.desk.notices.topics():
+            self.looking.say_link()
+        if self.cases.current is not None:
+            self._changed(self.cases.current)
+
+    def use_theme(self, theme: str) -> None:
+        """Other colours, at once."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        style.apply(app, theme)
+        self.desk.notices.say_again()
+        self.desk.say_welcome()
+        self.tools.use_theme()
+        if self.cases.current is not None:
+            self._changed(self.cases.current)
+
+    def _usual(self, task: Task) -> Order:
+        """The model and the threshold that the settings name for a task."""
+        settings = self.prefs.now
+        if task is Task.NODULES:
+            return Order(task, settings.nodule_model or None, settings.nodule_threshold)
+        return Order(task, settings.breast_model or None if task is Task.BREAST else None)
+
+    # layout ------------------------------------------------------------------------------------------------------
+
+    def _arrange(self) -> None:
+        left = QFrame()
+        left.setObjectName("panel")
+        self.search = Line()
+        self.search.setPlaceholderText(tr("Find a patient, study or series"))
+        self.search.setAccessibleName(tr("Find a patient, study or series"))
+        self.search.setClearButtonEnabled(True)
+        self.search.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # keys are the image's until it is clicked or called
+        column = QVBoxLayout(left)
+        column.setContentsMargins(4, 6, 4, 6)
+        column.addWidget(self.search)
+        column.addWidget(self.studies, 1)
+        column.addWidget(self.measures)
+        self.left = left
+        self.split = QSplitter(Qt.Orientation.Horizontal)
+        for widget, width in ((left, 150), (self.desk, 300), (self.side, 230)):
+            widget.setMinimumWidth(width)
+            self.split.addWidget(widget)
+        self.split.setChildrenCollapsible(False)
+        self.split.setStretchFactor(1, 1)
+        self.split.setSizes([230, 800, 300])
+        middle = QWidget()
+        inner = QVBoxLayout(middle)
+        inner.setContentsMargins(6, 6, 6, 6)
+        inner.addWidget(self.split)
+        whole = QWidget()
+        rows = QVBoxLayout(whole)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.addWidget(self.banner)
+        rows.addWidget(middle, 1)
+        rows.addWidget(self.status)
+        self.setCentralWidget(whole)
+
+    def _fill_menus(self) -> None:
+        menus = self.actions_.fill(self.menuBar())
+        self.recent_menu = QMenu(tr("&Recent"), self)
+        self.recent_menu.aboutToShow.connect(self.commands.fill_recent)
+        menus[FILE].insertMenu(self.actions_["open_demo"], self.recent_menu)
+        self.preset_menu = QMenu(tr(PRESETS), self)
+        menus[IMAGE].insertMenu(self.actions_["turn_right"], self.preset_menu)
+        self.file_windows = QMenu(tr("Windows of the &file"), self)
+        self.file_windows.aboutToShow.connect(self.looking.fill_file_windows)
+        menus[IMAGE].insertMenu(self.actions_["turn_right"], self.file_windows)
+        self.slab_menu = QMenu(tr("Slab thi&ckness"), self)
+        self.slab_menu.aboutToShow.connect(self.looking.fill_slabs)
+        menus[IMAGE].addMenu(self.slab_menu)
+        menus[IMAGE].addMenu(menus[STEPS])
+        self.compare_menu = QMenu(tr("&Compare with"), self)
+        self.compare_menu.aboutToShow.connect(self.looking.fill_compare)
+        menus[VIEW].insertMenu(self.actions_["plane_acquired"], self.compare_menu)
+        self.model_menu = QMenu(tr("With &model"), self)
+        self.model_menu.aboutToShow.connect(self.commands.fill_models)
+        menus[ANALYSE].insertMenu(self.actions_["threshold"], self.model_menu)
+        bar = QToolBar(tr("Tools"))
+        bar.setMovable(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        for name in TOOLBAR:
+            if name:
+                bar.addAction(self.actions_[name])
+            else:
+                bar.addSeparator()
+        self.toolbar = bar
+        self.addToolBar(bar)
+
+    # wiring ------------------------------------------------------------------------------------------------------
+
+    def _connect(self, bridge: Bridge) -> None:
+        opener, desk, decisions = self.opener, self.desk, self.decisions
+        opener.added.connect(self._added)
+        opener.opened.connect(self._opened)
+        opener.closed.connect(lambda: self.show_case(None))
+        opener.arrived.connect(lambda case: desk.pixels_arrived())
+        opener.loaded.connect(self._loaded)
+        opener.broken.connect(self._broken)
+        opener.reported.connect(self._reported)
+        opener.busy.connect(self.status.show_opening)
+        self.loader.thumbnail.connect(self.studies.rows.add_picture)
+        self.analysis.changed.connect(self._changed)
+        self.analysis.progressed.connect(self._progressed)
+        self.tools.open_case.connect(lambda path: self.open_paths([path]))
+        self.tools.said.connect(self.status.say)
+        self.saving.said.connect(self.status.say)
+        self.saving.failed.connect(lambda text: desk.notices.say(Notice("saving", text)))
+        decisions.changed.connect(self.analysis.follow)
+        decisions.changed.connect(self._changed)
+        decisions.said.connect(self.status.say)
+        decisions.failed.connect(self._not_saved)
+        decisions.saved.connect(lambda: desk.notices.hush("journal"))
+        self._unforeseen.connect(
+            lambda what: desk.notices.say(Notice("unforeseen", tr("Something went wrong: {what}", what=what)))
+        )
+        self._unlisten = background.listen(lambda name, said: self._unforeseen.emit(f"{name}: {said}"))
+        self.prefs.failed.connect(lambda text: desk.notices.say(Notice("settings", text)))
+        self.prefs.changed.connect(self._use_settings)
+        self.studies.asked.connect(opener.open_case)
+        self.studies.close_asked.connect(self.commands.close_cases)
+        self.search.textChanged.connect(self.studies.want)
+        self.search.returnPressed.connect(self.commands.open_first_listed)
+        side = self.side
+        side.findings.chosen.connect(decisions.choose)
+        side.findings.cut_moved.connect(decisions.cut)
+        side.findings.answered.connect(decisions.answer)
+        side.breast.answered.connect(decisions.answer)
+        side.breast.entered.connect(decisions.enter_of_frame)
+        side.breast.depends_asked.connect(self.commands.toggle_depends)
+        side.breast.opacity_moved.connect(self.commands.set_depends_opacity)
+        self.depends.changed.connect(self._show_depends)
+        self.depends.made.connect(self.results.keep)
+        side.risk.entered.connect(decisions.enter)
+        side.findings.entered.connect(decisions.enter)
+        side.findings.sorted_by.connect(decisions.sort)
+        side.findings.filtered_to.connect(decisions.show_only)
+        side.findings.reveal_asked.connect(decisions.reveal)
+        desk.finding_clicked.connect(decisions.select)
+        desk.index_changed.connect(self._moved)
+        self.marking.said.connect(self.status.say)
+        desk.drawings.repaint.connect(lambda: self.measures.select(desk.drawings.selected))
+        self.measures.chosen.connect(self.marking.go_to)
+        self.measures.rename_asked.connect(self.marking.rename)
+        self.measures.delete_asked.connect(self.marking.drop)
+        self.marking.added.connect(decisions.select)
+        self.marking.added.connect(lambda number: self.looking.added())
+        self.marking.met.connect(decisions.select)
+        self.marking.measured.connect(self.refining.ask)
+        self.refining.changed.connect(self._changed)
+        self.refining.said.connect(self.status.say)
+        desk.grid.maximise_asked.connect(self.commands.maximise)
+        desk.grid.menu_asked.connect(self._popup)
+        desk.grid.crosshair_changed.connect(self.looking.show_states)
+        desk.grid.layout_changed.connect(lambda: self.looking.refresh(self.cases.current))
+        self.compare.ready.connect(self.looking.show_beside)
+        self.compare.said.connect(self.status.say)
+        self.analysis.found.connect(self.results.keep)
+        self.results.failed.connect(self.status.say)
+        desk.welcome.clicked.connect(self.commands.open_files)
+        self.status.cancel_asked.connect(self.commands.cancel)
+        bridge.device_ready.connect(self._device_ready)
+
+    def _device_ready(self, event: DeviceReady) -> None:
+        self.status.show_device(event.device, event.why)
+
+    def _added(self, case: Case) -> None:
+        case.second_read = self.prefs.now.reading == "second"
+        self.studies.refresh(self.cases.current)
+        self.journal.open(case.series)  # what was answered before is marked in the list
+        self.loader.make_thumbnail(case.series)
+
+    def _opened(self, case: Case) -> None:
+        """Another case is on screen: what still runs for the one before is not wanted any more."""
+        for other in self.cases:
+            if other is not case and not other.ahead:
+                self.analysis.leave(other)
+        self.depends.leave()
+        case.ahead = False
+        self.desk.notices.hush("open")
+        self.show_case(case)
+        self.decisions.begin(case)
+
+    def show_case(self, case: Case | None) -> None:
+        """Everything of the window shows this case."""
+        self.looking.prepare(case)
+        self.banner.show_series(case.series if case is not None else None)
+        self.desk.show_case(case)
+        self.measures.show_case(case)
+        self.studies.select(case)
+        self.status.show_case(case)
+        self.side.show_case(case, priors=priors(case, self.cases) if case is not None else ())
+        self._show_depends(case)
+        self.commands.refresh(case)
+        self.looking.refresh(case)
+
+    def _loaded(self, case: Case) -> None:
+        self.desk.say_again()
+        if self.prefs.now.analyse_on_open:
+            self.analysis.consider(case)
+        self._changed(case)
+        if case.stack is not None and self.studies.rows.row_of(case) >= 0:
+            self.commands.picture_of(case)
+
+    def _changed(self, case: Case) -> None:
+        """The analysis or the decisions of a case are further on."""
+        self.studies.rows.changed(case)
+        if case is not self.cases.current:
+            return
+        self.desk.refresh()
+        self.measures.show_case(case)
+        self.measures.select(self.desk.drawings.selected)
+        self.side.show_case(case, self.desk.viewport.index, priors(case, self.cases))
+        self._show_depends(case)
+        self.status.show_case(case)
+        self.commands.refresh(case)
+        self.looking.refresh(case)
+        self.commands.ask_task(case)
+
+    def _progressed(self, case: Case) -> None:
+        """Many times a second: what is painted for it must not cost a frame."""
+        self.studies.rows.changed(case)
+        if case is self.cases.current:
+            self.status.show_case(case)
+
+    def _moved(self, index: int) -> None:
+        case = self.cases.current
+        if case is not None and case.result is not None and case.result.breast:
+            self.side.show_case(case, index)
+            self._show_depends(case)
+
+    def _show_depends(self, case: Case | None) -> None:
+        """The map of the frame on screen is further on, or is another."""
+        if case is None or case is not self.cases.current:
+            return
+        frame = self.desk.viewport.index
+        finding = case.frame_finding(frame)
+        possible = finding is not None and finding.probability is not None
+        if possible and self.depends.on:
+            self.depends.ask(case, frame)
+        state = self.depends.of(case, frame)
+        self.side.breast.show_depends(state, possible, self.depends.on)
+        self.desk.depends.show_map(case, state.map if state is not None else None)
+        self.desk.viewport.update()
+
+    def _broken(self, case: Case, reason: str) -> None:
+        self.studies.rows.changed(case)
+        self.desk.notices.say(
+            Notice("open", tr("{name} could not be opened: {reason}", name=case.series.source.name, reason=reason))
+        )
+
+    def _reported(self, report: Report) -> None:
+        self.commands.report(report)
+
+    def show_text(self, report: Report) -> None:
+        """Which files were not opened, and why."""
+        from cadviewer.gui.shell import dialogs
+
+        dialogs.not_opened(self, report).open()
+
+    def _popup(self, at: QPoint) -> None:
+        self.commands.context_menu().popup(at)
+
+    # events ------------------------------------------------------------------------------------------------------
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open files and folders, and remember them."""
+        for path in paths:
+            self.prefs.add_recent(str(path.absolute()))
+        self.opener.open_paths(paths)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.open_paths(paths)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            self.first_frame.emit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
+            case = self.cases.current
+            if case is not None and case.stack is not None:
+                self.decisions.begin(case)  # another window may have gone on with the same case
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        geometry = bytes(self.saveGeometry().toBase64().data()).decode()
+        panels = bytes(self.split.saveState().toBase64().data()).decode()
+        self.prefs.change(window_geometry=geometry, window_state=panels)
+        super().closeEvent(event)
+        QApplication.quit()
+
+    def _not_saved(self, text: str) -> None:
+        again = (tr("Try again"), self.journal.again)
+        self.desk.notices.say(Notice("journal", text, (again,) if self.journal.any_unsaved else ()))
+
+    def shut(self) -> None:
+        """End the threads: the journal writes what it has first."""
+        self._unlisten()
+        self.looking.stop()
+        self.tools.shut()
+        self.marking.outlining.close()
+        self.journal.close()
+        self.results.close()
+        self.saving.close()
+        self.loader.close()
+        self.prefs.close()
+        self.desk.show_case(None)
+        self.desk.grid.shut()
+
+
+def _of_viewports(s: Settings) -> tuple[object, ...]:
+    """The settings that `MainWindow.equip` uses."""
+    return s.vertical_drag, s.wheel, s.wheel_does, s.mouse_middle, s.mouse_right, s.interpolate, s.cine_rate

@@ -1,0 +1,1 @@
+"""One image, and what is drawn over it."""

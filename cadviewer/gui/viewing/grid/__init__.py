@@ -1,0 +1,1 @@
+"""Several views of one series, or of two."""

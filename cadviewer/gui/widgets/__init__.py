@@ -1,0 +1,1 @@
+"""Small widgets of more than one room."""

@@ -1,0 +1,28 @@
+"""Small buttons that look alike."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSizePolicy, QToolButton
+
+from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.shell import style
+from cadviewer.gui.shell.shortcuts import hint
+
+
+def answer_button(icon: str, text: str) -> QToolButton:
+    """A button that stays down while its answer holds; keys are the window's, so it takes no focus.
+
+    icon: also the name of the action that does the same; the window keeps its key in the tool tip (`actions.Actions`).
+    """
+    button = QToolButton()
+    button.setObjectName("answer")
+    button.setIcon(style.icon(icon))
+    button.setText(tr(text))
+    button.setToolTip(tr(text) + hint(icon))
+    button.setProperty("action", icon)
+    button.setCheckable(True)
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return button

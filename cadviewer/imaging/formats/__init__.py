@@ -1,0 +1,1 @@
+"""Files that are not DICOM: MetaImage, NRRD, NIfTI, PNG, JPEG, BMP, TIFF."""

@@ -1,0 +1,1 @@
+"""From breast ultrasound to a mask and a score. No torch."""

@@ -1,0 +1,1 @@
+"""What an image is, and whether a model may see it."""

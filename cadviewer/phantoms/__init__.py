@@ -1,0 +1,1 @@
+"""Made images with known truth: the demo study, and what tests measure against."""

@@ -1,0 +1,1 @@
+"""Layouts of breast ultrasound images."""
