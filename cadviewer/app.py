@@ -67,18 +67,20 @@ def run(args: Opening) -> int:
 
     from PySide6.QtWidgets import QApplication
 
-    from cadviewer.gui.settings.preferences import Prefs
+    from cadviewer.gui.settings.preferences import Preferences
     from cadviewer.settings import Settings
 
-    prefs = Prefs()
-    if prefs.now.scale != Settings.scale:
-        os.environ.setdefault("QT_SCALE_FACTOR", f"{prefs.now.scale:g}")  # Qt looks at it once, before its application
+    preferences = Preferences()
+    if preferences.now.scale != Settings.scale:
+        os.environ.setdefault(
+            "QT_SCALE_FACTOR", f"{preferences.now.scale:g}"
+        )  # Qt looks at it once, before its application
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication([sys.argv[0]])
     app.setApplicationName("cadviewer")
     app.setApplicationVersion(cadviewer.__version__)
     app.setDesktopFileName("cadviewer")
-    first_sign = _first_sign(app, prefs.now) if args.screenshot is None else None
+    first_sign = _first_sign(app, preferences.now) if args.screenshot is None else None
 
     # While that is seen: what the real window needs takes several times as long
     from cadviewer.gui.engine.bridge import Bridge
@@ -89,13 +91,13 @@ def run(args: Opening) -> int:
     _log_to_file()
     sys.excepthook = _unexpected
     background.catch_all()
-    speak(app, prefs.now.language)
-    style.apply(app, prefs.now.theme)
+    speak(app, preferences.now.language)
+    style.apply(app, preferences.now.theme)
     bridge = Bridge()
     engine = Engine(
-        bridge.take, device=args.device or prefs.now.device, worker=os.environ.get("CADVIEWER_WORKER", WORKER)
+        bridge.take, device=args.device or preferences.now.device, worker=os.environ.get("CADVIEWER_WORKER", WORKER)
     )
-    window = MainWindow(engine, bridge, prefs)
+    window = MainWindow(engine, bridge, preferences)
     status = _Status()
     if first_sign is not None:
         window.first_frame.connect(first_sign.close)
@@ -147,7 +149,7 @@ class _Status:
 def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status) -> None:
     from PySide6.QtCore import QSize, QTimer
 
-    from cadviewer.gui.shell.notifications import Notice
+    from cadviewer.gui.shell.notifications import Notification
 
     def done(value: int, message: str) -> None:
         status.value, status.message = value, message
@@ -161,10 +163,10 @@ def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status
         Screenshot(window, args.screenshot, size, opening, done)
     elif size is not None:
         window.resize(size)
-    elif not window.prefs.now.window_geometry:
+    elif not window.preferences.now.window_geometry:
         window.fit_screen()
-    for problem in window.prefs.problems:
-        window.desk.notices.say(Notice("settings", problem))
+    for problem in window.preferences.problems:
+        window.workspace.notifications.say(Notification("settings", problem))
     # The worker costs seconds of a core: it starts when the window is there.
     window.first_frame.connect(lambda: QTimer.singleShot(0, lambda: _start_engine(window)))
     window.show()

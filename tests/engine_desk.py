@@ -52,16 +52,16 @@ class EngineDesk:
             np.dtype(np.int16),
         )
         request = self.engine.next_request_id()
+        given = {k: v if isinstance(v, str) else json.dumps(v) for k, v in options.items()}
         self.engine.submit(
             Job(
                 case,
                 request,
                 Task.NODULES,
-                "some-model",
+                "some-model" + (f"?{json.dumps(given)}" if given else ""),
                 series,
                 self.pixels.handle,
                 priority=priority,
-                options=tuple((k, v if isinstance(v, str) else json.dumps(v)) for k, v in options.items()),
             )
         )
         return request

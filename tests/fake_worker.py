@@ -1,8 +1,9 @@
 """A worker without torch, for the tests of the engine, the batch and the window: `Engine(…, worker="fake_worker")`.
 
 It is started by name in a spawned process, so `tests` must be on the path (pytest's `pythonpath` sees to it; by hand
-`PYTHONPATH=tests`). What it does is in the options of a job or, for jobs made by the program itself, in the
-environment variable `CADVIEWER_FAKE_WORKER` as JSON (read when the process starts); the job's options go first:
+`PYTHONPATH=tests`). What it does is said behind a question mark in the model of a job or, for jobs made by the program
+itself, in the environment variable `CADVIEWER_FAKE_WORKER` as JSON (read when the process starts); the job's options
+go first:
 
 start_delay    seconds until the process is ready          start_error    text of an error while starting
 start_deaths   file with the number of processes that are still to die while starting (by SIGKILL)
@@ -65,7 +66,8 @@ class FakeHandler:
         self.warmed.append(model)
 
     def run(self, job: Job, report: Reporter) -> Result:
-        options = {**self._defaults, **dict(job.options)}
+        name, _, own = job.model.partition("?")
+        options = {**self._defaults, **json.loads(own or "{}")}
         began = time.monotonic()
         try:
             with attach(job.pixels) as pixels:
@@ -76,12 +78,12 @@ class FakeHandler:
             raise JobError(str(error)) from error
         threshold = 0.5 if job.threshold is None else job.threshold
         if job.explain is not None:
-            origin = Provenance("fake", job.model, "0", "0" * 64, threshold, "cpu", "{}", job.series.series_uid)
+            origin = Provenance("fake", name, "0", "0" * 64, threshold, "cpu", "{}", job.series.series_uid)
             return Result(job.case_id, job.task, origin, maps=(_map(job),))
         return Result(
             job.case_id,
             job.task,
-            Provenance("fake", job.model, "0", "0" * 64, threshold, "cpu", self._about(), job.series.series_uid),
+            Provenance("fake", name, "0", "0" * 64, threshold, "cpu", self._about(), job.series.series_uid),
             nodules=tuple(n for n in nodules if n.score >= threshold),
             candidates=tuple(n for n in nodules if n.score < threshold),
             breast=tuple(breast),

@@ -89,7 +89,7 @@ class Desk:
 
     @property
     def viewport(self) -> Any:
-        return self.window.desk.viewport
+        return self.window.workspace.viewport
 
     def open(self, *paths: Path) -> None:
         """Open, and wait until the pixels are all there."""
@@ -102,7 +102,7 @@ class Desk:
         with self.bot.waitSignal(self.window.opener.reported, timeout=10_000):
             self.window.open_paths(list(paths))
         self.bot.waitUntil(lambda: not self.window.opener.reading, timeout=10_000)
-        return " ".join(self.window.desk.notices.texts())
+        return " ".join(self.window.workspace.notifications.texts())
 
     def finish(self, *nodules: Nodule, warnings: tuple[str, ...] = ()) -> None:
         """The running job of the open case ends with these findings."""

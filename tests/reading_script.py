@@ -50,14 +50,14 @@ def read(folder: Path, tell: Callable[[str], object], across: float, actions: in
     from PySide6.QtWidgets import QApplication
 
     from cadviewer.gui.engine.bridge import Bridge
-    from cadviewer.gui.settings.preferences import Prefs
+    from cadviewer.gui.settings.preferences import Preferences
     from cadviewer.gui.shell.main_window import MainWindow
     from cadviewer.inference.protocol import Finished
 
     tell(f"PID {os.getpid()}")
     app = QApplication([])
     engine, bridge = StillEngine(), Bridge()
-    window: Any = MainWindow(engine, bridge, Prefs())
+    window: Any = MainWindow(engine, bridge, Preferences())
     window.resize(1000, 700)
     window.show()
     window.open_paths([folder])
@@ -104,14 +104,16 @@ class Reading:
             lambda: self._draw("d", number),
             lambda: self._answer(keys.Key_X),
             lambda: self._draw("o", number),
-            lambda: window.decisions.enter(1 + number % 3, {"type": "solid", "note": f"note {number} {self._across}"}),
+            lambda: window.review_controller.enter(
+                1 + number % 3, {"type": "solid", "note": f"note {number} {self._across}"}
+            ),
             lambda: self._key(keys.Key_K),
-            lambda: window.decisions.enter(0, {"setting": "screening", "age": str(age)}),
+            lambda: window.review_controller.enter(0, {"setting": "screening", "age": str(age)}),
             lambda: self._move_last(number),
             lambda: self._key(keys.Key_Z, Qt.KeyboardModifier.ControlModifier),
             lambda: self._answer(keys.Key_U),
         ]
-        window.decisions.choose(1 + number % 3)
+        window.review_controller.choose(1 + number % 3)
         before = self.records()
         kinds[number % len(kinds)]()
         self.wait(lambda: window.journal.pending == 0)
@@ -143,7 +145,7 @@ class Reading:
         from PySide6.QtCore import QPoint, Qt
         from PySide6.QtTest import QTest
 
-        view = self._window.desk.viewport
+        view = self._window.workspace.viewport
         a, b = view.to_screen(*start).toPoint(), view.to_screen(*end).toPoint()
         left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
         QTest.mousePress(view, left, none, a)
@@ -154,7 +156,7 @@ class Reading:
     def _draw(self, tool: str, number: int) -> None:
         from cadviewer.gui.viewing.canvas.mouse import Tool
 
-        self._window.desk.viewport.mouse.set_tool(Tool.DISTANCE if tool == "d" else Tool.ELLIPSE)
+        self._window.workspace.viewport.mouse.set_tool(Tool.DISTANCE if tool == "d" else Tool.ELLIPSE)
         x, y = 40 + self._across, 2.0 + number % 10
         self._drag((x, y), (x + 6 + number % 7, y + 5))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import json
 import os
 import sys
@@ -14,25 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cadviewer import terminal
+from trainers import tasks
 from trainers.config import ConfigError
 
 if TYPE_CHECKING:
     from cadviewer.models.catalogue import ModelCard
-
-TRAINERS: dict[str, tuple[str, str]] = {
-    "nodules": ("trainers.nodules.trainer:run", "SSD for pulmonary nodules on axial CT slices"),
-    "outline": ("trainers.outline.trainer:run", "outlines of nodules within the boxes of the SSD (its companion)"),
-    "breast": ("trainers.breast.trainer:run", "Hybrid-MT-ESTAN for breast ultrasound"),
-    "luna16": ("trainers.data.ct.luna16:run", "LUNA16 scans and annotations → labelled slices for nodules (an import)"),
-}
-"""Command → (function(config file, data, out, assignments, resume) → None, one line)."""
-
-SETTINGS = {
-    "nodules": "trainers.nodules.settings",
-    "outline": "trainers.outline.settings",
-    "breast": "trainers.breast.settings",
-}
-"""Command → module with its `Settings` and `PRESETS`, without torch: what is wrong with them is said at once."""
 
 
 def default_data() -> Path:
@@ -44,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line, with a sub-command per trainer."""
     top = argparse.ArgumentParser(prog="cadviewer-train", description="Train and measure the models of cadviewer.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (_, line) in TRAINERS.items():
-        sub = commands.add_parser(name, help=f"train: {line}", description=line)
+    for name, spec in tasks.specs().items():
+        sub = commands.add_parser(name, help=f"train: {spec.summary}", description=spec.summary)
         sub.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; --set goes before them")
         sub.add_argument(
             "--data", type=Path, default=None, help="folder of the data set (default: $CADVIEWER_TEST_DATA)"
@@ -53,12 +38,21 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--out", type=Path, default=Path("runs") / name, help="checkpoints, log and exported weights")
         sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, e.g. epochs=40")
         sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    trained = tuple(name for name, spec in tasks.specs().items() if spec.settings)
     look = commands.add_parser("inspect", help="what a folder of data is recognised as")
-    look.add_argument("task", choices=("nodules", "outline", "breast"), help="what would be trained on it")
+    look.add_argument(
+        "task",
+        choices=trained,
+        help="what would be trained on it",
+    )
     look.add_argument("--data", type=Path, default=None, help="folder of the data set")
     look.add_argument("--json", action="store_true", help="one line for programs")
     ask = commands.add_parser("settings", help="what can be set for a run: names, ranges, meaning, presets")
-    ask.add_argument("task", choices=("nodules", "outline", "breast"), help="what would be trained")
+    ask.add_argument(
+        "task",
+        choices=trained,
+        help="what would be trained",
+    )
     ask.add_argument("--json", action="store_true", help="one line for programs")
     measure = commands.add_parser("evaluate", help="measure a model on the folds it never saw")
     _measuring(measure)
@@ -169,15 +163,14 @@ def _run(arguments: argparse.Namespace) -> int:
 def _train(arguments: argparse.Namespace, data: Path) -> None:
     from trainers import config, run_folder
 
-    module, _, function = TRAINERS[arguments.command][0].partition(":")
+    spec = tasks.specs()[arguments.command]
     # Before the import: of torch it takes up to twenty seconds, in which a second run could begin.
-    with run_folder.claimed(arguments.out) if arguments.command != "luna16" else contextlib.nullcontext():
-        if arguments.command in SETTINGS:
-            kept = importlib.import_module(SETTINGS[arguments.command])
-            config.merge(kept.Settings, kept.PRESETS, file=arguments.config, assignments=arguments.set)
+    with run_folder.claimed(arguments.out) if spec.settings else contextlib.nullcontext():
+        if spec.settings:  # without torch: what is wrong with them is said at once
+            kind, presets = tasks.resolve(spec.settings), tasks.resolve(spec.presets)
+            config.merge(kind, presets, file=arguments.config, assignments=arguments.set)
             run_folder.checkpoint(arguments.out, resume=arguments.resume)
-        run = getattr(importlib.import_module(module), function)
-        run(arguments.config, data, arguments.out, arguments.set, arguments.resume)
+        tasks.resolve(spec.run)(arguments.config, data, arguments.out, arguments.set, arguments.resume)
 
 
 def _evaluate(arguments: argparse.Namespace, data: Path) -> None:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import types
 import typing
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainers import config, options
+from trainers import config, options, tasks
 from trainers.options import Option
-
-MODULES: Mapping[str, str] = {
-    "nodules": "trainers.nodules.settings",
-    "outline": "trainers.outline.settings",
-    "breast": "trainers.breast.settings",
-}
-"""Task → module with its `Settings` and `PRESETS`."""
 
 
 def settings(task: str) -> dict[str, Any]:
@@ -28,11 +19,11 @@ def settings(task: str) -> dict[str, Any]:
     kind: "int", "float", "bool", "text", or "list" (texts or numbers with commas between); a value that may be left out
     is "" or None. values: of a preset, where they are not the defaults.
     """
-    module = importlib.import_module(MODULES[task])
-    fields, hints = dataclasses.fields(module.Settings), config.types_of(module.Settings)
-    usual = module.Settings()
-    told = [_told(f.name, hints[f.name], getattr(usual, f.name), _option(task, f.name)) for f in fields]
-    named = {"default": {}, **module.PRESETS}
+    spec = tasks.specs()[task]
+    kind, presets, known = (tasks.resolve(name) for name in (spec.settings, spec.presets, spec.options))
+    fields, hints, usual = dataclasses.fields(kind), config.types_of(kind), kind()
+    told = [_told(f.name, hints[f.name], getattr(usual, f.name), known.get(f.name, Option(f.name, ""))) for f in fields]
+    named = {"default": {}, **presets}
     return {
         "settings": sorted(told, key=lambda one: not one["main"]),
         "presets": [
@@ -58,10 +49,6 @@ def text(task: str) -> str:
         lines.append(f"    {one['meaning']}" + (f" ({allowed})" if allowed else ""))
     presets = [f"preset={p['name']}: {p['meaning']}" for p in answer["presets"]]
     return "\n".join([*lines, "", *presets])
-
-
-def _option(task: str, key: str) -> Option:
-    return options.TASKS[task].get(key, Option(key, ""))
 
 
 def _told(key: str, hint: Any, default: Any, option: Option) -> dict[str, Any]:

@@ -27,33 +27,13 @@ from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.nets import runtime
 from cadviewer.models.nodules.detection import MULTIPLE
-from trainers import evaluate, run_log
+from trainers import evaluate, run_log, tasks
 from trainers.breast import paired as breast_paired
 from trainers.config import ConfigError
 from trainers.data import read_slices
 from trainers.data.ct import samples
 from trainers.metrics import bootstrap, paired
 from trainers.metrics.bootstrap import Figure
-
-MAIN: dict[Task, tuple[tuple[str, str], ...]] = {
-    Task.NODULES: (
-        ("top-1 hit rate, IoU ≥ 0.5", "top-1"),
-        ("AP, IoU ≥ 0.5", "AP@.5"),
-        ("AP, IoU ≥ 0.1", "AP@.1"),
-        ("sensitivity at 1 per slice, centre in box", "sensitivity at 1"),
-        ("mean sensitivity at 1/8…8 per slice, centre in box", "mean sensitivity"),
-        ("mean sensitivity at 1/8…8 per scan", "CPM"),
-    ),
-    Task.BREAST: (
-        ("auc", "AUC"),
-        ("balanced_accuracy", "balanced accuracy"),
-        ("sensitivity", "sensitivity"),
-        ("specificity", "specificity"),
-        ("dice", "Dice"),
-        ("ece", "ECE"),
-    ),
-}
-"""Task → (name of a figure as `evaluate` writes it, heading); those that a set has are shown."""
 
 SLICE = (256, 320)
 """Rows and columns by which a nodule network is timed: the lungs of an adult at 1 mm per pixel."""
@@ -324,15 +304,19 @@ def _plain(row: Compared) -> dict[str, Any]:
     }
 
 
+def _figures(task: Task) -> tuple[tuple[str, str], ...]:
+    return tasks.of_model(task).figures
+
+
 def _shown(row: Compared, group: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
     """The main figures of a set by heading."""
-    return {head: tuple(group[name]) for name, head in MAIN[row.task] if isinstance(group.get(name), list | tuple)}
+    return {head: tuple(group[name]) for name, head in _figures(row.task) if isinstance(group.get(name), list | tuple)}
 
 
 def as_csv(rows: Sequence[Compared]) -> str:
     """A row per model and set; every figure with the ends of its interval; unknown is empty."""
     devices = sorted({device for row in rows for device in row.milliseconds})
-    heads = [h for _, h in MAIN[rows[0].task] if any(h in _shown(r, g) for r in rows for g in r.figures.values())]
+    heads = [h for _, h in _figures(rows[0].task) if any(h in _shown(r, g) for r in rows for g in r.figures.values())]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(
@@ -379,7 +363,7 @@ def as_markdown(rows: Sequence[Compared], about: Mapping[str, Any]) -> str:
         lines += ["", f"Milliseconds: {about['input']}, median; CPU threads: {about['threads']}{load}."]
     for name in dict.fromkeys(name for row in rows for name in row.figures):
         held = [(row, _shown(row, row.figures[name])) for row in rows if name in row.figures]
-        heads = [h for _, h in MAIN[rows[0].task] if any(h in shown for _, shown in held)]
+        heads = [h for _, h in _figures(rows[0].task) if any(h in shown for _, shown in held)]
         lines += ["", f"**{name}**", "", "| model | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
         least = {h: h == "ECE" for h in heads}
         best = {h: (min if least[h] else max)(s[h][0] for _, s in held if h in s) for h in heads}

@@ -25,7 +25,7 @@ def require(reason: str) -> None:
         raise ConfigError(reason)
 
 
-def breast(parts: Mapping[str, Sequence[UltrasoundCase]], alike: Sequence[duplicates.Group] = ()) -> str:
+def breast(parts: Mapping[str, Sequence[UltrasoundCase]], alike: Sequence[duplicates.DuplicateGroup] = ()) -> str:
     """Why a breast model cannot be trained on a set, "" when it can.
 
     parts: "train" and "tune" → their cases; alike: images of the set that look alike.

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic
-from cadviewer.findings import Task
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
-
-EVALUATORS: dict[str, str] = {
-    Task.NODULES: "trainers.nodules.evaluation:evaluate",
-    f"{Task.NODULES}-outline": "trainers.outline.evaluation:evaluate",
-    Task.BREAST: "trainers.breast.evaluation:evaluate",
-}
-"""Task, or task-role of a companion → function(card, data folder, out folder, *, split, device) → {set: {figure:
-[value, low, high]}}."""
+from trainers import tasks
 
 
 def find_card(name: str) -> ModelCard:
@@ -33,11 +24,9 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str = "test", dev
 
     split: "test" (the reserved fold and external sets) or "tune" (the fold for choices).
     """
-    module, _, function = EVALUATORS["-".join(filter(None, (card.task, card.role)))].partition(":")
+    measure = tasks.resolve(tasks.of_model("-".join(filter(None, (card.task, card.role)))).evaluate)
     out.mkdir(parents=True, exist_ok=True)
-    figures: Mapping[str, Any] = getattr(importlib.import_module(module), function)(
-        card, data, out, split=split, device=device
-    )
+    figures: Mapping[str, Any] = measure(card, data, out, split=split, device=device)
     content = {
         "model": card.name,
         "version": card.version,

@@ -50,7 +50,7 @@ S = TypeVar("S", bound=Common)
 
 
 @dataclass
-class Run(Generic[S]):
+class TrainerRun(Generic[S]):
     """A run under way in the folder `out`; last: the checkpoint it goes on from, None for a new one."""
 
     settings: S
@@ -73,7 +73,7 @@ def begun(
     out: Path,
     assignments: Sequence[str],
     resume: bool,
-) -> Iterator[Run[S]]:
+) -> Iterator[TrainerRun[S]]:
     """A run of the settings `kind` (see `config.merge`) into `out`: settings.json, seeds, threads, log.jsonl.
 
     Raises ConfigError for settings that cannot be used and for a folder that does not fit `resume`.
@@ -87,7 +87,7 @@ def begun(
         cv2.setNumThreads(settings.threads)
     lightning.seed_everything(settings.seed, verbose=False)
     with run_folder.recorded(out, dataclasses.asdict(settings), data) as result:  # type: ignore[call-overload]
-        yield Run(settings, out, last, result)
+        yield TrainerRun(settings, out, last, result)
 
 
 def cosine(done: float, warm_up: float, *, least: float = 0.01) -> float:

@@ -187,8 +187,6 @@ BREAST: dict[str, Option] = COMMON | {
     "init": Option("Start from", "Cards of models whose mean the training starts from; empty for fresh weights."),
 }
 
-TASKS: Mapping[str, Mapping[str, Option]] = {"nodules": NODULES, "outline": OUTLINE, "breast": BREAST}
-
 PRESETS: Mapping[str, str] = {
     "default": "as the model that ships was trained",
     "unet": "a U-Net that starts from weights learned on photographs; a first run was no better than what ships",

@@ -35,7 +35,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What an operating system calls a disk, a quota or a file system that takes no more."""
 
 
-class Stopped(Exception):
+class TrainingStopped(Exception):
     """The run was asked to stop; it can be resumed."""
 
 
@@ -76,7 +76,7 @@ def recorded(out: Path, settings: Mapping[str, Any], data: Path) -> Iterator[dic
     try:
         stage(out, "reading")
         yield result
-    except (Stopped, KeyboardInterrupt):
+    except (TrainingStopped, KeyboardInterrupt):
         _last(out, state="stopped", reason="stopped by the user")
         raise KeyboardInterrupt from None
     except BaseException as error:

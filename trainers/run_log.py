@@ -9,9 +9,9 @@ from typing import Any
 
 import lightning
 
-from trainers.run_folder import LOG, STOP, Stopped, recorded, stage, write
+from trainers.run_folder import LOG, STOP, TrainingStopped, recorded, stage, write
 
-__all__ = ["LOG", "STOP", "RunLog", "Stopped", "recorded", "write"]
+__all__ = ["LOG", "STOP", "RunLog", "TrainingStopped", "recorded", "write"]
 
 
 class RunLog(lightning.Callback):
@@ -49,4 +49,4 @@ class RunLog(lightning.Callback):
             )
             self.sum, self.count, self.last = 0.0, 0, now
         if (self.out / STOP).exists():
-            raise Stopped
+            raise TrainingStopped

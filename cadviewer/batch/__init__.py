@@ -23,7 +23,7 @@ from cadviewer.batch.events import (
     Summary,
 )
 from cadviewer.batch.reading import Readers
-from cadviewer.batch.running import BatchError, Run, Runs
+from cadviewer.batch.running import BatchError, BatchRun, Runs
 from cadviewer.inference.engine import Engine
 from cadviewer.inference.protocol import Event
 from cadviewer.store import results
@@ -72,7 +72,7 @@ def run(
     cards = Cards(options)
     make = make_engine or (lambda listen: Engine(listen, device=options.device, background=False))
     with results.opened(out, lasting(inputs, options, cards), options.formats, options.existing) as folder:
-        this = Run(folder, options, cards, on_event, cancelled)
+        this = BatchRun(folder, options, cards, on_event, cancelled)
         readers = Readers(inputs, out, options, cards, this.inbox.put)
         try:
             return this.run(readers, make(this.inbox.put))

@@ -28,7 +28,7 @@ from cadviewer.store.report import CaseState
 
 
 @dataclass
-class Case:
+class BatchCase:
     """A series on its way through the run.
 
     id: names it, mostly the series' own. fingerprint: of its files. volume, task: once it is read.
@@ -50,7 +50,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCase:
     """To the run's thread: there is a case."""
 
     what: Series | Rejected
@@ -67,10 +67,10 @@ class Searched:
 class Ready:
     """To the run's thread: a reader is done with a case."""
 
-    case: Case
+    case: BatchCase
 
 
-Message = Looked | Found | Searched | Ready
+Message = Looked | FoundCase | Searched | Ready
 
 
 class _Stop(Exception):
@@ -109,7 +109,7 @@ class Readers:
         self, inputs: Sequence[Path], out: Path, options: Options, cards: Cards, post: Callable[[Message], None]
     ) -> None:
         self._inputs, self._out, self._options, self._cards, self._post = inputs, out, options, cards, post
-        self._todo: SimpleQueue[Case | None] = SimpleQueue()
+        self._todo: SimpleQueue[BatchCase | None] = SimpleQueue()
         self._ended = threading.Event()
         # One is computed while each reader holds another.
         self.room = Room(options.jobs + 1, memory_for_pixels())
@@ -123,7 +123,7 @@ class Readers:
         for thread in self._threads:
             thread.start()
 
-    def want(self, case: Case) -> None:
+    def want(self, case: BatchCase) -> None:
         """Have a case read; `Ready` follows, unless the run ends first."""
         self._todo.put(case)
 
@@ -139,7 +139,7 @@ class Readers:
     def _search(self) -> None:
         try:
             for what in batch_inputs.cases(self._inputs, self._out, self._looked):
-                self._post(Found(what))
+                self._post(FoundCase(what))
                 self._check()
         except _Stop:
             return
@@ -168,7 +168,7 @@ class Readers:
                 case.ended, case.reason = CaseState.FAILED, describe(error)
             self._post(Ready(case))
 
-    def _read(self, case: Case) -> None:
+    def _read(self, case: BatchCase) -> None:
         series = case.series
         size = max(1, math.prod(series.geometry.shape) * series.channels * np.dtype(series.dtype).itemsize)
         if not self.room.take(size, self._ended):

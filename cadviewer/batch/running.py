@@ -24,7 +24,7 @@ from cadviewer.batch.events import (
     Options,
     Summary,
 )
-from cadviewer.batch.reading import Case, Found, Message, Readers, Ready, Searched
+from cadviewer.batch.reading import BatchCase, FoundCase, Message, Readers, Ready, Searched
 from cadviewer.imaging.series import Rejected, Series, Volume
 from cadviewer.inference.protocol import (
     Cancelled,
@@ -68,7 +68,7 @@ class Runs(Protocol):
     def close(self) -> None: ...
 
 
-class Run:
+class BatchRun:
     """One run. `inbox` takes what other threads say: messages of the readers and events of the engine."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Run:
         self._folder, self._options, self._cards = folder, options, cards
         self._on_event, self._cancelled = on_event, cancelled
         self.inbox: SimpleQueue[Message | Event] = SimpleQueue()
-        self._running: dict[int, Case] = {}
+        self._running: dict[int, BatchCase] = {}
         self._heard: dict[int, float] = {}  # when the model last said something of a case it has begun
         self._states: dict[str, CaseState | None] = {}  # of each case found; None while it is not finished
         self._open = 0  # cases that are not finished
@@ -127,7 +127,7 @@ class Run:
         match message:
             case Looked():
                 self._on_event(message)
-            case Found():
+            case FoundCase():
                 self._take(message.what)
             case Searched():
                 if message.error:
@@ -151,7 +151,7 @@ class Run:
         if case not in self._options.told and self._folder.has(case, fingerprint):
             self._done(case, kept=True)
         elif isinstance(what, Series):
-            self._readers.want(Case(case, what, fingerprint))
+            self._readers.want(BatchCase(case, what, fingerprint))
         else:
             report = reports.of_rejected(what, case=case, n_files=batch_inputs.count_files(what))
             self._finish(report, None, fingerprint)
@@ -164,7 +164,7 @@ class Run:
             name = hashlib.sha256(f"{base} {number}".encode()).hexdigest()[:16]
         return name
 
-    def _submit(self, case: Case) -> None:
+    def _submit(self, case: BatchCase) -> None:
         """A reader is done with a case."""
         if case.ended is not None or case.volume is None or case.task is None:
             self._end_case(case, case.ended or CaseState.FAILED, case.reason)
@@ -193,7 +193,7 @@ class Run:
                 self._running[request].reason = f"the model said nothing for {STALL_SECONDS:.0f} s"
                 self._engine.cancel(request)
 
-    def _hear(self, case: Case, event: JobEvent) -> None:
+    def _hear(self, case: BatchCase, event: JobEvent) -> None:
         self._heard[event.request_id] = time.monotonic()
         match event:
             case Started() if case.task is not None:
@@ -214,7 +214,7 @@ class Run:
             case Cancelled():
                 self._end_case(case, CaseState.FAILED, case.reason or "the analysis was stopped")
 
-    def _end_case(self, case: Case, state: CaseState, reason: str) -> None:
+    def _end_case(self, case: BatchCase, state: CaseState, reason: str) -> None:
         """A case ends without a result."""
         series = case.volume.series if case.volume else case.series
         self._let_go(case)
@@ -231,7 +231,7 @@ class Run:
         )
         self._finish(report, None, case.fingerprint)
 
-    def _let_go(self, case: Case) -> None:
+    def _let_go(self, case: BatchCase) -> None:
         """Give up a case's pixels."""
         if case.request is not None:
             self._running.pop(case.request, None)

@@ -37,7 +37,7 @@ from cadviewer.inference.protocol import (
     Priority,
     Started,
 )
-from cadviewer.inference.worker_process import CannotStart, Command, Run, Stop, Warm, WorkerOptions, usable_cores
+from cadviewer.inference.worker_process import CannotStart, Command, RunJob, Stop, Warm, WorkerOptions, usable_cores
 
 CLOSE_SECONDS = 5.0
 CANCEL_SECONDS = 30.0
@@ -307,7 +307,7 @@ class Engine:
             while queue and all(e.job.priority > priority for e in current.sent.values()):
                 entry = queue.popleft()
                 current.sent[entry.job.request_id] = entry
-                self._send(current, Run(entry.job))
+                self._send(current, RunJob(entry.job))
 
     def _begin(self) -> _Process:
         current = _Process(Life.begin(self._context, self._worker, self._options))

@@ -23,7 +23,7 @@ from cadviewer.inference.protocol import (
     Progressed,
     Started,
 )
-from cadviewer.inference.worker_process import Command, Run, Stop, Warm
+from cadviewer.inference.worker_process import Command, RunJob, Stop, Warm
 
 PROGRESS_SECONDS = 0.05
 """No more often than this goes a Progressed to the window."""
@@ -127,7 +127,7 @@ class Server:
         return request_id in self._stopped
 
     def _handle(self, command: Command) -> None:
-        if isinstance(command, Run):
+        if isinstance(command, RunJob):
             self._run(command.job)
         elif isinstance(command, Stop):
             if command.request_id in self._active:

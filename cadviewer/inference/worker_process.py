@@ -43,7 +43,7 @@ class WorkerOptions:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunJob:
     """To the process: begin this job now, between two steps of the one that is running if there is one."""
 
     job: Job
@@ -63,7 +63,7 @@ class Warm:
     model: str
 
 
-Command = Run | Stop | Warm
+Command = RunJob | Stop | Warm
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Demand:
 
 
 @dataclass(frozen=True)
-class Found:
+class TaskFindings:
     """What an analysis gives, in the fields of `findings.Result`."""
 
     nodules: tuple[Nodule, ...] = ()
@@ -52,7 +52,7 @@ class TaskModule(Protocol):
         demand: Demand,
         progress: Progress,
         **companions: Companions,
-    ) -> Found:
+    ) -> TaskFindings:
         """Findings of one case. Raises OutOfScope, InputError or ValueError with one line.
 
         companions: by this keyword, and only where the card names companions that can be used.

@@ -59,7 +59,7 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True)
-class Found:
+class ReadFinding:
     """A finding as it is shown: the model's, with the reader's box if he or she changed it, or the reader's own.
 
     nodule: as shown. place: how records name it. origin: who found it. key: the record that drew it, "" for none.
@@ -81,7 +81,7 @@ class Found:
 class Read:
     """A finding with what the reader said of it. values: the fields of `risk.form` that were entered."""
 
-    found: Found
+    found: ReadFinding
     answer: Answer | None
     values: Mapping[str, str]
 
@@ -175,7 +175,7 @@ def _with_area(measure: Measure, pixel_mm: tuple[float, float] | None) -> Measur
 
 def shown(
     entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | None, *, join: bool = True
-) -> tuple[Found, ...]:
+) -> tuple[ReadFinding, ...]:
     """The model's findings, with boxes that the reader changed, then those that the reader drew, in that order.
 
     join: what both found is one, the reader's (`Found.also`); not before the reader may see what the model found.
@@ -190,10 +190,12 @@ def shown(
         place = reference(nodule, origin.model if origin else "", origin.weights_sha256 if origin else "")
         last = next(((k, m) for k, m, old in reversed(changed) if same_place(old, nodule)), None)
         if last is None:
-            found.append(Found(nodule, place, name=str(nodule.number)))
+            found.append(ReadFinding(nodule, place, name=str(nodule.number)))
         else:
             by = outlined.get(last[0])
-            found.append(Found(_moved(nodule, last[1], by), place, Origin.EDITED, last[0], by, str(nodule.number)))
+            found.append(
+                ReadFinding(_moved(nodule, last[1], by), place, Origin.EDITED, last[0], by, str(nodule.number))
+            )
     every = [*(result.nodules + result.candidates if result is not None else ()), *nodules]
     taken = {n.number for n in every}
     for key, mark in drawn:
@@ -204,7 +206,7 @@ def shown(
             place = mark.replaces or reference(own, READER, "", key)
             place = place if place.key else replace(place, key=key)
             name = mark.label if mark.label and mark.label not in {f.name for f in found} else str(number)
-            found.append(Found(own, place, Origin.READER, key, outlined.get(key), name))
+            found.append(ReadFinding(own, place, Origin.READER, key, outlined.get(key), name))
     return _joined(found) if join else tuple(found)
 
 
@@ -213,7 +215,7 @@ SAME = 0.3
 drawn by hand on one slice and a model's agree less than two drawn by one hand."""
 
 
-def _joined(found: Sequence[Found]) -> tuple[Found, ...]:
+def _joined(found: Sequence[ReadFinding]) -> tuple[ReadFinding, ...]:
     """The model's findings that the reader found as well go with his or hers: each with the one it agrees with most."""
     theirs = [f for f in found if f.origin is Origin.MODEL]
     pairs = [(_agreement(o.nodule, t.nodule), o, t) for o in found if o.origin is Origin.READER for t in theirs]
@@ -243,7 +245,7 @@ def letters(count: int) -> str:
     return name
 
 
-def answer_of(found: Found, answers: Mapping[FindingRef, Answer], result: Result | None) -> Answer | None:
+def answer_of(found: ReadFinding, answers: Mapping[FindingRef, Answer], result: Result | None) -> Answer | None:
     """The last answer on a finding, also where its box was changed since; what the reader drew is accepted by that.
 
     On breast images versions without keys answered the image, never a finding in it: see `session.frame_answer`.
@@ -274,12 +276,12 @@ def frame_read(
     return None if agreed is None else Answer.ACCEPTED if agreed else Answer.REJECTED
 
 
-def values_of(found: Found, values: Mapping[tuple[FindingRef | None, str], str]) -> dict[str, str]:
+def values_of(found: ReadFinding, values: Mapping[tuple[FindingRef | None, str], str]) -> dict[str, str]:
     """The entered fields of a finding, also where its box was changed since."""
     return {name: text for (finding, name), text in values.items() if finding is not None and meant(found, finding)}
 
 
-def meant(found: Found, place: FindingRef) -> bool:
+def meant(found: ReadFinding, place: FindingRef) -> bool:
     """Whether a record means a finding: one of the reader's by its key, others by their place then or now."""
     if place.kind is not found.place.kind:
         return False

@@ -46,7 +46,7 @@ class Existing(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedCase:
     """A case in the journal. fingerprint: of its files when it was done. rows: by table, as they are written."""
 
     case: str
@@ -84,7 +84,7 @@ class ResultsFolder:
         folder: Path,
         formats: Sequence[str],
         journal: Journal,
-        finished: dict[str, Finished],
+        finished: dict[str, FinishedCase],
         held: Callable[[], bool],
     ) -> None:
         """held: whether the lock file is still where it was made."""
@@ -121,7 +121,7 @@ class ResultsFolder:
                 "rows": rows,
             }
         )
-        self.finished[report.case] = Finished(report.case, report.state, fingerprint, rows)
+        self.finished[report.case] = FinishedCase(report.case, report.state, fingerprint, rows)
 
     def write_tables(self, cases: Collection[str] | None = None) -> None:
         """Put the tables together from the finished cases, or from those named. Raises OSError.
@@ -247,7 +247,7 @@ def _case_files(folder: Path) -> Iterator[Path]:
             yield from (p for p in sorted(place.iterdir()) if _OWN.fullmatch(p.name))
 
 
-def _go_on(folder: Path, journal: Journal, options: Mapping[str, Any]) -> dict[str, Finished]:
+def _go_on(folder: Path, journal: Journal, options: Mapping[str, Any]) -> dict[str, FinishedCase]:
     """The cases that are finished already; begins the journal where there is none."""
     content, _ = journal.repair()
     if not content.records:
@@ -281,9 +281,9 @@ def _shown(value: Any) -> str:
     return "unset" if value is None else str(value)
 
 
-def _finished(record: Record) -> Finished | None:
+def _finished(record: Record) -> FinishedCase | None:
     try:
         rows = {table: record["rows"][table] for table in tables.COLUMNS}
-        return Finished(record["case"], CaseState(record["state"]), record["fingerprint"], rows)
+        return FinishedCase(record["case"], CaseState(record["state"]), record["fingerprint"], rows)
     except (KeyError, ValueError, TypeError):
         return None

@@ -45,8 +45,8 @@ LAYOUT = '''
 
 import numpy as np
 
-from trainers.data import samples
-from trainers.data.samples import LabelledSlice
+from trainers.data.ct import samples
+from trainers.data.ct.samples import LabelledSlice
 
 
 def holds(folder):
@@ -85,12 +85,12 @@ FORMAT = Format("a count in a text file", folder="counts", write_case=_write)
 MODALITY = '''
 """Finds how bright an image is, for a test."""
 
-from cadviewer.models.tasks import Found
+from cadviewer.models.tasks import TaskFindings
 
 
 def analyse(volume, forward, card, demand, progress):
     progress(1, 1)
-    return Found(lines=(f"mean brightness {volume.pixels.mean():.1f}",))
+    return TaskFindings(lines=(f"mean brightness {volume.pixels.mean():.1f}",))
 '''
 
 

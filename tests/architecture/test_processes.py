@@ -107,7 +107,8 @@ import json, sys
 from pathlib import Path
 from queue import Queue
 from cadviewer.findings import Task
-from cadviewer.imaging import files, phantom, phantom_breast, phantom_files
+from cadviewer.imaging import files
+from cadviewer.phantoms import breast as phantom_breast, files as phantom_files, phantom
 from cadviewer.inference.engine import Engine
 from cadviewer.inference.protocol import Failed, Finished, Job, Priority, Progressed, Started
 from cadviewer.inference.shared import SharedPixels

@@ -31,7 +31,7 @@ from pytestqt.qtbot import QtBot
 
 from cadviewer.findings import Task
 from cadviewer.gui.engine.bridge import Bridge
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.gui.viewing.grid.grid import Grid
 from cadviewer.gui.viewing.grid.layout import Layout
@@ -76,7 +76,7 @@ def _volume(grid: Geometry, pixels: NDArray[np.int16]) -> Volume:
 
 @pytest.fixture
 def window(qtbot: QtBot) -> Iterator[MainWindow]:
-    shown = MainWindow(StillEngine(), Bridge(), Prefs())
+    shown = MainWindow(StillEngine(), Bridge(), Preferences())
     yield from _life(shown)
 
 
@@ -105,7 +105,7 @@ def _square(window: MainWindow) -> None:
     window.side.hide()
     for _ in range(3):
         QApplication.processEvents()
-        grid = window.desk.grid
+        grid = window.workspace.grid
         window.resize(window.width() + SIDE - grid.width(), window.height() + SIDE - grid.height())
     QApplication.processEvents()
 
@@ -149,7 +149,7 @@ def _frames(window: MainWindow, act: Callable[[int], object], count: int = STEPS
     """
     figures = _Figures()
     busy, began, own = _busy(), time.perf_counter(), time.process_time()
-    grid = window.desk.grid
+    grid = window.workspace.grid
     painted = _Painted(grid)
     for k in range(count):
         before, cpu, wall = painted.count, time.process_time(), time.perf_counter()
@@ -175,7 +175,7 @@ def _say(name: str, figures: _Figures, limit: float) -> None:
 
 def _measure(window: MainWindow) -> None:
     """Everything that a reader does all the time, in one view and in three."""
-    grid, viewport = window.desk.grid, window.desk.viewport
+    grid, viewport = window.workspace.grid, window.workspace.viewport
     count = len(viewport.stack or ())
     _square(window)
     print(f"  one view, {viewport.width()}×{viewport.height()}; load {os.getloadavg()[0]:.1f}")
@@ -226,7 +226,7 @@ def test_views_of_600_slices(window: MainWindow, made_600: Path) -> None:
 def test_scrolling_while_600_slices_are_read(window: MainWindow, made_600: Path) -> None:
     _square(window)
     window.open_paths([made_600])
-    viewport = window.desk.viewport
+    viewport = window.workspace.viewport
     while viewport.stack is None:
         QApplication.processEvents()
     _square(window)
@@ -240,7 +240,7 @@ def test_scrolling_while_600_slices_are_read(window: MainWindow, made_600: Path)
 def test_views_while_a_model_runs(qtbot: QtBot, request: pytest.FixtureRequest, series: str) -> None:
     folder = request.getfixturevalue(series)
     bridge = Bridge()
-    shown = MainWindow(Engine(bridge.take, device="cpu"), bridge, Prefs())
+    shown = MainWindow(Engine(bridge.take, device="cpu"), bridge, Preferences())
     for window in _life(shown):
         window.engine.start()
         _open(window, folder)
@@ -248,7 +248,7 @@ def test_views_while_a_model_runs(qtbot: QtBot, request: pytest.FixtureRequest, 
 
 
 def _measure_while_running(window: MainWindow, qtbot: QtBot) -> None:
-    case, viewport = window.cases.current, window.desk.viewport
+    case, viewport = window.cases.current, window.workspace.viewport
     assert case is not None
     if case.task is not Task.NODULES:
         window.commands.analyse(Task.NODULES)
@@ -270,26 +270,30 @@ def test_an_oblique_volume_in_three_views(window: MainWindow, tmp_path: Path) ->
     pixels = np.random.default_rng(0).integers(-1000, 400, grid.shape, np.int16)
     _open(window, phantom_files.write_mhd(_volume(grid, pixels), tmp_path / "oblique.mhd"))
     _square(window)
-    window.desk.grid.set_layout(Layout.FOUR)
+    window.workspace.grid.set_layout(Layout.FOUR)
     QApplication.processEvents()
-    viewport = window.desk.grid.shown[3].viewport
+    viewport = window.workspace.grid.shown[3].viewport
     assert viewport.stack is not None
     assert viewport.stack.plane is Plane.AXIAL
     print(f"\noblique, {grid.shape}: planes of {viewport.stack.rows}×{viewport.stack.columns}, resampled")
     centre, reach, paces = labelled.CENTRE, labelled.HALF, np.array([7, 11, 13])
-    show = window.desk.grid.show_point
+    show = window.workspace.grid.show_point
 
     def cross(k: int) -> None:
         show(centre + reach * np.sin(k / paces))
 
     _say("crosshair step, four views", _frames(window, cross), 33)
     _say("the same until all planes are sharp", _frames(window, cross, 100, sharp=True), 200)
-    for pane in window.desk.grid.shown[1:]:
+    for pane in window.workspace.grid.shown[1:]:
         pane.viewport.set_slab(Slab(Projection.MIP, 10))
     _say("crosshair step, slabs of 10 mm", _frames(window, cross, 100), 33)
-    window.desk.grid.set_layout(Layout.ONE)
-    window.desk.grid.set_plane(Plane.CORONAL)
-    _say("scroll of one resampled view", _frames(window, lambda k: window.desk.viewport.go_to(100 + (3 * k) % 200)), 16)
+    window.workspace.grid.set_layout(Layout.ONE)
+    window.workspace.grid.set_plane(Plane.CORONAL)
+    _say(
+        "scroll of one resampled view",
+        _frames(window, lambda k: window.workspace.viewport.go_to(100 + (3 * k) % 200)),
+        16,
+    )
 
 
 FRESH = """
@@ -299,20 +303,20 @@ sys.path.insert(0, "tests")
 from PySide6.QtCore import QEventLoop
 from PySide6.QtWidgets import QApplication
 from gui_desk import StillEngine
-from cadviewer.gui.bridge import Bridge
-from cadviewer.gui.main_window import MainWindow
-from cadviewer.gui.prefs import Prefs
-from cadviewer.gui.views.layout import Layout
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.shell.main_window import MainWindow
+from cadviewer.gui.settings.preferences import Preferences
+from cadviewer.gui.viewing.grid.layout import Layout
 
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 
 app = QApplication([])
-window = MainWindow(StillEngine(), Bridge(), Prefs())
+window = MainWindow(StillEngine(), Bridge(), Preferences())
 window.show()
 app.processEvents()
 first = []
-window.desk.viewport.shown.connect(lambda: first.append(time.perf_counter()))
+window.workspace.viewport.shown.connect(lambda: first.append(time.perf_counter()))
 loop = QEventLoop()
 window.opener.loaded.connect(loop.quit)
 began, cpu = time.perf_counter(), time.process_time()
@@ -321,9 +325,9 @@ loop.exec()
 while not first:
     app.processEvents()
 loaded, cpu, opened = time.perf_counter(), time.process_time() - cpu, peak()
-window.desk.grid.set_layout(Layout.FOUR)
+window.workspace.grid.set_layout(Layout.FOUR)
 for k in range(0, 500, 7):
-    for pane in window.desk.grid.shown:
+    for pane in window.workspace.grid.shown:
         pane.viewport.go_to(k)
         pane.viewport.repaint()
 volume = window.cases.current.stack.pixels

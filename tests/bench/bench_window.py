@@ -26,7 +26,7 @@ OURS = """
 from cadviewer import app
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
-from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.shell.main_window import MainWindow
 
 def painted(self, event, was=MainWindow.paintEvent):
     was(self, event)
@@ -39,7 +39,7 @@ app.main()
 FIRST = """
 import os
 from cadviewer import app
-from cadviewer.gui.start_window import StartWindow
+from cadviewer.gui.shell.start_window import StartWindow
 
 def painted(self, event, was=StartWindow.paintEvent):
     was(self, event)
@@ -113,10 +113,10 @@ def _frames(desk: Desk, act: Callable[[int], object], count: int) -> list[float]
 @pytest.mark.parametrize("size", [(1366, 768), (1920, 1080), (3840, 2160)])
 def test_scrolling_windowing_and_hovering(qtbot: QtBot, chest_ct_99: Path, size: tuple[int, int]) -> None:
     from cadviewer.gui.engine.bridge import Bridge
-    from cadviewer.gui.settings.preferences import Prefs
+    from cadviewer.gui.settings.preferences import Preferences
     from cadviewer.gui.shell.main_window import MainWindow
 
-    window = MainWindow(StillEngine(), Bridge(), Prefs())
+    window = MainWindow(StillEngine(), Bridge(), Preferences())
     window.resize(*size)
     window.show()
     desk = Desk(window, window.engine, window.analysis.parent(), qtbot)  # type: ignore[arg-type]
@@ -133,10 +133,10 @@ def test_scrolling_windowing_and_hovering(qtbot: QtBot, chest_ct_99: Path, size:
 
 def test_opening_99_slices_never_blocks_the_window(qtbot: QtBot, chest_ct_99: Path) -> None:
     from cadviewer.gui.engine.bridge import Bridge
-    from cadviewer.gui.settings.preferences import Prefs
+    from cadviewer.gui.settings.preferences import Preferences
     from cadviewer.gui.shell.main_window import MainWindow
 
-    window = MainWindow(StillEngine(), Bridge(), Prefs())
+    window = MainWindow(StillEngine(), Bridge(), Preferences())
     window.show()
     qtbot.waitExposed(window)
     gaps: list[float] = []
@@ -152,7 +152,7 @@ def test_opening_99_slices_never_blocks_the_window(qtbot: QtBot, chest_ct_99: Pa
     timer.timeout.connect(beat)
     loop = QEventLoop()
     first: list[float] = []
-    window.desk.viewport.shown.connect(lambda: first.append(time.perf_counter()))
+    window.workspace.viewport.shown.connect(lambda: first.append(time.perf_counter()))
     window.opener.loaded.connect(loop.quit)
     began = last = time.perf_counter()
     timer.start()

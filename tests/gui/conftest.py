@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.gui.engine.bridge import Bridge
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.inference.protocol import Cancelled
 from cadviewer.models.catalogue import ModelCard
@@ -54,7 +54,7 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> None:
 def desk(qtbot: QtBot) -> Iterator[Desk]:
     """The window, shown, with nothing open."""
     engine, bridge = StillEngine(), Bridge()
-    window = MainWindow(engine, bridge, Prefs())
+    window = MainWindow(engine, bridge, Preferences())
     window.resize(1200, 800)
     window.show()
     qtbot.waitExposed(window)

@@ -66,7 +66,7 @@ def test_an_added_finding_is_selected_accepted_and_in_the_list_and_the_strip(add
     assert added.case.answer(added.case.finding(2)) is Answer.ACCEPTED
     model = added.window.side.findings.model
     assert "added by the reader" in model.index(1).data()
-    assert any(s.best == 3 for s in added.window.desk.strip.stretches)
+    assert any(s.best == 3 for s in added.window.workspace.scrollbar.stretches)
     assert "1 finding at or above 0.50, 1 added" in added.window.side.state.text()
     copied = _copied(added)
     assert copied.startswith("1 finding at or above a score of 0.50, 1 added:")
@@ -83,7 +83,7 @@ def _copied(desk: Desk) -> str:
 def test_a_click_on_lung_adds_nothing_and_says_so(ct: Desk) -> None:
     ct.viewport.go_to(3)
     ct.bot.keyClick(ct.window, KEY.Key_E)
-    with ct.bot.waitSignal(ct.window.marking.said, timeout=10_000):
+    with ct.bot.waitSignal(ct.window.drawing_controller.said, timeout=10_000):
         click(ct, (50, 40))
     assert "drag a box" in ct.window.status.text.text()
     assert ct.case.found() == ()
@@ -102,11 +102,11 @@ def test_a_dragged_box_is_kept_as_it_was_drawn_and_measured(ct: Desk) -> None:
 
 @pytest.mark.parametrize("tool", [tool for tool in Tool if tool is not Tool.SELECT])
 def test_no_other_tool_than_the_one_that_selects_changes_a_box(read_ct: Desk, tool: Tool) -> None:
-    read_ct.window.decisions.choose(1)  # 20…28 × 16…24 on slice 3
+    read_ct.window.review_controller.choose(1)  # 20…28 × 16…24 on slice 3
     before = read_ct.case.finding(1)
     if tool is Tool.FINDING:
         read_ct.viewport.mouse.set_tool(tool)
-        assert read_ct.viewport.mouse.grips.grip_at(read_ct.viewport, read_ct.viewport.to_screen(28, 20)) is None
+        assert read_ct.viewport.mouse.handles.grip_at(read_ct.viewport, read_ct.viewport.to_screen(28, 20)) is None
         return
     read_ct.viewport.mouse.set_tool(tool)
     if tool in (Tool.DISTANCE, Tool.RECTANGLE):
@@ -129,7 +129,7 @@ def test_the_tool_that_selects_draws_and_moves_nothing(ct: Desk) -> None:
 
 
 def test_a_changed_box_says_which_figures_changed(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(1)
+    read_ct.window.review_controller.choose(1)
     read_ct.viewport.mouse.set_tool(Tool.SELECT)
     drag(read_ct, (28, 20), (31, 20))
     read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
@@ -141,7 +141,7 @@ def test_a_changed_box_says_which_figures_changed(read_ct: Desk) -> None:
 
 
 def test_sides_of_the_selected_box_can_be_dragged_with_the_tool_that_selects(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(1)  # 20…28 × 16…24 on slice 3
+    read_ct.window.review_controller.choose(1)  # 20…28 × 16…24 on slice 3
     read_ct.viewport.mouse.set_tool(Tool.SELECT)
     before = read_ct.case.finding(1).box
     window = read_ct.viewport.view.window
@@ -157,7 +157,7 @@ def test_sides_of_the_selected_box_can_be_dragged_with_the_tool_that_selects(rea
 
 
 def test_a_changed_box_is_undone_redone_and_taken_back(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(1)
+    read_ct.window.review_controller.choose(1)
     before = read_ct.case.finding(1)
     read_ct.viewport.mouse.set_tool(Tool.SELECT)
     drag(read_ct, (28, 20), (31, 20))
@@ -171,10 +171,10 @@ def test_a_changed_box_is_undone_redone_and_taken_back(read_ct: Desk) -> None:
 
 
 def test_answer_and_entries_stay_with_a_finding_whose_box_is_changed_a_lot(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(1)
+    read_ct.window.review_controller.choose(1)
     read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_X))
-    read_ct.wait_kept(lambda: read_ct.window.decisions.enter(1, {"type": "solid"}))
-    read_ct.window.decisions.choose(1)
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.enter(1, {"type": "solid"}))
+    read_ct.window.review_controller.choose(1)
     read_ct.viewport.mouse.set_tool(Tool.SELECT)
     drag(read_ct, (28, 24), (40, 36))
     read_ct.bot.waitUntil(lambda: read_ct.case.origin(1) is Origin.EDITED, timeout=10_000)
@@ -184,7 +184,7 @@ def test_answer_and_entries_stay_with_a_finding_whose_box_is_changed_a_lot(read_
 
 
 def test_an_own_finding_keeps_its_number_and_note_when_it_is_changed_twice(added: Desk) -> None:
-    added.wait_kept(lambda: added.window.decisions.enter(2, {"note": "mine"}))
+    added.wait_kept(lambda: added.window.review_controller.enter(2, {"note": "mine"}))
     added.viewport.mouse.set_tool(Tool.SELECT)
     for _ in range(2):
         box = added.case.finding(2).box
@@ -203,7 +203,7 @@ def test_backspace_takes_an_own_finding_away_and_undo_brings_it_back(added: Desk
 
 
 def test_backspace_never_takes_a_models_finding_away(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(1)
+    read_ct.window.review_controller.choose(1)
     read_ct.bot.keyClick(read_ct.window, KEY.Key_Backspace)
     assert read_ct.window.journal.pending == 0
     assert "rejected" in read_ct.window.status.text.text()
@@ -230,7 +230,7 @@ def test_a_click_on_a_coronal_view_finds_the_same_nodule(ct: Desk) -> None:
 
 
 def test_in_the_first_read_own_findings_are_shown_and_the_models_stay_hidden(desk: Desk, ct_folder: Path) -> None:
-    desk.window.prefs.change(reading="second")
+    desk.window.preferences.change(reading="second")
     desk.open(ct_folder)
     desk.finish(nodule(1, 0.9, 8, 9, x=45, y=30))
     desk.bot.waitUntil(lambda: desk.case.result is not None)
@@ -246,9 +246,9 @@ def test_in_the_first_read_own_findings_are_shown_and_the_models_stay_hidden(des
 
 
 def test_a_click_inside_an_accepted_finding_chooses_it_and_adds_none(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(1)  # 20…28 × 16…24 on slice 3
+    read_ct.window.review_controller.choose(1)  # 20…28 × 16…24 on slice 3
     read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_Return))
-    read_ct.window.decisions.choose(2)
+    read_ct.window.review_controller.choose(2)
     read_ct.viewport.go_to(3)
     read_ct.bot.keyClick(read_ct.window, KEY.Key_E)
     click(read_ct, (24, 20))
@@ -260,7 +260,7 @@ def test_a_click_inside_an_accepted_finding_chooses_it_and_adds_none(read_ct: De
 
 
 def test_a_second_click_on_an_added_one_chooses_it(added: Desk) -> None:
-    added.window.decisions.choose(1)
+    added.window.review_controller.choose(1)
     added.viewport.go_to(3)
     added.bot.keyClick(added.window, KEY.Key_E)
     click(added, (BALL[0] + 2, BALL[1]))
@@ -275,7 +275,7 @@ def test_two_hasty_clicks_add_one_finding(ct: Desk) -> None:
     for _ in range(2):
         click(ct, BALL)
     ct.bot.waitUntil(lambda: len(ct.case.found()) > 0 and ct.window.journal.pending == 0, timeout=10_000)
-    ct.window.marking.outlining._thread.settle(10)
+    ct.window.drawing_controller.outlining._thread.settle(10)
     ct.bot.wait(50)
     assert len(_drawn(ct)) == 1
     assert ct.case.selected == 1
@@ -305,7 +305,7 @@ def test_a_box_drawn_over_a_finding_becomes_its_box(read_ct: Desk) -> None:
 def test_in_the_first_read_a_click_on_what_the_model_found_adds_it_and_gives_nothing_away(
     desk: Desk, ct_folder: Path
 ) -> None:
-    desk.window.prefs.change(reading="second")
+    desk.window.preferences.change(reading="second")
     desk.open(ct_folder)
     desk.finish(nodule(1, 0.9, 2, 4))
     desk.bot.waitUntil(lambda: desk.case.result is not None)
@@ -383,7 +383,7 @@ def test_an_added_finding_is_outlined_by_density_at_once_and_then_by_the_network
 
 
 def test_what_the_network_measured_is_there_again_and_undone_with_its_finding(with_network: None, added: Desk) -> None:
-    added.wait_kept(lambda: added.window.decisions.enter(2, {"note": "mine"}))
+    added.wait_kept(lambda: added.window.review_controller.enter(2, {"note": "mine"}))
     _answer(added)
     added.bot.waitUntil(lambda: added.case.finding(2).long_mm == 12.9, timeout=10_000)
     added.wait_kept(lambda: added.bot.keyClick(added.window, KEY.Key_Z, CTRL))  # the note, not the outline
@@ -440,7 +440,7 @@ def test_own_findings_are_called_by_letters_which_they_keep(read_ct: Desk) -> No
         read_ct.viewport.go_to(slice_)
         drag(read_ct, (x, 36), (x + 8, 44))
         read_ct.bot.waitUntil(lambda: read_ct.window.journal.pending == 0, timeout=10_000)
-        read_ct.window.marking.outlining._thread.settle(10)
+        read_ct.window.drawing_controller.outlining._thread.settle(10)
         read_ct.bot.waitUntil(
             lambda s=slice_: any(f.place.model == "reader" and f.nodule.box.slice == s for f in read_ct.case.found()),
             timeout=10_000,
@@ -449,7 +449,7 @@ def test_own_findings_are_called_by_letters_which_they_keep(read_ct: Desk) -> No
     assert [f.name for f in own] == ["A", "B"]
     texts = [read_ct.window.side.findings.model.index(k).data() for k in range(5)]
     assert texts[3].startswith("Finding A, added")
-    read_ct.window.decisions.choose(own[0].nodule.number)
+    read_ct.window.review_controller.choose(own[0].nodule.number)
     read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_Backspace))
     assert [f.name for f in read_ct.case.found() if f.origin is Origin.READER] == ["B"]
     assert read_ct.case.name_for_new() == "A"

@@ -20,7 +20,7 @@ from test_drawing import drag
 
 from cadviewer.findings import Task
 from cadviewer.gui.engine.bridge import Bridge
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.banner import patient_line
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.gui.viewing.canvas.mouse import Tool
@@ -62,7 +62,7 @@ class Reader:
 
     def _start(self) -> Desk:
         engine, bridge = StillEngine(), Bridge()
-        window = MainWindow(engine, bridge, Prefs())
+        window = MainWindow(engine, bridge, Preferences())
         window.resize(1200, 800)
         window.show()
         self.bot.waitExposed(window)
@@ -136,7 +136,7 @@ class Reader:
             if not found:
                 return
             number = self.draw.choice(found)
-            self.desk.window.decisions.choose(number)
+            self.desk.window.review_controller.choose(number)
         if self.mine.answers.get(number) is not answer:
             self.mine.before()
             self.mine.answers[number] = answer
@@ -145,7 +145,7 @@ class Reader:
 
     def undo(self) -> None:
         case = self.desk.case
-        if case is None or not self.mine.undo or self.desk.window.looking.can_undo_reset:
+        if case is None or not self.mine.undo or self.desk.window.view_actions.can_undo_reset:
             return
         self.mine.answers, self.mine.measures = self.mine.undo.pop()
         self.bot.keyClick(self.desk.window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
@@ -155,13 +155,13 @@ class Reader:
         case = self.desk.case
         if case is None or case.stack is None or self.mine.measures == 6:
             return
-        self.desk.window.looking.use_tool(Tool.DISTANCE)
+        self.desk.window.view_actions.use_tool(Tool.DISTANCE)
         rows, columns = case.stack.rows, case.stack.columns
         y = rows * (0.12 + 0.13 * self.mine.measures)  # apart: a drag on an older one would change that
         self.mine.before()
         self.mine.measures += 1
         drag(self.desk, (0.1 * columns, y), (self.draw.uniform(0.3, 0.7) * columns, y + 1))
-        self.desk.window.looking.use_tool(Tool.WINDOW)
+        self.desk.window.view_actions.use_tool(Tool.WINDOW)
         self.settle()
 
     def scroll(self) -> None:
@@ -170,7 +170,7 @@ class Reader:
     def compare(self) -> None:
         if self.desk.case is not None:
             self.bot.keyClick(self.desk.window, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
-            self.bot.waitUntil(lambda: self.desk.window.compare._wanted is None, timeout=20_000)
+            self.bot.waitUntil(lambda: self.desk.window.comparison._wanted is None, timeout=20_000)
 
     def other_layout(self) -> None:
         key = self.draw.choice([Qt.Key.Key_1, Qt.Key.Key_3])
@@ -178,13 +178,13 @@ class Reader:
 
     def first_read(self) -> None:
         """Cases that are opened from now on are read alone first, or no longer."""
-        self.desk.window.prefs.change(reading=self.draw.choice(["second", "concurrent"]))
+        self.desk.window.preferences.change(reading=self.draw.choice(["second", "concurrent"]))
 
     def reveal(self) -> None:
         case = self.desk.case
         if case is not None and case.concealed and case.task is Task.NODULES and case.result is not None:
             self.mine.before()
-            self.desk.window.decisions.reveal()
+            self.desk.window.review_controller.reveal()
             self.settle()
 
     def close_series(self) -> None:
@@ -211,19 +211,19 @@ class Reader:
             return
         assert window.banner.patient.text() == patient_line(case.series), said
         assert selected.row() == window.studies.rows.row_of(case), said
-        for pane in window.desk.grid.shown:
+        for pane in window.workspace.grid.shown:
             if pane.own and pane.viewport.stack is not None:
                 assert pane.viewport.stack.series.case_id == case.case_id, said
                 assert pane.boxes.case is case, said
-        beside = window.desk.grid.beside
-        if window.desk.grid.layout_now is Layout.PAIR:
+        beside = window.workspace.grid.beside
+        if window.workspace.grid.layout_now is Layout.PAIR:
             assert beside is not None, said
             assert beside is not case, said
             assert beside.series.patient == case.series.patient, said
-            assert window.desk.grid.shown[1].boxes.case is beside, said
+            assert window.workspace.grid.shown[1].boxes.case is beside, said
         else:
-            assert beside is None or window.desk.grid.wanted is not Layout.PAIR, said
-            assert not window.desk.grid.panes[0].corners.head, said
+            assert beside is None or window.workspace.grid.wanted is not Layout.PAIR, said
+            assert not window.workspace.grid.panes[0].corners.head, said
         if case.task is Task.NODULES and case.result is not None:
             listed = [row[0].number for row in window.side.findings.model._rows]
             assert sorted(listed) == sorted(n.number for n in case.findings()), said

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from cadviewer.gui.batch.cases import COLUMNS, worst
 from cadviewer.gui.batch.dialog import BatchDialog
 from cadviewer.gui.engine.bridge import Bridge
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.inference.engine import Engine
 from cadviewer.store.results import Existing
@@ -43,7 +43,7 @@ def window(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow
     bridge = Bridge()
     engine = Engine(bridge.take, worker="fake_worker")
     engine.start()
-    made = MainWindow(engine, bridge, Prefs())
+    made = MainWindow(engine, bridge, Preferences())
     made.show()
     yield made
     made.close()

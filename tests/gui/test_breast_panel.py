@@ -68,9 +68,9 @@ def pixel(desk: Desk, x: float, y: float) -> tuple[int, int, int]:
 
 def test_what_the_score_depends_on_is_asked_of_the_engine_and_laid_over_the_image(read: Desk) -> None:
     panel = read.window.side.breast
-    assert panel.depends.isVisibleTo(panel)
+    assert panel.score_map.isVisibleTo(panel)
     before, asked = pixel(read, 70, 60), len(read.engine.jobs)
-    panel.depends.click()
+    panel.score_map.click()
     assert len(read.engine.jobs) == asked + 1  # and nothing was computed here
     job = read.engine.jobs[-1]
     assert (job.explain, job.task, job.model) == (read.viewport.index, Task.BREAST, "ssd-test")
@@ -83,21 +83,21 @@ def test_what_the_score_depends_on_is_asked_of_the_engine_and_laid_over_the_imag
     assert red - blue > (before[0] - before[2]) + 40
     panel.opacity.setValue(0)
     assert pixel(read, 70, 60) == before
-    panel.depends.click()
+    panel.score_map.click()
     assert not panel.legend.isVisibleTo(panel)
     assert read.case.result is not None
 
 
 def test_a_map_is_dropped_with_the_result_that_it_explains(read: Desk) -> None:
     panel = read.window.side.breast
-    panel.depends.click()
+    panel.score_map.click()
     job = read.engine.jobs[-1]
     read.window.commands.analyse(None)
     read.bridge.take(Finished(job.case_id, job.request_id, explained(read)))
     again = read.engine.jobs[-1]
     read.bridge.take(Finished(again.case_id, again.request_id, breast_result(again.case_id, 160, 200, frames=2)))
     read.bot.waitUntil(lambda: read.case.result is not None)
-    state = read.window.depends.of(read.case, read.viewport.index)
+    state = read.window.score_map.of(read.case, read.viewport.index)
     assert state is not None  # asked anew, since the reader still wants it
     assert state.map is None
     assert read.engine.jobs[-1].explain is not None
@@ -105,11 +105,11 @@ def test_a_map_is_dropped_with_the_result_that_it_explains(read: Desk) -> None:
 
 def test_hiding_it_cancels_what_is_being_computed_and_a_failure_says_why(read: Desk) -> None:
     panel = read.window.side.breast
-    panel.depends.click()
+    panel.score_map.click()
     first = read.engine.jobs[-1].request_id
-    panel.depends.click()
+    panel.score_map.click()
     assert first in read.engine.cancelled
-    panel.depends.click()
+    panel.score_map.click()
     job = read.engine.jobs[-1]
     assert job.request_id != first
     read.bridge.take(Failed(job.case_id, job.request_id, "captum is not installed"))
@@ -118,7 +118,7 @@ def test_hiding_it_cancels_what_is_being_computed_and_a_failure_says_why(read: D
 
 
 def test_another_frame_is_asked_for_when_it_comes_on_screen(read: Desk) -> None:
-    read.window.side.breast.depends.click()
+    read.window.side.breast.score_map.click()
     job = read.engine.jobs[-1]
     read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.explain)))
     read.viewport.go_to(1 - read.viewport.index)
@@ -183,7 +183,7 @@ def test_a_result_that_was_made_before_the_journal_was_read_is_made_again(desk: 
     desk.bot.waitUntil(lambda: desk.case.result is not None)
     other = Session(case_key(desk.case.series))  # another window on the same case
     other.record(PixelSize(0.5))
-    desk.wait_kept(lambda: desk.window.decisions.begin(desk.case))
+    desk.wait_kept(lambda: desk.window.review_controller.begin(desk.case))
     again = desk.engine.jobs[-1]
     assert (again.spacing_mm, again.model) == (0.5, job.model)
     assert again.request_id != job.request_id
@@ -203,7 +203,7 @@ def test_a_pixel_size_that_cannot_be_kept_does_not_count(
     desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0.2))
     assert desk.case.spacing_mm is None
     assert desk.case.stack.distance(0, 0, 3, 4) == (5.0, "px")
-    assert any("disk is full" in text for text in desk.window.desk.notices.texts())
+    assert any("disk is full" in text for text in desk.window.workspace.notifications.texts())
 
 
 def test_the_saved_reading_says_who_said_how_large_a_pixel_is(desk: Desk, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_the_saved_reading_says_who_said_how_large_a_pixel_is(desk: Desk, tmp_pa
 def test_a_drawn_length_can_be_given_its_millimetres(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_png(tmp_path / "a.png"))
     desk.window.commands.analyse(Task.BREAST)
-    drawings = desk.window.desk.drawings
+    drawings = desk.window.workspace.drawings
     drawings.show((Drawing("k", MeasureKind.DISTANCE, ((0.0, 10.0, 10.0), (0.0, 10.0, 60.0))),))
     drawings.selected = "k"
     desk.window.actions_["spacing"].trigger()
@@ -255,7 +255,7 @@ def test_nothing_of_a_long_answer_is_cut_off_and_the_answers_stay_in_sight(read:
     read.window.resize(1280, height)
     read.window._changed(read.case)
     panel = read.window.side.breast
-    panel.depends.click()
+    panel.score_map.click()
     job = read.engine.jobs[-1]
     read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.explain)))
     read.bot.waitUntil(lambda: "No proof" in panel.legend.text())
@@ -263,7 +263,7 @@ def test_nothing_of_a_long_answer_is_cut_off_and_the_answers_stay_in_sight(read:
     for label in (panel.frame, panel.call, panel.reason, panel.score, panel.size_, panel.count, panel.legend):
         assert label.isVisibleTo(panel)
         assert label.height() >= label.heightForWidth(label.width()), label.text()
-    assert panel.depends.height() >= panel.depends.sizeHint().height()
+    assert panel.score_map.height() >= panel.score_map.sizeHint().height()
     for button in panel.buttons.values():
         assert button.visibleRegion().boundingRect().size() == button.size()
 
@@ -300,7 +300,7 @@ def test_there_is_nothing_to_agree_with_where_the_model_made_no_call(desk: Desk,
     desk.bot.waitUntil(lambda: desk.case.result is not None)
     panel = desk.window.side.breast
     assert not panel.buttons[Answer.ACCEPTED].isEnabled()
-    desk.window.decisions.answer(Answer.ACCEPTED)
+    desk.window.review_controller.answer(Answer.ACCEPTED)
     desk.wait_kept(lambda: panel.editors["call"].entered.emit("call", "benign"))
     assert desk.case.frame_answer(0) is None
 

@@ -36,8 +36,8 @@ def test_the_rate_is_the_one_to_show_else_the_one_it_was_taken_at(
 def test_a_loop_plays_at_the_rate_of_its_file_and_others_at_the_readers(desk: Desk, tmp_path: Path) -> None:
     desk.open(clip(tmp_path / "fast.dcm", FrameTime="40", SeriesInstanceUID="1.2.3"))
     assert desk.viewport.cine_rate == 25
-    desk.window.looking.pace_cine(0.5)
+    desk.window.view_actions.pace_cine(0.5)
     assert desk.viewport.cine_rate == 12.5
-    assert desk.window.prefs.now.cine_rate == 10  # this loop alone
+    assert desk.window.preferences.now.cine_rate == 10  # this loop alone
     desk.open(clip(tmp_path / "other.dcm", SeriesInstanceUID="1.2.4"))
     assert desk.viewport.cine_rate == 10

@@ -22,7 +22,7 @@ def press(desk: Desk, key: Qt.Key, modifiers: Qt.KeyboardModifier = NONE) -> Non
 
 
 def pair(desk: Desk) -> tuple[Any, Any]:
-    first, second = (pane.viewport for pane in desk.window.desk.grid.shown)
+    first, second = (pane.viewport for pane in desk.window.workspace.grid.shown)
     return first, second
 
 
@@ -34,13 +34,13 @@ def compare(desk: Desk, folder: Path) -> Case:
     prior = desk.case
     desk.window.opener.open_case(now)
     press(desk, KEY.Key_4, CTRL)
-    desk.bot.waitUntil(lambda: desk.window.desk.grid.layout_now is Layout.PAIR, timeout=10_000)
-    assert desk.window.desk.grid.beside is prior
+    desk.bot.waitUntil(lambda: desk.window.workspace.grid.layout_now is Layout.PAIR, timeout=10_000)
+    assert desk.window.workspace.grid.beside is prior
     return prior
 
 
 def head(desk: Desk) -> str:
-    return " ".join(desk.window.desk.grid.panes[1].corners.head)
+    return " ".join(desk.window.workspace.grid.panes[1].corners.head)
 
 
 def test_series_of_one_frame_of_reference_are_linked_by_patient_position(desk: Desk, tmp_path: Path) -> None:
@@ -119,21 +119,21 @@ def test_two_patients_are_never_compared_unasked_nor_silently(desk: Desk, tmp_pa
     other = desk.case
     desk.window.opener.open_case(now)
     press(desk, KEY.Key_4, CTRL)
-    assert desk.window.desk.grid.beside is None
+    assert desk.window.workspace.grid.beside is None
     assert "no other series" in desk.window.status.text.text()
-    desk.window.compare.want(other)  # chosen from the menu
-    desk.bot.waitUntil(lambda: desk.window.desk.grid.layout_now is Layout.PAIR, timeout=10_000)
-    assert "different patients" in " ".join(desk.window.desk.notices.texts())
+    desk.window.comparison.want(other)  # chosen from the menu
+    desk.bot.waitUntil(lambda: desk.window.workspace.grid.layout_now is Layout.PAIR, timeout=10_000)
+    assert "different patients" in " ".join(desk.window.workspace.notifications.texts())
     press(desk, KEY.Key_1, CTRL)
-    assert desk.window.desk.grid.layout_now is Layout.ONE
-    assert "different patients" not in " ".join(desk.window.desk.notices.texts())
+    assert desk.window.workspace.grid.layout_now is Layout.ONE
+    assert "different patients" not in " ".join(desk.window.workspace.notifications.texts())
 
 
 def test_the_date_of_the_second_examination_leaves_with_it(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_ct(tmp_path / "now"))
     compare(desk, write_ct(tmp_path / "prior"))
     assert head(desk)
-    desk.window.desk.grid.set_layout(Layout.FOUR)
+    desk.window.workspace.grid.set_layout(Layout.FOUR)
     assert not head(desk)
 
 
@@ -158,7 +158,7 @@ def test_the_second_series_is_read_while_the_first_stays_on_screen(desk: Desk, t
     other = next(case for case in desk.window.cases if case is not current)
     assert other.stack is None
     press(desk, KEY.Key_4, CTRL)
-    desk.bot.waitUntil(lambda: desk.window.desk.grid.layout_now is Layout.PAIR, timeout=10_000)
+    desk.bot.waitUntil(lambda: desk.window.workspace.grid.layout_now is Layout.PAIR, timeout=10_000)
     assert desk.case is current
     assert pair(desk)[1].stack is other.stack
     assert np.array_equal(pair(desk)[1].frame_on_screen(), other.stack.pixels[pair(desk)[1].index])
@@ -168,7 +168,7 @@ def test_without_another_series_there_is_nothing_to_compare_with(desk: Desk, tmp
     desk.open(write_ct(tmp_path / "now"))
     desk.open(write_ultrasound(tmp_path / "us.dcm"))
     press(desk, KEY.Key_4, CTRL)
-    assert desk.window.desk.grid.layout_now is Layout.ONE
+    assert desk.window.workspace.grid.layout_now is Layout.ONE
     assert "no other series" in desk.window.status.text.text()
     assert desk.window.actions_["layout_one"].isChecked()
 
@@ -189,8 +189,8 @@ def test_opening_a_third_series_ends_the_comparison_so_that_nothing_is_beside_an
     desk.open(write_ct(tmp_path / "now"))
     compare(desk, write_ct(tmp_path / "prior"))
     desk.open(write_ct(tmp_path / "third", PatientID="P-9"))
-    assert desk.window.desk.grid.layout_now is Layout.ONE
-    assert desk.window.desk.grid.beside is None
+    assert desk.window.workspace.grid.layout_now is Layout.ONE
+    assert desk.window.workspace.grid.beside is None
     assert desk.window.cases.beside is None
 
 
@@ -198,7 +198,7 @@ def test_opening_the_second_series_ends_the_comparison(desk: Desk, tmp_path: Pat
     desk.open(write_ct(tmp_path / "now"))
     prior = compare(desk, write_ct(tmp_path / "prior"))
     desk.window.opener.open_case(prior)
-    assert desk.window.desk.grid.layout_now is Layout.ONE
+    assert desk.window.workspace.grid.layout_now is Layout.ONE
     assert desk.window.cases.beside is None
 
 
@@ -206,8 +206,8 @@ def test_opening_the_second_series_ends_the_comparison(desk: Desk, tmp_path: Pat
 def test_findings_of_the_second_series_are_not_answered_by_mistake(desk: Desk, tmp_path: Path, key: Qt.Key) -> None:
     desk.open(write_ct(tmp_path / "now"))
     prior = compare(desk, write_ct(tmp_path / "prior"))
-    second = desk.window.desk.grid.shown[1]
-    desk.window.desk.grid.use(second)
+    second = desk.window.workspace.grid.shown[1]
+    desk.window.workspace.grid.use(second)
     press(desk, key)
     assert not prior.kept.answers
-    assert desk.window.desk.grid.active is second
+    assert desk.window.workspace.grid.active is second

@@ -81,12 +81,12 @@ def test_parted_examinations_keep_one_scale_and_go_their_own_ways(two: Desk) -> 
 def test_nothing_outlives_the_comparison(two: Desk) -> None:
     assert "2023-03-01" in head(two)
     two.bot.keyClick(two.window, Qt.Key.Key_1, CTRL)
-    grid = two.window.desk.grid
+    grid = two.window.workspace.grid
     assert grid.layout_now is Layout.ONE
     assert head(two) == ""
     assert grid.beside is None
     assert two.window.cases.beside is None
-    assert not {"patients", "link"} & set(two.window.desk.notices.topics())
+    assert not {"patients", "link"} & set(two.window.workspace.notifications.topics())
     two.bot.keyClick(two.window, Qt.Key.Key_3, CTRL)
     assert grid.layout_now is Layout.FOUR
     assert all(pane.case is two.case for pane in grid.shown)
@@ -98,6 +98,6 @@ def test_of_another_patient_nothing_is_proposed(desk: Desk, tmp_path: Path) -> N
         write_ct(tmp_path / "b", PatientID="8", PatientName="Roe^Ann"),
     )
     desk.bot.waitUntil(lambda: len(desk.window.cases) == 2)
-    assert desk.window.compare.likeliest() is None
+    assert desk.window.comparison.likeliest() is None
     desk.bot.keyClick(desk.window, Qt.Key.Key_4, CTRL)
-    assert desk.window.desk.grid.layout_now is Layout.ONE
+    assert desk.window.workspace.grid.layout_now is Layout.ONE

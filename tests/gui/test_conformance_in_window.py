@@ -10,13 +10,13 @@ import pytest
 from gui_desk import Desk
 
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.cases.opener import Report
+from cadviewer.gui.cases.opener import OpenReport
 
 
 @pytest.mark.timeout(600)
 def test_every_conformance_file_is_shown_or_refused_with_a_reason(desk: Desk, dicom_conformance: Path) -> None:
     bot, opener = desk.bot, desk.window.opener
-    reports: list[Report] = []
+    reports: list[OpenReport] = []
     broken: dict[str, str] = {}
     opener.reported.connect(reports.append)
     opener.broken.connect(lambda case, reason: broken.setdefault(case.case_id, reason))

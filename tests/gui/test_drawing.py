@@ -314,7 +314,7 @@ def test_what_was_drawn_is_there_when_the_journal_is_read_again(ct: Desk) -> Non
     ct.bot.keyClick(ct.window, KEY.Key_D)
     ct.wait_kept(lambda: drag(ct, (10, 10), (30, 12)))
     before = ct.case.shapes
-    ct.wait_kept(lambda: ct.window.decisions.begin(ct.case))
+    ct.wait_kept(lambda: ct.window.review_controller.begin(ct.case))
     assert ct.case.shapes == before
 
 
@@ -345,7 +345,7 @@ class _FullDisk:
 def test_what_a_full_disk_does_not_take_stays_drawn_as_unsaved_until_it_does(
     ct: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    disk, drawings = _FullDisk(monkeypatch), ct.window.desk.drawings
+    disk, drawings = _FullDisk(monkeypatch), ct.window.workspace.drawings
     ct.bot.keyClick(ct.window, KEY.Key_D)
     ct.wait_kept(lambda: drag(ct, (10, 10), (30, 10)))
     assert ct.case.shapes == ()  # it does not count
@@ -353,16 +353,16 @@ def test_what_a_full_disk_does_not_take_stays_drawn_as_unsaved_until_it_does(
     picture = ct.viewport.grab().toImage()
     row = [picture.pixelColor(ct.viewport.to_screen(x / 10, 10).toPoint()).yellow() for x in range(120, 280)]
     assert max(row) > 60 > min(row)  # dotted
-    ct.wait_kept(lambda: ct.window.decisions.begin(ct.case))  # the case is left and turned to again
+    ct.wait_kept(lambda: ct.window.review_controller.begin(ct.case))  # the case is left and turned to again
     drawings.drop_drafts()
-    ct.wait_kept(lambda: ct.window.decisions.begin(ct.case))
+    ct.wait_kept(lambda: ct.window.review_controller.begin(ct.case))
     assert len(drawings._drafts) == 1
-    assert any("Not saved: no space left" in text for text in ct.window.desk.notices.texts())
+    assert any("Not saved: no space left" in text for text in ct.window.workspace.notifications.texts())
     disk.full = False
-    ct.wait_kept(lambda: ct.window.desk.notices.answer("journal", "Try again"))
+    ct.wait_kept(lambda: ct.window.workspace.notifications.answer("journal", "Try again"))
     assert len(ct.case.shapes) == 1
     assert drawings._drafts == {}
-    assert "journal" not in ct.window.desk.notices.topics()
+    assert "journal" not in ct.window.workspace.notifications.topics()
     assert len(Session(case_key(ct.case.series)).entries()) == 1
 
 
@@ -382,7 +382,7 @@ def test_an_error_nobody_foresaw_is_told_and_loses_nothing(ct: Desk, monkeypatch
         patched.setattr(Session, "record_all", lambda *_: 1 / 0)
         ct.bot.keyClick(ct.window, KEY.Key_D)
         ct.wait_kept(lambda: drag(ct, (10, 10), (30, 10)))
-    assert any("ZeroDivisionError" in text for text in ct.window.desk.notices.texts())
+    assert any("ZeroDivisionError" in text for text in ct.window.workspace.notifications.texts())
     ct.window.journal.close()  # tries once more
     assert len(Session(case_key(ct.case.series)).entries()) == 1
 
@@ -392,7 +392,7 @@ def test_a_region_over_voxels_without_a_value_is_kept_and_measures_the_others(ct
     stack.pixels = stack.pixels.astype(np.float32)
     stack.pixels[:, 15, 15] = np.nan
     stack.pixels[:, 30:40, :] = np.inf
-    ct.case.stack.pixels = ct.window.desk.drawings.pixels = stack.pixels
+    ct.case.stack.pixels = ct.window.workspace.drawings.pixels = stack.pixels
     for top in (12, 31):
         ct.viewport.mouse.set_tool(Tool.RECTANGLE)
         ct.wait_kept(lambda top=top: drag(ct, (10, top), (20, top + 6)))
@@ -416,9 +416,9 @@ def test_k_marks_a_key_image_and_takes_the_mark_away(ct: Desk) -> None:
 def test_shapes_of_the_open_case_are_not_drawn_on_a_view_of_another(ct: Desk) -> None:
     ct.bot.keyClick(ct.window, KEY.Key_D)
     ct.wait_kept(lambda: drag(ct, (10, 10), (30, 10)))
-    ct.window.desk.drawings.pixels = None
+    ct.window.workspace.drawings.pixels = None
     ct.viewport.mouse.set_tool(Tool.DISTANCE)
     drag(ct, (10, 20), (30, 20))
     ct.bot.wait(20)
     assert len(ct.case.shapes) == 1
-    assert ct.window.desk.drawings.grip_at(ct.viewport, QPointF(_at(ct.viewport, (10, 10)))) is None
+    assert ct.window.workspace.drawings.grip_at(ct.viewport, QPointF(_at(ct.viewport, (10, 10)))) is None

@@ -22,16 +22,16 @@ KEY, CTRL = Qt.Key, Qt.KeyboardModifier.ControlModifier
 
 
 def test_escape_puts_back_the_tool_then_the_selection_then_the_view(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(1)
+    read_ct.window.review_controller.choose(1)
     read_ct.viewport.zoom(3)
     zoomed = read_ct.viewport.view.zoom
     read_ct.bot.keyClick(read_ct.window, KEY.Key_D)
-    assert read_ct.window.looking.tool is Tool.DISTANCE
+    assert read_ct.window.view_actions.tool is Tool.DISTANCE
     steps = []
     for _ in range(3):
         read_ct.bot.keyClick(read_ct.window, KEY.Key_Escape)
         view = read_ct.viewport.view
-        steps.append((read_ct.window.looking.tool, read_ct.case.selected, view.zoom == zoomed))
+        steps.append((read_ct.window.view_actions.tool, read_ct.case.selected, view.zoom == zoomed))
     assert steps == [(Tool.WINDOW, 1, True), (Tool.WINDOW, None, True), (Tool.WINDOW, None, False)]
 
 
@@ -39,7 +39,7 @@ def test_escape_puts_a_tool_back_before_it_ends_an_analysis(ct: Desk) -> None:
     assert ct.case.running
     ct.bot.keyClick(ct.window, KEY.Key_D)
     ct.bot.keyClick(ct.window, KEY.Key_Escape)
-    assert ct.window.looking.tool is Tool.WINDOW
+    assert ct.window.view_actions.tool is Tool.WINDOW
     assert ct.case.running
     ct.bot.keyClick(ct.window, KEY.Key_Escape)
     assert not ct.case.running
@@ -51,14 +51,14 @@ def test_the_tool_that_adds_a_finding_adds_one(ct: Desk) -> None:
     ct.viewport.go_to(3)
     drag(ct, (5, 5), (14, 14))
     ct.bot.waitUntil(lambda: len(ct.case.found()) == 1, timeout=10_000)
-    assert ct.window.looking.tool is Tool.PAN
+    assert ct.window.view_actions.tool is Tool.PAN
 
 
 def test_undo_and_redo_can_be_chosen_where_there_is_something_to(read_ct: Desk) -> None:
     undo, redo = (read_ct.window.actions_[name] for name in ("undo", "redo"))
     assert (undo.isEnabled(), redo.isEnabled()) == (False, False)
-    read_ct.window.decisions.choose(1)
-    read_ct.wait_kept(lambda: read_ct.window.decisions.answer(Answer.ACCEPTED))
+    read_ct.window.review_controller.choose(1)
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.answer(Answer.ACCEPTED))
     assert (undo.isEnabled(), redo.isEnabled()) == (True, False)
     read_ct.wait_kept(lambda: undo.trigger())
     assert (undo.isEnabled(), redo.isEnabled()) == (False, True)
@@ -84,7 +84,7 @@ def test_a_saved_reading_is_named_by_the_study_and_says_where_it_is(desk: Desk, 
     assert str(target) in said.args[0]
     assert "kB" in said.args[0]
     assert json.loads(target.read_text())["candidates"] == []
-    desk.window.prefs.change(save_candidates=True)
+    desk.window.preferences.change(save_candidates=True)
     with desk.bot.waitSignal(desk.window.saving.said, timeout=10_000):
         desk.window.saving.save(desk.case, target)
     assert len(json.loads(target.read_text())["candidates"]) == 1
@@ -96,4 +96,4 @@ def test_an_ultrasound_offers_nothing_of_a_volume(desk: Desk, tmp_path: Path) ->
     off = ("plane_coronal", "layout_four", "layout_one_two", "slab", "preset_1", "analyse_nodules", "risk")
     assert [name for name in off if actions[name].isEnabled()] == []
     assert all(actions[name].isEnabled() for name in ("layout_one", "layout_pair", "analyse_breast", "cine"))
-    assert "volume" not in desk.window.desk.notices.topics()
+    assert "volume" not in desk.window.workspace.notifications.topics()

@@ -20,7 +20,7 @@ CTRL_RETURN = Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier
 @pytest.fixture
 def drawn(desk: Desk, ct_folder: Path) -> Desk:
     """A first read under way, in which the reader drew what the model's finding 1 is, and something else."""
-    desk.window.prefs.change(reading="second")
+    desk.window.preferences.change(reading="second")
     desk.open(ct_folder)
     desk.finish(nodule(1, 0.9, 2, 4), nodule(2, 0.8, 6, 8, x=30))
     desk.bot.waitUntil(lambda: desk.case.result is not None)
@@ -63,6 +63,6 @@ def test_the_record_keeps_both_apart(drawn: Desk, tmp_path: Path) -> None:
 
 def test_a_deleted_finding_of_the_reader_gives_the_models_back(drawn: Desk) -> None:
     drawn.wait_kept(lambda: drawn.bot.keyClick(drawn.window, *CTRL_RETURN))
-    drawn.window.decisions.choose(drawn.case.findings()[1].number)
+    drawn.window.review_controller.choose(drawn.case.findings()[1].number)
     drawn.wait_kept(lambda: drawn.bot.keyClick(drawn.window, Qt.Key.Key_Delete))
     assert [drawn.case.name(n.number) for n in drawn.case.findings()] == ["1", "2", "B"]

@@ -49,10 +49,10 @@ def test_a_split_screen_offers_its_halves_and_the_chosen_one_is_analysed(desk: D
     desk.open(split)
     assert desk.case.out_of_scope
     assert desk.engine.jobs == []
-    desk.window.desk.notices.answer("half", "Right half")
+    desk.window.workspace.notifications.answer("half", "Right half")
     job = desk.engine.jobs[-1]
     assert (job.task, job.half) == (Task.BREAST, Half.RIGHT)
-    assert "half" not in desk.window.desk.notices.topics()
+    assert "half" not in desk.window.workspace.notifications.topics()
     finish(desk)
     desk.window.actions_["analyse"].trigger()
     assert desk.engine.jobs[-1].half is Half.RIGHT
@@ -84,7 +84,7 @@ def test_the_score_map_is_kept_with_its_result(desk: Desk, tmp_path: Path, again
     by = replace(result.provenance, application=cadviewer.APPLICATION, model="estan-test")
     desk.bridge.take(Finished(job.case_id, job.request_id, replace(result, provenance=by)))
     desk.bot.waitUntil(lambda: desk.case.result is not None)
-    desk.window.side.breast.depends.click()
+    desk.window.side.breast.score_map.click()
     job = desk.engine.jobs[-1]
     assert job.explain == 0
     desk.bridge.take(Finished(job.case_id, job.request_id, explained(desk)))
@@ -97,9 +97,9 @@ def test_the_score_map_is_kept_with_its_result(desk: Desk, tmp_path: Path, again
     desk.window.results.close()
     again.open(path)
     jobs = len(again.engine.jobs)
-    again.window.side.breast.depends.click()
+    again.window.side.breast.score_map.click()
     assert len(again.engine.jobs) == jobs
-    assert again.window.desk.depends._map is not None
+    assert again.window.workspace.score_map._map is not None
 
 
 def test_a_series_that_is_closed_and_opened_again_is_read_ahead_again(desk: Desk, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 import cadviewer
 from cadviewer.gui.engine.bridge import Bridge
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.inference.protocol import Failed, Finished
 from cadviewer.store import last_results
@@ -32,7 +32,7 @@ def finish(desk: Desk, *scores: float, application: str = cadviewer.APPLICATION)
 def again(qtbot: QtBot) -> Iterator[Desk]:
     """The window of another start."""
     engine, bridge = StillEngine(), Bridge()
-    window = MainWindow(engine, bridge, Prefs())
+    window = MainWindow(engine, bridge, Preferences())
     window.show()
     qtbot.waitExposed(window)
     yield Desk(window, engine, bridge, qtbot)

@@ -122,7 +122,7 @@ def test_everything_in_a_dialog_has_a_name_for_a_screen_reader(read_ct: Desk, na
 def test_one_sees_where_the_keys_go(qapp: QApplication, read_ct: Desk) -> None:
     dialog = _settings(read_ct)
     for theme in style.THEMES:
-        read_ct.window.prefs.change(theme=theme)
+        read_ct.window.preferences.change(theme=theme)
         for control in _controls(dialog):
             if not isinstance(control, QAbstractButton | QLineEdit) or not control.isEnabled():
                 continue
@@ -131,7 +131,7 @@ def test_one_sees_where_the_keys_go(qapp: QApplication, read_ct: Desk) -> None:
             control.setFocus()
             if control.hasFocus():
                 assert control.grab().toImage() != before, (theme, control)
-    read_ct.window.prefs.change(theme="dark")
+    read_ct.window.preferences.change(theme="dark")
 
 
 def test_keys_zoom_move_and_window_the_active_view(ct: Desk) -> None:
@@ -154,7 +154,7 @@ def test_keys_zoom_move_and_window_the_active_view(ct: Desk) -> None:
 
 def test_a_key_goes_from_view_to_view(ct: Desk) -> None:
     ct.bot.keyClick(ct.window, KEY.Key_2, CTRL)
-    grid = ct.window.desk.grid
+    grid = ct.window.workspace.grid
     seen = []
     for _ in range(3):
         seen.append(grid.shown.index(grid.active))

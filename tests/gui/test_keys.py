@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 
 from cadviewer.gui.shell.dialogs import TextDialog
 from cadviewer.gui.viewing.canvas.mouse import Tool
-from cadviewer.gui.viewing.canvas.viewport import Marks
+from cadviewer.gui.viewing.canvas.viewport import OverlayMode
 from cadviewer.settings import Preset
 
 KEY, SHIFT, CTRL = Qt.Key, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
@@ -85,7 +85,7 @@ def test_marks_are_hidden_in_three_states(ct: Desk, key: Qt.Key) -> None:
     for _ in range(3):
         _press(ct, key)
         seen.append(ct.viewport.marks)
-    assert seen == [Marks.TEXT, Marks.NONE, Marks.ALL]
+    assert seen == [OverlayMode.TEXT, OverlayMode.NONE, OverlayMode.ALL]
 
 
 def test_c_plays_and_stops_and_cine_goes_round(ct: Desk) -> None:
@@ -119,7 +119,7 @@ def test_escape_cancels_first_and_then_resets_the_view(ct: Desk) -> None:
 
 
 def test_keys_can_be_changed_by_settings(qtbot: object, desk: Desk) -> None:
-    desk.window.prefs.change(shortcuts=(("next_finding", "F"), ("next_finding", "Right")))
+    desk.window.preferences.change(shortcuts=(("next_finding", "F"), ("next_finding", "Right")))
     assert [k.toString() for k in desk.window.actions_["next_finding"].shortcuts()] == ["F", "Right"]
 
 
@@ -135,7 +135,7 @@ def test_no_two_actions_share_a_key(desk: Desk) -> None:
 def test_hidden_marks_are_said_on_the_image_with_the_key_that_shows_them(
     read_ct: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_ct.window.prefs.change(shortcuts=(("marks", "Q"),))
+    read_ct.window.preferences.change(shortcuts=(("marks", "Q"),))
     for shown in (False, True, False):  # everything, text alone, nothing
         with seen_texts.painted(monkeypatch) as painted:
             read_ct.viewport.grab()
@@ -144,7 +144,7 @@ def test_hidden_marks_are_said_on_the_image_with_the_key_that_shows_them(
 
 
 def test_the_overview_of_keys_names_the_windows_of_the_number_keys(read_ct: Desk) -> None:
-    read_ct.window.prefs.change(presets=((2, Preset("Mine", 1234, -56)), (3, None)))
+    read_ct.window.preferences.change(presets=((2, Preset("Mine", 1234, -56)), (3, None)))
     read_ct.bot.keyClick(read_ct.window, KEY.Key_F1)
     (dialog,) = read_ct.window.findChildren(TextDialog)
     text = dialog.text.toPlainText()

@@ -42,7 +42,7 @@ def test_a_series_that_fails_after_its_first_image_was_shown_gives_way_to_the_ca
     read_ct: Desk, vanishing: Path
 ) -> None:
     before, stack, seen = read_ct.case, read_ct.viewport.stack, _opened(read_ct)
-    read_ct.window.decisions.choose(2)
+    read_ct.window.review_controller.choose(2)
     said = read_ct.refuse(vanishing)
     assert [case is before for case in seen] == [False, True]  # its first image was on screen
     assert "vanishing" in said
@@ -51,7 +51,7 @@ def test_a_series_that_fails_after_its_first_image_was_shown_gives_way_to_the_ca
     assert read_ct.viewport.stack is stack
     assert before.selected == 2
     assert before.result is not None
-    read_ct.wait_kept(lambda: read_ct.window.decisions.answer(Answer.ACCEPTED))
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.answer(Answer.ACCEPTED))
     assert before.answer(before.finding(2)) is Answer.ACCEPTED
     assert list(Session(case_key(before.series)).decisions().values()) == [Answer.ACCEPTED]
 

@@ -37,7 +37,7 @@ def outlined(ct: Desk) -> Desk:
 
     ct.finish(replace(nodule(1, 0.9, 6, 8, x=30), outlines={7: OUTLINE}))
     ct.bot.waitUntil(lambda: ct.case.result is not None)
-    ct.window.decisions.unselect()
+    ct.window.review_controller.unselect()
     ct.viewport.go_to(7)
     return ct
 
@@ -59,7 +59,7 @@ def test_a_key_goes_through_the_ways_of_drawing_findings(outlined: Desk) -> None
 
 
 def test_a_finding_without_an_outline_keeps_its_box(read_ct: Desk) -> None:
-    read_ct.window.decisions.unselect()
+    read_ct.window.review_controller.unselect()
     read_ct.viewport.go_to(7)
     read_ct.bot.keyClick(read_ct.window, KEY.Key_M, SHIFT)
     assert read_ct.viewport.findings is FindingMarks.OUTLINE
@@ -68,11 +68,11 @@ def test_a_finding_without_an_outline_keeps_its_box(read_ct: Desk) -> None:
 
 def test_hidden_findings_take_no_click_and_the_image_says_so(outlined: Desk) -> None:
     at = outlined.viewport.to_screen(34, 20)
-    boxes = outlined.window.desk.grid.panes[0].boxes
+    boxes = outlined.window.workspace.grid.panes[0].boxes
     assert boxes.at(outlined.viewport, at) == 1
-    outlined.window.desk.grid.set_findings(FindingMarks.NONE)
+    outlined.window.workspace.grid.set_findings(FindingMarks.NONE)
     assert boxes.at(outlined.viewport, at) is None
-    corner = outlined.window.desk.corners
+    corner = outlined.window.workspace.corners
     from PySide6.QtGui import QFontMetricsF
 
     texts = [text for _, text in corner._lines(outlined.viewport, QFontMetricsF(outlined.viewport.font()))]
@@ -80,15 +80,15 @@ def test_hidden_findings_take_no_click_and_the_image_says_so(outlined: Desk) -> 
 
 
 def test_the_way_is_there_again_at_the_next_start_but_hidden_findings_are_not(outlined: Desk) -> None:
-    prefs = outlined.window.prefs
+    preferences = outlined.window.preferences
     for _ in range(3):
         outlined.bot.keyClick(outlined.window, KEY.Key_M, SHIFT)
     assert outlined.viewport.findings is FindingMarks.NONE
-    assert prefs.now.finding_marks == "corners"
+    assert preferences.now.finding_marks == "corners"
 
 
 def test_measures_are_hidden_by_themselves_and_are_back_when_one_is_drawn(outlined: Desk) -> None:
-    outlined.window.looking.use_tool(Tool.DISTANCE)
+    outlined.window.view_actions.use_tool(Tool.DISTANCE)
     outlined.wait_kept(lambda: drag(outlined, (5, 40), (25, 40)))
     yellow = QColor(255, 233, 130)
 
@@ -101,8 +101,8 @@ def test_measures_are_hidden_by_themselves_and_are_back_when_one_is_drawn(outlin
     outlined.bot.keyClick(outlined.window, KEY.Key_D, SHIFT)
     assert (before, shown()) == (True, False)
     assert drawn(outlined, 32, 19.5)
-    assert outlined.window.desk.drawings.grip_at(outlined.viewport, outlined.viewport.to_screen(5, 40)) is None
-    outlined.window.looking.use_tool(Tool.ANGLE)
+    assert outlined.window.workspace.drawings.grip_at(outlined.viewport, outlined.viewport.to_screen(5, 40)) is None
+    outlined.window.view_actions.use_tool(Tool.ANGLE)
     assert shown()
 
 
@@ -115,7 +115,7 @@ def test_a_mask_is_drawn_in_the_same_ways(desk: Desk, tmp_path: Path) -> None:
     desk.bot.waitUntil(lambda: desk.case.result is not None)
     seen = {}
     for how in FindingMarks:
-        desk.window.desk.grid.set_findings(how)
+        desk.window.workspace.grid.set_findings(how)
         picture = _picture(desk)
         at = desk.viewport.to_screen(3 * columns / 8, rows / 4)  # the middle of its upper side
         near = [picture.pixelColor(round(at.x()), round(at.y()) + k) for k in (-2, -1, 0, 1, 2)]
@@ -136,7 +136,7 @@ def test_no_text_lies_on_another(ct: Desk, size: tuple[int, int]) -> None:
     ct.bot.waitUntil(lambda: ct.case.result is not None)
     ct.window.resize(*size)
     ct.viewport.go_to(7)
-    ct.window.looking.use_tool(Tool.DISTANCE)
+    ct.window.view_actions.use_tool(Tool.DISTANCE)
     for y in (12, 20, 22):
         ct.wait_kept(lambda y=y: drag(ct, (6, y), (16, y)))
     _picture(ct)
@@ -156,7 +156,7 @@ def test_a_text_that_is_needed_has_a_place_where_nothing_is_free() -> None:
 
 
 def test_the_reset_of_a_view_is_undone_before_answers_are(read_ct: Desk) -> None:
-    read_ct.window.decisions.unselect()
+    read_ct.window.review_controller.unselect()
     read_ct.viewport.zoom(3)
     zoomed = read_ct.viewport.view
     read_ct.bot.keyClick(read_ct.window, KEY.Key_Escape)
@@ -168,7 +168,7 @@ def test_the_reset_of_a_view_is_undone_before_answers_are(read_ct: Desk) -> None
 
 
 def test_a_reset_view_that_was_moved_since_is_not_undone(read_ct: Desk, tmp_path: Path) -> None:
-    read_ct.window.decisions.unselect()
+    read_ct.window.review_controller.unselect()
     read_ct.viewport.zoom(3)
     read_ct.bot.keyClick(read_ct.window, KEY.Key_Escape)
     read_ct.viewport.zoom(2)
@@ -177,4 +177,4 @@ def test_a_reset_view_that_was_moved_since_is_not_undone(read_ct: Desk, tmp_path
     assert read_ct.viewport.view == moved
     read_ct.bot.keyClick(read_ct.window, KEY.Key_Escape)
     read_ct.open(write_ct(tmp_path / "other"))
-    assert not read_ct.window.looking.undo_reset()
+    assert not read_ct.window.view_actions.undo_reset()

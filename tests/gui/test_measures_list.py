@@ -16,7 +16,7 @@ from cadviewer.gui.viewing.canvas import shapes
 from cadviewer.gui.viewing.canvas.mouse import Tool
 from cadviewer.gui.viewing.canvas.plane_intersections import crossings, home
 from cadviewer.gui.viewing.canvas.text_entry import TextLine
-from cadviewer.gui.viewing.canvas.viewport import Marks
+from cadviewer.gui.viewing.canvas.viewport import OverlayMode
 from cadviewer.imaging.planes import Plane
 from cadviewer.store.session import Measure, Session, case_key
 
@@ -37,7 +37,7 @@ def drawn(ct: Desk) -> Desk:
     ct.viewport.go_to(6)
     ct.wait_kept(lambda: ct.bot.keyClick(ct.window, KEY.Key_K))
     ct.viewport.go_to(0)
-    ct.window.desk.drawings.select(None)
+    ct.window.workspace.drawings.select(None)
     return ct
 
 
@@ -56,7 +56,7 @@ def _click_row(desk: Desk, row: int, *, double: bool = False) -> None:
 
 def _yellow(desk: Desk, pane: int, x: float, y: float) -> bool:
     """Whether something drawn shows within a few screen units of an image point of a view."""
-    viewport = desk.window.desk.grid.panes[pane].viewport
+    viewport = desk.window.workspace.grid.panes[pane].viewport
     at, picture = viewport.to_screen(x, y), viewport.grab().toImage()
     near = [picture.pixelColor(round(at.x()) + i, round(at.y()) + j) for i in range(-6, 7) for j in range(-6, 7)]
     return any(_alike(colour) for colour in near)
@@ -85,20 +85,20 @@ def test_rows_say_value_kind_and_image_from_first_to_last(drawn: Desk) -> None:
 
 
 def test_the_strip_has_dots_at_measures_and_key_images(drawn: Desk) -> None:
-    assert drawn.window.desk.strip.marked == {3, 6, 8}
+    assert drawn.window.workspace.scrollbar.marked == {3, 6, 8}
     drawn.bot.keyClick(drawn.window, KEY.Key_F7)
-    assert drawn.window.desk.strip.marked == frozenset()
+    assert drawn.window.workspace.scrollbar.marked == frozenset()
     drawn.bot.keyClick(drawn.window, KEY.Key_F5)
-    assert drawn.window.desk.strip.marked == {3, 6, 8}
+    assert drawn.window.workspace.scrollbar.marked == {3, 6, 8}
 
 
 def test_a_click_on_a_row_goes_there_and_selects(drawn: Desk) -> None:
     _click_row(drawn, 0)
     assert drawn.viewport.index == 8
-    assert drawn.window.desk.drawings.selected == drawn.case.shapes[1].key
+    assert drawn.window.workspace.drawings.selected == drawn.case.shapes[1].key
     _click_row(drawn, 1)
     assert drawn.viewport.index == 6
-    assert drawn.window.desk.drawings.selected is None
+    assert drawn.window.workspace.drawings.selected is None
 
 
 def test_keys_go_through_the_rows_round_and_round(drawn: Desk) -> None:
@@ -115,9 +115,9 @@ def test_keys_go_through_the_rows_round_and_round(drawn: Desk) -> None:
 def test_what_is_gone_to_is_in_sight_even_where_marks_were_hidden_and_the_image_moved(drawn: Desk) -> None:
     drawn.bot.keyClick(drawn.window, KEY.Key_I)
     drawn.viewport.zoom(6)
-    assert drawn.viewport.marks is not Marks.ALL
+    assert drawn.viewport.marks is not OverlayMode.ALL
     drawn.bot.keyClick(drawn.window, KEY.Key_J)
-    assert drawn.viewport.marks is Marks.ALL
+    assert drawn.viewport.marks is OverlayMode.ALL
     assert drawn.viewport.rect().contains(drawn.viewport.to_screen(20, 20).toPoint())
 
 
@@ -137,7 +137,7 @@ def test_a_measure_is_named_from_the_list_and_keeps_its_value(drawn: Desk) -> No
 def test_the_key_for_names_works_on_what_is_selected_wherever_it_is(drawn: Desk) -> None:
     _click_row(drawn, 2)
     drawn.viewport.go_to(0)
-    drawn.window.desk.drawings.select(drawn.case.shapes[0].key)
+    drawn.window.workspace.drawings.select(drawn.case.shapes[0].key)
     drawn.bot.keyClick(drawn.window, KEY.Key_F2)
     assert drawn.viewport.index == 3
     line = drawn.viewport.findChild(TextLine)
@@ -181,7 +181,7 @@ def test_a_length_shows_faintly_where_a_coronal_plane_cuts_it(ct: Desk) -> None:
     ct.bot.keyClick(ct.window, KEY.Key_D)
     ct.wait_kept(lambda: drag(ct, (20, 12), (20, 28)))  # from front to back: every coronal plane cuts it
     ct.bot.keyClick(ct.window, KEY.Key_2, CTRL)
-    coronal = ct.window.desk.grid.panes[1].viewport
+    coronal = ct.window.workspace.grid.panes[1].viewport
     assert coronal.stack.plane is Plane.CORONAL
     (shape,) = ct.case.shapes
     plane, at = shapes.seen(coronal.stack, (3.0, 20.0, 22.0))
@@ -230,7 +230,7 @@ def test_a_measure_of_a_coronal_plane_is_gone_to_in_one_and_marked_on_the_slices
     assert ct.viewport.stack.plane is Plane.CORONAL
     assert ct.viewport.index == round(index)
     ct.bot.keyClick(ct.window, KEY.Key_2, CTRL)
-    ct.window.desk.grid.panes[1].viewport.go_to(0)
+    ct.window.workspace.grid.panes[1].viewport.go_to(0)
     ct.bot.keyClick(ct.window, KEY.Key_J)
-    assert ct.window.desk.grid.panes[0].viewport.stack.plane is Plane.ACQUIRED
-    assert ct.window.desk.grid.panes[1].viewport.index == round(index)
+    assert ct.window.workspace.grid.panes[0].viewport.stack.plane is Plane.ACQUIRED
+    assert ct.window.workspace.grid.panes[1].viewport.index == round(index)

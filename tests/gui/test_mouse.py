@@ -123,7 +123,7 @@ def test_a_click_on_a_box_selects_its_finding(read_ct: Desk) -> None:
 
 
 def test_a_drag_on_the_strip_goes_through_the_slices(ct: Desk) -> None:
-    strip = ct.window.desk.strip
+    strip = ct.window.workspace.scrollbar
     ct.bot.mousePress(strip, LEFT, NONE, QPoint(8, round(strip.y_of(2))))
     assert ct.viewport.index == 2
     ct.bot.mouseMove(strip, QPoint(8, round(strip.y_of(9))))

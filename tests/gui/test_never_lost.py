@@ -24,7 +24,7 @@ from pytestqt.qtbot import QtBot
 
 from cadviewer import paths
 from cadviewer.gui.engine.bridge import Bridge
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.inference.protocol import Finished
 from cadviewer.store.session import Answer, Measure, Session, case_key, filled_in, folder
@@ -262,7 +262,7 @@ def test_after_a_kill_the_next_window_shows_what_was_shown(
 def beside(read_ct: Desk, qtbot: QtBot, ct_folder: Path) -> Iterator[Desk]:
     """A second window on the same case, analysed alike."""
     engine, bridge = StillEngine(), Bridge()
-    window = MainWindow(engine, bridge, Prefs())
+    window = MainWindow(engine, bridge, Preferences())
     window.resize(1000, 700)
     window.show()
     other = Desk(window, engine, bridge, qtbot)
@@ -279,29 +279,29 @@ def beside(read_ct: Desk, qtbot: QtBot, ct_folder: Path) -> Iterator[Desk]:
 
 
 def test_two_windows_on_one_case_keep_what_either_does(read_ct: Desk, beside: Desk) -> None:
-    read_ct.window.decisions.choose(1)
-    read_ct.wait_kept(lambda: read_ct.window.decisions.answer(Answer.ACCEPTED))
-    beside.window.decisions.choose(2)
-    beside.wait_kept(lambda: beside.window.decisions.answer(Answer.REJECTED))
+    read_ct.window.review_controller.choose(1)
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.answer(Answer.ACCEPTED))
+    beside.window.review_controller.choose(2)
+    beside.wait_kept(lambda: beside.window.review_controller.answer(Answer.REJECTED))
     assert beside.case.answer(beside.case.finding(1)) is Answer.ACCEPTED  # what the other did is seen with one's own
-    read_ct.wait_kept(lambda: read_ct.window.decisions.enter(1, {"note": "here"}))
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.enter(1, {"note": "here"}))
     assert read_ct.case.answer(read_ct.case.finding(2)) is Answer.REJECTED
     assert list(Session(case_key(read_ct.case.series)).decisions().values()) == [Answer.ACCEPTED, Answer.REJECTED]
 
 
 def test_undo_in_one_window_leaves_alone_what_the_other_did(read_ct: Desk, beside: Desk) -> None:
-    read_ct.window.decisions.choose(1)
-    read_ct.wait_kept(lambda: read_ct.window.decisions.answer(Answer.ACCEPTED))
-    beside.window.decisions.choose(2)
-    beside.wait_kept(lambda: beside.window.decisions.answer(Answer.REJECTED))
-    read_ct.wait_kept(read_ct.window.decisions.undo)
+    read_ct.window.review_controller.choose(1)
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.answer(Answer.ACCEPTED))
+    beside.window.review_controller.choose(2)
+    beside.wait_kept(lambda: beside.window.review_controller.answer(Answer.REJECTED))
+    read_ct.wait_kept(read_ct.window.review_controller.undo)
     assert list(Session(case_key(read_ct.case.series)).decisions().values()) == [Answer.REJECTED]
     assert beside.case.answer(beside.case.finding(2)) is Answer.REJECTED
 
 
 def test_a_window_that_is_turned_to_shows_what_the_other_did_meanwhile(read_ct: Desk, beside: Desk) -> None:
-    beside.window.decisions.choose(3)
-    beside.wait_kept(lambda: beside.window.decisions.answer(Answer.UNSURE))
+    beside.window.review_controller.choose(3)
+    beside.wait_kept(lambda: beside.window.review_controller.answer(Answer.UNSURE))
     assert read_ct.case.answer(read_ct.case.finding(3)) is None
     beside.window.activateWindow()
     read_ct.bot.wait(20)
@@ -311,8 +311,8 @@ def test_a_window_that_is_turned_to_shows_what_the_other_did_meanwhile(read_ct: 
 
 def test_nothing_is_written_beside_the_images(read_ct: Desk, ct_folder: Path) -> None:
     before = sorted(p.name for p in ct_folder.iterdir())
-    read_ct.window.decisions.choose(1)
-    read_ct.wait_kept(lambda: read_ct.window.decisions.answer(Answer.ACCEPTED))
-    read_ct.wait_kept(lambda: read_ct.window.decisions.enter(1, {"note": "mine"}))
+    read_ct.window.review_controller.choose(1)
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.answer(Answer.ACCEPTED))
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.enter(1, {"note": "mine"}))
     assert sorted(p.name for p in ct_folder.iterdir()) == before
     assert paths.user_data() in folder().parents

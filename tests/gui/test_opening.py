@@ -92,7 +92,7 @@ def test_opening_b_while_a_is_analysed_never_shows_a_on_b(desk: Desk, tmp_path: 
     assert b.result is None
     assert b.status is Status.RUNNING
     assert a.result is None
-    assert not desk.window.desk.strip.stretches
+    assert not desk.window.workspace.scrollbar.stretches
 
 
 def test_a_truncated_file_leaves_the_case_before_on_screen(ct: Desk, tmp_path: Path) -> None:
@@ -136,17 +136,17 @@ def test_a_good_series_among_bad_files_is_opened_and_the_bad_ones_are_told(desk:
 def test_a_series_with_a_missing_slice_is_shown_as_a_stack_and_says_why(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_ct(tmp_path / "gap", gap=True))
     assert len(desk.viewport.stack) == 11
-    assert any(text.startswith("Not a volume: ") for text in desk.window.desk.notices.texts())
+    assert any(text.startswith("Not a volume: ") for text in desk.window.workspace.notifications.texts())
 
 
 def test_an_image_that_does_not_say_what_it_is_asks_and_guesses_nothing(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_png(tmp_path / "photo.png", colour=True))
     assert desk.case.status is Status.NOT_ANALYSED
     assert not desk.engine.jobs
-    assert "task" in desk.window.desk.notices.topics()
-    desk.window.desk.notices.answer("task", "Breast ultrasound")
+    assert "task" in desk.window.workspace.notifications.topics()
+    desk.window.workspace.notifications.answer("task", "Breast ultrasound")
     assert desk.engine.jobs[0].task is Task.BREAST
-    assert "task" not in desk.window.desk.notices.topics()
+    assert "task" not in desk.window.workspace.notifications.topics()
 
 
 def test_memory_of_cases_that_are_not_on_screen_is_bounded(desk: Desk, tmp_path: Path) -> None:

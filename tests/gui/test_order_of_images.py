@@ -39,18 +39,18 @@ def test_axial_slices_begin_at_the_head_and_others_as_they_come(normal: tuple[fl
 
 def test_a_setting_turns_it_round(desk: Desk, ct_folder: Path) -> None:
     desk.open(ct_folder)
-    desk.window.prefs.change(slice_order="feet_first")
+    desk.window.preferences.change(slice_order="feet_first")
     try:
         desk.bot.waitUntil(lambda: not Stack.head_first)
         desk.bot.keyClick(desk.window, Qt.Key.Key_Home)
         assert desk.viewport.index == 0
-        assert desk.window.desk.strip.y_of(0) < desk.window.desk.strip.y_of(5)
+        assert desk.window.workspace.scrollbar.y_of(0) < desk.window.workspace.scrollbar.y_of(5)
     finally:
-        desk.window.prefs.change(slice_order="head_first")
+        desk.window.preferences.change(slice_order="head_first")
 
 
 def test_the_head_is_on_top_of_the_bar_and_cine_goes_down(ct: Desk) -> None:
-    strip = ct.window.desk.strip
+    strip = ct.window.workspace.scrollbar
     assert strip.y_of(11) < strip.y_of(0)
     assert [strip.index_at(strip.y_of(k)) for k in range(12)] == list(range(12))
     ct.viewport.go_to(0)

@@ -158,7 +158,7 @@ def test_pixels_that_are_not_square_keep_their_aspect_on_screen(desk: Desk, ct_f
 
 def test_a_moving_mouse_repaints_a_corner_only(ct: Desk) -> None:
     ct.viewport.repaint()
-    rect = ct.window.desk.corners.probe_rect
+    rect = ct.window.workspace.corners.probe_rect
     assert 0 < rect.height() < ct.viewport.height() / 4
     assert rect.width() < ct.viewport.width() / 2
 

@@ -115,7 +115,7 @@ import sys
 from cadviewer import app
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
-from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.shell.main_window import MainWindow
 
 def show(self, was=MainWindow.show):
     was(self)
@@ -143,7 +143,7 @@ import sys
 from cadviewer import app
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
-from cadviewer.gui.main_window import MainWindow
+from cadviewer.gui.shell.main_window import MainWindow
 
 def painted(self, event, was=MainWindow.paintEvent):
     print(*sorted(sys.modules), flush=True)
@@ -158,7 +158,7 @@ app.main()
 FIRST_SIGN = """
 import os, sys
 from cadviewer import app
-from cadviewer.gui.start_window import StartWindow
+from cadviewer.gui.shell.start_window import StartWindow
 
 def painted(self, event, was=StartWindow.paintEvent):
     print(*sorted(sys.modules), flush=True)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QObject, QPointF
 
 from cadviewer.gui.viewing.canvas import render
 from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.viewport import Marks
+from cadviewer.gui.viewing.canvas.viewport import OverlayMode
 from cadviewer.imaging.planes import Plane
 from cadviewer.imaging.series import Window
 from cadviewer.inference.protocol import Progressed
@@ -69,14 +69,14 @@ def test_every_pixel_is_painted_where_the_view_says(ct: Desk, turns: int, mirror
     viewport = ct.viewport
     stack = viewport.stack
     stack.pixels[:] = np.random.default_rng(1).integers(-1000, 200, stack.pixels.shape)
-    viewport.set_marks(Marks.NONE)
+    viewport.set_marks(OverlayMode.NONE)
     viewport.layers = []
     viewport.set_interpolation(False)
     viewport.turn(turns)
     if mirrored:
         viewport.flip(sideways=True)
     viewport.zoom(zoom, QPointF(300, 200))
-    viewport.picture.forget()
+    viewport.renderer.forget()
     picture = viewport.grab().toImage()
     wanted = render.levelled(stack.pixels[viewport.index], viewport.view.window, viewport.view.inverted)
     looked_at = 0

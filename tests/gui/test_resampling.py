@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from cadviewer.gui.viewing.canvas.image_renderer import Picture
+from cadviewer.gui.viewing.canvas.image_renderer import ImageRenderer
 from cadviewer.gui.viewing.canvas.resampler import Request, Resampler
 from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.imaging.planes import Plane, Projection, Slab
@@ -119,7 +119,7 @@ def test_closing_waits_for_the_plane_at_hand_and_brings_nothing_more(qtbot: QtBo
     assert view.planes == other.planes == []
 
 
-def _oblique(desk: Desk, folder: Path) -> Picture:
+def _oblique(desk: Desk, folder: Path) -> ImageRenderer:
     """An oblique volume, seen in the patient's coronal planes."""
     volume = labelled.volume(labelled.geometry(labelled.OBLIQUE))
     rough = np.random.default_rng(0).integers(-50, 50, volume.pixels.shape, np.int16)
@@ -127,7 +127,7 @@ def _oblique(desk: Desk, folder: Path) -> Picture:
     desk.open(phantom_files.write_mhd(volume, folder / "oblique.mhd"))
     desk.bot.keyClick(desk.window, Qt.Key.Key_F7)
     assert desk.viewport.stack.plane is Plane.CORONAL
-    picture: Picture = desk.viewport.picture
+    picture: ImageRenderer = desk.viewport.renderer
     desk.viewport.repaint()
     desk.bot.waitUntil(lambda: picture.sharp)
     return picture
@@ -174,10 +174,10 @@ def test_levelling_and_zooming_do_not_resample_again(desk: Desk, tmp_path: Path)
 
 def test_planes_along_the_grid_are_shown_at_once(ct: Desk) -> None:
     ct.bot.keyClick(ct.window, Qt.Key.Key_3, CTRL)
-    for pane in ct.window.desk.grid.shown:
+    for pane in ct.window.workspace.grid.shown:
         pane.viewport.step(1)
         pane.viewport.repaint()
-        assert pane.viewport.picture.sharp
+        assert pane.viewport.renderer.sharp
 
 
 def test_another_case_can_be_opened_while_planes_are_being_made(desk: Desk, tmp_path: Path, ct_folder: Path) -> None:
@@ -185,13 +185,13 @@ def test_another_case_can_be_opened_while_planes_are_being_made(desk: Desk, tmp_
     oblique = desk.case
     desk.bot.keyClick(desk.window, Qt.Key.Key_3, CTRL)
     for k in range(10):
-        for pane in desk.window.desk.grid.shown:
+        for pane in desk.window.workspace.grid.shown:
             pane.viewport.go_to(3 * k)
             pane.viewport.repaint()
     desk.open(ct_folder)
     assert desk.case is not oblique
-    desk.bot.waitUntil(lambda: desk.window.desk.grid.sharp)
-    for pane in desk.window.desk.grid.shown:
+    desk.bot.waitUntil(lambda: desk.window.workspace.grid.sharp)
+    for pane in desk.window.workspace.grid.shown:
         assert pane.viewport.frame_on_screen().shape == (pane.viewport.stack.rows, pane.viewport.stack.columns)
 
 
@@ -200,5 +200,5 @@ def test_a_window_that_closes_ends_the_thread_that_makes_planes(desk: Desk, tmp_
     desk.viewport.step(3)
     desk.viewport.repaint()
     assert "resample" in {thread.name for thread in threading.enumerate()}
-    desk.window.desk.grid.shut()
+    desk.window.workspace.grid.shut()
     assert "resample" not in {thread.name for thread in threading.enumerate()}

@@ -21,7 +21,7 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture
 def risk(read_ct: Desk) -> Desk:
     """The risk panel is open on finding 1 of an analysed CT."""
-    read_ct.window.decisions.choose(1)
+    read_ct.window.review_controller.choose(1)
     read_ct.bot.keyClick(read_ct.window, Qt.Key.Key_R)
     assert read_ct.window.side.risk.isVisible()
     return read_ct
@@ -135,7 +135,7 @@ def test_an_entry_can_be_undone_and_taken_back(risk: Desk) -> None:
     assert _editor(risk, "upper_lobe").buttons["yes"].isChecked()
     _click(risk, "upper_lobe", "yes")  # again takes it back
     assert "upper_lobe" not in _kept(risk)
-    risk.wait_kept(risk.window.decisions.undo)
+    risk.wait_kept(risk.window.review_controller.undo)
     assert _editor(risk, "upper_lobe").buttons["yes"].isChecked()
 
 
@@ -171,7 +171,7 @@ def test_entries_are_there_again_when_the_case_is_opened_anew(risk: Desk, ct_fol
     risk.window.actions_["analyse"].trigger()
     risk.finish(nodule(1, 0.95, 2, 4, x=20.5))  # the same finding, as another run sees it
     risk.bot.waitUntil(lambda: risk.case.result is not None)
-    risk.window.decisions.choose(1)
+    risk.window.review_controller.choose(1)
     box = _editor(risk, "type").choice
     assert box is not None
     assert box.currentData() == "solid"
@@ -180,7 +180,7 @@ def test_entries_are_there_again_when_the_case_is_opened_anew(risk: Desk, ct_fol
 def test_each_finding_has_its_own_entries(risk: Desk) -> None:
     _set(risk, Setting.SCREENING)
     _choose(risk, "type", "solid")
-    risk.window.decisions.choose(2)
+    risk.window.review_controller.choose(2)
     box = _editor(risk, "type").choice
     assert box is not None
     assert box.currentData() is None
@@ -190,7 +190,7 @@ def test_each_finding_has_its_own_entries(risk: Desk) -> None:
 def test_a_proposed_type_is_shown_as_one_and_does_not_count(ct: Desk) -> None:
     ct.finish(replace(nodule(1, 0.9, 2, 4), type="part-solid"))
     ct.bot.waitUntil(lambda: ct.case.result is not None)
-    ct.window.decisions.choose(1)
+    ct.window.review_controller.choose(1)
     ct.bot.keyClick(ct.window, Qt.Key.Key_R)
     _set(ct, Setting.SCREENING)
     box = _editor(ct, "type").choice
@@ -208,7 +208,7 @@ def test_the_exam_goes_by_accepted_findings_and_waits_for_unread_ones(risk: Desk
         _choose(risk, name, value)
     risk.wait_kept(lambda: risk.bot.keyClick(risk.window, Qt.Key.Key_Return))
     for number in (2, 3):
-        risk.window.decisions.choose(number)
+        risk.window.review_controller.choose(number)
         risk.wait_kept(lambda: risk.bot.keyClick(risk.window, Qt.Key.Key_X))
     assert "Not determined" not in panel.exam.text.text()
     assert ">3<" in panel.exam.text.text()
@@ -242,7 +242,7 @@ def test_a_finding_of_an_earlier_ct_of_the_same_patient_gives_the_doubling_time(
     risk.window.opener.open_case(today)
     risk.bot.waitUntil(lambda: risk.case is today)
     _set(risk, Setting.SCREENING)
-    risk.window.decisions.choose(1)
+    risk.window.review_controller.choose(1)
     panel = risk.window.side.risk
     assert panel.prior.count() == 2
     assert panel.prior.itemText(1).startswith("2023-01-31 · finding 1")
@@ -278,7 +278,7 @@ def test_a_reading_that_cannot_be_saved_is_told(risk: Desk, tmp_path: Path) -> N
     (tmp_path / "file").write_text("not a folder")
     with risk.bot.waitSignal(risk.window.saving.failed, timeout=10_000):
         risk.window.saving.save(risk.case, tmp_path / "file" / "reading.json")
-    assert any("not saved" in text for text in risk.window.desk.notices.texts())
+    assert any("not saved" in text for text in risk.window.workspace.notifications.texts())
 
 
 def test_entries_that_contradict_are_named_above_the_form(risk: Desk) -> None:
@@ -311,6 +311,8 @@ def test_the_entry_that_is_being_made_keeps_its_place_while_answers_come(risk: D
     before = place()
     assert editor.line.hasFocus()
     assert 0 < bar.value() < bar.maximum(), (bar.value(), bar.maximum())
-    risk.wait_kept(lambda: risk.window.decisions.enter(risk.case.selected, {"type": "solid", "status": "baseline"}))
+    risk.wait_kept(
+        lambda: risk.window.review_controller.enter(risk.case.selected, {"type": "solid", "status": "baseline"})
+    )
     risk.bot.wait(200)
     assert abs(place() - before) <= 2

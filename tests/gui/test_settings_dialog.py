@@ -21,7 +21,7 @@ from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.gui.engine.bridge import Bridge
 from cadviewer.gui.settings.dialog import SettingsDialog
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.settings.presets import CENTRE, NAME, WIDTH
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.gui.viewing.grid.layout import Layout
@@ -54,7 +54,7 @@ def restarted(qtbot: QtBot) -> Iterator[Callable[[], Desk]]:
 
     def open_() -> Desk:
         engine, bridge = StillEngine(), Bridge()
-        window = MainWindow(engine, bridge, Prefs())
+        window = MainWindow(engine, bridge, Preferences())
         opened.append(window)
         window.show()
         qtbot.waitExposed(window)
@@ -72,7 +72,7 @@ def _stored() -> dict[str, object]:
 
 
 def _saved(desk: Desk) -> None:
-    desk.window.prefs._thread.settle(10)
+    desk.window.preferences._thread.settle(10)
 
 
 def _press(desk: Desk, key: Qt.Key) -> None:
@@ -130,7 +130,7 @@ def test_a_key_of_another_action_is_named_and_taken_from_it(read_ct: Desk, dialo
     dialog.accept()
     keys = read_ct.window.actions_.keys.of
     assert (keys["accept"], keys["reject"]) == (("X",), ())
-    read_ct.window.prefs.change(shortcuts=())
+    read_ct.window.preferences.change(shortcuts=())
     assert read_ct.window.actions_.keys.of["reject"] == ("X",)
 
 
@@ -237,7 +237,7 @@ def test_buttons_and_the_wheel_do_what_was_chosen(read_ct: Desk, dialog: Setting
 
 def test_what_was_switched_by_a_key_stays_when_another_setting_changes(read_ct: Desk) -> None:
     read_ct.viewport.set_cine_rate(25)
-    read_ct.window.prefs.change(last_folder="/somewhere")
+    read_ct.window.preferences.change(last_folder="/somewhere")
     assert read_ct.viewport.cine_rate == 25
 
 
@@ -294,7 +294,7 @@ def test_moved_presets_change_places_and_keys(read_ct: Desk, dialog: SettingsDia
     assert read_ct.viewport.view.window.width == 2500
     _press(read_ct, KEY.Key_3)
     assert read_ct.viewport.view.window.width == 400
-    assert [number for number, _ in read_ct.window.prefs.now.presets] == [2, 3]
+    assert [number for number, _ in read_ct.window.preferences.now.presets] == [2, 3]
 
 
 def test_a_tenth_preset_is_in_the_menu_and_a_removed_one_leaves_its_key_without_a_window(
@@ -322,11 +322,11 @@ def test_a_tenth_preset_is_in_the_menu_and_a_removed_one_leaves_its_key_without_
     page.table.setCurrentCell(9, NAME)
     page.remove.click()
     dialog.apply.click()
-    assert read_ct.window.prefs.now.presets == ()
+    assert read_ct.window.preferences.now.presets == ()
 
 
 def test_the_keys_beside_the_presets_are_those_of_now(read_ct: Desk) -> None:
-    read_ct.window.prefs.change(shortcuts=(("preset_2", "Ctrl+J"), ("preset_3", "")))
+    read_ct.window.preferences.change(shortcuts=(("preset_2", "Ctrl+J"), ("preset_3", "")))
     table = _open(read_ct).pages["presets"].table
     assert [table.item(row, 0).text() for row in range(4)] == ["1", "Ctrl+J", "", "4"]
 
@@ -357,7 +357,7 @@ def test_the_model_and_the_threshold_of_a_task_are_used_from_then_on(read_ct: De
 
 
 def test_a_model_that_is_gone_is_named_and_kept(read_ct: Desk) -> None:
-    read_ct.window.prefs.change(breast_model="gone-1")
+    read_ct.window.preferences.change(breast_model="gone-1")
     dialog = _open(read_ct)
     box = dialog.pages["models"].editors["breast_model"]
     assert isinstance(box, QComboBox)
@@ -400,15 +400,15 @@ def test_the_layout_is_remembered_for_each_modality(
 ) -> None:
     ct.bot.keyClick(ct.window, KEY.Key_3, CTRL)
     ct.open(write_ultrasound(tmp_path / "us.dcm"))
-    assert ct.window.desk.grid.layout_now is Layout.ONE
+    assert ct.window.workspace.grid.layout_now is Layout.ONE
     _saved(ct)
     assert _stored() == {"layouts": [["CT", "four"]]}
     again = restarted()
     again.open(tmp_path / "us.dcm")
-    assert again.window.desk.grid.layout_now is Layout.ONE
+    assert again.window.workspace.grid.layout_now is Layout.ONE
     again.open(ct_folder)
-    assert again.window.desk.grid.layout_now is Layout.FOUR
-    assert len([pane for pane in again.window.desk.grid.panes if pane.isVisible()]) == 4
+    assert again.window.workspace.grid.layout_now is Layout.FOUR
+    assert len([pane for pane in again.window.workspace.grid.panes if pane.isVisible()]) == 4
     again.window.actions_["layout_one"].trigger()
     _saved(again)
     assert _stored() == {}
@@ -418,8 +418,8 @@ def test_two_series_side_by_side_are_no_layout_to_begin_with(ct: Desk, tmp_path:
     ct.bot.keyClick(ct.window, KEY.Key_2, CTRL)
     ct.open(write_ct(tmp_path / "second"))
     ct.bot.keyClick(ct.window, KEY.Key_4, CTRL)
-    ct.bot.waitUntil(lambda: ct.window.desk.grid.layout_now is Layout.PAIR, timeout=10_000)
-    assert ct.window.prefs.now.layouts == (("CT", "one_two"),)
+    ct.bot.waitUntil(lambda: ct.window.workspace.grid.layout_now is Layout.PAIR, timeout=10_000)
+    assert ct.window.preferences.now.layouts == (("CT", "one_two"),)
 
 
 def test_the_slab_is_remembered_and_never_laid_over_the_acquired_slices_by_itself(
@@ -435,17 +435,17 @@ def test_the_slab_is_remembered_and_never_laid_over_the_acquired_slices_by_itsel
     again.open(ct_folder)
     assert again.viewport.view.slab is None
     again.window.actions_["layout_four"].trigger()
-    assert again.window.desk.grid.panes[3].viewport.view.slab == Slab(Projection.MINIP, 15.0)
-    again.window.desk.grid.use(again.window.desk.grid.panes[0])
+    assert again.window.workspace.grid.panes[3].viewport.view.slab == Slab(Projection.MINIP, 15.0)
+    again.window.workspace.grid.use(again.window.workspace.grid.panes[0])
     again.window.actions_["slab"].trigger()
     assert again.viewport.view.slab == Slab(Projection.MIP, 15.0)
 
 
 def test_a_layout_or_slab_of_another_version_is_no_harm(ct_folder: Path, desk: Desk) -> None:
-    desk.window.prefs.change(layouts=(("CT", "nine"),), slabs=(("CT", "fancy"),))
+    desk.window.preferences.change(layouts=(("CT", "nine"),), slabs=(("CT", "fancy"),))
     desk.open(ct_folder)
-    assert desk.window.desk.grid.layout_now is Layout.ONE
-    assert desk.window.desk.grid.slab == Slab(Projection.MIP, 10.0)
+    assert desk.window.workspace.grid.layout_now is Layout.ONE
+    assert desk.window.workspace.grid.slab == Slab(Projection.MIP, 10.0)
 
 
 def test_a_window_whose_screen_is_gone_comes_up_on_one_that_is_there(desk: Desk, restarted: Callable[[], Desk]) -> None:
@@ -460,7 +460,7 @@ def test_a_window_whose_screen_is_gone_comes_up_on_one_that_is_there(desk: Desk,
 
 
 def test_a_damaged_window_place_is_no_harm(desk: Desk, restarted: Callable[[], Desk]) -> None:
-    desk.window.prefs.change(window_geometry="AAAA", window_state="zz")
+    desk.window.preferences.change(window_geometry="AAAA", window_state="zz")
     _saved(desk)
     window = restarted().window
     assert window.split.sizes()[1] > 300

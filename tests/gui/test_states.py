@@ -82,14 +82,14 @@ def test_the_slider_shows_candidates_at_once(read_ct: Desk) -> None:
     panel = read_ct.window.side.findings
     panel.slider.setValue(350)
     assert panel.model.rowCount() == 4
-    assert len(read_ct.window.desk.strip.stretches) == 4
+    assert len(read_ct.window.workspace.scrollbar.stretches) == 4
     assert "4 findings at or above 0.35" in _state(read_ct)
     panel.slider.setValue(850)
     assert panel.model.rowCount() == 1
 
 
 def test_a_selected_finding_that_the_slider_hides_is_no_longer_selected(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(3)
+    read_ct.window.review_controller.choose(3)
     read_ct.window.side.findings.slider.setValue(850)
     assert read_ct.case.selected is None
 
@@ -149,5 +149,5 @@ def test_a_modality_that_no_model_knows_is_out_of_scope_at_once(desk: Desk, tmp_
     desk.open(write_ultrasound(tmp_path / "mr.dcm", modality="MR"))
     assert "Out of scope" in _state(desk)
     assert not desk.engine.jobs
-    assert "task" not in desk.window.desk.notices.topics()
+    assert "task" not in desk.window.workspace.notifications.topics()
     assert desk.window.actions_["analyse_breast"].isEnabled()  # the reader may know better

@@ -23,8 +23,8 @@ def test_what_is_on_is_checked(ct: Desk) -> None:
         ct.bot.keyClick(ct.window, key, modifier)
         assert actions[name].isChecked() is before, name
     assert actions["measures"].isChecked()
-    ct.window.desk.grid.set_measures(False)
-    ct.window.looking.use_tool(Tool.DISTANCE)
+    ct.window.workspace.grid.set_measures(False)
+    ct.window.view_actions.use_tool(Tool.DISTANCE)
     assert actions["measures"].isChecked()
 
 
@@ -32,13 +32,13 @@ def test_the_crosshair_is_checked_where_it_is_drawn(ct: Desk) -> None:
     cross = ct.window.actions_["crosshair"]
     assert not cross.isChecked()
     ct.window.actions_["layout_four"].trigger()
-    assert cross.isChecked() is ct.window.desk.grid.crosshair is True
+    assert cross.isChecked() is ct.window.workspace.grid.crosshair is True
     cross.trigger()
-    assert cross.isChecked() is ct.window.desk.grid.crosshair is False
-    ct.window.desk.grid._pointed(ct.window.desk.grid.panes[0], 10, 10)  # Shift and the mouse show it
-    assert cross.isChecked() is ct.window.desk.grid.crosshair is True
+    assert cross.isChecked() is ct.window.workspace.grid.crosshair is False
+    ct.window.workspace.grid._pointed(ct.window.workspace.grid.panes[0], 10, 10)  # Shift and the mouse show it
+    assert cross.isChecked() is ct.window.workspace.grid.crosshair is True
 
 
 def test_a_link_that_is_none_is_not_checked(ct: Desk) -> None:
-    ct.window.looking.toggle_link()
+    ct.window.view_actions.toggle_link()
     assert not ct.window.actions_["link"].isChecked()

@@ -148,7 +148,7 @@ def test_closing_a_patient_leaves_the_other_and_closing_all_leaves_the_welcome(t
     assert two.window.cases.current is None
     assert rows(two) == []
     assert two.window.banner.patient.text() == "cadviewer"
-    assert two.window.desk.pages.currentIndex() == 0
+    assert two.window.workspace.pages.currentIndex() == 0
 
 
 def test_what_is_answered_is_marked_and_still_is_when_it_is_opened_again(two: Desk, tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_what_is_answered_is_marked_and_still_is_when_it_is_opened_again(two: De
     two.bot.waitUntil(lambda: two.case.result is not None)
     assert answered(two.case) == ""
     for number, said in ((1, "✓ 1/2"), (2, "✓")):
-        two.window.decisions.choose(number)
-        two.wait_kept(lambda: two.window.decisions.answer(Answer.ACCEPTED))
+        two.window.review_controller.choose(number)
+        two.wait_kept(lambda: two.window.review_controller.answer(Answer.ACCEPTED))
         assert answered(two.case) == said
     folder = two.case.series.source
     two.bot.keyClick(two.window, KEY.Key_W, CTRL)

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QIcon
 from PySide6.QtWidgets import QApplication, QToolButton
 
 from cadviewer.gui.shell import style
-from cadviewer.gui.shell.notifications import Notice
+from cadviewer.gui.shell.notifications import Notification
 
 
 @pytest.fixture(autouse=True)
@@ -78,18 +78,18 @@ def _ink(icon: QIcon) -> QColor:
 
 def test_another_theme_is_there_at_once_icons_and_messages_too(read_ct: Desk) -> None:
     window = read_ct.window
-    window.desk.notices.say(Notice("x", "Something"))
-    window.prefs.change(theme="light")
+    window.workspace.notifications.say(Notification("x", "Something"))
+    window.preferences.change(theme="light")
     assert _ink(window.actions_["fit"].icon()).name() == style.LIGHT["text"]
     button = next(b for b in window.findChildren(QToolButton) if b.property("action") == "accept")
     assert _ink(button.icon()).name() == style.LIGHT["text"]
     assert window.grab().toImage().pixelColor(window.width() // 2, 8).name() == style.LIGHT["panel"]
-    assert window.desk.notices.texts() == ["Something"]
-    window.prefs.change(theme="contrast")
+    assert window.workspace.notifications.texts() == ["Something"]
+    window.preferences.change(theme="contrast")
     assert _ink(window.actions_["fit"].icon()).name() == style.CONTRAST["text"]
-    assert window.prefs.now.theme == "contrast"
+    assert window.preferences.now.theme == "contrast"
 
 
 def test_the_theme_of_the_system_is_one_of_them(desk: Desk) -> None:
-    desk.window.prefs.change(theme="system")
+    desk.window.preferences.change(theme="system")
     assert style.colour("panel").name() in (style.DARK["panel"], style.LIGHT["panel"])

@@ -14,7 +14,7 @@ import pytest
 from cadviewer import atomic
 from cadviewer.gui.training import processes
 from cadviewer.gui.training.processes import ACCESS_DENIED, STILL_RUNNING, SYNCHRONIZE, alive, alive_on_windows
-from cadviewer.gui.training.run import Run
+from cadviewer.gui.training.run import TrainingRun
 
 INVALID_PARAMETER = 87  # what OpenProcess says of a number that is nobody's
 SIGNALLED = 0  # WAIT_OBJECT_0: it has ended
@@ -72,7 +72,7 @@ def test_following_a_run_starts_no_process(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(subprocess, "Popen", None)
     begun = [{"kind": "begin", "pid": os.getpid()}, {"kind": "step", "step": 1, "loss": 1}]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in begun))
-    run = Run(tmp_path)
+    run = TrainingRun(tmp_path)
     with atomic.locked(tmp_path / "run.lock"):
         assert run.poll().state == "running"
         began = time.perf_counter()
@@ -85,8 +85,8 @@ def test_killing_a_run_that_ended_meanwhile_is_quiet(tmp_path: Path, monkeypatch
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         pass
     (tmp_path / "log.jsonl").write_text(f'{{"kind": "begin", "pid": {child.pid}}}\n')
-    run = Run(tmp_path)
-    monkeypatch.setattr(Run, "_at_it", lambda self: True)  # it was, a moment ago
+    run = TrainingRun(tmp_path)
+    monkeypatch.setattr(TrainingRun, "_at_it", lambda self: True)  # it was, a moment ago
     run.poll()
     run.kill()
     assert run.state.pid == child.pid

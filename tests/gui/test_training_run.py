@@ -15,7 +15,7 @@ import pytest
 
 from cadviewer import atomic, paths
 from cadviewer.gui.training import run as training_run
-from cadviewer.gui.training.run import BusyError, Run, RunState
+from cadviewer.gui.training.run import BusyError, RunState, TrainingRun
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard, Task
 
@@ -63,7 +63,7 @@ def _trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "program", lambda: [sys.executable, str(script)])
 
 
-def until(run: Run, reached: Callable[[RunState], bool], seconds: float = 20) -> RunState:
+def until(run: TrainingRun, reached: Callable[[RunState], bool], seconds: float = 20) -> RunState:
     end = time.monotonic() + seconds
     while not reached(run.poll()):
         assert time.monotonic() < end, f"still {run.state}"
@@ -73,7 +73,7 @@ def until(run: Run, reached: Callable[[RunState], bool], seconds: float = 20) ->
 
 @pytest.mark.usefixtures("_trainer")
 def test_a_run_is_followed_stopped_and_resumed_with_the_settings_it_began_with(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run")
+    run = TrainingRun(tmp_path / "run")
     run.start("breast", tmp_path, ["seed=3"])
     state = until(run, lambda s: len(s.losses) > 25)
     assert state.state == "running"
@@ -83,7 +83,7 @@ def test_a_run_is_followed_stopped_and_resumed_with_the_settings_it_began_with(t
     state = until(run, lambda s: s.state == "stopped" and s.resumable)
     assert not state.stopping
     last = state.losses[-1][0]
-    again = Run(tmp_path / "run")  # another dialog, opened later
+    again = TrainingRun(tmp_path / "run")  # another dialog, opened later
     again.resume()
     assert "--resume" not in json.loads((tmp_path / "run" / "command.json").read_text())
     state = until(again, lambda s: s.state == "running" and s.losses[-1][0] > last)
@@ -96,10 +96,10 @@ def test_a_run_is_followed_stopped_and_resumed_with_the_settings_it_began_with(t
 
 @pytest.mark.usefixtures("_trainer")
 def test_a_run_is_starting_from_the_click_on_and_for_every_window(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run")
+    run = TrainingRun(tmp_path / "run")
     run.start("breast", tmp_path, ["slow=yes"])
     assert run.state.state == "starting"
-    other = Run(tmp_path / "run")
+    other = TrainingRun(tmp_path / "run")
     assert other.poll().state == "starting"
     other.stop()
     assert until(run, lambda s: not s.active).state == "stopped"
@@ -109,7 +109,7 @@ def test_a_run_is_starting_from_the_click_on_and_for_every_window(tmp_path: Path
 @pytest.mark.usefixtures("_trainer")
 @pytest.mark.parametrize("setting", ["slow=yes", "reading=yes"])
 def test_stop_ends_a_run_that_does_not_train_yet(tmp_path: Path, setting: str) -> None:
-    run = Run(tmp_path / "run")
+    run = TrainingRun(tmp_path / "run")
     run.start("breast", tmp_path, [setting])
     if setting == "reading=yes":
         until(run, lambda s: s.stage == "reading")
@@ -124,7 +124,7 @@ def test_stop_ends_a_run_that_does_not_train_yet(tmp_path: Path, setting: str) -
 
 @pytest.mark.usefixtures("_trainer")
 def test_stop_twice_ends_a_run_that_does_not_come_to_its_next_step(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run")
+    run = TrainingRun(tmp_path / "run")
     run.start("breast", tmp_path, [])
     until(run, lambda s: len(s.losses) > 2)
     process = training_run._started[run.state.pid]
@@ -139,14 +139,14 @@ def test_stop_twice_ends_a_run_that_does_not_come_to_its_next_step(tmp_path: Pat
 
 @pytest.mark.usefixtures("_trainer")
 def test_one_folder_takes_one_run(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run")
+    run = TrainingRun(tmp_path / "run")
     run.start("breast", tmp_path, [])
     until(run, lambda s: bool(s.losses))
     before = len((tmp_path / "run" / "log.jsonl").read_text().splitlines())
     with pytest.raises(FileExistsError):
-        Run(tmp_path / "run").start("breast", tmp_path, [])
+        TrainingRun(tmp_path / "run").start("breast", tmp_path, [])
     with pytest.raises(BusyError):
-        Run(tmp_path / "run").resume()
+        TrainingRun(tmp_path / "run").resume()
     assert len(training_run._started) - len([p for p in training_run._started.values() if p.poll() is not None]) == 1
     log = (tmp_path / "run" / "log.jsonl").read_text()
     assert log.count('"begin"') == 1
@@ -161,7 +161,7 @@ def test_a_run_that_has_said_its_last_word_is_resumed_once_its_process_has_let_g
     (tmp_path / "command.json").write_text('["breast", "--data", "d", "--out", "o"]')
     with zipfile.ZipFile(tmp_path / "last.ckpt", "w") as checkpoint:
         checkpoint.writestr("weights", "1")
-    run = Run(tmp_path)
+    run = TrainingRun(tmp_path)
     with atomic.locked(tmp_path / "run.lock"):
         assert run.poll().state == "stopped"
         assert not run.state.resumable
@@ -170,8 +170,8 @@ def test_a_run_that_has_said_its_last_word_is_resumed_once_its_process_has_let_g
 
 @pytest.mark.usefixtures("_trainer")
 def test_another_dialog_follows_a_run_that_is_under_way(tmp_path: Path) -> None:
-    Run(tmp_path / "run").start("breast", tmp_path, [])
-    later = Run(tmp_path / "run")
+    TrainingRun(tmp_path / "run").start("breast", tmp_path, [])
+    later = TrainingRun(tmp_path / "run")
     state = until(later, lambda s: bool(s.tune))
     assert state.state == "running"
     assert state.tune[0]["auc"] == pytest.approx(0.51)
@@ -181,14 +181,14 @@ def test_another_dialog_follows_a_run_that_is_under_way(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_trainer")
 def test_the_reason_of_a_failed_start_stays_readable(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run")
+    run = TrainingRun(tmp_path / "run")
     run.start("breast", tmp_path, ["refused=yes"])
     state = until(run, lambda s: s.state == "failed")
     assert state.reason == "all images are of one patient"
     assert not state.resumable
     with pytest.raises(ValueError, match="nothing to go on from"):
         run.resume()
-    assert Run(tmp_path / "run").poll().reason == state.reason  # for who opens it later
+    assert TrainingRun(tmp_path / "run").poll().reason == state.reason  # for who opens it later
 
 
 def test_a_program_that_cannot_be_started_is_said_by_the_folder_too(
@@ -196,15 +196,15 @@ def test_a_program_that_cannot_be_started_is_said_by_the_folder_too(
 ) -> None:
     monkeypatch.setattr(paths, "program", lambda: [str(tmp_path / "gone")])
     with pytest.raises(OSError, match="gone"):
-        Run(tmp_path / "run").start("breast", tmp_path, [])
-    state = Run(tmp_path / "run").poll()
+        TrainingRun(tmp_path / "run").start("breast", tmp_path, [])
+    state = TrainingRun(tmp_path / "run").poll()
     assert state.state == "failed"
     assert "gone" in state.reason
 
 
 @pytest.mark.usefixtures("_trainer")
 def test_a_run_that_dies_says_its_last_words(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run")
+    run = TrainingRun(tmp_path / "run")
     run.start("breast", tmp_path, ["die=yes"])
     state = until(run, lambda s: s.state == "lost")
     assert state.reason == "no memory left"
@@ -214,7 +214,7 @@ def test_a_run_that_dies_says_its_last_words(tmp_path: Path) -> None:
 def test_a_number_that_went_to_another_process_is_no_run(tmp_path: Path) -> None:
     said = [{"kind": "begin", "pid": os.getpid()}, {"kind": "step", "step": 1, "loss": 1.0}]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in said))
-    run = Run(tmp_path)
+    run = TrainingRun(tmp_path)
     assert run.poll().state == "lost"
     run.stop()  # which must not end this test
 
@@ -230,12 +230,12 @@ def test_only_what_can_go_on_is_resumed(tmp_path: Path, damage: str) -> None:
         (tmp_path / "last.ckpt").write_bytes(content[:60])
     if damage != "no command":
         (tmp_path / "command.json").write_text('["breast", "--data", "d", "--out", "o"]')
-    assert Run(tmp_path).poll().resumable is (damage == "none")
+    assert TrainingRun(tmp_path).poll().resumable is (damage == "none")
 
 
 @pytest.mark.usefixtures("_trainer")
 def test_new_weights_are_found_by_the_viewer_at_once_under_their_own_name(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run")
+    run = TrainingRun(tmp_path / "run")
     with pytest.raises(CardError, match="no weights yet"):
         run.install("mine")
     run.start("nodules", tmp_path, ["short=yes"])
@@ -252,7 +252,7 @@ def test_new_weights_are_found_by_the_viewer_at_once_under_their_own_name(tmp_pa
 def test_a_half_written_line_waits_for_its_end(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text('{"kind": "step", "step": 1, "loss": 0.5}\n{"kind": "step", "step": 2,')
-    run = Run(tmp_path)
+    run = TrainingRun(tmp_path)
     assert run.poll().losses == [(1, 0.5)]
     with log.open("a") as stream:
         stream.write(' "loss": 0.25}\n')

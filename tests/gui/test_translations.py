@@ -16,7 +16,7 @@ from cadviewer import app
 from cadviewer.gui.engine.bridge import Bridge
 from cadviewer.gui.i18n import language
 from cadviewer.gui.nodules.risk import lack
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.risk import form
 
@@ -34,7 +34,7 @@ def german(qapp: QApplication, qtbot: QtBot) -> Iterator[Desk]:
     """The window of a program that was started in German."""
     app.speak(qapp, "de")
     engine, bridge = StillEngine(), Bridge()
-    window = MainWindow(engine, bridge, Prefs())
+    window = MainWindow(engine, bridge, Preferences())
     window.resize(1200, 800)
     window.show()
     qtbot.waitExposed(window)
@@ -89,9 +89,9 @@ def test_the_language_is_another_after_a_restart(desk: Desk, qapp: QApplication,
     dialog.apply.click()
     assert "Language" in dialog.say.text()
     assert desk.window.menuBar().actions()[0].text() == "&File"
-    desk.window.prefs._thread.settle(10)
-    assert app.speak(qapp, Prefs().now.language) == "de"
-    window = MainWindow(StillEngine(), Bridge(), Prefs())
+    desk.window.preferences._thread.settle(10)
+    assert app.speak(qapp, Preferences().now.language) == "de"
+    window = MainWindow(StillEngine(), Bridge(), Preferences())
     assert window.menuBar().actions()[0].text() == "&Datei"
     assert window.actions_["accept"].toolTip().startswith("Gültig (")
     window.shut()

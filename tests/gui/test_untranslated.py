@@ -24,7 +24,7 @@ from cadviewer.findings import Call
 from cadviewer.gui.engine.bridge import Bridge
 from cadviewer.gui.i18n import language
 from cadviewer.gui.settings.models_dialog import ModelsDialog
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.actions import SPECS
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.gui.viewing.canvas.mouse import Tool
@@ -62,7 +62,7 @@ def quoted(qapp: QApplication, qtbot: QtBot) -> Iterator[Desk]:
     """The window in that language."""
     language.speak(Quoted())
     engine, bridge = StillEngine(), Bridge()
-    window = MainWindow(engine, bridge, Prefs())
+    window = MainWindow(engine, bridge, Preferences())
     window.resize(1400, 900)
     window.show()
     qtbot.waitExposed(window)
@@ -152,7 +152,7 @@ def test_a_ct_with_findings_measures_and_its_risk_is_translated(
         quoted.viewport.mouse.set_tool(tool)
         quoted.wait_kept(lambda y=y: drag(quoted, (6, y), (16, y + 4)))
     quoted.wait_kept(lambda: bot.keyClick(window, KEY.Key_K))
-    quoted.wait_kept(lambda: window.decisions.enter(0, {"setting": "screening"}))
+    quoted.wait_kept(lambda: window.review_controller.enter(0, {"setting": "screening"}))
     seen = [*seen_texts.of_widgets(window), *_paint(window, monkeypatch)]
     for layout in ("layout_one_two", "layout_four"):
         window.actions_[layout].trigger()
@@ -172,13 +172,13 @@ def test_the_first_read_two_series_and_ultrasound_are_translated(
     quoted: Desk, ct_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window, bot = quoted.window, quoted.bot
-    window.prefs.change(reading="second")
+    window.preferences.change(reading="second")
     quoted.open(ct_folder, write_ct(tmp_path / "earlier", origin=(-20, -15, -98)))
     quoted.finish(nodule(1, 0.9, 2, 4))
     bot.waitUntil(lambda: quoted.case.result is not None)
     seen = [*seen_texts.of_widgets(window)]
     window.actions_["layout_pair"].trigger()
-    bot.waitUntil(lambda: window.desk.grid.beside is not None, timeout=10_000)
+    bot.waitUntil(lambda: window.workspace.grid.beside is not None, timeout=10_000)
     seen += [*seen_texts.of_widgets(window), *_paint(window, monkeypatch)]
     assert any("linked" in text for _, text in seen)
     quoted.open(write_ultrasound(tmp_path / "us.dcm", frames=2))
@@ -205,27 +205,27 @@ def test_no_text_of_the_table_names_a_key_by_itself() -> None:
 
 def test_sentences_and_tool_tips_follow_changed_keys(desk: Desk, ct_folder: Path, tmp_path: Path) -> None:
     window, bot = desk.window, desk.bot
-    window.prefs.change(reading="second")
+    window.preferences.change(reading="second")
     desk.open(ct_folder, write_ct(tmp_path / "earlier", origin=(-20, -15, -98)))
     desk.finish(nodule(1, 0.9, 2, 4))
     bot.waitUntil(lambda: desk.case.result is not None)
-    window.decisions.enter(0, {"setting": "screening"})
+    window.review_controller.enter(0, {"setting": "screening"})
     window.actions_["layout_pair"].trigger()
-    bot.waitUntil(lambda: window.desk.grid.beside is not None, timeout=10_000)
-    before = {text for _, text in seen_texts.of_widgets(window)} | set(window.desk.notices.texts())
+    bot.waitUntil(lambda: window.workspace.grid.beside is not None, timeout=10_000)
+    before = {text for _, text in seen_texts.of_widgets(window)} | set(window.workspace.notifications.texts())
     named = [text for text in before if NAMED.search(text)]
     assert any("part them (L)" in text for text in named)
     assert any("Add what you see (E)" in text for text in named)
-    window.prefs.change(shortcuts=tuple((spec.name, "") for spec in SPECS))
+    window.preferences.change(shortcuts=tuple((spec.name, "") for spec in SPECS))
     bot.wait(20)  # the notice that was there before is deleted
-    after = {text for _, text in seen_texts.of_widgets(window)} | set(window.desk.notices.texts())
-    heads = [line for pane in window.desk.grid.panes for line in pane.corners.head]
+    after = {text for _, text in seen_texts.of_widgets(window)} | set(window.workspace.notifications.texts())
+    heads = [line for pane in window.workspace.grid.panes for line in pane.corners.head]
     left = [text for text in (*after, *heads) if NAMED.search(text) and "(S)" not in text]
     assert not left, "\n".join(left)
-    window.prefs.change(shortcuts=(("tool_finding", "Q"), ("link", "J"), ("open_files", "Ctrl+J")))
+    window.preferences.change(shortcuts=(("tool_finding", "Q"), ("link", "J"), ("open_files", "Ctrl+J")))
     bot.wait(20)
     texts = [text for _, text in seen_texts.of_widgets(window)]
     assert any("Add what you see (Q)" in text for text in texts)
-    assert any("link them again (J)" in text for text in window.desk.notices.texts())
-    assert "(J)" in window.desk.grid.panes[1].corners.head[1]
-    assert "(Ctrl+J)" in window.desk.welcome.text()
+    assert any("link them again (J)" in text for text in window.workspace.notifications.texts())
+    assert "(J)" in window.workspace.grid.panes[1].corners.head[1]
+    assert "(Ctrl+J)" in window.workspace.welcome.text()

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from cadviewer.gui.viewing.canvas.view import View
+from cadviewer.gui.viewing.canvas.view import ViewState
 from cadviewer.imaging.series import Window
 
 SIZE = (800.0, 600.0)
 
 
-def _view(rows: int = 100, columns: int = 200, row_size: float = 1.0, column_size: float = 1.0) -> View:
-    return View(rows, columns, row_size, column_size, Window(0, 300)).fit(*SIZE)
+def _view(rows: int = 100, columns: int = 200, row_size: float = 1.0, column_size: float = 1.0) -> ViewState:
+    return ViewState(rows, columns, row_size, column_size, Window(0, 300)).fit(*SIZE)
 
 
 def test_a_fitted_image_touches_two_edges_and_is_centred() -> None:

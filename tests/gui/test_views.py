@@ -15,7 +15,7 @@ from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from cadviewer.gui.viewing.canvas import orientation
-from cadviewer.gui.viewing.canvas.viewport import Marks
+from cadviewer.gui.viewing.canvas.viewport import OverlayMode
 from cadviewer.gui.viewing.grid.layout import MIP, Layout
 from cadviewer.imaging.planes import Plane, Projection, Slab
 from cadviewer.phantoms import files as phantom_files
@@ -34,7 +34,7 @@ def press(desk: Desk, key: Qt.Key, modifiers: Qt.KeyboardModifier = NONE) -> Non
 
 
 def grid(desk: Desk) -> Any:
-    return desk.window.desk.grid
+    return desk.window.workspace.grid
 
 
 def views(desk: Desk) -> list[Any]:
@@ -55,7 +55,7 @@ def test_every_view_shows_every_corner_where_its_letters_say(desk: Desk, tmp_pat
     desk.open(labelled_file(tmp_path, name))
     press(desk, KEY.Key_3, CTRL)
     desk.viewport.set_window(labelled.volume(labelled.geometry(labelled.AXIAL)).series.windows[0])
-    grid(desk).set_marks(Marks.NONE)
+    grid(desk).set_marks(OverlayMode.NONE)
     seen = set()
     for viewport in views(desk):
         geometry, view = viewport.stack.geometry, viewport.view
@@ -126,9 +126,9 @@ def test_an_oblique_acquisition_has_all_three_planes_of_the_patient_beside_it(de
 def test_a_series_that_is_no_volume_says_why_it_has_no_planes(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_ct(tmp_path / "gap", gap=True))
     for key, modifiers in ((KEY.Key_2, CTRL), (KEY.Key_F7, NONE)):
-        desk.window.desk.notices.hush("planes")
+        desk.window.workspace.notifications.dismiss("planes")
         press(desk, key, modifiers)
-        assert "not a volume" in " ".join(t for t in desk.window.desk.notices.texts() if "coronal" in t)
+        assert "not a volume" in " ".join(t for t in desk.window.workspace.notifications.texts() if "coronal" in t)
         assert grid(desk).layout_now is Layout.ONE
         assert desk.viewport.stack is desk.case.stack
     assert desk.window.actions_["layout_one"].isChecked()
@@ -249,7 +249,7 @@ def test_findings_are_boxed_in_the_other_planes_and_marked_beside_them(read_ct: 
     coronal = grid(read_ct).shown[1]
     number = read_ct.case.selected
     assert coronal.boxes.at(coronal.viewport, coronal.viewport.to_screen(*coronal.viewport.cross)) == number
-    stretch = next(s for s in coronal.strip.stretches if s.selected)
+    stretch = next(s for s in coronal.scrollbar.stretches if s.selected)
     assert stretch.first <= coronal.viewport.index <= stretch.last
     far = coronal.viewport.to_screen(2, 2)
     assert coronal.boxes.at(coronal.viewport, far) is None
@@ -295,7 +295,7 @@ def test_turning_and_mirroring_carry_the_letters_along(
 
 def test_a_turned_image_is_painted_as_turned(ct: Desk) -> None:
     ct.viewport.go_to(3)  # the ball is around (24, 20) of 64 × 48
-    grid(ct).set_marks(Marks.NONE)
+    grid(ct).set_marks(OverlayMode.NONE)
     assert gray_at(ct.viewport, 24.5, 20.5) == TISSUE
     for key, modifiers in ((KEY.Key_Right, CTRL), (KEY.Key_V, NONE), (KEY.Key_V, SHIFT)):
         press(ct, key, modifiers)
@@ -321,7 +321,7 @@ def test_p_goes_through_the_slabs_and_plus_and_minus_make_them_thicker_and_thinn
 
 
 def test_a_mip_slab_shows_what_lies_beside_the_slice_and_its_value_is_under_the_cursor(ct: Desk) -> None:
-    grid(ct).set_marks(Marks.NONE)
+    grid(ct).set_marks(OverlayMode.NONE)
     ct.viewport.go_to(6)  # 9 mm from the ball's middle, which ends before
     assert gray_at(ct.viewport, 24.5, 20.5) < 200
     for _ in range(3):
@@ -344,7 +344,7 @@ def test_images_a_known_distance_apart_are_needed_for_a_slab(desk: Desk, tmp_pat
 
 
 def test_b_shows_pixels_as_they_are(ct: Desk) -> None:
-    grid(ct).set_marks(Marks.NONE)
+    grid(ct).set_marks(OverlayMode.NONE)
     ct.viewport.go_to(3)
     ct.viewport.zoom(0.4)  # much enlarged pixels are never smoothed
 
@@ -355,7 +355,7 @@ def test_b_shows_pixels_as_they_are(ct: Desk) -> None:
     smooth = grays()
     press(ct, KEY.Key_B)
     assert grays() < smooth
-    assert not ct.window.prefs.now.interpolate
+    assert not ct.window.preferences.now.interpolate
     press(ct, KEY.Key_B)
     assert grays() == smooth
 
@@ -366,7 +366,7 @@ def test_brackets_change_the_speed_of_cine_and_it_is_remembered(ct: Desk) -> Non
     press(ct, KEY.Key_BracketLeft)
     press(ct, KEY.Key_BracketLeft)
     assert ct.viewport.cine_rate == pytest.approx(8)
-    assert ct.window.prefs.now.cine_rate == pytest.approx(8)
+    assert ct.window.preferences.now.cine_rate == pytest.approx(8)
 
 
 def test_the_probe_of_a_coronal_view_is_the_value_of_that_voxel(ct: Desk) -> None:

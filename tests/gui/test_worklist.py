@@ -9,7 +9,7 @@ from gui_desk import Desk, nodule
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox
 
-from cadviewer.gui.cases.case import Only, Order
+from cadviewer.gui.cases.case import ListFilter, SortOrder
 from cadviewer.store.session import Answer, Entered, Session, case_key
 
 KEY = Qt.Key
@@ -40,12 +40,12 @@ def sized(ct: Desk) -> Desk:
 
 
 @pytest.mark.parametrize(
-    ("order", "numbers"), [(Order.SCORE, [1, 2, 3]), (Order.SIZE, [2, 3, 1]), (Order.PLACE, [2, 1, 3])]
+    ("order", "numbers"), [(SortOrder.SCORE, [1, 2, 3]), (SortOrder.SIZE, [2, 3, 1]), (SortOrder.PLACE, [2, 1, 3])]
 )
 def test_the_list_is_sorted_as_the_reader_wants_and_next_follows_it(
-    sized: Desk, order: Order, numbers: list[int]
+    sized: Desk, order: SortOrder, numbers: list[int]
 ) -> None:
-    _pick(sized, sized.window.side.findings.order, list(Order).index(order))
+    _pick(sized, sized.window.side.findings.order, list(SortOrder).index(order))
     assert _listed(sized) == numbers
     seen = []
     for _ in numbers:
@@ -55,18 +55,18 @@ def test_the_list_is_sorted_as_the_reader_wants_and_next_follows_it(
 
 
 def test_the_list_is_filtered_by_what_the_reader_decided(sized: Desk) -> None:
-    sized.window.decisions.choose(2)
+    sized.window.review_controller.choose(2)
     sized.wait_kept(lambda: sized.bot.keyClick(sized.window, KEY.Key_X))
     only = sized.window.side.findings.only
-    _pick(sized, only, list(Only).index(Only.UNREAD))
+    _pick(sized, only, list(ListFilter).index(ListFilter.UNREAD))
     assert _listed(sized) == [1, 3]
     assert "1 not listed" in sized.window.side.findings.count.text()
-    _pick(sized, only, list(Only).index(Only.REJECTED))
+    _pick(sized, only, list(ListFilter).index(ListFilter.REJECTED))
     assert _listed(sized) == [2]
 
 
 def test_a_finding_leaves_the_list_of_unread_ones_when_it_is_read_and_next_goes_on(sized: Desk) -> None:
-    _pick(sized, sized.window.side.findings.only, list(Only).index(Only.UNREAD))
+    _pick(sized, sized.window.side.findings.only, list(ListFilter).index(ListFilter.UNREAD))
     sized.bot.keyClick(sized.window, KEY.Key_N)
     for expected in (1, 2, 3):  # an answer selects the next one
         assert sized.case.selected == expected
@@ -80,11 +80,11 @@ def test_the_slider_acts_at_once(read_ct: Desk) -> None:
     assert _listed(read_ct) == [1, 2, 3, 4, 5]
     slider.setValue(850)
     assert _listed(read_ct) == [1]
-    assert {s.first for s in read_ct.window.desk.strip.stretches} == {2}
+    assert {s.first for s in read_ct.window.workspace.scrollbar.stretches} == {2}
 
 
 def test_type_and_note_of_a_finding_are_journalled_with_their_time_and_copied(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(1)
+    read_ct.window.review_controller.choose(1)
     editors = read_ct.window.side.findings.about.editors
     box = editors["type"].choice
     assert box is not None
@@ -108,9 +108,9 @@ def test_type_and_note_of_a_finding_are_journalled_with_their_time_and_copied(re
 
 
 def test_the_note_of_another_finding_is_another_one(read_ct: Desk) -> None:
-    read_ct.window.decisions.choose(1)
-    read_ct.wait_kept(lambda: read_ct.window.decisions.enter(1, {"note": "first"}))
-    read_ct.window.decisions.choose(2)
+    read_ct.window.review_controller.choose(1)
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.enter(1, {"note": "first"}))
+    read_ct.window.review_controller.choose(2)
     line = read_ct.window.side.findings.about.editors["note"].line
     assert line is not None
     assert line.text() == ""
@@ -119,7 +119,7 @@ def test_the_note_of_another_finding_is_another_one(read_ct: Desk) -> None:
 @pytest.fixture
 def second(desk: Desk, ct_folder: object) -> Desk:
     """A window in second-read mode with an analysed CT."""
-    desk.window.prefs.change(reading="second")
+    desk.window.preferences.change(reading="second")
     desk.open(ct_folder)  # type: ignore[arg-type]
     desk.finish(nodule(1, 0.9, 2, 4), nodule(2, 0.8, 6, 8, x=30))
     desk.bot.waitUntil(lambda: desk.case.result is not None)
@@ -130,7 +130,7 @@ def test_in_second_read_mode_nothing_of_the_model_is_shown_before_the_first_read
     side = second.window.side
     assert side.findings.first_read.isVisible()
     assert _listed(second) == []
-    assert second.window.desk.strip.stretches == ()
+    assert second.window.workspace.scrollbar.stretches == ()
     assert "2" not in side.state.text()
     rows = second.window.studies.rows
     from cadviewer.gui.cases.studies_panel import short_state
@@ -162,6 +162,6 @@ def test_the_first_read_is_still_done_when_the_case_is_opened_again(second: Desk
 
 def test_in_concurrent_mode_findings_are_shown_at_once(read_ct: Desk) -> None:
     assert not read_ct.window.side.findings.first_read.isVisible()
-    assert read_ct.window.decisions.reveal() is None
+    assert read_ct.window.review_controller.reveal() is None
     assert read_ct.window.journal.pending == 0
     assert Answer.ACCEPTED not in read_ct.case.kept.answers.values()

@@ -27,7 +27,7 @@ from cadviewer.gui.training.dialog import TASKS as TRAINED
 from cadviewer.gui.training.said import SAID
 from cadviewer.gui.training.standing import STAGES, STATES
 from cadviewer.gui.viewing.canvas.overlay_text import PLANES
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Marks
+from cadviewer.gui.viewing.canvas.viewport import FindingMarks, OverlayMode
 from cadviewer.gui.widgets import fields as fields_
 from cadviewer.imaging import windowing
 from cadviewer.imaging.planes import ANATOMICAL, Projection
@@ -92,7 +92,7 @@ def in_tables() -> set[str]:
         *("waiting", "running"),
         *(state.value for state in CaseState),
         *HALVES.values(),
-        *(marks.value for marks in (*Marks, *FindingMarks)),
+        *(marks.value for marks in (*OverlayMode, *FindingMarks)),
         *PLANES.values(),
         *(plane.value for plane in ANATOMICAL),
         *(projection.value for projection in Projection),
@@ -110,7 +110,7 @@ def in_tables() -> set[str]:
         *wording.FRAME_ANSWERS.values(),
         *wording.CALLS.values(),
         wording.RESEARCH,
-        *(member.value for kind in (case.Order, case.Only) for member in kind),
+        *(member.value for kind in (case.SortOrder, case.ListFilter) for member in kind),
         *(side_panel.UNKNOWN, fields_.UNKNOWN, "yes", "no"),
         *(
             text

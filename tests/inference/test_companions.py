@@ -28,7 +28,7 @@ from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.nets import NETWORKS
 from cadviewer.models.nodules import analysis as nodules
 from cadviewer.models.runtime import ALONE, Companions, Forward, Progress
-from cadviewer.models.tasks import Demand, Found
+from cadviewer.models.tasks import Demand, TaskFindings
 
 SHAPE = (2, 8, 8)
 
@@ -82,11 +82,11 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> TorchHandler:
     def analyse(
         volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress,
         companions: Companions = ALONE,
-    ) -> Found:  # fmt: skip
+    ) -> TaskFindings:  # fmt: skip
         ones = np.ones((1, 1, 1, 1), np.float32)
         found = [f"{card.name} {forward(ones)[0].item():g}"]
         found += [f"{role} {c.card.name} {c.forward(ones)[0].item():g}" for role, c in companions.items()]
-        return Found(lines=tuple(found))
+        return TaskFindings(lines=tuple(found))
 
     monkeypatch.setattr(nodules, "analyse", analyse)
     return TorchHandler(WorkerOptions(device="cpu"))

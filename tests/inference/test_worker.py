@@ -28,7 +28,7 @@ from cadviewer.models.gate.input_gate import OutOfScope
 from cadviewer.models.nets import NETWORKS
 from cadviewer.models.nodules import analysis as nodules
 from cadviewer.models.runtime import Forward, Progress
-from cadviewer.models.tasks import Demand, Found
+from cadviewer.models.tasks import Demand, TaskFindings
 
 SHAPE = (4, 16, 16)
 
@@ -116,10 +116,10 @@ def job(pixels: SharedPixels, **changes: Any) -> Job:
 
 def one_nodule_on_the_brightest_slice(
     volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress
-) -> Found:
+) -> TaskFindings:
     means = forward(volume.pixels[:, None].astype(np.float32))[0][:, 0]
     progress(1, 1)
-    return Found(nodules=(Nodule(1, (Box(int(means.argmax()), 1, 1, 3, 3, 0.9),)),), warnings=("a warning",))
+    return TaskFindings(nodules=(Nodule(1, (Box(int(means.argmax()), 1, 1, 3, 3, 0.9),)),), warnings=("a warning",))
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_known_failures_become_reasons(
     reason: str,
     out_of_scope: bool,
 ) -> None:
-    def fail(*_: object) -> Found:
+    def fail(*_: object) -> TaskFindings:
         raise error
 
     monkeypatch.setattr(nodules, "analyse", fail)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cadviewer.findings import Box
 from cadviewer.models.nodules import outline
-from cadviewer.models.nodules.outline import SIDE, VIEWS, Patch, chances_of, shape
+from cadviewer.models.nodules.outline import SIDE, VIEWS, OutlinePatch, chances_of, shape
 
 
 def disc(size: tuple[int, int], centre: tuple[float, float], radius: float) -> NDArray[np.float32]:
@@ -22,14 +22,14 @@ def disc(size: tuple[int, int], centre: tuple[float, float], radius: float) -> N
 @pytest.mark.parametrize("side", [3.0, 11.0, 47.3])
 @pytest.mark.parametrize("pixel_mm", [(1.0, 1.0), (0.7, 0.9)])
 def test_points_come_back_exactly_from_the_patch(side: float, pixel_mm: tuple[float, float]) -> None:
-    patch = Patch.around(Box(0, 20.25, 31.5, 20.25 + side, 31.5 + side, 0.5), pixel_mm)
+    patch = OutlinePatch.around(Box(0, 20.25, 31.5, 20.25 + side, 31.5 + side, 0.5), pixel_mm)
     points = np.random.default_rng(0).uniform(-50, 90, (40, 2))
     np.testing.assert_allclose(patch.to_source(patch.to_patch(points)), points, rtol=0, atol=1e-9)
     np.testing.assert_allclose(patch.to_source(np.full((1, 2), SIDE / 2))[0], [20.25 + side / 2, 31.5 + side / 2])
 
 
 def test_the_index_map_is_the_edge_map_less_half_a_pixel() -> None:
-    patch = Patch.at(17.3, 8.9, 9.0)
+    patch = OutlinePatch.at(17.3, 8.9, 9.0)
     columns, rows = 5, 40
     edge = patch.to_source(np.array([[columns + 0.5, rows + 0.5]]))[0] - 0.5
     np.testing.assert_allclose(patch.matrix() @ [columns, rows, 1], edge)
@@ -38,13 +38,13 @@ def test_the_index_map_is_the_edge_map_less_half_a_pixel() -> None:
 def test_a_patch_of_whole_pixels_is_cut_out_as_it_is() -> None:
     image = np.random.default_rng(1).random((100, 120), np.float32)
     side = SIDE / outline.CONTEXT  # one patch pixel is one pixel
-    planes = Patch.at(60.0, 50.0, side).planes(image)
+    planes = OutlinePatch.at(60.0, 50.0, side).planes(image)
     half = SIDE // 2
     np.testing.assert_allclose(planes[0], image[50 - half : 50 + half, 60 - half : 60 + half], atol=1e-6)
 
 
 def test_beyond_the_image_a_patch_is_empty() -> None:
-    planes = Patch.at(0.0, 0.0, SIDE / outline.CONTEXT).planes(np.ones((80, 80), np.float32))
+    planes = OutlinePatch.at(0.0, 0.0, SIDE / outline.CONTEXT).planes(np.ones((80, 80), np.float32))
     half = SIDE // 2
     assert planes[0, : half - 1].max() == 0
     assert planes[0, :, : half - 1].max() == 0
@@ -52,7 +52,7 @@ def test_beyond_the_image_a_patch_is_empty() -> None:
 
 
 def test_the_second_plane_is_the_square_of_the_box_and_the_third_its_size() -> None:
-    small, large = Patch.at(50, 50, 6.0), Patch.at(50, 50, 40.0)
+    small, large = OutlinePatch.at(50, 50, 6.0), OutlinePatch.at(50, 50, 40.0)
     for patch in (small, large):
         planes = patch.planes(np.zeros((100, 100), np.float32))
         assert planes[1].sum() * patch.step[0] * patch.step[1] == pytest.approx(patch.side**2, rel=1e-4)
@@ -65,7 +65,7 @@ def test_the_second_plane_is_the_square_of_the_box_and_the_third_its_size() -> N
 def test_the_outline_of_a_disc_lies_where_the_disc_is(radius: float) -> None:
     centre = (61.37, 58.81)
     image = disc((128, 128), centre, radius)
-    patch = Patch.at(centre[0] + 0.3 * radius, centre[1] - 0.2 * radius, 2.2 * radius)
+    patch = OutlinePatch.at(centre[0] + 0.3 * radius, centre[1] - 0.2 * radius, 2.2 * radius)
     found = shape(patch.planes(image)[0], patch, 0.5)
     assert found is not None
     close = 0.06 if radius > 3 else 0.12  # of a few pixels, linear interpolation rounds the edge
@@ -78,7 +78,7 @@ def test_the_outline_of_a_disc_lies_where_the_disc_is(radius: float) -> None:
 def test_pixels_need_not_be_square() -> None:
     image = disc((60, 60), (30.0, 30.0), 6.0)
     stretched = np.repeat(image, 2, axis=0)  # rows of half the height
-    patch = Patch.around(Box(0, 24.0, 48.0, 36.0, 72.0, 1.0), (0.5, 1.0))
+    patch = OutlinePatch.around(Box(0, 24.0, 48.0, 36.0, 72.0, 1.0), (0.5, 1.0))
     assert patch.side == pytest.approx(12 * np.sqrt(2))
     found = shape(patch.planes(stretched)[0], patch, 0.5)
     assert found is not None
@@ -87,7 +87,7 @@ def test_pixels_need_not_be_square() -> None:
 
 def test_of_several_parts_the_one_in_the_box_is_outlined() -> None:
     image = np.maximum(disc((100, 100), (50, 50), 5), disc((100, 100), (64, 50), 6))
-    found = shape(Patch.at(50, 50, 12).planes(image)[0], Patch.at(50, 50, 12), 0.5)
+    found = shape(OutlinePatch.at(50, 50, 12).planes(image)[0], OutlinePatch.at(50, 50, 12), 0.5)
     assert found is not None
     assert found.polygon.max(axis=0)[0] < 57
 
@@ -96,17 +96,17 @@ def test_parts_that_touch_by_a_corner_only_do_not_count() -> None:
     chance = np.zeros((SIDE, SIDE), np.float32)
     chance[20:28, 20:28] = 0.9
     chance[28:32, 28:32] = 0.9
-    found = shape(chance, Patch.at(50, 50, SIDE / outline.CONTEXT), 0.5)
+    found = shape(chance, OutlinePatch.at(50, 50, SIDE / outline.CONTEXT), 0.5)
     assert found is not None
     assert found.area == pytest.approx(64, rel=0.15)
 
 
 def test_where_nothing_passes_the_level_there_is_no_outline() -> None:
-    assert shape(np.full((SIDE, SIDE), 0.4, np.float32), Patch.at(5, 5, 4), 0.5) is None
+    assert shape(np.full((SIDE, SIDE), 0.4, np.float32), OutlinePatch.at(5, 5, 4), 0.5) is None
 
 
 def test_an_outline_that_fills_the_patch_ends_at_its_border() -> None:
-    found = shape(np.ones((SIDE, SIDE), np.float32), Patch.at(50, 50, 20), 0.5)
+    found = shape(np.ones((SIDE, SIDE), np.float32), OutlinePatch.at(50, 50, 20), 0.5)
     assert found is not None
     assert found.area == pytest.approx((20 * outline.CONTEXT) ** 2, rel=0.06)
 

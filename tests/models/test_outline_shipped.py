@@ -14,7 +14,7 @@ from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker_loop import JobError
 from cadviewer.inference.worker_process import WorkerOptions
 from cadviewer.models import catalogue
-from cadviewer.models.nodules.measurement import Measured
+from cadviewer.models.nodules.measurement import NoduleMeasures
 from cadviewer.models.nodules.outlining import outline_findings
 from cadviewer.models.runtime import Companion
 from cadviewer.phantoms.phantom import NoduleSpec, NoduleTruth, Phantom, chest_ct
@@ -63,7 +63,7 @@ def boxes(truth: NoduleTruth) -> tuple[Box, ...]:
 
 
 @pytest.fixture(scope="module")
-def measured(companion: Companion, phantom: Phantom) -> list[Measured | None]:
+def measured(companion: Companion, phantom: Phantom) -> list[NoduleMeasures | None]:
     geometry = phantom.volume.geometry
     assert geometry.pixel_spacing is not None
     findings = [boxes(t) for t in phantom.nodules]
@@ -72,7 +72,7 @@ def measured(companion: Companion, phantom: Phantom) -> list[Measured | None]:
 
 @pytest.mark.parametrize("number", range(len(SPECS)), ids=[f"{s.diameter_mm:g} mm {s.kind}" for s in SPECS])
 def test_nodules_of_every_kind_keep_their_diameter_volume_and_place(
-    number: int, measured: list[Measured | None], phantom: Phantom
+    number: int, measured: list[NoduleMeasures | None], phantom: Phantom
 ) -> None:
     truth, found = phantom.nodules[number], measured[number]
     assert found is not None

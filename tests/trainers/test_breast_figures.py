@@ -22,22 +22,22 @@ from trainers.breast import evaluation as evaluate_breast
 from trainers.breast import figures as breast_figures
 from trainers.breast import plots as plots_breast
 from trainers.breast.calibration import Observation, calibrate, cuts
-from trainers.breast.figures import Row
+from trainers.breast.figures import FigureRow
 from trainers.data.ultrasound.cases import UltrasoundCase
 
 CARD = ModelCard("fake", "1", Task.BREAST, "", "", {}, {}, 0.5, "")
 
 
-def row(k: int, malignant: bool, probability: float, **changes: object) -> Row:
+def row(k: int, malignant: bool, probability: float, **changes: object) -> FigureRow:
     call = Call.MALIGNANT if probability >= 0.5 else Call.BENIGN
-    plain = Row(
+    plain = FigureRow(
         *("made", f"image {k}", f"patient {k // 2}", "A" if k % 2 else "B", "4", False, malignant, probability),
         *(probability, probability, probability, call.value, 0.9, 0.8, 400, 40_000, None, 380, None),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def rows() -> list[Row]:
+def rows() -> list[FigureRow]:
     """Forty images: of 20 malignant ones 16 are scored above one half, of 20 benign ones 15 below."""
     malignant = [row(k, True, 0.9 if k < 16 else 0.2) for k in range(20)]
     return malignant + [row(k, False, 0.7 if k < 25 else 0.1) for k in range(20, 40)]

@@ -20,7 +20,7 @@ from trainers import fitting
 from trainers.breast import evaluation as evaluate_breast
 from trainers.breast import trainer as breast
 from trainers.breast.calibration import Observation, calibrate, least_confidence, least_peak
-from trainers.breast.training import Images, Order
+from trainers.breast.training import Images, SetSampler
 from trainers.config import ConfigError
 from trainers.data.ultrasound import bus_uclm
 from trainers.data.ultrasound import sets as breast_sets
@@ -77,19 +77,19 @@ def test_of_further_sets_nothing_held_back_and_no_colour_flow_is_learned_from(tm
 def test_each_set_is_drawn_from_by_the_root_of_its_size(tmp_path: Path) -> None:
     cases = [c for c in bus_uclm.load(uclm(tmp_path / "BUS-UCLM")) if not c.normal]
     images = Images([cases[0]] * 64 + [cases[1]] * 4, 32, 1, None, 1, sets=(64, 4), epoch_images=5000)
-    drawn = list(Order(images))
-    assert len(drawn) == len(Order(images)) == 5000
+    drawn = list(SetSampler(images))
+    assert len(drawn) == len(SetSampler(images)) == 5000
     assert np.mean([k >= 64 for k in drawn]) == pytest.approx(2 / (8 + 2), abs=0.02)
-    assert drawn == list(Order(images))  # the same seed and epoch
+    assert drawn == list(SetSampler(images))  # the same seed and epoch
     images.epoch = 1
-    assert drawn != list(Order(images))
+    assert drawn != list(SetSampler(images))
 
 
 def test_a_hospital_with_much_normal_tissue_shows_its_lesions_as_often(tmp_path: Path) -> None:
     cases = bus_uclm.load(uclm(tmp_path / "BUS-UCLM"))
     lesion, tissue = (next(c for c in cases if c.normal == n) for n in (False, True))
     images = Images([lesion] * 4 + [tissue] * 64, 32, 1, None, 1, sets=(68,), epoch_images=5000)
-    assert np.mean([k < 4 for k in Order(images)]) == pytest.approx(2 / (2 + 8), abs=0.02)
+    assert np.mean([k < 4 for k in SetSampler(images)]) == pytest.approx(2 / (2 + 8), abs=0.02)
 
 
 def test_a_run_on_two_sets_says_whom_it_saw_and_is_measured_on_others(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cadviewer.models import catalogue, own_models
 from trainers import enough
 from trainers.__main__ import main
 from trainers.breast import trainer as breast
-from trainers.breast.settings import Settings
+from trainers.breast.settings import BreastSettings
 from trainers.breast.training import Training
 from trainers.config import ConfigError
 from trainers.data.ct.samples import LabelledSlice
@@ -140,7 +140,7 @@ def test_figures_of_one_class_are_no_numbers() -> None:
             return torch.ones(len(image), 1, 8, 8), torch.zeros(len(image))
 
     def figures(labels: list[float]) -> set[str]:
-        module = Training(Settings(), Network())  # type: ignore[arg-type]
+        module = Training(BreastSettings(), Network())  # type: ignore[arg-type]
         told: dict[str, float] = {}
         module.log_dict = told.update  # type: ignore[assignment]
         module._report = lambda figures: None  # type: ignore[assignment,method-assign]

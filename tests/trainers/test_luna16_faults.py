@@ -138,7 +138,7 @@ def test_a_killed_import_goes_on(luna: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from trainers.data import luna16; from cadviewer import atomic\n"
+        "from trainers.data.ct import luna16; from cadviewer import atomic\n"
         "write, count = atomic.write_bytes, [0]\n"
         "def dying(path, content):\n"
         "    count[0] += 1\n"

@@ -15,7 +15,7 @@ from cadviewer.findings import Task
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import build
-from trainers import compare, evaluate, export
+from trainers import compare, evaluate, export, tasks
 from trainers.__main__ import main
 from trainers.config import ConfigError
 from trainers.data import read_slices
@@ -23,13 +23,13 @@ from trainers.data.ct import samples
 from trainers.metrics import paired
 from trainers.metrics.froc import Slice
 from trainers.nodules import evaluation as evaluate_nodules
-from trainers.nodules.settings import Settings, network_config
+from trainers.nodules.settings import NoduleSettings, network_config
 
 
 def made(folder: Path, name: str, *, seed: int = 0, task: Task = Task.NODULES, width: int = 16) -> ModelCard:
     """An untrained model of few channels with its card."""
     torch.manual_seed(seed)
-    network = network_config(Settings(width=width, backbone="mobilenet_v2"))
+    network = network_config(NoduleSettings(width=width, backbone="mobilenet_v2"))
     card = ModelCard(
         name=name,
         version="1",
@@ -136,7 +136,7 @@ def test_differences_are_those_of_the_same_patients(data: Path, tmp_path: Path) 
     rows = compare.compare([str(tmp_path / n) for n in "ab"], data, tmp_path / "out", rounds=0)
     assert rows[0].difference == {}
     figures = [next(iter(row.figures.values())) for row in rows]
-    for name, head in compare.MAIN[Task.NODULES][:5]:
+    for name, head in tasks.of_model("nodules").figures[:5]:
         value, low, high = rows[1].difference[head]
         assert value == pytest.approx(figures[1][name][0] - figures[0][name][0], abs=1e-12)
         assert low <= value <= high

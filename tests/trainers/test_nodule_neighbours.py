@@ -30,7 +30,7 @@ from trainers.nodules import trainer as nodules
 from trainers.nodules.card import inputs_of
 from trainers.nodules.crops import Crops, CropSettings
 from trainers.nodules.scoring import prepared
-from trainers.nodules.settings import Settings
+from trainers.nodules.settings import NoduleSettings
 
 EVERY = tuple("0123456789x")
 SLICES, STEP = 12, 1.25
@@ -119,7 +119,7 @@ def test_lung_masked_channels_of_the_import_are_those_that_a_search_makes(import
     for uid, folds in (("1.2.3", samples.TRAIN), ("1.2.4", samples.TUNE)):
         scan = luna16_scan.read_scan(imported / "luna" / f"{uid}.mhd")
         items = read_slices(imported / "slices", folds)
-        inputs = inputs_of(Settings(neighbours=1), items)
+        inputs = inputs_of(NoduleSettings(neighbours=1), items)
         assert inputs["neighbours"] == 1
         assert (inputs["neighbour_mm"], inputs["pixel_mm"], inputs["lung_mask"]) == (2.5, 2.7, True)
         ready = prepare(scan, inputs, spacing_mm=None, window=(-1000, 400))

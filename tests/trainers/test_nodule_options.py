@@ -25,7 +25,7 @@ from trainers.nodules import feature_selection
 from trainers.nodules import losses as nodule_losses
 from trainers.nodules import trainer as nodules
 from trainers.nodules.crops import Crops, CropSettings, assign, cut, lungs_of_masked
-from trainers.nodules.settings import PRESETS, Settings, network_config
+from trainers.nodules.settings import PRESETS, NoduleSettings, network_config
 
 FAST = ["epochs=2", "batch=4", "size=64", "width=16", "threads=1", "check_every=2", "precision=32-true", "warm_up=0.3"]
 BRIGHT, GREY = 230, 120
@@ -196,7 +196,7 @@ def test_a_box_that_is_no_square_turns_with_the_slice() -> None:
 
 
 def test_the_papers_maps_carry_small_boxes_too() -> None:
-    network = build("ssd", network_config(Settings(maps="extras", width=16)))
+    network = build("ssd", network_config(NoduleSettings(maps="extras", width=16)))
     logits, offsets = network(torch.zeros(1, 1, 96, 64))
     assert logits.shape[1] == offsets.shape[1] == len(default_boxes(levels(SMALL), 96, 64))
 
@@ -256,7 +256,7 @@ def test_places_beside_the_nodules_are_in_the_lungs_and_off_them(yolo: Path) -> 
 @pytest.mark.parametrize("boxes", ["small", "paper"])
 def test_a_network_computes_the_same_when_only_channels_of_no_weight_are_cut(boxes: str) -> None:
     torch.manual_seed(0)
-    settings = Settings(boxes=boxes, width=16)
+    settings = NoduleSettings(boxes=boxes, width=16)
     whole = nodules.NoduleTask(settings, 1)
     widths = whole.smooth.backbone.channels
     keep = [sorted(np.random.default_rng(k).permutation(w)[: w // 2].tolist()) for k, w in enumerate(widths)]
@@ -301,7 +301,7 @@ def test_a_selected_run_is_narrower_says_why_and_is_built_from_its_card(
 
 def test_channels_that_a_backbone_does_not_have_are_refused() -> None:
     with pytest.raises(ValueError, match="channels 0 to 63"):
-        build("ssd", network_config(Settings(width=16), keep=[[64], [0], [0], [0]]))
+        build("ssd", network_config(NoduleSettings(width=16), keep=[[64], [0], [0], [0]]))
 
 
 # The published settings
@@ -318,7 +318,7 @@ def test_channels_that_a_backbone_does_not_have_are_refused() -> None:
     ],
 )
 def test_the_paper_preset_is_the_published_table(backbone: str, rate: float, iterations: int, optimizer: str) -> None:
-    made = config.merge(Settings, PRESETS, assignments=["preset=paper", f"backbone={backbone}"])
+    made = config.merge(NoduleSettings, PRESETS, assignments=["preset=paper", f"backbone={backbone}"])
     assert (made.lr, made.iterations, made.optimizer) == (rate, iterations, optimizer)
     assert (made.batch, made.input_size, made.positive, made.negative) == (64, (418, 430), 0.5, 0.5)
     assert (made.boxes, made.loss, made.box_loss, made.widened) == ("paper", "mined", "smooth_l1", 0.0)
@@ -330,7 +330,7 @@ def test_the_paper_preset_is_the_published_table(backbone: str, rate: float, ite
 
 def test_a_setting_of_ones_own_wins_over_the_paper_preset(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text('preset = "paper"\nbackbone = "resnet50"\nlr = 0.01\n')
-    made = config.merge(Settings, PRESETS, file=tmp_path / "run.toml", assignments=["iterations=7"])
+    made = config.merge(NoduleSettings, PRESETS, file=tmp_path / "run.toml", assignments=["iterations=7"])
     assert (made.lr, made.iterations, made.optimizer) == (0.01, 7, "sgd")
 
 
@@ -386,15 +386,15 @@ def test_a_resumed_run_with_every_option_ends_where_an_unbroken_one_does(
         f"start_from={started / 'last.ckpt'}",
     ]
     nodules.run(None, yolo, tmp_path / "whole", choice, False)
-    stopped = nodules.Validation.on_train_epoch_end
+    stopped = nodules.NoduleValidation.on_train_epoch_end
 
-    def stop_in_the_second(self: nodules.Validation, trainer: object, module: object) -> None:
+    def stop_in_the_second(self: nodules.NoduleValidation, trainer: object, module: object) -> None:
         stopped(self, trainer, module)  # type: ignore[arg-type]
         if trainer.current_epoch == 1:  # type: ignore[attr-defined]
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nodules.Validation, "on_train_epoch_end", stop_in_the_second)
+        patch.setattr(nodules.NoduleValidation, "on_train_epoch_end", stop_in_the_second)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             nodules.run(None, yolo, tmp_path / "cut", choice, False)
     nodules.run(None, yolo, tmp_path / "cut", choice, True)
@@ -420,7 +420,7 @@ def test_a_set_without_slices_to_tune_on_is_trained_and_keeps_the_threshold_it_h
 def test_gradients_of_the_last_maps_are_those_of_single_precision_in_bfloat16_too() -> None:
     """Maps of one cell: there torch's bfloat16 kernels gave infinities."""
     torch.manual_seed(0)
-    network = build("ssd", network_config(Settings(backbone="mobilenet_v2", boxes="paper"))).eval()
+    network = build("ssd", network_config(NoduleSettings(backbone="mobilenet_v2", boxes="paper"))).eval()
     image = torch.rand(2, 1, 128, 128).to(memory_format=torch.channels_last)
     found = []
     for half in (False, True):

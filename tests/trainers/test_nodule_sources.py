@@ -14,7 +14,7 @@ from trainers.config import ConfigError
 from trainers.data.ct.lidc_crops import OutlinedCrop
 from trainers.nodules import sources as nodule_sources
 from trainers.nodules.crops import CropSettings
-from trainers.nodules.settings import Settings
+from trainers.nodules.settings import NoduleSettings
 
 SETTINGS = CropSettings(size=64)
 
@@ -86,11 +86,11 @@ def test_a_batch_follows_from_seed_epoch_and_place_and_mixes_the_sources() -> No
 
 def test_settings_that_batches_cannot_follow_are_refused() -> None:
     with pytest.raises(ConfigError, match="hounsfield"):
-        Settings(hounsfield=1.0)
+        NoduleSettings(hounsfield=1.0)
     with pytest.raises(ConfigError, match="batched"):
-        Settings(hounsfield=0.4, classes="each")
+        NoduleSettings(hounsfield=0.4, classes="each")
     with pytest.raises(ConfigError, match="batched"):
-        Settings(batched=True, neighbours=2)
+        NoduleSettings(batched=True, neighbours=2)
 
 
 def test_false_alarms_of_an_earlier_run_are_on_the_shelf(luna16_slice: Path) -> None:

@@ -136,15 +136,15 @@ def test_a_run_that_was_stopped_and_resumed_ends_where_an_unbroken_one_does(
     folder: Path, trained: Path, tmp_path: Path
 ) -> None:
     whole = torch.load(trained / "last.ckpt", weights_only=False)["state_dict"]
-    stopped = nodules.Validation.on_train_epoch_end
+    stopped = nodules.NoduleValidation.on_train_epoch_end
 
-    def stop_after_first(self: nodules.Validation, trainer: object, module: object) -> None:
+    def stop_after_first(self: nodules.NoduleValidation, trainer: object, module: object) -> None:
         stopped(self, trainer, module)  # type: ignore[arg-type]
         if trainer.current_epoch == 1:  # type: ignore[attr-defined]
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nodules.Validation, "on_train_epoch_end", stop_after_first)
+        patch.setattr(nodules.NoduleValidation, "on_train_epoch_end", stop_after_first)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             nodules.run(None, folder, tmp_path, FAST, False)
     assert torch.load(tmp_path / "last.ckpt", weights_only=False)["epoch"] == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from typing import Any
 
@@ -11,35 +10,39 @@ import pytest
 from cadviewer.models import nets
 from cadviewer.models.nets import BACKBONES
 from cadviewer.models.nodules.detection import VIEWS
-from trainers import asking, config, options
+from trainers import config, options, tasks
 from trainers.__main__ import main
 from trainers.config import ConfigError
 
-TASKS = sorted(asking.MODULES)
+TASKS = sorted(name for name, spec in tasks.specs().items() if spec.settings)
 
 
 def kind(task: str) -> Any:
-    return importlib.import_module(asking.MODULES[task]).Settings
+    return tasks.resolve(tasks.specs()[task].settings)
+
+
+def known(task: str) -> Any:
+    return tasks.resolve(tasks.specs()[task].options)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_setting_has_a_name_and_a_meaning_and_no_other_is_told(task: str) -> None:
     keys = set(config.types_of(kind(task)))
-    assert keys - set(options.TASKS[task]) == set()
+    assert keys - set(known(task)) == set()
     shared = set(options.COMMON)
-    assert set(options.TASKS[task]) - keys - shared == set()
-    assert all(o.label and o.meaning for o in options.TASKS[task].values())
+    assert set(known(task)) - keys - shared == set()
+    assert all(o.label and o.meaning for o in known(task).values())
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_defaults_and_presets_are_within_their_ranges(task: str) -> None:
-    module = importlib.import_module(asking.MODULES[task])
-    for name in ("default", *module.PRESETS):
-        merged = config.merge(kind(task), module.PRESETS, assignments=[f"preset={name}"])
+    presets = tasks.resolve(tasks.specs()[task].presets)
+    for name in ("default", *presets):
+        merged = config.merge(kind(task), presets, assignments=[f"preset={name}"])
         for key in config.types_of(kind(task)):
             value = getattr(merged, key)
             given = value if isinstance(value, tuple) else (value,)
-            assert [p for v in given if v is not None and (p := options.TASKS[task][key].problem(v))] == [], key
+            assert [p for v in given if v is not None and (p := known(task)[key].problem(v))] == [], key
 
 
 @pytest.mark.parametrize(

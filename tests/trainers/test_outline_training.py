@@ -113,12 +113,12 @@ def test_a_run_that_was_ended_and_resumed_ends_where_the_unbroken_one_does(
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     outline.run(None, data, whole, settings_of(), resume=False)
 
-    def end(self: outline.Validation, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def end(self: outline.OutlineValidation, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if trainer.current_epoch == 1:
             raise InterruptedError
 
     with monkeypatch.context() as patched:
-        patched.setattr(outline.Validation, "on_train_epoch_start", end)
+        patched.setattr(outline.OutlineValidation, "on_train_epoch_start", end)
         with pytest.raises(InterruptedError):
             outline.run(None, data, parts, settings_of(), resume=False)
     outline.run(None, data, parts, settings_of(), resume=True)

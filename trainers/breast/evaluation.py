@@ -30,7 +30,7 @@ from cadviewer.models.runtime import Forward
 from trainers.breast import plots as plots_breast
 from trainers.breast.figures import (
     MEANING,
-    Row,
+    FigureRow,
     Subgroup,
     at_fixed,
     auc,
@@ -44,7 +44,7 @@ from trainers.data.ultrasound.cases import DataError, UltrasoundCase
 from trainers.data.ultrasound.sets import every_case, external_sets, own_cases, own_set
 from trainers.metrics import bootstrap, plots
 
-__all__ = ["Row", "at_fixed", "auc", "calibration_error", "evaluate", "measure", "sets", "summarise", "volume_of"]
+__all__ = ["FigureRow", "at_fixed", "auc", "calibration_error", "evaluate", "measure", "sets", "summarise", "volume_of"]
 
 
 def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> dict[str, dict[str, Any]]:
@@ -60,7 +60,7 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
 
     forward = TorchForward(build(card), device)
     figures: dict[str, dict[str, Any]] = {}
-    rows: list[Row] = []
+    rows: list[FigureRow] = []
     for name, cases in sets(data, split, card).items():
         part = [measure(name, case, forward, card) for case in cases if not case.doppler]
         figures[name] = summarise(part, card) | doppler([case for case in cases if case.doppler], forward, card)
@@ -93,7 +93,7 @@ def doppler(cases: Sequence[UltrasoundCase], forward: Forward, card: ModelCard) 
     return {"doppler": len(cases)} | intervals(wanted, [case.patient for case in cases], 1000)
 
 
-def write(rows: Sequence[Row], figures: Mapping[str, Mapping[str, Any]], card: ModelCard, out: Path) -> None:
+def write(rows: Sequence[FigureRow], figures: Mapping[str, Mapping[str, Any]], card: ModelCard, out: Path) -> None:
     """All tables and plots of an evaluation."""
     groups = subgroups(rows, card)
     write_rows(rows, out / "images.csv")
@@ -154,7 +154,7 @@ def volume_of(case: UltrasoundCase, gray: NDArray[np.uint8]) -> Volume:
     return Volume(series, gray[None])
 
 
-def measure(name: str, case: UltrasoundCase, forward: Forward, card: ModelCard) -> Row:
+def measure(name: str, case: UltrasoundCase, forward: Forward, card: ModelCard) -> FigureRow:
     """One image through `assess`."""
     gray, truth = case.read()
     return measure_pixels(name, case, gray, truth, forward, card)
@@ -167,7 +167,7 @@ def measure_pixels(
     truth: NDArray[np.uint8],
     forward: Forward,
     card: ModelCard,
-) -> Row:
+) -> FigureRow:
     """`measure` with pixels and mask at hand; an image that is out of scope has no score and no mask."""
     try:
         found = breast.assess(volume_of(case, gray), forward, card).findings[0]
@@ -182,7 +182,7 @@ def measure_pixels(
     p = found.probability
     spacing = (case.pixel_mm, case.pixel_mm) if case.pixel_mm else None
     measured = lesion_measures.measure(truth, spacing)
-    return Row(
+    return FigureRow(
         set=name,
         name=case.name,
         patient=case.patient,
@@ -213,7 +213,7 @@ def uncalibrated(probability: float, card: ModelCard) -> float:
     return 1 / (1 + math.exp(-z * float(card.calibration.get("temperature", 1.0))))
 
 
-def draw_reliability(seen: Sequence[Row], name: str, out: Path) -> None:
+def draw_reliability(seen: Sequence[FigureRow], name: str, out: Path) -> None:
     """What was said beside what was so, before and after calibration, over images with a lesion."""
     truth = [r.malignant for r in seen]
     curves = {"calibrated": ([r.probability for r in seen], truth), "uncalibrated": ([r.raw for r in seen], truth)}
@@ -233,10 +233,10 @@ def _file(name: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
-def write_rows(rows: Sequence[Row], path: Path) -> None:
+def write_rows(rows: Sequence[FigureRow], path: Path) -> None:
     """One CSV row per image."""
     with atomic.text(path) as stream:
-        writer = csv.DictWriter(stream, [f.name for f in dataclasses.fields(Row)])
+        writer = csv.DictWriter(stream, [f.name for f in dataclasses.fields(FigureRow)])
         writer.writeheader()
         for row in rows:
             writer.writerow({k: _cell(v) for k, v in dataclasses.asdict(row).items()})

@@ -62,7 +62,7 @@ MEANING: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """What was said of one image, beside the truth. dice = iou = nan where there is no lesion or no mask is made.
 
     true_px, image_px: pixels of the true lesion and of the image. true_mm: its long axis, None without a pixel size.
@@ -118,7 +118,7 @@ def at_fixed(score: Floats, label: NDArray[np.bool_], rate: float) -> float:
     return float((score[label] > cut).mean())
 
 
-def summarise(rows: Sequence[Row], card: ModelCard, rounds: int = 1000) -> dict[str, Any]:
+def summarise(rows: Sequence[FigureRow], card: ModelCard, rounds: int = 1000) -> dict[str, Any]:
     """Figures with 95 % intervals over patients. Classification and masks over images with a lesion; normals apart."""
     with_lesion = [r for r in rows if not r.normal]
     figures: dict[str, Any] = {"images": len(with_lesion), "patients": len({r.patient for r in with_lesion})}
@@ -136,7 +136,7 @@ OF_MASKS = ("dice", "dice_median", "dice_below_half", "iou")
 """Figures that a network without a mask does not have."""
 
 
-def known(rows: Sequence[Row], card: ModelCard) -> dict[str, Figure]:
+def known(rows: Sequence[FigureRow], card: ModelCard) -> dict[str, Figure]:
     """`figures_of`, without those of masks where no mask is made."""
     masked = all(math.isfinite(r.dice) for r in rows)
     return {name: figure for name, figure in figures_of(rows, card).items() if masked or name not in OF_MASKS}
@@ -154,7 +154,7 @@ def share(values: NDArray[Any], among: NDArray[np.bool_]) -> Figure:
     return lambda i: float(values[i][among[i]].mean()) if among[i].any() else math.nan
 
 
-def figures_of(rows: Sequence[Row], card: ModelCard) -> dict[str, Figure]:
+def figures_of(rows: Sequence[FigureRow], card: ModelCard) -> dict[str, Figure]:
     """Each figure as a function of row indices."""
     label = np.array([r.malignant for r in rows])
     p = np.array([r.probability for r in rows])
@@ -239,9 +239,9 @@ class Subgroup:
     figures: Mapping[str, Sequence[float]]
 
 
-def subgroups(rows: Sequence[Row], card: ModelCard, rounds: int = 300) -> list[Subgroup]:
+def subgroups(rows: Sequence[FigureRow], card: ModelCard, rounds: int = 300) -> list[Subgroup]:
     """By device, BI-RADS and size of the lesion, where a group has at least `FEWEST` images."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+    groups: dict[tuple[str, str, str], list[FigureRow]] = {}
     for row in rows:
         if row.normal:
             continue
@@ -272,7 +272,7 @@ def mm_class(long_mm: float) -> str:
     return "to 10 mm" if long_mm <= 10 else "10 to 20 mm" if long_mm <= 20 else "above 20 mm"
 
 
-def size_class(row: Row) -> str:
+def size_class(row: FigureRow) -> str:
     """How large the lesion is for its image: the side of a square of its area, over that of the image."""
     side = math.sqrt(row.true_px / max(1, row.image_px))
     return "small (side below 1/5)" if side < 0.2 else "middle (1/5 to 1/3)" if side < 1 / 3 else "large (above 1/3)"

@@ -12,7 +12,7 @@ from trainers.options import Option
 
 
 @dataclass(frozen=True)
-class Settings:
+class BreastSettings:
     """What a run is made of.
 
     network: key of `models.nets.NETWORKS`; size: its preset ("compact", "paper").

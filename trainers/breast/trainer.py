@@ -23,8 +23,8 @@ from cadviewer.models.nets.runtime import build as build_from_card
 from trainers import checkpoints, enough, fitting, run_log
 from trainers import config as configuration
 from trainers.breast.calibration import calibrate, observe
-from trainers.breast.settings import PRESETS, Settings
-from trainers.breast.training import Average, Images, Order, Training
+from trainers.breast.settings import PRESETS, BreastSettings
+from trainers.breast.training import Average, Images, SetSampler, Training
 from trainers.config import ConfigError
 from trainers.data.ultrasound import duplicates
 from trainers.data.ultrasound.augmentation import Strength
@@ -46,7 +46,7 @@ STRENGTHS: Mapping[str, Strength] = {
 }
 
 
-def make_network(settings: Settings) -> BreastNetwork:
+def make_network(settings: BreastSettings) -> BreastNetwork:
     """The network of a run. Raises ConfigError for settings that do not make one."""
     if settings.network not in nets.NETWORKS:
         raise ConfigError(f"no network is called {settings.network!r}; there are: {', '.join(nets.NETWORKS)}")
@@ -71,7 +71,7 @@ def make_network(settings: Settings) -> BreastNetwork:
     return network.to(memory_format=torch.channels_last)
 
 
-def _start(network: BreastNetwork, settings: Settings, data: Path) -> dict[str, Any] | None:
+def _start(network: BreastNetwork, settings: BreastSettings, data: Path) -> dict[str, Any] | None:
     """Puts ImageNet weights into the encoder where it is wanted; what a card says of them. Raises ConfigError."""
     if not network.encoder_name:
         if settings.pretrained not in ("none", "imagenet"):
@@ -94,7 +94,7 @@ def _limited(cases: list[UltrasoundCase], limit: int) -> list[UltrasoundCase]:
 
 
 def load_images(
-    settings: Settings, data: Path, folds: Sequence[int], strength: Strength | None, channels: int
+    settings: BreastSettings, data: Path, folds: Sequence[int], strength: Strength | None, channels: int
 ) -> Images:
     """Images of the given folds of the set under `data` and of `settings.sets`. Raises ConfigError for none."""
     try:
@@ -119,7 +119,7 @@ def load_images(
     )
 
 
-def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Training:
+def train(settings: BreastSettings, data: Path, out: Path, last: Path | None) -> Training:
     """Train into `out` (last.ckpt, log.jsonl, settings.json), from the checkpoint `last` on; what holds the average."""
     network = make_network(settings)
     started = _start(network, settings, data) if last is None else None
@@ -154,7 +154,7 @@ def train(settings: Settings, data: Path, out: Path, last: Path | None) -> Train
     module.started_with = started
     trainer.fit(
         module,
-        DataLoader(images, settings.batch, sampler=Order(images), drop_last=len(images) > settings.batch),
+        DataLoader(images, settings.batch, sampler=SetSampler(images), drop_last=len(images) > settings.batch),
         DataLoader(tune, 32),
         ckpt_path=str(last) if last is not None else None,
         weights_only=True,  # tensors and plain values: nothing is unpickled, in a run from elsewhere neither
@@ -174,13 +174,13 @@ ALL_LESIONS = "Every training image holds a lesion: images of normal breasts are
 TISSUE = "No training image is of a normal breast: tissue beside lesions stood in for some."
 
 
-def card_name(settings: Settings) -> str:
+def card_name(settings: BreastSettings) -> str:
     """What the card of a run is called."""
     return settings.name or f"breast-{settings.network}-{settings.size}".replace("_", "-")
 
 
 def ship(
-    settings: Settings,
+    settings: BreastSettings,
     network: BreastNetwork,
     data: Path,
     out: Path,
@@ -272,7 +272,7 @@ def _told(card: ModelCard) -> dict[str, Any]:
     return {"name": card.name, "version": card.version} | {k: card.training[k] for k in known if k in card.training}
 
 
-def check(settings: Settings, data: Path) -> None:
+def check(settings: BreastSettings, data: Path) -> None:
     """Raises ConfigError with the reason why nobody can train on the set under `data`."""
     try:
         parts = {
@@ -288,7 +288,7 @@ def check(settings: Settings, data: Path) -> None:
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
     """Entry point of `cadviewer-train breast`."""
     with fitting.begun(
-        Settings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
+        BreastSettings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
     ) as current:
         settings = current.settings
         check(settings, data)

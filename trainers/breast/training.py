@@ -20,7 +20,7 @@ from cadviewer.models.breast.analysis import normalise, pad_to_square, resize
 from cadviewer.models.nets.breast_network import BreastNetwork
 from trainers import fitting, run_log
 from trainers.breast.losses import paper_loss, tuned_loss
-from trainers.breast.settings import Settings
+from trainers.breast.settings import BreastSettings
 from trainers.data.ultrasound.augmentation import Strength, augment, without_lesion
 from trainers.data.ultrasound.cases import UltrasoundCase
 
@@ -100,7 +100,7 @@ class Average(WeightAveraging):
 class Training(lightning.LightningModule):
     """One optimisation of one network."""
 
-    def __init__(self, settings: Settings, network: BreastNetwork) -> None:
+    def __init__(self, settings: BreastSettings, network: BreastNetwork) -> None:
         super().__init__()
         self.settings, self.network = settings, network
         self.auc, self.recall, self.specificity = BinaryAUROC(), BinaryRecall(), BinarySpecificity()
@@ -228,7 +228,7 @@ class Training(lightning.LightningModule):
         self.sums[:] = 0
 
 
-class Order(Sampler[int]):
+class SetSampler(Sampler[int]):
     """The images of an epoch, shuffled; of several sets they are drawn, from each as the root of its size.
 
     Lesions and normal tissue of a set count as two: the only hospital with normal tissue would otherwise show a lesion

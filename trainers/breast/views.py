@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cadviewer import atomic
 from cadviewer.models.breast import analysis as breast
-from cadviewer.models.breast.analysis import Seen, View
+from cadviewer.models.breast.analysis import InputView, Seen
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.runtime import Forward
 from trainers.breast.calibration import fit_platt
@@ -30,13 +30,13 @@ from trainers.data.ultrasound.sets import own_cases, own_set
 from trainers.metrics import bootstrap
 from trainers.metrics.bootstrap import Figure
 
-CANDIDATES: Mapping[str, tuple[View, ...]] = {
-    "one": (View(),),
-    "mirrored": (View(), View(True)),
-    "smaller": (View(), View(zoom=0.87)),
-    "mirrored, smaller": (View(), View(True), View(zoom=0.87), View(True, 0.87)),
-    "mirrored, larger": (View(), View(True), View(zoom=1.15), View(True, 1.15)),
-    "mirrored, three sizes": tuple(View(flip, zoom) for zoom in (1.0, 0.87, 1.15) for flip in (False, True)),
+CANDIDATES: Mapping[str, tuple[InputView, ...]] = {
+    "one": (InputView(),),
+    "mirrored": (InputView(), InputView(True)),
+    "smaller": (InputView(), InputView(zoom=0.87)),
+    "mirrored, smaller": (InputView(), InputView(True), InputView(zoom=0.87), InputView(True, 0.87)),
+    "mirrored, larger": (InputView(), InputView(True), InputView(zoom=1.15), InputView(True, 1.15)),
+    "mirrored, three sizes": tuple(InputView(flip, zoom) for zoom in (1.0, 0.87, 1.15) for flip in (False, True)),
 }
 """Sets of views, by name."""
 

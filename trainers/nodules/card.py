@@ -24,7 +24,7 @@ from trainers.data.ct.samples import LabelledSlice, Summary
 from trainers.metrics import froc
 from trainers.nodules import malignancy
 from trainers.nodules.scoring import score_slices
-from trainers.nodules.settings import Settings
+from trainers.nodules.settings import NoduleSettings
 
 TITLE = "SSD for pulmonary nodules on axial chest CT"
 LUNA16 = {
@@ -38,7 +38,7 @@ FALSE_ALARMS = 0.1
 def export_run(
     state: Mapping[str, Tensor],
     network: Mapping[str, Any],
-    settings: Settings,
+    settings: NoduleSettings,
     out: Path,
     train: Sequence[LabelledSlice],
     about: Summary,
@@ -96,7 +96,7 @@ def _patients(train: Sequence[LabelledSlice], about: Summary, crops: Sequence[Ou
     }
 
 
-def sizes_of(settings: Settings) -> dict[str, Any]:
+def sizes_of(settings: NoduleSettings) -> dict[str, Any]:
     """What of `ModelCard.inputs` follows from the settings alone: the channels, and the size of whole slices."""
     made: dict[str, Any] = {}
     if settings.neighbours:
@@ -106,7 +106,7 @@ def sizes_of(settings: Settings) -> dict[str, Any]:
     return made
 
 
-def inputs_of(settings: Settings, train: Sequence[LabelledSlice]) -> dict[str, Any]:
+def inputs_of(settings: NoduleSettings, train: Sequence[LabelledSlice]) -> dict[str, Any]:
     """`ModelCard.inputs`: how a slice is prepared, as the training slices were.
 
     Raises ConfigError for slices whose neighbours do not lie at one distance.

@@ -38,7 +38,7 @@ LIDC = "1.3.6.1.4.1.14519.5.2.1.6279.6001."
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredScan:
     """Scans that could be searched, with what was found; patients: of each scan; left_out: series → why not."""
 
     uids: tuple[str, ...]
@@ -60,7 +60,7 @@ def measure(
     model: str,
     folds: Sequence[str] | None = None,
     on_scan: Callable[[int, int], None] = lambda done, scans: None,
-) -> Measured:
+) -> MeasuredScan:
     """Search every scan below `data`, one in memory at a time.
 
     model: identifies the search (SHA-256 of the weights): finished scans of another one are not taken over.
@@ -84,7 +84,7 @@ def measure(
         raise ConfigError(
             f"{data}: none of its {len(uids)} scans could be read, the first: {next(iter(left_out.values()))}"
         )
-    return Measured(
+    return MeasuredScan(
         tuple(found),
         tuple(_scan(uid, marks, source) for uid, marks in found.items()),
         tuple(source.patients.get(uid, uid) for uid in found),
@@ -92,7 +92,7 @@ def measure(
     )
 
 
-def evaluate(measured: Measured, out: Path, *, threshold: float, rounds: int = 1000) -> dict[str, Any]:
+def evaluate(measured: MeasuredScan, out: Path, *, threshold: float, rounds: int = 1000) -> dict[str, Any]:
     """Figures with 95 % intervals over patients, and the tables and the plot into `out`.
 
     threshold: the score at which the model is used, for sensitivity and false alarms there.
@@ -173,7 +173,7 @@ def _at(matched: Matched, threshold: float, units: np.ndarray[Any, np.dtype[np.i
     return [float(found / truths.sum()) if truths.sum() else float("nan"), float(wrong / count.sum())]
 
 
-def _candidates(measured: Measured) -> str:
+def _candidates(measured: MeasuredScan) -> str:
     rows = [
         (uid, *(f"{v:.4f}" for v in place), f"{score:.6f}")
         for uid, scan in zip(measured.uids, measured.scans, strict=True)

@@ -44,7 +44,7 @@ from cadviewer.models.nodules.detection import MULTIPLE, repair_wrapped
 from trainers.config import ConfigError
 from trainers.data.ct.samples import LabelledSlice
 from trainers.nodules.crops import lungs_of_masked
-from trainers.nodules.settings import Settings, network_config
+from trainers.nodules.settings import NoduleSettings, network_config
 
 Keep = list[list[int]]
 """For each map of the backbone the channels that go on, rising."""
@@ -54,7 +54,7 @@ RECORD = "selection.json"
 
 
 def settled(
-    settings: Settings, classes: Sequence[str], train: Sequence[LabelledSlice], out: Path, *, resumed: bool
+    settings: NoduleSettings, classes: Sequence[str], train: Sequence[LabelledSlice], out: Path, *, resumed: bool
 ) -> Keep | None:
     """What goes on in this run: chosen now, or earlier where it is resumed or started from such a run; None for all.
 
@@ -102,7 +102,7 @@ def state_of(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def pooled(
-    network: SSD, slices: Sequence[LabelledSlice], settings: Settings
+    network: SSD, slices: Sequence[LabelledSlice], settings: NoduleSettings
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.bool_]]:
     """For each map (places, channels): the mean of each channel over every place; and (places,) whether it is a nodule.
 

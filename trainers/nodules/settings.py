@@ -20,7 +20,7 @@ PAPER_SIDE = 418
 
 
 @dataclass(frozen=True)
-class Settings:
+class NoduleSettings:
     """Settings of a run (`--set key=value`).
 
     Network. boxes: "small" (fits nodules of 3–30 mm) or "paper" (TF object detection defaults for 430 × 418); maps:
@@ -185,7 +185,7 @@ def paper_preset(given: Mapping[str, Any]) -> dict[str, Any]:
     constant rate for the SSDs (`ssd_mobilenet_v1_coco` and its like), momentum with a cosine for the ResNets
     (`ssd_resnet50_v1_fpn`), mirrored images. Those also crop at random, which is left out.
     """
-    backbone = str(given.get("backbone", Settings.backbone))
+    backbone = str(given.get("backbone", NoduleSettings.backbone))
     rate, iterations = PAPER_TABLE.get(backbone, PAPER_TABLE["mobilenet_v1"])
     own: dict[str, Any] = {"optimizer": "rmsprop", "schedule": "constant", "weight_decay": 4e-5, "warm_up": 0.0}
     if backbone.startswith("resnet"):
@@ -197,7 +197,7 @@ PRESETS: dict[str, Preset] = {"paper": paper_preset, "quick": {"epochs": 2, "lim
 
 
 def network_config(
-    settings: Settings,
+    settings: NoduleSettings,
     classes: Sequence[str] = samples.NODULE,
     keep: Sequence[Sequence[int]] | None = None,
 ) -> dict[str, Any]:
@@ -221,6 +221,6 @@ def network_config(
     return made
 
 
-def classes_of(settings: Settings, labels: Mapping[str, int]) -> tuple[str, ...]:
+def classes_of(settings: NoduleSettings, labels: Mapping[str, int]) -> tuple[str, ...]:
     """What the network tells apart; labels: class → boxes, as `Summary.labels` has them."""
     return tuple(labels) if settings.classes == "each" and labels else samples.NODULE

@@ -34,13 +34,13 @@ from trainers.nodules.card import choose, export_run, sizes_of
 from trainers.nodules.crops import Crops, CropSettings, EpochSampler
 from trainers.nodules.losses import box_loss, focal, mined
 from trainers.nodules.scoring import score_slices, summary
-from trainers.nodules.settings import PRESETS, Settings, classes_of, network_config
+from trainers.nodules.settings import PRESETS, NoduleSettings, classes_of, network_config
 
 
 class NoduleTask(fitting.Averaged):
     """One network with its running average, losses and schedule."""
 
-    def __init__(self, settings: Settings, steps: int, network: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, settings: NoduleSettings, steps: int, network: Mapping[str, Any] | None = None) -> None:
         """network: `ModelCard.config`, where it is not the one that the settings alone ask for."""
         made = network_config(settings) if network is None else dict(network)
         super().__init__(lambda: build("ssd", made), settings.average, steps)
@@ -80,10 +80,10 @@ class NoduleTask(fitting.Averaged):
         return self.scheduled(made, s.warm_up, constant=s.schedule == "constant")
 
 
-class Validation(lightning.Callback):
+class NoduleValidation(lightning.Callback):
     """Figures on the tune fold every few epochs, and the parts of the loss after each, for the run's log."""
 
-    def __init__(self, slices: Sequence[LabelledSlice], settings: Settings, out: Path) -> None:
+    def __init__(self, slices: Sequence[LabelledSlice], settings: NoduleSettings, out: Path) -> None:
         self.slices, self.settings, self.out = slices, settings, out
         self.started = time.monotonic()
 
@@ -116,7 +116,7 @@ class Validation(lightning.Callback):
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
     """Train, resume, export into `out`. Raises ConfigError for settings and data that cannot be used."""
     with fitting.begun(
-        Settings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
+        NoduleSettings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
     ) as current:
         settings = current.settings
         train = read_slices(data, samples.TRAIN)[: settings.limit or None]
@@ -132,7 +132,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
 
 
 def fit(
-    settings: Settings,
+    settings: NoduleSettings,
     train: Sequence[LabelledSlice],
     tune: Sequence[LabelledSlice],
     out: Path,
@@ -153,7 +153,7 @@ def fit(
     false_alarms = mine(train, started) if started is not None and settings.mine else None
     loader = _batches(task, train, crops, false_alarms) if settings.in_batches else _crops(task, train, false_alarms)
     task.steps = settings.iterations or settings.epochs * len(loader)
-    validation = Validation(tune, settings, out)
+    validation = NoduleValidation(tune, settings, out)
     fitting.fit(task, loader, out, checkpoint, validation, settings, iterations=settings.iterations)
     return task
 
@@ -201,7 +201,7 @@ def _batches(
     return DataLoader(batches, batch_size=None, sampler=EpochSampler(1, steps, settings.seed))
 
 
-def crop_settings(settings: Settings) -> CropSettings:
+def crop_settings(settings: NoduleSettings) -> CropSettings:
     """What the settings of a run say of its crops."""
     return CropSettings(
         size=settings.size,
@@ -230,7 +230,7 @@ def _pretrained(task: NoduleTask, train: Sequence[LabelledSlice], data: Path | N
     return said
 
 
-def _start(task: NoduleTask, settings: Settings) -> NoduleTask | None:
+def _start(task: NoduleTask, settings: NoduleSettings) -> NoduleTask | None:
     """Load the averaged weights of an earlier run into both networks; None where there is none to start from."""
     if settings.start_from is None:
         return None

@@ -20,7 +20,7 @@ from cadviewer import atomic
 from cadviewer.findings import Box
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series, Volume
-from cadviewer.models.nodules.measurement import Measured, measure
+from cadviewer.models.nodules.measurement import NoduleMeasures, measure
 from cadviewer.models.nodules.outlining import outline_findings
 from cadviewer.models.runtime import Companion
 from trainers.data.ct import lidc_xml
@@ -119,7 +119,7 @@ def _compare(case: ReadVolume, number: int, nodule: ReadNodule, companion: Compa
     assert slice_mm is not None
     long_readers = round(long_axis(truth[int(truth.sum(axis=(1, 2)).argmax())]) * pixel_mm[0], 1)
     volume_readers = round(float(truth.sum()) * float(np.prod(pixel_mm)) * slice_mm)
-    methods: dict[str, Measured | None] = {
+    methods: dict[str, NoduleMeasures | None] = {
         "network": outline_findings(case.volume.pixels, [boxes], pixel_mm, slice_mm, companion)[0],
         "threshold": measure(case.volume.pixels, boxes, pixel_mm, slice_mm),
     }

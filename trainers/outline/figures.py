@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cadviewer.findings import Box
 from cadviewer.models.nodules.measurement import axes, measure
-from cadviewer.models.nodules.outline import SIDE, VIEWS, Patch, chances_of, shape
+from cadviewer.models.nodules.outline import SIDE, VIEWS, OutlinePatch, chances_of, shape
 from cadviewer.models.runtime import Forward
 from trainers.data.ct.lidc_crops import OutlinedCrop, box_of, consensus
 from trainers.outline.patches import PatchSettings, in_window, jittered
@@ -21,7 +21,7 @@ LEVELS = tuple(round(0.3 + 0.025 * k, 3) for k in range(17))
 FINE = 8
 
 
-def boxes(crops: Sequence[OutlinedCrop], *, seed: int | None = None) -> list[Patch]:
+def boxes(crops: Sequence[OutlinedCrop], *, seed: int | None = None) -> list[OutlinePatch]:
     """The patch around each consensus: square, as wide as its longer side; with a seed: off as a detector's box is."""
     found = []
     for k, crop in enumerate(crops):
@@ -30,12 +30,12 @@ def boxes(crops: Sequence[OutlinedCrop], *, seed: int | None = None) -> list[Pat
         if seed is not None:
             draw = np.random.default_rng((seed, k))
             centre, side = jittered(centre, np.array([x1 - x0, y1 - y0], float), PatchSettings(), draw)
-        found.append(Patch.at(float(centre[0]), float(centre[1]), side))
+        found.append(OutlinePatch.at(float(centre[0]), float(centre[1]), side))
     return found
 
 
 def chances(
-    crops: Sequence[OutlinedCrop], patches: Sequence[Patch], forward: Forward, views: str = "one"
+    crops: Sequence[OutlinedCrop], patches: Sequence[OutlinePatch], forward: Forward, views: str = "one"
 ) -> NDArray[np.float32]:
     """(n, SIDE, SIDE) probabilities of the network."""
     planes = [p.planes(np.clip(in_window(c.hounsfield()), 0, 1)) for c, p in zip(crops, patches, strict=True)]
@@ -80,7 +80,7 @@ def dice_per_nodule(
 
 
 def masks_at(
-    crops: Sequence[OutlinedCrop], patches: Sequence[Patch], chance: NDArray[np.float32], level: float
+    crops: Sequence[OutlinedCrop], patches: Sequence[OutlinePatch], chance: NDArray[np.float32], level: float
 ) -> Masks:
     """The network's outlines as pixels of the crops."""
     found = [shape(c, p, level) for p, c in zip(patches, chance, strict=True)]
@@ -92,7 +92,7 @@ def size_of(crop: OutlinedCrop) -> tuple[int, int]:
     return crop.pixels.shape[0], crop.pixels.shape[1]
 
 
-def masks_by_threshold(crops: Sequence[OutlinedCrop], patches: Sequence[Patch]) -> Masks:
+def masks_by_threshold(crops: Sequence[OutlinedCrop], patches: Sequence[OutlinePatch]) -> Masks:
     """What `models.nodules.measurement` outlines in the same boxes."""
     found = []
     for crop, patch in zip(crops, patches, strict=True):

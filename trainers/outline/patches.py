@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from cadviewer.models.nodules.outline import SIDE, Patch, sample, stack
+from cadviewer.models.nodules.outline import SIDE, OutlinePatch, sample, stack
 from trainers.data.ct.lidc_crops import OutlinedCrop
 from trainers.data.ct.luna16_slices import WINDOW
 
@@ -102,7 +102,7 @@ def draw_patch(held: _Held, settings: PatchSettings, draw: np.random.Generator) 
         centre = turn @ draw.uniform(0.15, 0.85, 2) * image.shape[0]
         side = float(np.exp(draw.uniform(np.log(4.0), np.log(20.0))))
         empty = not bool(((turned > centre - side / 2 - 1) & (turned < centre + side / 2 + 1)).all(axis=1).any())
-    patch = Patch.at(float(centre[0]), float(centre[1]), side)
+    patch = OutlinePatch.at(float(centre[0]), float(centre[1]), side)
     matrix = np.empty((2, 3))
     matrix[:, :2] = turn.T * patch.step[0]
     corner = turn.T @ np.array([patch.x0, patch.y0])

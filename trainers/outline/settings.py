@@ -11,7 +11,7 @@ from trainers.options import Option
 
 
 @dataclass(frozen=True)
-class Settings:
+class OutlineSettings:
     """Settings of a run (`--set key=value`). dice: weight of the Dice loss; average: of the running average."""
 
     OPTIONS: ClassVar[Mapping[str, Option]] = options.OUTLINE

@@ -35,7 +35,7 @@ from trainers.nodules import types as nodule_types
 from trainers.nodules.crops import EpochSampler
 from trainers.outline import figures as outline_figures
 from trainers.outline.patches import Patches, PatchSettings
-from trainers.outline.settings import PRESETS, Settings
+from trainers.outline.settings import PRESETS, OutlineSettings
 
 TITLE = "Outline of the nodule in a box on axial chest CT"
 
@@ -53,7 +53,7 @@ def loss_of(logits: Tensor, share: Tensor, weight: float) -> Tensor:
 class OutlineTask(fitting.Averaged):
     """One network with its running average and schedule."""
 
-    def __init__(self, settings: Settings, steps: int) -> None:
+    def __init__(self, settings: OutlineSettings, steps: int) -> None:
         super().__init__(lambda: build("outline", {"widths": settings.widths}), settings.average, steps)
         self.settings = settings
 
@@ -70,10 +70,10 @@ class OutlineTask(fitting.Averaged):
         return self.scheduled(made, s.warm_up)
 
 
-class Validation(lightning.Callback):
+class OutlineValidation(lightning.Callback):
     """Dice on the tune fold every few epochs, for the run's log."""
 
-    def __init__(self, crops: Sequence[OutlinedCrop], settings: Settings, out: Path) -> None:
+    def __init__(self, crops: Sequence[OutlinedCrop], settings: OutlineSettings, out: Path) -> None:
         self.crops, self.settings, self.out = crops, settings, out
         self.started = time.monotonic()
 
@@ -98,7 +98,7 @@ class Validation(lightning.Callback):
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:
     """Train, resume, export into `out`. Raises ConfigError for settings and data that cannot be used."""
     with fitting.begun(
-        Settings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
+        OutlineSettings, PRESETS, file=file, data=data, out=out, assignments=assignments, resume=resume
     ) as current:
         settings = current.settings
         train = lidc_crops.read(data, samples.TRAIN)[: settings.limit or None]
@@ -109,7 +109,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
 
 
 def fit(
-    settings: Settings,
+    settings: OutlineSettings,
     train: Sequence[OutlinedCrop],
     tune: Sequence[OutlinedCrop],
     out: Path,
@@ -122,11 +122,11 @@ def fit(
         patches, batch_size=settings.batch, sampler=sampler, drop_last=len(sampler) > settings.batch
     )
     task = OutlineTask(settings, settings.epochs * len(loader))
-    fitting.fit(task, loader, out, checkpoint, Validation(tune, settings, out), settings)
+    fitting.fit(task, loader, out, checkpoint, OutlineValidation(tune, settings, out), settings)
     return task
 
 
-def export_run(task: OutlineTask, settings: Settings, out: Path, train: Sequence[OutlinedCrop]) -> ModelCard:
+def export_run(task: OutlineTask, settings: OutlineSettings, out: Path, train: Sequence[OutlinedCrop]) -> ModelCard:
     """Write the averaged weights and a card without figures into `out`; `evaluate --update-card` adds them."""
     card = ModelCard(
         name=settings.name,

@@ -29,7 +29,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 @dataclass
-class Row:
+class BatchRow:
     """What is known of one case."""
 
     source: Path
@@ -88,7 +88,7 @@ class CasesModel(QAbstractTableModel):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.rows: list[Row] = []
+        self.rows: list[BatchRow] = []
         self._by_case: dict[str, int] = {}
 
     def clear(self) -> None:
@@ -104,7 +104,7 @@ class CasesModel(QAbstractTableModel):
                 place = len(self.rows)
                 self.beginInsertRows(QModelIndex(), place, place)
                 self._by_case[case] = place
-                self.rows.append(Row(source, series=series))
+                self.rows.append(BatchRow(source, series=series))
                 self.endInsertRows()
             case CaseStarted(case=case, task=task):
                 self._change(case, task=task.value, state="running")

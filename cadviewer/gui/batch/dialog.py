@@ -46,7 +46,7 @@ from cadviewer.findings import Task
 from cadviewer.gui.batch.cases import CasesModel, SortedCases
 from cadviewer.gui.batch.worker import BatchThread, MakeEngine
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.models import catalogue
 from cadviewer.store.export import DEFAULT, FORMATS
 
@@ -63,11 +63,13 @@ class BatchDialog(QDialog):
     open_case = Signal(Path)
     """A case was double-clicked."""
 
-    def __init__(self, make_engine: MakeEngine, parent: QWidget | None = None, *, prefs: Prefs | None = None) -> None:
+    def __init__(
+        self, make_engine: MakeEngine, parent: QWidget | None = None, *, preferences: Preferences | None = None
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Annotate a folder"))
         self.resize(1060, 660)
-        self._make_engine, self._prefs = make_engine, prefs
+        self._make_engine, self._preferences = make_engine, preferences
         self._thread: BatchThread | None = None
         self._last: tuple[Path, Path, Options] | None = None
         self._total: int | None = None
@@ -75,8 +77,8 @@ class BatchDialog(QDialog):
         self.cases = CasesModel(self)
         self._build()
         self._fill_models()
-        if prefs is not None:
-            self.target.setText(prefs.now.batch_out)
+        if preferences is not None:
+            self.target.setText(preferences.now.batch_out)
         self._show()
 
     # --- layout -------------------------------------------------------------------------------------------------------
@@ -207,13 +209,13 @@ class BatchDialog(QDialog):
             existing=Existing(self.existing.currentData()),
             threshold=self.threshold.value() or None,
             spacing_mm=self.pixel.value() or None,
-            jobs=self._prefs.now.batch_jobs if self._prefs is not None else Options.jobs,
+            jobs=self._preferences.now.batch_jobs if self._preferences is not None else Options.jobs,
         )
 
     def begin(self) -> None:
         """Start the run that the form describes."""
-        if self._prefs is not None:
-            self._prefs.change(batch_out=self.target.text())
+        if self._preferences is not None:
+            self._preferences.change(batch_out=self.target.text())
         self._run(Path(self.source.text()), Path(self.target.text()), self.options())
 
     def _tell(self) -> None:

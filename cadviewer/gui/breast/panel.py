@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from cadviewer.findings import Estimate
-from cadviewer.gui.breast.score_map import AGAINST, FOR, WEAK, Depends
+from cadviewer.gui.breast.score_map import AGAINST, FOR, WEAK, ScoreMapState
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
@@ -83,12 +83,12 @@ class BreastPanel(QWidget):
     """The right side for breast ultrasound.
 
     Signals: answered(Answer): agree, disagree, unsure; entered({field: text or None}): of the form of the frame;
-    depends_asked(): show or hide what the score depends on; opacity_moved(0…1): of that.
+    score_map_asked(): show or hide what the score depends on; opacity_moved(0…1): of that.
     """
 
     answered = Signal(object)
     entered = Signal(object)
-    depends_asked = Signal()
+    score_map_asked = Signal()
     opacity_moved = Signal(float)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -123,12 +123,12 @@ class BreastPanel(QWidget):
         form.setVerticalSpacing(3)
         for name, field in FRAME_FIELDS.items():
             form.addRow(tr(field.label), self.editors[name])
-        self.depends = QToolButton()
-        self.depends.setText(tr("What the score depends on"))
-        self.depends.setObjectName("answer")
-        self.depends.setCheckable(True)
-        self.depends.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.depends.clicked.connect(self.depends_asked)
+        self.score_map = QToolButton()
+        self.score_map.setText(tr("What the score depends on"))
+        self.score_map.setObjectName("answer")
+        self.score_map.setCheckable(True)
+        self.score_map.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.score_map.clicked.connect(self.score_map_asked)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(50)
@@ -147,7 +147,7 @@ class BreastPanel(QWidget):
         lines.setContentsMargins(0, 0, 0, 0)
         lines.setSpacing(8)
         said = (self.frame, self.call, self.reason, self.score, self.bar, self.caution, self.size_, self.count)
-        for widget in (*said, self.depends, self.opacity, self.legend):
+        for widget in (*said, self.score_map, self.opacity, self.legend):
             lines.addWidget(widget)
         lines.addStretch()
         self.area = QScrollArea()
@@ -201,17 +201,17 @@ class BreastPanel(QWidget):
         _say(self.size_, tr("Lesion {size}", size=size) if size else "")
         _say(self.count, wording.sentence(wording.breast_count(finding)))
 
-    def show_depends(self, state: Depends | None, possible: bool, on: bool) -> None:
+    def show_score_map(self, state: ScoreMapState | None, possible: bool, on: bool) -> None:
         """Show how far the map of the frame is. possible: there is a score to explain; on: the reader wants it."""
-        self.depends.setVisible(possible)
-        self.depends.setChecked(on)
+        self.score_map.setVisible(possible)
+        self.score_map.setChecked(on)
         shown = possible and on and state is not None
         self.opacity.setVisible(shown and state is not None and state.map is not None)
         self.legend.setText(_legend(state) if shown and state is not None else "")
         self.legend.setVisible(shown)
 
 
-def _legend(state: Depends) -> str:
+def _legend(state: ScoreMapState) -> str:
     """What the colours mean, as rich text."""
     from html import escape
 

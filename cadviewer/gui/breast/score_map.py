@@ -24,7 +24,7 @@ WEAK = 0.1
 
 
 @dataclass
-class Depends:
+class ScoreMapState:
     """What is known of one frame: computing (done of total), failed with a reason, or a map."""
 
     done: int = 0
@@ -37,7 +37,7 @@ class Depends:
         return self.map is None and not self.reason
 
 
-class Dependence(QObject):
+class ScoreMaps(QObject):
     """Asks the engine for maps, which become part of the result that they explain.
 
     Signals: changed(Case); made(Case): its result has another map.
@@ -49,17 +49,17 @@ class Dependence(QObject):
     def __init__(self, cases: Cases, engine: EngineLike, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cases, self._engine = cases, engine
-        self._kept: dict[tuple[str, int | None, int], Depends] = {}  # case, request of the analysis, frame
+        self._kept: dict[tuple[str, int | None, int], ScoreMapState] = {}  # case, request of the analysis, frame
         self._asked: dict[int, tuple[str, int | None, int]] = {}  # request of the map
         self.on = False
         bridge.job_event.connect(self.take)
 
-    def of(self, case: Case | None, frame: int) -> Depends | None:
+    def of(self, case: Case | None, frame: int) -> ScoreMapState | None:
         """What is known of a frame of the result on screen; None when nobody asked, or it is not to be shown."""
         if case is None or not self.on:
             return None
         made = _map_of(case, frame)
-        return Depends(map=made) if made is not None else self._kept.get((case.case_id, case.request_id, frame))
+        return ScoreMapState(map=made) if made is not None else self._kept.get((case.case_id, case.request_id, frame))
 
     def toggle(self, case: Case, frame: int) -> None:
         """Show it, asking for it where it is not there yet, or hide it again."""
@@ -83,7 +83,7 @@ class Dependence(QObject):
             return
         self.leave()
         request = self._engine.next_request_id()
-        self._kept[key], self._asked[request] = Depends(), key
+        self._kept[key], self._asked[request] = ScoreMapState(), key
         self._cases.job_begins(request, case)
         model = case.result.provenance.model
         self._engine.submit(
@@ -156,7 +156,7 @@ def colours(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     return rgba
 
 
-class MapLayer:
+class ScoreMapLayer:
     """The map of the frame on screen, below the outline. opacity: 0…1 of the strongest spot."""
 
     kind = Kind.MARK

@@ -12,14 +12,14 @@ from enum import StrEnum
 from cadviewer.findings import Box, BreastFinding, Call, Half, Nodule, Result, Task, half_of
 from cadviewer.gui.viewing.canvas.shapes import Drawing
 from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.view import View
+from cadviewer.gui.viewing.canvas.view import ViewState
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
 from cadviewer.store.breast_form import OWN_CALL, definite
 from cadviewer.store.last_results import Last
 from cadviewer.store.reading import (
-    Found,
     Origin,
+    ReadFinding,
     Reading,
     answer_of,
     frame_read,
@@ -59,7 +59,7 @@ FIRST_READ = "first_read"
 """Name of the entry that ends the first read."""
 
 
-class Order(StrEnum):
+class SortOrder(StrEnum):
     """How the list of findings is sorted."""
 
     SCORE = "by score"
@@ -68,7 +68,7 @@ class Order(StrEnum):
     ANSWER = "not read first"
 
 
-class Only(StrEnum):
+class ListFilter(StrEnum):
     """Which findings the list shows."""
 
     ALL = "all"
@@ -80,15 +80,15 @@ class Only(StrEnum):
 
 
 _ANSWERS = {
-    Only.UNREAD: None,
-    Only.ACCEPTED: Answer.ACCEPTED,
-    Only.REJECTED: Answer.REJECTED,
-    Only.UNSURE: Answer.UNSURE,
+    ListFilter.UNREAD: None,
+    ListFilter.ACCEPTED: Answer.ACCEPTED,
+    ListFilter.REJECTED: Answer.REJECTED,
+    ListFilter.UNSURE: Answer.UNSURE,
 }
 
 
 @dataclass(frozen=True)
-class Kept:
+class JournalState:
     """What the journal of a case holds: the last answer on each finding, and the shapes that count.
 
     entries: all records that count, which the others are made from. can_undo, can_redo: whether there is anything to.
@@ -118,7 +118,7 @@ class Case:
 
     series: Series
     stack: Stack | None = None
-    view: View | None = None
+    view: ViewState | None = None
     index: int | None = None
     task: Task | None = None
     question: str = ""
@@ -142,12 +142,12 @@ class Case:
     former: Last | None = None
     cut: float = 0.0
     selected: int | None = None
-    kept: Kept = field(default_factory=Kept)
-    order: Order = Order.SCORE
-    only: Only = Only.ALL
+    kept: JournalState = field(default_factory=JournalState)
+    order: SortOrder = SortOrder.SCORE
+    only: ListFilter = ListFilter.ALL
     second_read: bool = False
     outlining: frozenset[str] = frozenset()
-    _found: tuple[Result | None, Kept, bool, tuple[Found, ...]] | None = None
+    _found: tuple[Result | None, JournalState, bool, tuple[ReadFinding, ...]] | None = None
 
     @property
     def case_id(self) -> str:
@@ -243,7 +243,7 @@ class Case:
 
     # findings ----------------------------------------------------------------------------------------------------
 
-    def found(self) -> tuple[Found, ...]:
+    def found(self) -> tuple[ReadFinding, ...]:
         """Every finding whatever its score: the model's, with boxes that the reader changed, and the reader's own.
 
         What both found is the reader's (`Found.also`), once he or she may see the model's.
@@ -282,18 +282,18 @@ class Case:
 
     def listed(self) -> list[Nodule]:
         """The findings of the list, sorted and filtered as the reader wants them."""
-        keys: dict[Order, Callable[[Nodule], float]] = {
-            Order.SCORE: lambda n: 0.0,  # as they come
-            Order.SIZE: lambda n: -(n.long_mm or 0.0),
-            Order.PLACE: lambda n: self.stack.turned(n.box.slice) if self.stack is not None else n.box.slice,
-            Order.ANSWER: lambda n: self.answer(n) is not None,
+        keys: dict[SortOrder, Callable[[Nodule], float]] = {
+            SortOrder.SCORE: lambda n: 0.0,  # as they come
+            SortOrder.SIZE: lambda n: -(n.long_mm or 0.0),
+            SortOrder.PLACE: lambda n: self.stack.turned(n.box.slice) if self.stack is not None else n.box.slice,
+            SortOrder.ANSWER: lambda n: self.answer(n) is not None,
         }
         return sorted((n for n in self.findings() if self._wanted(n)), key=keys[self.order])
 
     def _wanted(self, nodule: Nodule) -> bool:
-        if self.only is Only.ALL:
+        if self.only is ListFilter.ALL:
             return True
-        if self.only is Only.OWN:
+        if self.only is ListFilter.OWN:
             return self.origin(nodule.number) is not Origin.MODEL
         return self.answer(nodule) is _ANSWERS[self.only]
 
@@ -304,7 +304,7 @@ class Case:
     def finding(self, number: int | None) -> Nodule | None:
         return next((n for n in self.everything() if n.number == number), None)
 
-    def _found_by(self, number: int | None) -> Found | None:
+    def _found_by(self, number: int | None) -> ReadFinding | None:
         return next((f for f in self.found() if f.nodule.number == number), None)
 
     def outlined_by(self, number: int) -> Outlined | None:

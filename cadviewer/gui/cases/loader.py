@@ -35,12 +35,12 @@ SWITCH = 0.001
 a frame waits more than once."""
 
 
-class Stopped(Exception):
+class LoadStopped(Exception):
     """The request is no longer wanted."""
 
 
 @dataclass
-class Reading:
+class LoadedSeries:
     """One series being read.
 
     stack: from the first slice on. shared: the memory its pixels are in, for a job. task, question: what the case is
@@ -85,7 +85,7 @@ class Loader(QObject):
         self._thumbnailer = Background("thumbnail")
         self._stop = threading.Event()
         self._busy = threading.Event()  # a series is being read: thumbnails wait
-        self._reading: Reading | None = None
+        self._reading: LoadedSeries | None = None
         self._number = 0
 
     def close(self) -> None:
@@ -102,11 +102,11 @@ class Loader(QObject):
         self._submit(self._scanner, self._scan, self._number, tuple(paths), make)
         return self._number
 
-    def read(self, series: Series, first: int | None = None) -> Reading:
+    def read(self, series: Series, first: int | None = None) -> LoadedSeries:
         """Read a series, slice `first` first. What was being read is given up."""
         self.give_up()
         self._number += 1
-        reading = self._reading = Reading(self._number, series, first)
+        reading = self._reading = LoadedSeries(self._number, series, first)
         self._busy.set()
         self._submit(self._reader, self._read, reading)
         return reading
@@ -120,10 +120,10 @@ class Loader(QObject):
     def make_thumbnail(self, series: Series) -> None:
         self._submit(self._thumbnailer, self._thumbnail, series)
 
-    def ahead(self, series: Series) -> Reading:
+    def ahead(self, series: Series) -> LoadedSeries:
         """Read a series that is not on screen, after the thumbnails, while nothing else is being read."""
         self._number += 1
-        reading = Reading(self._number, series, None)
+        reading = LoadedSeries(self._number, series, None)
         self._submit(self._thumbnailer, self._ahead, reading)
         return reading
 
@@ -143,7 +143,7 @@ class Loader(QObject):
         def on_file(done: int, total: int) -> None:
             nonlocal progress_told
             if self._stop.is_set():
-                raise Stopped
+                raise LoadStopped
             if time.monotonic() - progress_told > TELL_EVERY:
                 progress_told = time.monotonic()
                 self.scanning.emit(number, done, total)
@@ -155,7 +155,7 @@ class Loader(QObject):
                 if isinstance(entry, Series) or time.monotonic() - told > TELL_EVERY:
                     self.found.emit(number, batch)
                     batch, told = [], time.monotonic()
-        except Stopped:
+        except LoadStopped:
             return
         except (OSError, InputError) as error:
             problem = _reason(error)
@@ -165,10 +165,10 @@ class Loader(QObject):
             self.found.emit(number, batch)
         self.scanned.emit(number, problem)
 
-    def _read(self, reading: Reading) -> None:
+    def _read(self, reading: LoadedSeries) -> None:
         try:
             volume = self._fill(reading)
-        except Stopped:
+        except LoadStopped:
             self._forget(reading)
         except (OSError, InputError, MemoryError) as error:
             self._forget(reading)
@@ -183,12 +183,12 @@ class Loader(QObject):
             if reading is self._reading or self._reading is None:
                 self._busy.clear()
 
-    def _fill(self, reading: Reading, quiet: bool = False) -> Volume:
+    def _fill(self, reading: LoadedSeries, quiet: bool = False) -> Volume:
         from cadviewer.imaging import files
         from cadviewer.inference.shared import SharedPixels
 
         if reading.stop.is_set():
-            raise Stopped
+            raise LoadStopped
         shared = reading.shared = SharedPixels()
         told = 0.0
 
@@ -200,7 +200,7 @@ class Loader(QObject):
         def on_slice(k: int) -> None:
             nonlocal told
             if reading.stop.is_set() or (quiet and self._stop.is_set()):
-                raise Stopped
+                raise LoadStopped
             stack = reading.stack
             if stack is None:
                 return
@@ -224,7 +224,7 @@ class Loader(QObject):
         reading.last = kept_results(volume.series)
         return volume
 
-    def _ahead(self, reading: Reading) -> None:
+    def _ahead(self, reading: LoadedSeries) -> None:
         while self._busy.is_set() and not self._stop.is_set():
             time.sleep(0.02)  # the open series goes first
         volume: Volume | None = None
@@ -232,7 +232,7 @@ class Loader(QObject):
             if self._stop.is_set():
                 reading.stop.set()
             volume = self._fill(reading, quiet=True)
-        except Stopped:
+        except LoadStopped:
             self._forget(reading)
             return
         except Exception:  # noqa: BLE001 - what is wrong with it is said when somebody opens it
@@ -240,7 +240,7 @@ class Loader(QObject):
         self.read_ahead.emit(reading, volume)
 
     @staticmethod
-    def _forget(reading: Reading) -> None:
+    def _forget(reading: LoadedSeries) -> None:
         """Give the memory of a reading back; the window lets go of the stack by itself."""
         if reading.shared is not None:
             reading.shared.close()
@@ -256,7 +256,7 @@ class Loader(QObject):
 
         def on_slice(k: int) -> None:
             kept.append(np.array(kept[0][k]))
-            raise Stopped
+            raise LoadStopped
 
         while self._busy.is_set() and not self._stop.is_set():
             time.sleep(0.02)  # the open series goes first
@@ -264,7 +264,7 @@ class Loader(QObject):
             return
         try:
             files.read(series, allocate=allocate, on_slice=on_slice, first=len(series.slices) // 2)
-        except Stopped:
+        except LoadStopped:
             self.thumbnail.emit(series.case_id, small(kept[1]), series)
         except Exception:  # noqa: BLE001 - a damaged file is reported when it is opened; here it has no picture
             return

@@ -10,14 +10,14 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import SPLITS, Task, half_of
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.cases.loader import Loader, Reading
+from cadviewer.gui.cases.loader import LoadedSeries, Loader
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
 from cadviewer.imaging.series import UNTOLD, Rejected, Series, State, Volume
 
 
 @dataclass
-class Report:
+class OpenReport:
     """What came of one request to open something."""
 
     paths: tuple[Path, ...]
@@ -49,8 +49,8 @@ class Opener(QObject):
     def __init__(self, cases: Cases, loader: Loader, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cases, self._loader = cases, loader
-        self._reports: dict[int, Report] = {}
-        self._reading: Reading | None = None
+        self._reports: dict[int, OpenReport] = {}
+        self._reading: LoadedSeries | None = None
         self._before: Case | None = None  # on screen until what is being read proves readable
         loader.found.connect(self._found)
         loader.scanning.connect(lambda number, done, total: self.busy.emit("Looking for images", done, total))
@@ -67,14 +67,14 @@ class Opener(QObject):
 
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Look for series in files and folders; the first one found is opened."""
-        report = Report(tuple(paths))
+        report = OpenReport(tuple(paths))
         self.busy.emit(tr("Looking for images"), 0, 0)
         self._reports[self._loader.scan(report.paths)] = report
 
     def open_made(self, make: Callable[[], Sequence[Path]]) -> None:
         """Open what `make` makes on the scanning thread."""
         self.busy.emit(tr("Preparing"), 0, 0)
-        self._reports[self._loader.scan((), make)] = Report(())
+        self._reports[self._loader.scan((), make)] = OpenReport(())
 
     def open_case(self, case: Case) -> None:
         """Put a case on screen, reading it first if need be."""
@@ -165,11 +165,11 @@ class Opener(QObject):
 
     # the reading -------------------------------------------------------------------------------------------------
 
-    def _of(self, reading: Reading) -> Case | None:
+    def _of(self, reading: LoadedSeries) -> Case | None:
         """The case of a reading that is still wanted."""
         return self._cases.get(reading.series.case_id) if reading is self._reading else None
 
-    def _began(self, reading: Reading) -> None:
+    def _began(self, reading: LoadedSeries) -> None:
         case = self._of(reading)
         if case is None or reading.stack is None or reading.shared is None:
             return
@@ -179,13 +179,13 @@ class Opener(QObject):
             case.reason = ""  # it can be read this time
         self._show(case)
 
-    def _progressed(self, reading: Reading) -> None:
+    def _progressed(self, reading: LoadedSeries) -> None:
         case = self._of(reading)
         if case is not None and case.stack is not None:
             self.busy.emit(tr("Opening"), int(case.stack.loaded.sum()), len(case.stack))
             self.arrived.emit(case)
 
-    def _finished(self, reading: Reading, volume: Volume) -> None:
+    def _finished(self, reading: LoadedSeries, volume: Volume) -> None:
         case = self._of(reading)
         if case is None:
             return
@@ -195,7 +195,7 @@ class Opener(QObject):
         self.arrived.emit(case)
         self.loaded.emit(case)
 
-    def _failed(self, reading: Reading, reason: str) -> None:
+    def _failed(self, reading: LoadedSeries, reason: str) -> None:
         case = self._of(reading)
         if case is None:
             return
@@ -230,7 +230,7 @@ class Opener(QObject):
         return case is not None and case.stack is None
 
 
-def learn(case: Case, reading: Reading, volume: Volume) -> None:
+def learn(case: Case, reading: LoadedSeries, volume: Volume) -> None:
     """What reading a case has told about it: its series, and what it is to be analysed for or why that is unclear."""
     case.series, case.last = volume.series, reading.last
     if case.task is None:

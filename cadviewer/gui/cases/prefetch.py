@@ -8,7 +8,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, QTimer
 
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.cases.loader import Loader, Reading
+from cadviewer.gui.cases.loader import LoadedSeries, Loader
 from cadviewer.gui.cases.opener import Opener, learn
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.engine.analysis import Analysis
@@ -16,7 +16,7 @@ from cadviewer.imaging.series import Volume
 from cadviewer.inference.protocol import Priority
 
 
-class Ahead(QObject):
+class Prefetch(QObject):
     """Looks for something to do whenever a case has changed."""
 
     def __init__(
@@ -24,7 +24,7 @@ class Ahead(QObject):
     ) -> None:
         super().__init__(parent)
         self._cases, self._loader, self._opener, self._analysis = cases, loader, opener, analysis
-        self._reading: Reading | None = None
+        self._reading: LoadedSeries | None = None
         self._tried: list[Case] = []
         self._soon = QTimer(self, singleShot=True, interval=0)
         self._soon.timeout.connect(self._go_on)
@@ -50,7 +50,7 @@ class Ahead(QObject):
             and not any(c is case for c in self._tried)
         )
 
-    def _read(self, reading: Reading, volume: Volume | None) -> None:
+    def _read(self, reading: LoadedSeries, volume: Volume | None) -> None:
         self._reading = None
         case = self._cases.get(reading.series.case_id)
         opened = case is None or case.stack is not None or case is self._cases.current

@@ -284,7 +284,7 @@ class _Row(QStyledItemDelegate):
             painter.drawText(QRect(left, top + k * height, width, height), Qt.AlignmentFlag.AlignVCenter, elided)
 
 
-class Studies(QListView):
+class StudiesPanel(QListView):
     """Signals: asked(Case): open it; close_asked(Cases): take them out of the list."""
 
     asked = Signal(object)

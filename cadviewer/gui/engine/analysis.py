@@ -19,7 +19,7 @@ from cadviewer.store.last_results import Last
 
 
 @dataclass(frozen=True)
-class Order:
+class AnalysisOrder:
     """How to analyse: with which model (None for the task's own), above which score (None for the card's), and which
     half of a split screen (None for all of an image)."""
 
@@ -43,7 +43,7 @@ class Analysis(QObject):
     def __init__(self, cases: Cases, engine: EngineLike, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cases, self._engine = cases, engine
-        self.usual: Callable[[Task], Order] = Order
+        self.usual: Callable[[Task], AnalysisOrder] = AnalysisOrder
         bridge.job_event.connect(self.take)
 
     def consider(self, case: Case) -> None:
@@ -53,7 +53,7 @@ class Analysis(QObject):
         else:
             self.changed.emit(case)
 
-    def begin(self, case: Case, order: Order, priority: Priority = Priority.OPEN) -> None:
+    def begin(self, case: Case, order: AnalysisOrder, priority: Priority = Priority.OPEN) -> None:
         """Take the result that this program and the same model made of a case before, or make one."""
         last = case.last.get(order.task)
         if last is not None and self._of_now(last, order):
@@ -62,7 +62,7 @@ class Analysis(QObject):
         else:
             self.run(case, order, priority)
 
-    def _of_now(self, last: Last, order: Order) -> bool:
+    def _of_now(self, last: Last, order: AnalysisOrder) -> bool:
         """Whether a kept result is what an analysis would be made with."""
         by = last.result.provenance
         try:
@@ -71,7 +71,7 @@ class Analysis(QObject):
             return False
         return (by.application, by.model, by.weights_sha256) == (cadviewer.APPLICATION, card.name, card.weights_sha256)
 
-    def run(self, case: Case, order: Order, priority: Priority = Priority.OPEN) -> None:
+    def run(self, case: Case, order: AnalysisOrder, priority: Priority = Priority.OPEN) -> None:
         """Analyse a case that is read. An earlier job of it is cancelled. BATCH: nobody waits for it."""
         shared = self._cases.shared(case)
         if shared is None or shared.handle is None or case.stack is None or not case.stack.complete:
@@ -105,7 +105,7 @@ class Analysis(QObject):
         self.changed.emit(case)
 
     @staticmethod
-    def _card(order: Order) -> ModelCard:
+    def _card(order: AnalysisOrder) -> ModelCard:
         return catalogue.card(order.model) if order.model else catalogue.default(order.task)
 
     def follow(self, case: Case) -> None:
@@ -114,7 +114,7 @@ class Analysis(QObject):
         if asked and case.task is not None and case.used_mm != case.spacing_mm:
             self.run(
                 case,
-                Order(case.task, case.model or None, half=case.half),
+                AnalysisOrder(case.task, case.model or None, half=case.half),
                 Priority.BATCH if case.ahead else Priority.OPEN,
             )
 

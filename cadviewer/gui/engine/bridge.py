@@ -6,7 +6,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
 
-from cadviewer.gui.engine.event_router import Switchboard
+from cadviewer.gui.engine.event_router import EventRouter
 from cadviewer.inference.protocol import DeviceReady, Event, Job, JobEvent
 
 
@@ -39,7 +39,7 @@ class Bridge(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.switchboard = Switchboard(self._emit)
+        self.switchboard = EventRouter(self._emit)
 
     def take(self, event: Event) -> None:
         """Called on the engine's thread."""

@@ -22,7 +22,7 @@ class _Engine(Protocol):
     def cancel(self, request_id: int) -> None: ...
 
 
-class Switchboard:
+class EventRouter:
     """Give `take` to the engine as its `on_event`; everything that nobody lent goes to `window`."""
 
     def __init__(self, window: Listener) -> None:

@@ -21,7 +21,7 @@ from cadviewer.gui.shell import style
 from cadviewer.gui.viewing.canvas.overlay_text import HALO, draw_text, overlay_font
 from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.gui.viewing.canvas.text_places import text_rect
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Kind, Marks, Viewport
+from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Kind, OverlayMode, Viewport
 from cadviewer.imaging.planes import Plane, Planes
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer
@@ -92,7 +92,7 @@ class Boxes:
 
     def at(self, viewport: Viewport, point: QPointF) -> int | None:
         """Number of the finding whose box is under a screen point; the smallest of several."""
-        if viewport.view is None or viewport.marks is not Marks.ALL or viewport.findings is FindingMarks.NONE:
+        if viewport.view is None or viewport.marks is not OverlayMode.ALL or viewport.findings is FindingMarks.NONE:
             return None
         x, y = viewport.to_image(point)
         hits = [

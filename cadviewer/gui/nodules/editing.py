@@ -10,9 +10,9 @@ from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.shell import style
 from cadviewer.gui.viewing.canvas import shapes
-from cadviewer.gui.viewing.canvas.mouse import Grip, Tool
+from cadviewer.gui.viewing.canvas.mouse import Handle, Tool
 from cadviewer.gui.viewing.canvas.overlay_text import HALO
-from cadviewer.gui.viewing.canvas.viewport import Kind, Marks, Viewport
+from cadviewer.gui.viewing.canvas.viewport import Kind, OverlayMode, Viewport
 from cadviewer.imaging.planes import Plane
 
 REACH = 7
@@ -41,7 +41,7 @@ class _Drag:
         self._moved = True
         self._editing.draft(Box(b.slice, x0, y0, max(x1, x0 + 1e-3), max(y1, y0 + 1e-3), b.score))
 
-    def drop(self) -> Grip | None:
+    def drop(self) -> Handle | None:
         self._editing.dropped(self._number, self._moved)
         return None
 
@@ -94,10 +94,10 @@ class BoxEditing(QObject):
             and stack is not None
             and stack is self.case.stack
             and stack.plane is Plane.ACQUIRED
-            and viewport.marks is Marks.ALL
+            and viewport.marks is OverlayMode.ALL
         )
 
-    def grip_at(self, viewport: Viewport, at: QPointF) -> Grip | None:
+    def grip_at(self, viewport: Viewport, at: QPointF) -> Handle | None:
         """Sides of the selected finding's box: for the tool that selects alone, so that no other changes a finding."""
         if viewport.mouse.tool is not Tool.SELECT:
             return None
@@ -119,7 +119,7 @@ class BoxEditing(QObject):
             return None  # inside, or so small on screen that no side can be meant
         return _Drag(self, viewport, box, sides, nodule.number)
 
-    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Grip | None:
+    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Handle | None:
         if tool is not Tool.FINDING:
             return None
         if not self._acts_on(viewport):

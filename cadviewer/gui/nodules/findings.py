@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
 )
 
 from cadviewer.findings import Nodule
-from cadviewer.gui.cases.case import Case, Only, Order
+from cadviewer.gui.cases.case import Case, ListFilter, SortOrder
 from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.boxes import LOOKS
@@ -230,10 +230,10 @@ class FindingsPanel(QWidget):
         self.slider.setAccessibleName(tr("Lowest score shown"))
         self.slider.setToolTip(tr("Findings scored lower are hidden. Further left shows more, also false ones."))
         self.slider.valueChanged.connect(self._slid)
-        self.order = _combo(tr("Sort the list"), Order)
-        self.order.activated.connect(lambda row: self.sorted_by.emit(list(Order)[row]))
-        self.only = _combo(tr("Show of the list"), Only)
-        self.only.activated.connect(lambda row: self.filtered_to.emit(list(Only)[row]))
+        self.order = _combo(tr("Sort the list"), SortOrder)
+        self.order.activated.connect(lambda row: self.sorted_by.emit(list(SortOrder)[row]))
+        self.only = _combo(tr("Show of the list"), ListFilter)
+        self.only.activated.connect(lambda row: self.filtered_to.emit(list(ListFilter)[row]))
         self.about = Details()
         self.about.entered.connect(self.entered)
         self.first_read = FirstRead()
@@ -312,8 +312,8 @@ class FindingsPanel(QWidget):
             tr("{filtered} not listed", filtered=filtered) if filtered else "",
         ]
         self.count.setText(", ".join(p for p in parts if p))
-        self.order.setCurrentIndex(list(Order).index(case.order))
-        self.only.setCurrentIndex(list(Only).index(case.only))
+        self.order.setCurrentIndex(list(SortOrder).index(case.order))
+        self.only.setCurrentIndex(list(ListFilter).index(case.only))
         nodule = next((n for n in shown if n.number == case.selected), None)
         if nodule is None:
             self.about.show_finding(None, {})

@@ -15,7 +15,7 @@ from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.engine.bridge import Bridge, EngineLike
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.review.journal_thread import Journal
+from cadviewer.gui.review.journal_thread import JournalThread
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent
 from cadviewer.models import catalogue, own_models
 from cadviewer.store.session import DrawnOutline, Outlined
@@ -32,14 +32,14 @@ class _Asked:
     key: str
 
 
-class Refining(QObject):
+class OutlineRequests(QObject):
     """Signals: changed(Case): other findings of it are being outlined; said(text): a remark for the status line."""
 
     changed = Signal(object)
     said = Signal(str)
 
     def __init__(
-        self, cases: Cases, engine: EngineLike, bridge: Bridge, journal: Journal, parent: QObject | None = None
+        self, cases: Cases, engine: EngineLike, bridge: Bridge, journal: JournalThread, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._cases, self._engine, self._journal = cases, engine, journal

@@ -67,7 +67,7 @@ _PATIENT = (
 _EXAM = ("exam", "other_findings")
 
 
-class Group(QWidget):
+class FieldGroup(QWidget):
     """Editors under a heading that folds them away."""
 
     def __init__(self, title: str, fields: Sequence[Field]) -> None:
@@ -123,16 +123,20 @@ class RiskPanel(QWidget):
         self._priors: list[Prior] = []
         self.setting: dict[Setting, QPushButton] = {}
         self.answer, self.exam = _Answer(), _Answer()
-        self.finding = Group(tr("Finding"), [f for f in FINDING_FIELDS.values() if f.name not in (*_EARLIER, "note")])
-        self.earlier = Group(tr("Earlier CT"), [CASE_FIELDS["prior_date"], *(FINDING_FIELDS[n] for n in _EARLIER[1:])])
+        self.finding = FieldGroup(
+            tr("Finding"), [f for f in FINDING_FIELDS.values() if f.name not in (*_EARLIER, "note")]
+        )
+        self.earlier = FieldGroup(
+            tr("Earlier CT"), [CASE_FIELDS["prior_date"], *(FINDING_FIELDS[n] for n in _EARLIER[1:])]
+        )
         self.prior = Choice()
         self.prior.setAccessibleName(tr("Take from an earlier CT"))
         self.prior.activated.connect(self._take)
         self.prior.setMinimumContentsLength(3)
         self.prior.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.earlier.rows.insertRow(0, self.prior)
-        self.patient = Group(tr("Patient"), [CASE_FIELDS[n] for n in _PATIENT])
-        self.about_exam = Group(tr("Exam"), [CASE_FIELDS[n] for n in _EXAM])
+        self.patient = FieldGroup(tr("Patient"), [CASE_FIELDS[n] for n in _PATIENT])
+        self.about_exam = FieldGroup(tr("Exam"), [CASE_FIELDS[n] for n in _EXAM])
         self.ask = QLabel(
             tr("Say first what this CT was made for: screening and incidental findings have their own rules.")
         )

@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import Box, Nodule
-from cadviewer.gui.cases.case import Case, Kept
+from cadviewer.gui.cases.case import Case, JournalState
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.review.finding_measurement import Outlining, overlap
-from cadviewer.gui.review.journal_thread import Journal
-from cadviewer.gui.review.measures_panel import Row
+from cadviewer.gui.review.finding_measurement import FindingMeasurement, overlap
+from cadviewer.gui.review.journal_thread import JournalThread
+from cadviewer.gui.review.measures_panel import MeasureRow
 from cadviewer.gui.shell.shortcuts import hint
 from cadviewer.gui.viewing.canvas.shapes import Drawing, to_measure
 from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.workspace import Desk
+from cadviewer.gui.viewing.workspace import Workspace
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Deleted, Drawn, KeyImage
 
 
-class Marking(QObject):
+class DrawingController(QObject):
     """Signals: added(number): a finding was drawn and is kept; met(number): one was there already; measured(Case,
     number): a finding was drawn or changed, is kept, and was outlined by its density; said(text): a remark for the
     status line.
@@ -35,10 +35,10 @@ class Marking(QObject):
     measured = Signal(object, int)
     said = Signal(str)
 
-    def __init__(self, cases: Cases, journal: Journal, desk: Desk, parent: QObject | None = None) -> None:
+    def __init__(self, cases: Cases, journal: JournalThread, desk: Workspace, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cases, self._journal, self._desk = cases, journal, desk
-        self.outlining = Outlining(self)
+        self.outlining = FindingMeasurement(self)
         self._awaited: dict[str, tuple[int, Drawn]] = {}  # case -> the finding that was drawn last and is not kept yet
         self._changed: dict[str, tuple[Nodule, str]] = {}  # the same of a changed box: as it was, its record
         desk.drawings.changed.connect(self._shaped)
@@ -84,7 +84,7 @@ class Marking(QObject):
         if not self._desk.write_again():
             self.said.emit(tr("Nothing drawn is selected"))
 
-    def go_to(self, row: Row) -> None:
+    def go_to(self, row: MeasureRow) -> None:
         """Show a measure or a key image of the list."""
         shape = next((s for s in self._case.shapes if s.key == row.key), None) if self._case is not None else None
         if shape is not None:
@@ -93,12 +93,12 @@ class Marking(QObject):
             self._desk.drawings.select(None)
             self._desk.go_to_image(row.slice)
 
-    def rename(self, row: Row) -> None:
+    def rename(self, row: MeasureRow) -> None:
         """Have a measure of the list named, where it lies on the image."""
         self.go_to(row)
         self.edit_text()
 
-    def drop(self, row: Row) -> None:
+    def drop(self, row: MeasureRow) -> None:
         """Take away a measure or the mark of a key image."""
         if self._case is not None:
             mark = Deleted(row.key) if row.key else KeyImage(row.slice, False)
@@ -183,7 +183,7 @@ class Marking(QObject):
 
     # the journal answers -----------------------------------------------------------------------------------------
 
-    def _kept(self, case_id: str, kept: Kept) -> None:
+    def _kept(self, case_id: str, kept: JournalState) -> None:
         case = self._cases.get(case_id)
         if case is None or case is not self._case:
             return

@@ -30,7 +30,7 @@ AROUND_MM = 36.0
 
 
 @dataclass(frozen=True)
-class Patch:
+class VolumePatch:
     """A copy of the pixels around a place. corner: (slice, row, column) of its first voxel in the series."""
 
     pixels: NDArray[np.generic]
@@ -43,7 +43,7 @@ class Patch:
         return self.geometry.pixel_spacing
 
 
-def patch(stack: Stack, index: int, x: float, y: float) -> Patch | None:
+def patch(stack: Stack, index: int, x: float, y: float) -> VolumePatch | None:
     """The pixels around a point of an acquired slice; None where their size is unknown or they are no HU."""
     geometry = stack.series.geometry
     if geometry.pixel_spacing is None or not stack.series.hounsfield or stack.colour:
@@ -52,10 +52,10 @@ def patch(stack: Stack, index: int, x: float, y: float) -> Patch | None:
     rows, columns = (int(AROUND_MM / mm) for mm in geometry.pixel_spacing)
     s0, y0, x0 = max(index - depth, 0), max(int(y) - rows, 0), max(int(x) - columns, 0)
     block = stack.pixels[s0 : index + depth + 1, y0 : int(y) + rows + 1, x0 : int(x) + columns + 1]
-    return Patch(block.copy(), (s0, y0, x0), geometry)
+    return VolumePatch(block.copy(), (s0, y0, x0), geometry)
 
 
-class Outlining(QObject):
+class FindingMeasurement(QObject):
     """Signals, on the window's thread: done(Case, number, Drawn): the finding with what was measured, `number` 0 for a
     new one. nothing(Case, text): nothing was found where the reader pointed.
     """
@@ -88,7 +88,7 @@ class Outlining(QObject):
         else:
             self._thread.do(self._box, case, around, box, number)
 
-    def _point(self, case: Case, around: Patch, index: int, x: float, y: float) -> None:
+    def _point(self, case: Case, around: VolumePatch, index: int, x: float, y: float) -> None:
         try:
             drawn = outlined(around, index, x, y)
         except Exception as error:  # noqa: BLE001 - whatever it is, the window must say that nothing came of it
@@ -99,7 +99,7 @@ class Outlining(QObject):
         else:
             self.done.emit(case, 0, drawn)
 
-    def _box(self, case: Case, around: Patch, box: Box, number: int) -> None:
+    def _box(self, case: Case, around: VolumePatch, box: Box, number: int) -> None:
         try:
             drawn = boxed(around, box)
         except Exception as error:  # noqa: BLE001 - the box itself must not be lost
@@ -108,7 +108,7 @@ class Outlining(QObject):
         self.done.emit(case, number, drawn)
 
 
-def outlined(around: Patch, index: int, x: float, y: float) -> Drawn | None:
+def outlined(around: VolumePatch, index: int, x: float, y: float) -> Drawn | None:
     """The finding under a point, None where nothing is dense."""
     from cadviewer.models.nodules import seeded_region  # SciPy: not needed for the first frame
 
@@ -121,7 +121,7 @@ def outlined(around: Patch, index: int, x: float, y: float) -> Drawn | None:
     return _drawn(around, boxes, max(boxes, key=lambda b: b.score))
 
 
-def boxed(around: Patch, box: Box) -> Drawn:
+def boxed(around: VolumePatch, box: Box) -> Drawn:
     """The finding in a box of the reader's; on other slices its boxes are those that fit to it."""
     from cadviewer.models.nodules import seeded_region  # SciPy: not needed for the first frame
 
@@ -138,7 +138,7 @@ def boxed(around: Patch, box: Box) -> Drawn:
     return _drawn(around, boxes, here)
 
 
-def _drawn(around: Patch, boxes: Sequence[Box], best: Box) -> Drawn:
+def _drawn(around: VolumePatch, boxes: Sequence[Box], best: Box) -> Drawn:
     """Boxes of a patch with what is measured in them, in the series' own coordinates."""
     from cadviewer.models.nodules import measurement  # SciPy: not needed for the first frame
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.background import Background, describe, log_where
-from cadviewer.gui.cases.case import Kept
+from cadviewer.gui.cases.case import JournalState
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.viewing.canvas.shapes import Drawing, of_measure
 from cadviewer.imaging.series import Series
@@ -32,7 +32,7 @@ from cadviewer.store.session import (
 log = logging.getLogger(__name__)
 
 
-class Journal(QObject):
+class JournalThread(QObject):
     """Journals of the cases of this window. Signals arrive on the window's thread, in the order of the calls.
 
     kept(case id, Kept): what counts now. failed(case id, reason): something is not recorded, see `unsaved`.
@@ -124,7 +124,7 @@ class Journal(QObject):
                 del waiting[0]
             history = session.history()
             entries = effective(history)
-            kept = Kept(
+            kept = JournalState(
                 decisions(entries), drawn(entries), entries, session.can_undo(history), session.can_redo(history)
             )
             self.kept.emit(case_id, kept)

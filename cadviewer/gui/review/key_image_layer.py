@@ -15,7 +15,7 @@ from cadviewer.imaging.planes import Plane
 COLOUR = QColor(255, 233, 130)
 
 
-class KeyMark:
+class KeyImageLayer:
     """The layer of the sign, below the letter at the top."""
 
     kind = Kind.TEXT

@@ -33,7 +33,7 @@ MOST_ROWS = 7
 
 
 @dataclass(frozen=True)
-class Row:
+class MeasureRow:
     """key: of the record, "" for a key image. slice: the acquired image nearest to it. title, place: two lines."""
 
     key: str
@@ -43,18 +43,18 @@ class Row:
     place: str
 
 
-def rows(case: Case | None) -> list[Row]:
+def rows(case: Case | None) -> list[MeasureRow]:
     """Shapes and key images of a case, from its first image to its last."""
     if case is None or case.stack is None:
         return []
     stack = case.stack
     means = {e.id: e.mark for e in case.kept.entries if isinstance(e.mark, Measure)}
     found = [_row(case, shape, means.get(shape.key)) for shape in case.shapes]
-    found += [Row("", k, "star", tr("Key image"), wording.images(case.series, k)) for k in case.key_images]
+    found += [MeasureRow("", k, "star", tr("Key image"), wording.images(case.series, k)) for k in case.key_images]
     return sorted(found, key=lambda row: (stack.turned(row.slice), not row.key))
 
 
-def _row(case: Case, shape: Drawing, kept: Measure | None) -> Row:
+def _row(case: Case, shape: Drawing, kept: Measure | None) -> MeasureRow:
     assert case.stack is not None
     where, lines = wording.images(case.series, shape.slice), tuple(shape.text.splitlines())
     found = home(shape, case.stack)
@@ -68,10 +68,10 @@ def _row(case: Case, shape: Drawing, kept: Measure | None) -> Row:
         elif flat is not None:
             lines = value(shape.kind, flat, stack, index, shape.text).lines
     title = "  ".join(lines) or tr(NAMES[shape.kind])
-    return Row(shape.key, shape.slice, shape.kind.value, title, f"{tr(NAMES[shape.kind])}, {where}")
+    return MeasureRow(shape.key, shape.slice, shape.kind.value, title, f"{tr(NAMES[shape.kind])}, {where}")
 
 
-class Measures(QWidget):
+class MeasuresPanel(QWidget):
     """Hidden while there is nothing in it.
 
     Signals: chosen(Row): go there; rename_asked(Row), delete_asked(Row).
@@ -83,7 +83,7 @@ class Measures(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.rows: list[Row] = []
+        self.rows: list[MeasureRow] = []
         self.heading = QLabel(tr("Measures and key images"))
         self.heading.setObjectName("dim")
         self.heading.setWordWrap(True)
@@ -130,7 +130,7 @@ class Measures(QWidget):
         elif self.list.currentRow() >= 0 and self.rows[self.list.currentRow()].key:
             self.list.setCurrentRow(-1)
 
-    def neighbour(self, by: int) -> Row | None:
+    def neighbour(self, by: int) -> MeasureRow | None:
         """The row `by` further down than the current one, round and round, which is current then."""
         if not self.rows:
             return None
@@ -148,7 +148,7 @@ class Measures(QWidget):
         if item is not None:
             self.menu(self.rows[self.list.row(item)]).popup(self.list.viewport().mapToGlobal(at))
 
-    def menu(self, row: Row) -> QMenu:
+    def menu(self, row: MeasureRow) -> QMenu:
         """What can be done with a row."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

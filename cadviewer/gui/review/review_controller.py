@@ -8,16 +8,16 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import Task
-from cadviewer.gui.cases.case import FIRST_READ, Case, Kept, Only, Order
+from cadviewer.gui.cases.case import FIRST_READ, Case, JournalState, ListFilter, SortOrder
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.review.journal_thread import Journal
+from cadviewer.gui.review.journal_thread import JournalThread
 from cadviewer.gui.shell.shortcuts import hint
-from cadviewer.gui.viewing.workspace import Desk
+from cadviewer.gui.viewing.workspace import Workspace
 from cadviewer.store.session import Answer, Decision, Entered, PixelSize
 
 
-class Decisions(QObject):
+class ReviewController(QObject):
     """Signals: changed(Case): its findings look different; said(text): a remark for the status line;
     failed(text): something was not kept; saved(): everything is.
     """
@@ -27,7 +27,7 @@ class Decisions(QObject):
     failed = Signal(str)
     saved = Signal()
 
-    def __init__(self, cases: Cases, journal: Journal, desk: Desk, parent: QObject | None = None) -> None:
+    def __init__(self, cases: Cases, journal: JournalThread, desk: Workspace, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._cases, self._journal, self._desk = cases, journal, desk
         self.goes_on = True  # an answer selects the next finding without one
@@ -108,13 +108,13 @@ class Decisions(QObject):
         self._answered = None if case.task is Task.BREAST else (case.case_id, number)
         self._journal.record(case.series, Decision(place, answer))
 
-    def sort(self, order: Order) -> None:
+    def sort(self, order: SortOrder) -> None:
         """Sort the list of findings."""
         if self._case is not None:
             self._case.order = order
             self.changed.emit(self._case)
 
-    def show_only(self, only: Only) -> None:
+    def show_only(self, only: ListFilter) -> None:
         """Filter the list of findings."""
         if self._case is not None:
             self._case.only = only
@@ -158,7 +158,7 @@ class Decisions(QObject):
 
     # the journal answers -----------------------------------------------------------------------------------------
 
-    def _kept(self, case_id: str, kept: Kept) -> None:
+    def _kept(self, case_id: str, kept: JournalState) -> None:
         case = self._cases.get(case_id)
         if case is None:
             return

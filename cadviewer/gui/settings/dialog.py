@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QScrollArea, QT
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.settings.keys import KeysPage
 from cadviewer.gui.settings.page import FormPage, Page
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.settings.presets import PresetsPage
 from cadviewer.settings import Settings
 
@@ -19,9 +19,9 @@ from cadviewer.settings import Settings
 class SettingsDialog(QDialog):
     """Pages over a draft of the settings."""
 
-    def __init__(self, prefs: Prefs, parent: QWidget | None = None) -> None:
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._prefs = prefs
+        self._preferences = preferences
         self.setWindowTitle(tr("Settings"))
         self.pages: dict[str, Page] = {
             "keys": KeysPage(),
@@ -34,7 +34,7 @@ class SettingsDialog(QDialog):
         self.tabs = QTabWidget()
         self.tabs.setObjectName("pages")
         for page in self.pages.values():
-            page.show_settings(prefs.now)
+            page.show_settings(preferences.now)
             page.edited.connect(self._edited)
             self.tabs.addTab(_scrolled(page) if isinstance(page, FormPage) else page, tr(page.title))
         self.say = QLabel(wordWrap=True)
@@ -63,14 +63,14 @@ class SettingsDialog(QDialog):
             if problem:
                 raise ValueError(f"{tr(page.title)}: {problem}")
         wanted = {name: value for page in self.pages.values() for name, value in page.values().items()}
-        return {name: value for name, value in wanted.items() if value != getattr(self._prefs.now, name)}
+        return {name: value for name, value in wanted.items() if value != getattr(self._preferences.now, name)}
 
     def use(self) -> bool:
         """Make the draft the settings; False when it cannot be."""
         try:
             changes = self.draft()
             if changes:
-                self._prefs.change(**changes)
+                self._preferences.change(**changes)
         except ValueError as error:
             self.say.setText(f"⚠ {error}")
             return False
@@ -85,7 +85,7 @@ class SettingsDialog(QDialog):
         """The usual values of the page on screen."""
         page = list(self.pages.values())[self.tabs.currentIndex()]
         usual = {name: getattr(Settings(), name) for name in page.options()}
-        page.show_settings(replace(self._prefs.now, **usual))
+        page.show_settings(replace(self._preferences.now, **usual))
         self._edited()
 
     def _edited(self) -> None:
@@ -102,7 +102,7 @@ class SettingsDialog(QDialog):
 
     def _later(self, changes: dict[str, Any]) -> str:
         """Which of the values that differ from those at the start need another one."""
-        start, now = self._prefs.at_start, replace(self._prefs.now, **changes)
+        start, now = self._preferences.at_start, replace(self._preferences.now, **changes)
         names = [
             tr(option.metadata["label"])
             for option in fields(Settings)

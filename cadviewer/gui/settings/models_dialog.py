@@ -22,15 +22,15 @@ from PySide6.QtWidgets import (
 from cadviewer.findings import Task
 from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell import dialogs
 from cadviewer.models import catalogue, own_models
 from cadviewer.models.catalogue import CardError, ModelCard
 
 
-def usual_name(prefs: Prefs, task: Task) -> str:
+def usual_name(preferences: Preferences, task: Task) -> str:
     """The model that is used for a task where none is named; "" when there is none."""
-    chosen = str(getattr(prefs.now, setting_of(task)))
+    chosen = str(getattr(preferences.now, setting_of(task)))
     if chosen:
         return chosen
     try:
@@ -54,9 +54,9 @@ def label_of(card: ModelCard, usual: str) -> str:
 class ModelsDialog(QDialog):
     """A list of all models, the card of the chosen one, and what can be done with it."""
 
-    def __init__(self, prefs: Prefs, parent: QWidget | None = None) -> None:
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._prefs = prefs
+        self._preferences = preferences
         self._cards: list[ModelCard] = []
         self.setWindowTitle(tr("Models"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -95,7 +95,7 @@ class ModelsDialog(QDialog):
         self._cards = sorted(catalogue.cards(role=None), key=lambda c: (list(Task).index(c.task), c.role, c.name))
         self.list.clear()
         for card in self._cards:
-            usual = "" if card.role else usual_name(self._prefs, card.task)
+            usual = "" if card.role else usual_name(self._preferences, card.task)
             item = QListWidgetItem(f"{tr(card.task.heading)}: {label_of(card, usual)}")
             font = item.font()
             font.setBold(card.name == usual)
@@ -119,26 +119,26 @@ class ModelsDialog(QDialog):
         problems = "".join(f"<p>⚠ {escape(problem)}</p>" for problem in catalogue.problems())
         shown = dialogs.card_html(card) if card is not None else f"<p>{tr('No model is installed')}.</p>"
         self.card.setHtml(f"{shown}{problems}<p><b>{tr(wording.RESEARCH)}</b></p>")
-        usual = usual_name(self._prefs, card.task) if card is not None and not card.role else ""
+        usual = usual_name(self._preferences, card.task) if card is not None and not card.role else ""
         self.use.setEnabled(card is not None and not card.role and card.name != usual)
         self.back.setEnabled(card is not None and not card.role and bool(self._setting(card)))
         self.remove.setEnabled(card is not None and own_models.is_own(card))
 
     def _setting(self, card: ModelCard) -> str:
-        return str(getattr(self._prefs.now, setting_of(card.task)))
+        return str(getattr(self._preferences.now, setting_of(card.task)))
 
     def _use(self) -> None:
         card = self.chosen()
         if card is not None:
-            use(self._prefs, card)
+            use(self._preferences, card)
             self._fill(card.name)
             self.say.setText(tr("“{name}” is used from now on.", name=card.name))
 
     def _back(self) -> None:
         card = self.chosen()
         if card is not None:
-            self._prefs.change(**{setting_of(card.task): ""})
-            usual = usual_name(self._prefs, card.task)
+            self._preferences.change(**{setting_of(card.task): ""})
+            usual = usual_name(self._preferences, card.task)
             self._fill(usual)
             self.say.setText(tr("“{name}” is used from now on.", name=usual))
 
@@ -165,12 +165,12 @@ class ModelsDialog(QDialog):
             self.say.setText(tr("It cannot be removed: {error}", error=error))
             return
         if not card.role and self._setting(card) == card.name:
-            self._prefs.change(**{setting_of(card.task): ""})
+            self._preferences.change(**{setting_of(card.task): ""})
         self._fill("")
         self.say.setText(tr("The model “{name}” is gone.", name=card.name))
 
 
-def use(prefs: Prefs, card: ModelCard) -> None:
+def use(preferences: Preferences, card: ModelCard) -> None:
     """Use a model wherever none is named; the shipped default is not named, so that a better one replaces it."""
     usual = catalogue.default(card.task).name
-    prefs.change(**{setting_of(card.task): "" if card.name == usual else card.name})
+    preferences.change(**{setting_of(card.task): "" if card.name == usual else card.name})

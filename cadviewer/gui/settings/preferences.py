@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cadviewer.imaging.series import Window
 
 
-class Prefs(QObject):
+class Preferences(QObject):
     """Signals: changed(before, after): `Settings`; failed(text): they could not be saved."""
 
     changed = Signal(object, object)

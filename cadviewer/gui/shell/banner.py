@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
 from cadviewer.gui.cases.studies_panel import date
 from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.widgets.elided_label import Elided
+from cadviewer.gui.widgets.elided_label import ElidedLabel
 from cadviewer.imaging.series import Series
 
 AGES = {"Y": "{n} y", "M": "{n} months", "W": "{n} weeks", "D": "{n} days"}
@@ -42,9 +42,9 @@ class Banner(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("banner")
-        self.patient = Elided("cadviewer")
+        self.patient = ElidedLabel("cadviewer")
         self.patient.setObjectName("patient")
-        self.study = Elided("")
+        self.study = ElidedLabel("")
         self.study.setObjectName("study")
         self.research = QLabel(tr(wording.RESEARCH))
         self.research.setObjectName("research")

@@ -15,11 +15,11 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMenu
 from cadviewer.findings import SPLITS, Half, Task
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.loader import small
-from cadviewer.gui.cases.opener import Report
-from cadviewer.gui.engine.analysis import Order
+from cadviewer.gui.cases.opener import OpenReport
+from cadviewer.gui.engine.analysis import AnalysisOrder
 from cadviewer.gui.i18n import language, wording
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell.notifications import Notice
+from cadviewer.gui.shell.notifications import Notification
 from cadviewer.gui.viewing.canvas.mouse import SHAPES
 from cadviewer.imaging.series import ULTRASOUND
 from cadviewer.models import catalogue
@@ -46,7 +46,7 @@ class Commands:
     def handlers(self) -> dict[str, Callable[[], object]]:
         """By name of the action."""
         window = self._window
-        decisions = window.decisions
+        decisions = window.review_controller
         return {
             "open_files": self.open_files,
             "open_folder": self.open_folder,
@@ -62,15 +62,15 @@ class Commands:
             "next_series": lambda: self.step_series(1),
             "maximise": self.maximise,
             "escape": self.escape,
-            "delete": window.marking.delete,
-            "edit_text": window.marking.edit_text,
-            "key_image": window.marking.toggle_key_image,
+            "delete": window.drawing_controller.delete,
+            "edit_text": window.drawing_controller.edit_text,
+            "key_image": window.drawing_controller.toggle_key_image,
             "next_measure": lambda: self.step_measure(1),
             "previous_measure": lambda: self.step_measure(-1),
             "analyse": lambda: self.analyse(None),
             **{f"analyse_{task.value}": partial(self.analyse, task) for task in Task},
             "threshold": self.ask_threshold,
-            "depends": self.toggle_depends,
+            "depends": self.toggle_score_map,
             "half_left": partial(self.analyse_half, Half.LEFT),
             "half_right": partial(self.analyse_half, Half.RIGHT),
             "half_none": partial(self.analyse_half, None),
@@ -106,7 +106,7 @@ class Commands:
         actions.enable(bool(loaded and not ultrasound), f"analyse_{Task.NODULES.value}")
         actions.enable(case is not None and case.task is not Task.BREAST, "risk")
         actions.enable(bool(shown), "delete", "close_series")
-        undoable = case is not None and (case.kept.can_undo or self._window.looking.can_undo_reset)
+        undoable = case is not None and (case.kept.can_undo or self._window.view_actions.can_undo_reset)
         actions.enable(bool(shown and undoable), "undo")
         actions.enable(bool(shown and case is not None and case.kept.can_redo), "redo")
         actions.enable(len(self._window.cases) > 0, "find_series", "close_all")
@@ -125,14 +125,14 @@ class Commands:
     # opening -----------------------------------------------------------------------------------------------------
 
     def open_files(self) -> None:
-        dialog = QFileDialog(self._window, tr("Open files"), self._window.prefs.now.last_folder)
+        dialog = QFileDialog(self._window, tr("Open files"), self._window.preferences.now.last_folder)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.filesSelected.connect(self._chosen)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
     def open_folder(self) -> None:
-        dialog = QFileDialog(self._window, tr("Open a folder"), self._window.prefs.now.last_folder)
+        dialog = QFileDialog(self._window, tr("Open a folder"), self._window.preferences.now.last_folder)
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.filesSelected.connect(self._chosen)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -140,7 +140,7 @@ class Commands:
 
     def _chosen(self, names: list[str]) -> None:
         if names:
-            self._window.prefs.change(last_folder=str(Path(names[0]).parent))
+            self._window.preferences.change(last_folder=str(Path(names[0]).parent))
             self._window.open_paths([Path(name) for name in names])
 
     def open_demo(self) -> None:
@@ -149,27 +149,27 @@ class Commands:
     def fill_recent(self) -> None:
         menu = self._window.recent_menu
         menu.clear()
-        for name in self._window.prefs.now.recent[:12]:
+        for name in self._window.preferences.now.recent[:12]:
             menu.addAction(name).triggered.connect(lambda _=False, name=name: self._window.open_paths([Path(name)]))
-        if not self._window.prefs.now.recent:
+        if not self._window.preferences.now.recent:
             menu.addAction(tr("Nothing yet")).setEnabled(False)
 
-    def report(self, report: Report) -> None:
+    def report(self, report: OpenReport) -> None:
         """Say what a request to open did not open."""
-        notices = self._window.desk.notices
+        notices = self._window.workspace.notifications
         details = ((tr("Details"), lambda: self._window.show_text(report)),) if report.rejected else ()
         only_path = report.paths[0] if len(report.paths) == 1 else None
         name = (only_path.name or str(only_path)) if only_path is not None else tr("{n} items", n=len(report.paths))
         if report.problem:
             notices.say(
-                Notice(
+                Notification(
                     "refused", tr("{name} could not be opened: {problem}", name=name, problem=report.problem), details
                 )
             )
         elif len(report.refused) == 1:
             (only,) = report.refused
             notices.say(
-                Notice(
+                Notification(
                     "refused",
                     tr("{name} could not be opened: {reason}", name=only.source.name, reason=only.reason),
                     details,
@@ -183,14 +183,14 @@ class Commands:
                 name=first.source.name,
                 reason=first.reason,
             )
-            notices.say(Notice("refused", text, details))
+            notices.say(Notification("refused", text, details))
         elif not report.series:
             reason = report.rejected[0].reason if len(report.rejected) == 1 else tr("there is no image in it")
             notices.say(
-                Notice("refused", tr("{name} could not be opened: {reason}", name=name, reason=reason), details)
+                Notification("refused", tr("{name} could not be opened: {reason}", name=name, reason=reason), details)
             )
         else:
-            notices.hush("refused")
+            notices.dismiss("refused")
 
     def step_series(self, by: int) -> None:
         case = self._window.studies.rows.neighbour(by)
@@ -210,7 +210,7 @@ class Commands:
         """Take series out of the list: what runs for them ends, what was decided on them stays in the journal."""
         window = self._window
         if window.cases.beside in gone:
-            window.looking.leave_comparison()
+            window.view_actions.leave_comparison()
         for case in gone:
             window.analysis.leave(case)
         listed = window.studies.rows.listed()
@@ -238,7 +238,7 @@ class Commands:
         """Go to the next thing that the reader drew or marked."""
         row = self._window.measures.neighbour(by)
         if row is not None:
-            self._window.marking.go_to(row)
+            self._window.drawing_controller.go_to(row)
             self._window.status.say(f"{row.title} · {row.place}")
 
     def picture_of(self, case: Case) -> None:
@@ -260,16 +260,21 @@ class Commands:
     def escape(self) -> None:
         """Give up what is drawn; else put the tool back, else end what runs, else the selection, else the view."""
         window = self._window
-        if not (window.desk.cancel() or window.looking.tool_back() or self.cancel() or window.decisions.unselect()):
-            window.looking.reset()
+        if not (
+            window.workspace.cancel()
+            or window.view_actions.tool_back()
+            or self.cancel()
+            or window.review_controller.unselect()
+        ):
+            window.view_actions.reset()
             self.refresh(self._case)
 
     def undo(self) -> None:
         """Take back the reset of a view where that was the last thing done to it, else the last answer or drawing."""
-        if self._window.looking.undo_reset():
+        if self._window.view_actions.undo_reset():
             self.refresh(self._case)
         else:
-            self._window.decisions.undo()
+            self._window.review_controller.undo()
 
     def context_menu(self) -> QMenu:
         """The menu of a right click on the image."""
@@ -303,7 +308,7 @@ class Commands:
         half = case.half if case is not None and task in (None, case.task) else None
         task = task or (case.task if case is not None else None)
         if case is not None and task is not None:
-            self._window.analysis.run(case, Order(task, model, threshold, half))
+            self._window.analysis.run(case, AnalysisOrder(task, model, threshold, half))
 
     def analyse_half(self, half: Half | None) -> None:
         """One of two images side by side on an ultrasound machine's split screen, or all of the image again."""
@@ -314,18 +319,18 @@ class Commands:
 
     def ask_task(self, case: Case) -> None:
         """Nobody can tell what this is: ask, and guess nothing."""
-        notices = self._window.desk.notices
+        notices = self._window.workspace.notifications
         if case.out_of_scope and case.reason in SPLITS and not case.running:
             if "half" not in notices.topics():
                 answers = tuple((tr(text), lambda half=half: self.analyse_half(half)) for half, text in HALVES.items())
-                notices.say(Notice("half", tr("Two images side by side. Analyse one of them:"), answers))
+                notices.say(Notification("half", tr("Two images side by side. Analyse one of them:"), answers))
         else:
-            notices.hush("half")
+            notices.dismiss("half")
         if case.task is not None or not case.question or case.out_of_scope or case.running or case.result is not None:
-            notices.hush("task")
+            notices.dismiss("task")
         elif "task" not in notices.topics():
             answers = tuple((task.image, lambda task=task: self.analyse(task)) for task in Task)
-            notices.say(Notice("task", tr("It is not clear what this image shows. Analyse as:"), answers))
+            notices.say(Notification("task", tr("It is not clear what this image shows. Analyse as:"), answers))
 
     def fill_models(self) -> None:
         """The menu of models: analyse with one of them; the one that is used where none is named has a tick."""
@@ -335,7 +340,7 @@ class Commands:
         menu.clear()
         cards = catalogue.cards()
         for card in cards:
-            usual = usual_name(self._window.prefs, card.task)
+            usual = usual_name(self._window.preferences, card.task)
             action = menu.addAction(label_of(card, usual))
             action.setCheckable(True)
             action.setChecked(card.name == usual)
@@ -361,15 +366,15 @@ class Commands:
         dialog.doubleValueSelected.connect(lambda value: self.analyse(None, case.model or None, value))
         dialog.open()
 
-    def toggle_depends(self) -> None:
+    def toggle_score_map(self) -> None:
         """Show what the score of the frame on screen depends on, or hide it."""
         if self._case is not None:
-            self._window.depends.toggle(self._case, self._window.desk.viewport.index)
+            self._window.score_map.toggle(self._case, self._window.workspace.viewport.index)
 
-    def set_depends_opacity(self, opacity: float) -> None:
+    def set_score_map_opacity(self, opacity: float) -> None:
         """How strongly that is coloured, 0…1."""
-        self._window.desk.depends.opacity = opacity
-        self._window.desk.viewport.update()
+        self._window.workspace.score_map.opacity = opacity
+        self._window.workspace.viewport.update()
 
     def ask_spacing(self) -> None:
         """How large a pixel is, for an image whose file does not say: by the selected length, else in mm per pixel."""
@@ -403,7 +408,7 @@ class Commands:
 
     def _selected_length(self) -> float | None:
         """The selected distance in pixels; None where none is, or it is next to nothing."""
-        shape = self._window.desk.drawings.selected_shape()
+        shape = self._window.workspace.drawings.selected_shape()
         if shape is None or shape.kind is not MeasureKind.DISTANCE:
             return None
         (_, x0, y0), (_, x1, y1) = shape.points
@@ -418,7 +423,7 @@ class Commands:
         if case is not self._case:
             return
         entered = PixelSize(mm if mm > 0 else None) if pixels is None else PixelSize(mm / pixels, pixels, mm)
-        self._window.decisions.enter_pixel_size(entered)
+        self._window.review_controller.enter_pixel_size(entered)
 
     def cancel(self) -> bool:
         """End what runs: the reading first, then the analysis. False when nothing runs."""
@@ -436,20 +441,20 @@ class Commands:
 
     def save(self) -> None:
         if self._case is not None:
-            self._window.saving.ask(self._case, self._window.prefs.now.last_folder)
+            self._window.saving.ask(self._case, self._window.preferences.now.last_folder)
 
     # helping -----------------------------------------------------------------------------------------------------
 
     def about_model(self) -> None:
         from cadviewer.gui.settings.models_dialog import ModelsDialog
 
-        ModelsDialog(self._window.prefs, self._window).open()
+        ModelsDialog(self._window.preferences, self._window).open()
 
     def show_shortcuts(self) -> None:
         from cadviewer.gui.shell import dialogs
 
-        prefs = self._window.prefs
-        dialogs.shortcuts(self._window, self._window.actions_.keys, prefs.now, prefs.presets).open()
+        preferences = self._window.preferences
+        dialogs.shortcuts(self._window, self._window.actions_.keys, preferences.now, preferences.presets).open()
 
     def about(self) -> None:
         from cadviewer.gui.shell import dialogs

@@ -12,7 +12,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 import cadviewer
-from cadviewer.gui.cases.opener import Report
+from cadviewer.gui.cases.opener import OpenReport
 from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.shell.actions import GROUPS, SPECS
@@ -97,7 +97,7 @@ def _nested(value: Any) -> str:
     return escape(_figure(value))
 
 
-def not_opened(parent: QWidget | None, report: Report) -> TextDialog:
+def not_opened(parent: QWidget | None, report: OpenReport) -> TextDialog:
     """Every file that gave no image, and why."""
     rows = "".join(
         f"<tr><td>{escape(r.source.name)}&nbsp;&nbsp;</td><td>{tr(r.state.value)}&nbsp;&nbsp;</td><td>{escape(r.reason)}</td></tr>"

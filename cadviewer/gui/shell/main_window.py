@@ -11,40 +11,40 @@ from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitte
 
 from cadviewer import background
 from cadviewer.findings import Task
-from cadviewer.gui.breast.score_map import Dependence
+from cadviewer.gui.breast.score_map import ScoreMaps
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.kept_results import KeptResults
 from cadviewer.gui.cases.loader import Loader
-from cadviewer.gui.cases.opener import Opener, Report
-from cadviewer.gui.cases.prefetch import Ahead
+from cadviewer.gui.cases.opener import Opener, OpenReport
+from cadviewer.gui.cases.prefetch import Prefetch
 from cadviewer.gui.cases.registry import Cases
-from cadviewer.gui.cases.studies_panel import Studies
-from cadviewer.gui.engine.analysis import Analysis, Order
+from cadviewer.gui.cases.studies_panel import StudiesPanel
+from cadviewer.gui.engine.analysis import Analysis, AnalysisOrder
 from cadviewer.gui.engine.bridge import Bridge, EngineLike
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.nodules.outline_requests import Refining
+from cadviewer.gui.nodules.outline_requests import OutlineRequests
 from cadviewer.gui.nodules.priors import priors
-from cadviewer.gui.review.drawing_controller import Marking
-from cadviewer.gui.review.journal_thread import Journal
-from cadviewer.gui.review.measures_panel import Measures
-from cadviewer.gui.review.review_controller import Decisions
+from cadviewer.gui.review.drawing_controller import DrawingController
+from cadviewer.gui.review.journal_thread import JournalThread
+from cadviewer.gui.review.measures_panel import MeasuresPanel
+from cadviewer.gui.review.review_controller import ReviewController
 from cadviewer.gui.review.saving import Saving
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell import style
 from cadviewer.gui.shell.actions import ANALYSE, FILE, IMAGE, PRESETS, STEPS, TOOLBAR, VIEW, Actions
 from cadviewer.gui.shell.banner import Banner
 from cadviewer.gui.shell.commands import Commands
-from cadviewer.gui.shell.notifications import Notice
+from cadviewer.gui.shell.notifications import Notification
 from cadviewer.gui.shell.side_panel import SidePanel
 from cadviewer.gui.shell.status_line import StatusLine
 from cadviewer.gui.shell.tools import Tools
 from cadviewer.gui.viewing import keyboard_navigation
 from cadviewer.gui.viewing.canvas.mouse import Tool
 from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Marks, Viewport
-from cadviewer.gui.viewing.comparison import Compare
-from cadviewer.gui.viewing.view_actions import Looking
-from cadviewer.gui.viewing.workspace import Desk
+from cadviewer.gui.viewing.canvas.viewport import FindingMarks, OverlayMode, Viewport
+from cadviewer.gui.viewing.comparison import Comparison
+from cadviewer.gui.viewing.view_actions import ViewActions
+from cadviewer.gui.viewing.workspace import Workspace
 from cadviewer.gui.widgets.fields import Line
 from cadviewer.inference.protocol import DeviceReady
 from cadviewer.settings import Settings
@@ -56,27 +56,31 @@ class MainWindow(QMainWindow):
     first_frame = Signal()
     _unforeseen = Signal(str)  # from any thread
 
-    def __init__(self, engine: EngineLike, bridge: Bridge, prefs: Prefs, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, engine: EngineLike, bridge: Bridge, preferences: Preferences, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self.engine, self.prefs = engine, prefs
+        self.engine, self.preferences = engine, preferences
         self.cases = Cases()
         self.loader = Loader(self)
         self.opener = Opener(self.cases, self.loader, self)
         self.analysis = Analysis(self.cases, engine, bridge, self)
-        self.depends = Dependence(self.cases, engine, bridge, self)
-        self.journal, self.results = Journal(self), KeptResults(self)
-        self.ahead = Ahead(self.cases, self.loader, self.opener, self.analysis, self)
-        self.banner, self.studies, self.desk = Banner(), Studies(self.cases), Desk()
-        self.side, self.status, self.measures = SidePanel(), StatusLine(), Measures()
-        self.decisions = Decisions(self.cases, self.journal, self.desk, self)
-        self.marking = Marking(self.cases, self.journal, self.desk, self)
-        self.refining = Refining(self.cases, engine, bridge, self.journal, self)
-        self.tools = Tools(self, engine, bridge, prefs)
+        self.score_map = ScoreMaps(self.cases, engine, bridge, self)
+        self.journal, self.results = JournalThread(self), KeptResults(self)
+        self.prefetch = Prefetch(self.cases, self.loader, self.opener, self.analysis, self)
+        self.banner, self.studies, self.workspace = Banner(), StudiesPanel(self.cases), Workspace()
+        self.side, self.status, self.measures = SidePanel(), StatusLine(), MeasuresPanel()
+        self.review_controller = ReviewController(self.cases, self.journal, self.workspace, self)
+        self.drawing_controller = DrawingController(self.cases, self.journal, self.workspace, self)
+        self.outline_requests = OutlineRequests(self.cases, engine, bridge, self.journal, self)
+        self.tools = Tools(self, engine, bridge, preferences)
         self.saving = Saving(self)
-        self.compare = Compare(self.cases, self.loader, self)
-        self.commands, self.looking = Commands(self), Looking(self)
-        handlers = self.commands.handlers() | self.looking.handlers() | keyboard_navigation.handlers(self.desk.grid)
-        self.actions_ = Actions(self, handlers, prefs.now.keys)
+        self.comparison = Comparison(self.cases, self.loader, self)
+        self.commands, self.view_actions = Commands(self), ViewActions(self)
+        handlers = (
+            self.commands.handlers() | self.view_actions.handlers() | keyboard_navigation.handlers(self.workspace.grid)
+        )
+        self.actions_ = Actions(self, handlers, preferences.now.keys)
         self._painted = False
         self._arrange()
         self._fill_menus()
@@ -85,19 +89,19 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(style.app_icon())
         self.setAcceptDrops(True)
         self.actions_.tell_buttons()
-        self.desk.say_welcome()
+        self.workspace.say_welcome()
         self.analysis.usual = self._usual
-        self.desk.grid.equip = self.equip
-        self.desk.viewport.marks = Marks[prefs.now.annotations.upper()]
-        self.desk.viewport.findings = FindingMarks[prefs.now.finding_marks.upper()]
-        self._use_settings(None, prefs.now)
+        self.workspace.grid.equip = self.equip
+        self.workspace.viewport.marks = OverlayMode[preferences.now.annotations.upper()]
+        self.workspace.viewport.findings = FindingMarks[preferences.now.finding_marks.upper()]
+        self._use_settings(None, preferences.now)
         self.show_case(None)
         self._place()
 
     def _place(self) -> None:
         """Size and place as they were left, as far as there still is a screen there."""
         self.resize(1366, 768)
-        settings = self.prefs.now
+        settings = self.preferences.now
         if settings.window_geometry:
             self.restoreGeometry(QByteArray.fromBase64(settings.window_geometry.encode()))
         if settings.window_state:
@@ -118,8 +122,8 @@ class MainWindow(QMainWindow):
 
     def equip(self, viewport: Viewport) -> None:
         """Have a viewport do what the settings say."""
-        settings, mouse = self.prefs.now, viewport.mouse
-        mouse.set_tool(self.looking.tool)
+        settings, mouse = self.preferences.now, viewport.mouse
+        mouse.set_tool(self.view_actions.tool)
         mouse.down_brighter = settings.vertical_drag == "down_brighter"
         mouse.wheel_down_next = settings.wheel == "down_next"
         mouse.wheel_zooms = settings.wheel_does == "zoom"
@@ -134,17 +138,17 @@ class MainWindow(QMainWindow):
     def _use_settings(self, before: Settings | None, now: Settings) -> None:
         """What can be changed while the window is open, at the start and after a change."""
         if before is None or _of_viewports(before) != _of_viewports(now):  # what was switched by keys meanwhile stays
-            for pane in self.desk.grid.panes:
+            for pane in self.workspace.grid.panes:
                 self.equip(pane.viewport)
         if before is None or before.mouse_left != now.mouse_left:
-            self.looking.use_tool(Tool(now.mouse_left))
+            self.view_actions.use_tool(Tool(now.mouse_left))
         self.saving.candidates = now.save_candidates
-        self.decisions.goes_on = now.after_answer == "next"
+        self.review_controller.goes_on = now.after_answer == "next"
         if before is None or before.slice_order != now.slice_order:
             Stack.head_first = now.slice_order == "head_first"
-            self.desk.grid.update_places()
+            self.workspace.grid.update_places()
         if before is None or before.presets != now.presets:
-            self.actions_.name_presets(self.preset_menu, self.prefs.presets, self.looking.use_preset)
+            self.actions_.name_presets(self.preset_menu, self.preferences.presets, self.view_actions.use_preset)
         if before is not None and before.keys != now.keys:
             self.use_keys(now)
         if before is not None and before.theme != now.theme:
@@ -153,10 +157,10 @@ class MainWindow(QMainWindow):
     def use_keys(self, now: Settings) -> None:
         """Other keys, at once, also in the sentences that name one."""
         self.actions_.use_keys(now.keys)
-        self.desk.say_welcome()
-        self.desk.grid.say_link()
-        if "link" in self.desk.notices.topics():
-            self.looking.say_link()
+        self.workspace.say_welcome()
+        self.workspace.grid.say_link()
+        if "link" in self.workspace.notifications.topics():
+            self.view_actions.say_link()
         if self.cases.current is not None:
             self._changed(self.cases.current)
 
@@ -165,18 +169,18 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         style.apply(app, theme)
-        self.desk.notices.say_again()
-        self.desk.say_welcome()
+        self.workspace.notifications.say_again()
+        self.workspace.say_welcome()
         self.tools.use_theme()
         if self.cases.current is not None:
             self._changed(self.cases.current)
 
-    def _usual(self, task: Task) -> Order:
+    def _usual(self, task: Task) -> AnalysisOrder:
         """The model and the threshold that the settings name for a task."""
-        settings = self.prefs.now
+        settings = self.preferences.now
         if task is Task.NODULES:
-            return Order(task, settings.nodule_model or None, settings.nodule_threshold)
-        return Order(task, settings.breast_model or None if task is Task.BREAST else None)
+            return AnalysisOrder(task, settings.nodule_model or None, settings.nodule_threshold)
+        return AnalysisOrder(task, settings.breast_model or None if task is Task.BREAST else None)
 
     # layout ------------------------------------------------------------------------------------------------------
 
@@ -195,7 +199,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.measures)
         self.left = left
         self.split = QSplitter(Qt.Orientation.Horizontal)
-        for widget, width in ((left, 150), (self.desk, 300), (self.side, 230)):
+        for widget, width in ((left, 150), (self.workspace, 300), (self.side, 230)):
             widget.setMinimumWidth(width)
             self.split.addWidget(widget)
         self.split.setChildrenCollapsible(False)
@@ -222,14 +226,14 @@ class MainWindow(QMainWindow):
         self.preset_menu = QMenu(tr(PRESETS), self)
         menus[IMAGE].insertMenu(self.actions_["turn_right"], self.preset_menu)
         self.file_windows = QMenu(tr("Windows of the &file"), self)
-        self.file_windows.aboutToShow.connect(self.looking.fill_file_windows)
+        self.file_windows.aboutToShow.connect(self.view_actions.fill_file_windows)
         menus[IMAGE].insertMenu(self.actions_["turn_right"], self.file_windows)
         self.slab_menu = QMenu(tr("Slab thi&ckness"), self)
-        self.slab_menu.aboutToShow.connect(self.looking.fill_slabs)
+        self.slab_menu.aboutToShow.connect(self.view_actions.fill_slabs)
         menus[IMAGE].addMenu(self.slab_menu)
         menus[IMAGE].addMenu(menus[STEPS])
         self.compare_menu = QMenu(tr("&Compare with"), self)
-        self.compare_menu.aboutToShow.connect(self.looking.fill_compare)
+        self.compare_menu.aboutToShow.connect(self.view_actions.fill_compare)
         menus[VIEW].insertMenu(self.actions_["plane_acquired"], self.compare_menu)
         self.model_menu = QMenu(tr("With &model"), self)
         self.model_menu.aboutToShow.connect(self.commands.fill_models)
@@ -248,7 +252,7 @@ class MainWindow(QMainWindow):
     # wiring ------------------------------------------------------------------------------------------------------
 
     def _connect(self, bridge: Bridge) -> None:
-        opener, desk, decisions = self.opener, self.desk, self.decisions
+        opener, desk, decisions = self.opener, self.workspace, self.review_controller
         opener.added.connect(self._added)
         opener.opened.connect(self._opened)
         opener.closed.connect(lambda: self.show_case(None))
@@ -263,18 +267,20 @@ class MainWindow(QMainWindow):
         self.tools.open_case.connect(lambda path: self.open_paths([path]))
         self.tools.said.connect(self.status.say)
         self.saving.said.connect(self.status.say)
-        self.saving.failed.connect(lambda text: desk.notices.say(Notice("saving", text)))
+        self.saving.failed.connect(lambda text: desk.notifications.say(Notification("saving", text)))
         decisions.changed.connect(self.analysis.follow)
         decisions.changed.connect(self._changed)
         decisions.said.connect(self.status.say)
         decisions.failed.connect(self._not_saved)
-        decisions.saved.connect(lambda: desk.notices.hush("journal"))
+        decisions.saved.connect(lambda: desk.notifications.dismiss("journal"))
         self._unforeseen.connect(
-            lambda what: desk.notices.say(Notice("unforeseen", tr("Something went wrong: {what}", what=what)))
+            lambda what: desk.notifications.say(
+                Notification("unforeseen", tr("Something went wrong: {what}", what=what))
+            )
         )
         self._unlisten = background.listen(lambda name, said: self._unforeseen.emit(f"{name}: {said}"))
-        self.prefs.failed.connect(lambda text: desk.notices.say(Notice("settings", text)))
-        self.prefs.changed.connect(self._use_settings)
+        self.preferences.failed.connect(lambda text: desk.notifications.say(Notification("settings", text)))
+        self.preferences.changed.connect(self._use_settings)
         self.studies.asked.connect(opener.open_case)
         self.studies.close_asked.connect(self.commands.close_cases)
         self.search.textChanged.connect(self.studies.want)
@@ -285,10 +291,10 @@ class MainWindow(QMainWindow):
         side.findings.answered.connect(decisions.answer)
         side.breast.answered.connect(decisions.answer)
         side.breast.entered.connect(decisions.enter_of_frame)
-        side.breast.depends_asked.connect(self.commands.toggle_depends)
-        side.breast.opacity_moved.connect(self.commands.set_depends_opacity)
-        self.depends.changed.connect(self._show_depends)
-        self.depends.made.connect(self.results.keep)
+        side.breast.score_map_asked.connect(self.commands.toggle_score_map)
+        side.breast.opacity_moved.connect(self.commands.set_score_map_opacity)
+        self.score_map.changed.connect(self._show_score_map)
+        self.score_map.made.connect(self.results.keep)
         side.risk.entered.connect(decisions.enter)
         side.findings.entered.connect(decisions.enter)
         side.findings.sorted_by.connect(decisions.sort)
@@ -296,23 +302,23 @@ class MainWindow(QMainWindow):
         side.findings.reveal_asked.connect(decisions.reveal)
         desk.finding_clicked.connect(decisions.select)
         desk.index_changed.connect(self._moved)
-        self.marking.said.connect(self.status.say)
+        self.drawing_controller.said.connect(self.status.say)
         desk.drawings.repaint.connect(lambda: self.measures.select(desk.drawings.selected))
-        self.measures.chosen.connect(self.marking.go_to)
-        self.measures.rename_asked.connect(self.marking.rename)
-        self.measures.delete_asked.connect(self.marking.drop)
-        self.marking.added.connect(decisions.select)
-        self.marking.added.connect(lambda number: self.looking.added())
-        self.marking.met.connect(decisions.select)
-        self.marking.measured.connect(self.refining.ask)
-        self.refining.changed.connect(self._changed)
-        self.refining.said.connect(self.status.say)
+        self.measures.chosen.connect(self.drawing_controller.go_to)
+        self.measures.rename_asked.connect(self.drawing_controller.rename)
+        self.measures.delete_asked.connect(self.drawing_controller.drop)
+        self.drawing_controller.added.connect(decisions.select)
+        self.drawing_controller.added.connect(lambda number: self.view_actions.added())
+        self.drawing_controller.met.connect(decisions.select)
+        self.drawing_controller.measured.connect(self.outline_requests.ask)
+        self.outline_requests.changed.connect(self._changed)
+        self.outline_requests.said.connect(self.status.say)
         desk.grid.maximise_asked.connect(self.commands.maximise)
         desk.grid.menu_asked.connect(self._popup)
-        desk.grid.crosshair_changed.connect(self.looking.show_states)
-        desk.grid.layout_changed.connect(lambda: self.looking.refresh(self.cases.current))
-        self.compare.ready.connect(self.looking.show_beside)
-        self.compare.said.connect(self.status.say)
+        desk.grid.crosshair_changed.connect(self.view_actions.show_states)
+        desk.grid.layout_changed.connect(lambda: self.view_actions.refresh(self.cases.current))
+        self.comparison.ready.connect(self.view_actions.show_beside)
+        self.comparison.said.connect(self.status.say)
         self.analysis.found.connect(self.results.keep)
         self.results.failed.connect(self.status.say)
         desk.welcome.clicked.connect(self.commands.open_files)
@@ -323,7 +329,7 @@ class MainWindow(QMainWindow):
         self.status.show_device(event.device, event.why)
 
     def _added(self, case: Case) -> None:
-        case.second_read = self.prefs.now.reading == "second"
+        case.second_read = self.preferences.now.reading == "second"
         self.studies.refresh(self.cases.current)
         self.journal.open(case.series)  # what was answered before is marked in the list
         self.loader.make_thumbnail(case.series)
@@ -333,28 +339,28 @@ class MainWindow(QMainWindow):
         for other in self.cases:
             if other is not case and not other.ahead:
                 self.analysis.leave(other)
-        self.depends.leave()
+        self.score_map.leave()
         case.ahead = False
-        self.desk.notices.hush("open")
+        self.workspace.notifications.dismiss("open")
         self.show_case(case)
-        self.decisions.begin(case)
+        self.review_controller.begin(case)
 
     def show_case(self, case: Case | None) -> None:
         """Everything of the window shows this case."""
-        self.looking.prepare(case)
+        self.view_actions.prepare(case)
         self.banner.show_series(case.series if case is not None else None)
-        self.desk.show_case(case)
+        self.workspace.show_case(case)
         self.measures.show_case(case)
         self.studies.select(case)
         self.status.show_case(case)
         self.side.show_case(case, priors=priors(case, self.cases) if case is not None else ())
-        self._show_depends(case)
+        self._show_score_map(case)
         self.commands.refresh(case)
-        self.looking.refresh(case)
+        self.view_actions.refresh(case)
 
     def _loaded(self, case: Case) -> None:
-        self.desk.say_again()
-        if self.prefs.now.analyse_on_open:
+        self.workspace.say_again()
+        if self.preferences.now.analyse_on_open:
             self.analysis.consider(case)
         self._changed(case)
         if case.stack is not None and self.studies.rows.row_of(case) >= 0:
@@ -365,14 +371,14 @@ class MainWindow(QMainWindow):
         self.studies.rows.changed(case)
         if case is not self.cases.current:
             return
-        self.desk.refresh()
+        self.workspace.refresh()
         self.measures.show_case(case)
-        self.measures.select(self.desk.drawings.selected)
-        self.side.show_case(case, self.desk.viewport.index, priors(case, self.cases))
-        self._show_depends(case)
+        self.measures.select(self.workspace.drawings.selected)
+        self.side.show_case(case, self.workspace.viewport.index, priors(case, self.cases))
+        self._show_score_map(case)
         self.status.show_case(case)
         self.commands.refresh(case)
-        self.looking.refresh(case)
+        self.view_actions.refresh(case)
         self.commands.ask_task(case)
 
     def _progressed(self, case: Case) -> None:
@@ -385,32 +391,34 @@ class MainWindow(QMainWindow):
         case = self.cases.current
         if case is not None and case.result is not None and case.result.breast:
             self.side.show_case(case, index)
-            self._show_depends(case)
+            self._show_score_map(case)
 
-    def _show_depends(self, case: Case | None) -> None:
+    def _show_score_map(self, case: Case | None) -> None:
         """The map of the frame on screen is further on, or is another."""
         if case is None or case is not self.cases.current:
             return
-        frame = self.desk.viewport.index
+        frame = self.workspace.viewport.index
         finding = case.frame_finding(frame)
         possible = finding is not None and finding.probability is not None
-        if possible and self.depends.on:
-            self.depends.ask(case, frame)
-        state = self.depends.of(case, frame)
-        self.side.breast.show_depends(state, possible, self.depends.on)
-        self.desk.depends.show_map(case, state.map if state is not None else None)
-        self.desk.viewport.update()
+        if possible and self.score_map.on:
+            self.score_map.ask(case, frame)
+        state = self.score_map.of(case, frame)
+        self.side.breast.show_score_map(state, possible, self.score_map.on)
+        self.workspace.score_map.show_map(case, state.map if state is not None else None)
+        self.workspace.viewport.update()
 
     def _broken(self, case: Case, reason: str) -> None:
         self.studies.rows.changed(case)
-        self.desk.notices.say(
-            Notice("open", tr("{name} could not be opened: {reason}", name=case.series.source.name, reason=reason))
+        self.workspace.notifications.say(
+            Notification(
+                "open", tr("{name} could not be opened: {reason}", name=case.series.source.name, reason=reason)
+            )
         )
 
-    def _reported(self, report: Report) -> None:
+    def _reported(self, report: OpenReport) -> None:
         self.commands.report(report)
 
-    def show_text(self, report: Report) -> None:
+    def show_text(self, report: OpenReport) -> None:
         """Which files were not opened, and why."""
         from cadviewer.gui.shell import dialogs
 
@@ -424,7 +432,7 @@ class MainWindow(QMainWindow):
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Open files and folders, and remember them."""
         for path in paths:
-            self.prefs.add_recent(str(path.absolute()))
+            self.preferences.add_recent(str(path.absolute()))
         self.opener.open_paths(paths)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -448,32 +456,32 @@ class MainWindow(QMainWindow):
         if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
             case = self.cases.current
             if case is not None and case.stack is not None:
-                self.decisions.begin(case)  # another window may have gone on with the same case
+                self.review_controller.begin(case)  # another window may have gone on with the same case
 
     def closeEvent(self, event: QCloseEvent) -> None:
         geometry = bytes(self.saveGeometry().toBase64().data()).decode()
         panels = bytes(self.split.saveState().toBase64().data()).decode()
-        self.prefs.change(window_geometry=geometry, window_state=panels)
+        self.preferences.change(window_geometry=geometry, window_state=panels)
         super().closeEvent(event)
         QApplication.quit()
 
     def _not_saved(self, text: str) -> None:
         again = (tr("Try again"), self.journal.again)
-        self.desk.notices.say(Notice("journal", text, (again,) if self.journal.any_unsaved else ()))
+        self.workspace.notifications.say(Notification("journal", text, (again,) if self.journal.any_unsaved else ()))
 
     def shut(self) -> None:
         """End the threads: the journal writes what it has first."""
         self._unlisten()
-        self.looking.stop()
+        self.view_actions.stop()
         self.tools.shut()
-        self.marking.outlining.close()
+        self.drawing_controller.outlining.close()
         self.journal.close()
         self.results.close()
         self.saving.close()
         self.loader.close()
-        self.prefs.close()
-        self.desk.show_case(None)
-        self.desk.grid.shut()
+        self.preferences.close()
+        self.workspace.show_case(None)
+        self.workspace.grid.shut()
 
 
 def _of_viewports(s: Settings) -> tuple[object, ...]:

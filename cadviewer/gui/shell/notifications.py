@@ -13,7 +13,7 @@ from cadviewer.gui.shell import style
 
 
 @dataclass(frozen=True)
-class Notice:
+class Notification:
     """topic: a later notice of the same topic takes its place. answers: buttons, each with what it does."""
 
     topic: str
@@ -23,7 +23,7 @@ class Notice:
 
 
 class _Bar(QFrame):
-    def __init__(self, notice: Notice, close: Callable[[], None]) -> None:
+    def __init__(self, notice: Notification, close: Callable[[], None]) -> None:
         super().__init__()
         self.setObjectName("notice")
         row = QHBoxLayout(self)
@@ -51,27 +51,27 @@ class _Bar(QFrame):
             row.addWidget(shut, 0, Qt.AlignmentFlag.AlignTop)
 
 
-class Notices(QWidget):
+class Notifications(QWidget):
     """The bars above an image, one for each topic."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._bars: dict[str, tuple[Notice, _Bar]] = {}
+        self._bars: dict[str, tuple[Notification, _Bar]] = {}
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.hide()
 
-    def say(self, notice: Notice) -> None:
+    def say(self, notice: Notification) -> None:
         """Show a notice in place of what its topic said before."""
-        self.hush(notice.topic)
-        bar = _Bar(notice, lambda: self.hush(notice.topic))
+        self.dismiss(notice.topic)
+        bar = _Bar(notice, lambda: self.dismiss(notice.topic))
         self._bars[notice.topic] = (notice, bar)
         self._column.addWidget(bar)
         self.show()
 
-    def hush(self, *topics: str) -> None:
+    def dismiss(self, *topics: str) -> None:
         """Take the notices of these topics away."""
         for topic in topics:
             entry = self._bars.pop(topic, None)

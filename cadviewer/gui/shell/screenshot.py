@@ -10,7 +10,7 @@ from PySide6.QtGui import QPixmap
 
 from cadviewer import atomic
 from cadviewer.gui.cases.case import Status
-from cadviewer.gui.cases.opener import Report
+from cadviewer.gui.cases.opener import OpenReport
 from cadviewer.gui.shell.main_window import MainWindow
 
 SIZE = QSize(1366, 768)
@@ -27,7 +27,7 @@ class Screenshot(QObject):
         """opening: whether paths were given: their loading and analysis is waited for. size: None for `SIZE`."""
         super().__init__(window)
         self._window, self._out, self._done, self._opening = window, out, done, opening
-        self._report: Report | None = None
+        self._report: OpenReport | None = None
         self._calm = 0
         self._clock = QElapsedTimer()
         self._clock.start()
@@ -38,7 +38,7 @@ class Screenshot(QObject):
         self._timer.timeout.connect(self._look)
         self._timer.start()
 
-    def _reported(self, report: Report) -> None:
+    def _reported(self, report: OpenReport) -> None:
         self._report = report
 
     def _look(self) -> None:
@@ -60,14 +60,14 @@ class Screenshot(QObject):
         case = window.cases.current
         if self._report is None or window.opener.reading:
             return True
-        if not window.desk.grid.sharp:
+        if not window.workspace.grid.sharp:
             return True
         return case is not None and (case.running or case.stack is None or not case.stack.complete)
 
     def _to_best_finding(self) -> None:
         case = self._window.cases.current
         if case is not None and case.findings() and case.selected is None:
-            self._window.decisions.choose(case.findings()[0].number)
+            self._window.review_controller.choose(case.findings()[0].number)
 
     def _verdict(self) -> tuple[int, str]:
         """Exit status and what to say: a path that could not be shown is a failure."""
@@ -75,7 +75,7 @@ class Screenshot(QObject):
         if not self._opening:
             return 0, ""
         if case is None:
-            return 1, "; ".join(self._window.desk.notices.texts()) or "nothing could be opened"
+            return 1, "; ".join(self._window.workspace.notifications.texts()) or "nothing could be opened"
         if case.status is Status.FAILED:
             return 0, f"shown, but not analysed: {case.reason}"
         return 0, ""

@@ -10,7 +10,7 @@ from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.i18n.templates import DEVICES, told
 from cadviewer.gui.shell import style
 from cadviewer.gui.shell.shortcuts import hint
-from cadviewer.gui.widgets.elided_label import Elided
+from cadviewer.gui.widgets.elided_label import ElidedLabel
 
 MESSAGE_MS = 6000
 
@@ -32,7 +32,7 @@ class StatusLine(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("statusline")
-        self.text = Elided("")
+        self.text = ElidedLabel("")
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setFixedWidth(170)
@@ -44,7 +44,7 @@ class StatusLine(QFrame):
         self.cancel.setAccessibleName(tr("Cancel"))
         self.cancel.setProperty("action", "escape")
         self.cancel.clicked.connect(self.cancel_asked)
-        self.device = Elided(tr("Engine not started"))
+        self.device = ElidedLabel(tr("Engine not started"))
         self.device.setObjectName("dim")
         self.device.setAlignment(Qt.AlignmentFlag.AlignRight)
         row = QHBoxLayout(self)

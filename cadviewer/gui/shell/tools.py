@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QDialog, QWidget
 
 from cadviewer.gui.engine.bridge import Bridge, EngineLike
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.settings.preferences import Prefs
+from cadviewer.gui.settings.preferences import Preferences
 
 if TYPE_CHECKING:
     from cadviewer.gui.batch.dialog import BatchDialog
@@ -24,9 +24,9 @@ class Tools(QObject):
     open_case = Signal(Path)
     said = Signal(str)
 
-    def __init__(self, window: QWidget, engine: EngineLike, bridge: Bridge, prefs: Prefs) -> None:
+    def __init__(self, window: QWidget, engine: EngineLike, bridge: Bridge, preferences: Preferences) -> None:
         super().__init__(window)
-        self._window, self._engine, self._bridge, self._prefs = window, engine, bridge, prefs
+        self._window, self._engine, self._bridge, self._preferences = window, engine, bridge, preferences
         self.batch: BatchDialog | None = None
         self.trainer: TrainerDialog | None = None
         self.settings: SettingsDialog | None = None
@@ -37,7 +37,9 @@ class Tools(QObject):
 
         if self.batch is None:
             self.batch = BatchDialog(
-                lambda listener: self._bridge.switchboard.lend(self._engine, listener), self._window, prefs=self._prefs
+                lambda listener: self._bridge.switchboard.lend(self._engine, listener),
+                self._window,
+                preferences=self._preferences,
             )
             self.batch.open_case.connect(self.open_case)
         _raise(self.batch)
@@ -59,7 +61,7 @@ class Tools(QObject):
         from cadviewer.gui.settings import models_dialog
         from cadviewer.models import catalogue
 
-        models_dialog.use(self._prefs, catalogue.card(name))
+        models_dialog.use(self._preferences, catalogue.card(name))
         self.said.emit(tr("“{name}” is used from now on.", name=name))
 
     def open_settings(self) -> None:
@@ -67,7 +69,7 @@ class Tools(QObject):
         from cadviewer.gui.settings.dialog import SettingsDialog
 
         if self.settings is None:
-            self.settings = SettingsDialog(self._prefs, self._window)
+            self.settings = SettingsDialog(self._preferences, self._window)
             self.settings.finished.connect(self._settings_closed)
         _raise(self.settings)
 

@@ -36,7 +36,7 @@ from cadviewer.gui.training.chart import Chart
 from cadviewer.gui.training.form import SettingsForm
 from cadviewer.gui.training.inspection import Question, describe
 from cadviewer.gui.training.naming import NameDialog
-from cadviewer.gui.training.run import BusyError, Run, RunState
+from cadviewer.gui.training.run import BusyError, RunState, TrainingRun
 from cadviewer.gui.training.said import said
 from cadviewer.gui.training.standing import status
 from cadviewer.models import catalogue, own_models
@@ -66,7 +66,7 @@ class TrainerDialog(QDialog):
         self.setWindowTitle(tr("Train a model"))
         self.resize(1060, 640)
         self._runs = runs or paths.user_data() / "runs"
-        self.run: Run | None = None
+        self.run: TrainingRun | None = None
         self._data: Path | None = None
         self._problem = ""  # why something could not be done; it stays until something else is done
         self._shown: tuple[object, ...] = ()
@@ -255,7 +255,7 @@ class TrainerDialog(QDialog):
         for folder in folders:
             self.runs.addItem(folder.name, str(folder))
         for row, folder in enumerate(folders[:3], start=1):
-            run = Run(folder)
+            run = TrainingRun(folder)
             if run.poll().active:
                 self.runs.setCurrentIndex(row)
                 self._follow(run)
@@ -265,9 +265,9 @@ class TrainerDialog(QDialog):
     def _choose_run(self, index: int) -> None:
         folder = self.runs.itemData(index)
         self._problem = ""
-        self._follow(Run(Path(folder)) if folder else None)
+        self._follow(TrainingRun(Path(folder)) if folder else None)
 
-    def _follow(self, run: Run | None) -> None:
+    def _follow(self, run: TrainingRun | None) -> None:
         """Show a run, and in the form what it was started with."""
         self.run = run
         if run is not None and (begun := run.begun_with()) is not None:
@@ -287,7 +287,7 @@ class TrainerDialog(QDialog):
         task, number = str(self.task.currentData()), 1
         while (self._runs / f"{task}-{number}").exists():
             number += 1
-        run = Run(self._runs / f"{task}-{number}")
+        run = TrainingRun(self._runs / f"{task}-{number}")
         self.run, self._problem = run, ""
         try:
             run.start(task, Path(self.folder.text()), self._arguments())
@@ -341,7 +341,7 @@ class TrainerDialog(QDialog):
         self.status.setText(tr("Copying the weights…"))
         background.start("install weights", self._install, self.run, name, usual, daemon=False)
 
-    def _install(self, run: Run, name: str, usual: bool) -> None:
+    def _install(self, run: TrainingRun, name: str, usual: bool) -> None:
         """On a thread of its own."""
         problem = ""
         try:

@@ -79,7 +79,7 @@ class Begun:
     settings: tuple[str, ...]
 
 
-class Run:
+class TrainingRun:
     """The run in one folder, new or old."""
 
     def __init__(self, folder: Path) -> None:

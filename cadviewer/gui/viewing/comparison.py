@@ -6,13 +6,13 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.gui.cases import patients
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.cases.loader import Loader, Reading
+from cadviewer.gui.cases.loader import LoadedSeries, Loader
 from cadviewer.gui.cases.registry import Cases, study
 from cadviewer.gui.i18n.language import tr
 from cadviewer.imaging.series import Volume
 
 
-class Compare(QObject):
+class Comparison(QObject):
     """Signals: ready(Case): the wanted series has its pixels; said(text): a line for the status bar."""
 
     ready = Signal(object)
@@ -48,7 +48,7 @@ class Compare(QObject):
             self.said.emit(tr("Reading the second series…"))
             self._loader.ahead(case.series)
 
-    def _read(self, reading: Reading, volume: Volume | None) -> None:
+    def _read(self, reading: LoadedSeries, volume: Volume | None) -> None:
         case = self._wanted
         if case is None or reading.series.case_id != case.case_id:
             return

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from cadviewer.gui.cases import patients
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell.notifications import Notice
+from cadviewer.gui.shell.notifications import Notification
 from cadviewer.gui.shell.shortcuts import hint
 from cadviewer.gui.viewing import keyboard_navigation
 from cadviewer.gui.viewing.canvas.mouse import DRAWING, SHAPES, Tool
 from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.view import View
+from cadviewer.gui.viewing.canvas.view import ViewState
 from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Viewport
 from cadviewer.gui.viewing.grid.layout import MIP, Layout
 from cadviewer.imaging.planes import Plane, Projection, Slab, why_not
@@ -37,17 +37,19 @@ PLANES = {f"plane_{plane.name.lower()}": plane for plane in Plane}
 SLABS = ("slab", "slab_thicker", "slab_thinner")
 
 
-class Looking:
+class ViewActions:
     """Handlers of the actions that change what is seen and nothing else. Most act on the active view."""
 
     def __init__(self, window: MainWindow) -> None:
         self._window = window
         self.tool = self._before = Tool.WINDOW
-        self._reset: tuple[Viewport, Stack | None, View, View] | None = None  # which view, of what, before and after
+        self._reset: tuple[Viewport, Stack | None, ViewState, ViewState] | None = (
+            None  # which view, of what, before and after
+        )
 
     @property
     def _view(self) -> Viewport:
-        return self._window.desk.active
+        return self._window.workspace.active
 
     @property
     def _case(self) -> Case | None:
@@ -101,16 +103,16 @@ class Looking:
         actions.enable(through, *PLANES, *SLABS, *(name for name, layout in LAYOUTS.items() if layout.planes))
         actions.enable(through, *(f"preset_{number}" for number in range(1, 10)))
         actions.enable(shown and several, "cine", "cine_faster", "cine_slower")
-        actions.enable(shown and len(self._window.desk.grid.shown) > 1, "crosshair")
-        actions.enable(self._window.desk.grid.layout_now is Layout.PAIR, "link")
-        now = self._window.desk.grid.layout_now
+        actions.enable(shown and len(self._window.workspace.grid.shown) > 1, "crosshair")
+        actions.enable(self._window.workspace.grid.layout_now is Layout.PAIR, "link")
+        now = self._window.workspace.grid.layout_now
         for name, layout in LAYOUTS.items():
             actions[name].setChecked(layout is now)
         self.show_states()
 
     def show_states(self) -> None:
         """What is on and what is off, in menu and tool bar."""
-        actions, grid, view = self._window.actions_, self._window.desk.grid, self._view
+        actions, grid, view = self._window.actions_, self._window.workspace.grid, self._view
         actions["crosshair"].setChecked(grid.crosshair and len(grid.shown) > 1)
         actions["link"].setChecked(grid.layout_now is Layout.PAIR and grid.link.offset is not None)
         actions["invert"].setChecked(view.view is not None and view.view.inverted)
@@ -119,7 +121,7 @@ class Looking:
 
     def stop(self) -> None:
         """The window closes."""
-        for pane in self._window.desk.grid.panes:
+        for pane in self._window.workspace.grid.panes:
             pane.viewport.stop_cine()
 
     def invert(self) -> None:
@@ -158,7 +160,7 @@ class Looking:
         if layout is Layout.PAIR:
             self._compare()
             return
-        grid = self._window.desk.grid
+        grid = self._window.workspace.grid
         if layout.planes and self._no_planes():
             self.refresh(self._case)
             return
@@ -169,25 +171,25 @@ class Looking:
 
     def prepare(self, case: Case | None) -> None:
         """Another case comes on screen: in the layout, and with the slab, that were chosen last for its kind."""
-        grid = self._window.desk.grid
+        grid = self._window.workspace.grid
         if case is not None and case is not grid.case:
-            now = self._window.prefs.now
+            now = self._window.preferences.now
             grid.wanted = layout_of(dict(now.layouts).get(_kind(case), ""))
             grid.slab = slab_of(dict(now.slabs).get(_kind(case), ""))
 
     def _remember(self, name: str, case: Case, value: str) -> None:
         """Keep what was chosen for the modality of a case; "" for what everybody begins with."""
-        chosen = dict(getattr(self._window.prefs.now, name))
+        chosen = dict(getattr(self._window.preferences.now, name))
         chosen.pop(_kind(case), None)
         if value:
             chosen[_kind(case)] = value
-        self._window.prefs.change(**{name: tuple(sorted(chosen.items()))})
+        self._window.preferences.change(**{name: tuple(sorted(chosen.items()))})
 
     def use_plane(self, plane: Plane) -> None:
         """Other planes in the active view."""
         if plane is Plane.ACQUIRED or not self._no_planes():
-            self._window.desk.grid.set_plane(plane)
-            self._window.desk.refresh()
+            self._window.workspace.grid.set_plane(plane)
+            self._window.workspace.refresh()
             self.refresh(self._case)
 
     def _no_planes(self) -> bool:
@@ -195,11 +197,11 @@ class Looking:
         reason = why_not(self._case.series) if self._case is not None else "nothing is open"
         if reason:
             text = tr("No axial, coronal and sagittal views of this series: {reason}.", reason=reason)
-            self._window.desk.notices.say(Notice("planes", text))
+            self._window.workspace.notifications.say(Notification("planes", text))
         return bool(reason)
 
     def toggle_crosshair(self) -> None:
-        grid = self._window.desk.grid
+        grid = self._window.workspace.grid
         grid.set_crosshair(not grid.crosshair)
         self.show_states()
 
@@ -207,28 +209,28 @@ class Looking:
 
     def _compare(self) -> None:
         """The likeliest other examination beside the open one."""
-        grid = self._window.desk.grid
-        other = grid.beside or self._window.compare.likeliest()
+        grid = self._window.workspace.grid
+        other = grid.beside or self._window.comparison.likeliest()
         if other is None:
             self._window.status.say(tr("There is no other series to compare with: open the other examination too"))
             self.refresh(self._case)
         else:
-            self._window.compare.want(other)
+            self._window.comparison.want(other)
 
     def leave_comparison(self) -> None:
         """The second series is no longer on screen, and nothing that was said of it."""
         self._window.cases.beside = None
-        self._window.desk.grid.leave_beside()
-        self._window.desk.notices.hush("patients", "link")
+        self._window.workspace.grid.leave_beside()
+        self._window.workspace.notifications.dismiss("patients", "link")
 
     def fill_compare(self) -> None:
         from cadviewer.gui.cases.studies_panel import content, study_title, title
 
         menu = self._window.compare_menu
         menu.clear()
-        for case in self._window.compare.candidates():
+        for case in self._window.comparison.candidates():
             text = f"{study_title(case.series)} · {title(case.series)} · {content(case.series)}".replace("&", "&&")
-            menu.addAction(text).triggered.connect(lambda _=False, case=case: self._window.compare.want(case))
+            menu.addAction(text).triggered.connect(lambda _=False, case=case: self._window.comparison.want(case))
         if menu.isEmpty():
             menu.addAction(tr("No other series is open")).setEnabled(False)
 
@@ -236,17 +238,17 @@ class Looking:
         """The second series has been read."""
         window = self._window
         window.cases.beside = case
-        window.desk.grid.show_beside(case)
+        window.workspace.grid.show_beside(case)
         first = self._case
         if first is not None and patients.contradict(first.series.patient, case.series.patient):
             text = tr("These two series may be of different patients: their names or numbers differ.")
-            window.desk.notices.say(Notice("patients", text))
+            window.workspace.notifications.say(Notification("patients", text))
         else:
-            window.desk.notices.hush("patients")
-        if window.desk.grid.link.guessed:
+            window.workspace.notifications.dismiss("patients")
+        if window.workspace.grid.link.guessed:
             self.say_link()
         else:
-            window.desk.notices.hush("link")
+            window.workspace.notifications.dismiss("link")
 
     def say_link(self) -> None:
         """That the place of one examination in the other was guessed, and how to set it right."""
@@ -255,17 +257,17 @@ class Looking:
             "them{key}, scroll one, and link them again{key}.",
             key=hint("link"),
         )
-        self._window.desk.notices.say(Notice("link", text))
+        self._window.workspace.notifications.say(Notification("link", text))
 
     def toggle_link(self) -> None:
-        self._window.status.say(self._window.desk.grid.toggle_link())
+        self._window.status.say(self._window.workspace.grid.toggle_link())
         self.show_states()
 
     def show_tags(self) -> None:
         """Every element of the header of the image on screen."""
         from cadviewer.gui.viewing.tag_browser import TagBrowser
 
-        pane = self._window.desk.grid.active
+        pane = self._window.workspace.grid.active
         if pane.case is None:
             return
         index = pane.viewport.index if pane.viewport.stack is pane.case.stack else len(pane.case.series.slices) // 2
@@ -281,11 +283,11 @@ class Looking:
             self._before = self.tool
         self.tool = tool
         if tool in SHAPES:
-            self._window.desk.grid.set_measures(True)  # what is drawn now is to be seen
+            self._window.workspace.grid.set_measures(True)  # what is drawn now is to be seen
             self._window.actions_["measures"].setChecked(True)
         if tool is Tool.FINDING and self._view.findings is FindingMarks.NONE:
-            self._window.desk.grid.set_findings(FindingMarks[self._window.prefs.now.finding_marks.upper()])
-        for pane in self._window.desk.grid.panes:
+            self._window.workspace.grid.set_findings(FindingMarks[self._window.preferences.now.finding_marks.upper()])
+        for pane in self._window.workspace.grid.panes:
             pane.viewport.mouse.set_tool(tool)
         self._window.actions_[f"tool_{tool.value}"].setChecked(True)
 
@@ -303,7 +305,7 @@ class Looking:
 
     def use_preset(self, preset: Window | None) -> None:
         """A window of the number keys; they are in Hounsfield units, so other images keep theirs. None: of the file."""
-        view, case = self._view, self._window.desk.grid.active.case
+        view, case = self._view, self._window.workspace.grid.active.case
         if case is None or view.file_window is None or view.view is None:
             return
         if preset is None:
@@ -317,7 +319,7 @@ class Looking:
 
     def use_preset_number(self, number: int) -> None:
         """The preset of a number key, as the settings have it."""
-        preset = self._window.prefs.presets.get(number)
+        preset = self._window.preferences.presets.get(number)
         if preset is not None:
             self.use_preset(preset)
 
@@ -343,31 +345,31 @@ class Looking:
     def toggle_smooth(self) -> None:
         """Interpolate between pixels or show them as they are, in all views and from now on."""
         on = not self._view.interpolate
-        for pane in self._window.desk.grid.panes:
+        for pane in self._window.workspace.grid.panes:
             pane.viewport.set_interpolation(on)
-        self._window.prefs.change(interpolate=on)
+        self._window.preferences.change(interpolate=on)
         self.show_states()
         self._window.status.say(tr("Pixels are smoothed") if on else tr("Pixels are shown as they are"))
 
     def cycle_marks(self) -> None:
         view = self._view
         view.cycle_marks()
-        self._window.desk.grid.set_marks(view.marks)
+        self._window.workspace.grid.set_marks(view.marks)
         self._window.status.say(tr("Shown: {what}", what=tr(view.marks.value)))
 
     def cycle_finding_marks(self) -> None:
         """Findings by box and outline, by their outline, by corners, or not at all; the next start has them again."""
         order = list(FindingMarks)
         how = order[(order.index(self._view.findings) + 1) % len(order)]
-        self._window.desk.grid.set_findings(how)
+        self._window.workspace.grid.set_findings(how)
         if how is not FindingMarks.NONE:
-            self._window.prefs.change(finding_marks=how.name.lower())
+            self._window.preferences.change(finding_marks=how.name.lower())
         self._window.status.say(tr("Findings: {how}", how=tr(how.value)))
 
     def toggle_measures(self) -> None:
         """What the reader drew, shown or not, whatever is shown of findings."""
         on = not self._view.measures
-        self._window.desk.grid.set_measures(on)
+        self._window.workspace.grid.set_measures(on)
         self.show_states()
         self._window.status.say(tr("Measures are shown") if on else tr("Measures are hidden"))
 
@@ -379,7 +381,7 @@ class Looking:
         order: list[Projection | None] = [None, *Projection]
         if view is not None:
             projection = order[(order.index(view.slab.projection if view.slab else None) + 1) % len(order)]
-            mm = view.slab.mm if view.slab is not None else self._window.desk.grid.slab.mm
+            mm = view.slab.mm if view.slab is not None else self._window.workspace.grid.slab.mm
             self._use_slab(Slab(projection, mm) if projection is not None else None)
 
     def step_slab(self, by: int) -> None:
@@ -408,7 +410,7 @@ class Looking:
             action.triggered.connect(partial(self._use_slab, Slab(slab.projection if slab else Projection.MIP, mm)))
 
     def _use_slab(self, slab: Slab | None, _: bool = False) -> None:
-        grid = self._window.desk.grid
+        grid = self._window.workspace.grid
         if not self._view.set_slab(slab):
             self._window.status.say(tr("No thick slab: the distance between these images is unknown"))
         elif slab is not None and grid.active.case is not None:
@@ -427,9 +429,9 @@ class Looking:
         else:
             self._view.set_cine_rate(rate)
             rate = self._view.cine_rate
-            for pane in self._window.desk.grid.panes:
+            for pane in self._window.workspace.grid.panes:
                 pane.viewport.set_cine_rate(rate)
-            self._window.prefs.change(cine_rate=rate)
+            self._window.preferences.change(cine_rate=rate)
         self._window.status.say(tr("Cine: {rate:g} images per second", rate=rate))
 
 

@@ -10,24 +10,24 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from cadviewer.findings import Nodule
 from cadviewer.gui.breast.mask import MaskOutline
-from cadviewer.gui.breast.score_map import MapLayer
+from cadviewer.gui.breast.score_map import ScoreMapLayer
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.boxes import LOOKS, planes_of
 from cadviewer.gui.nodules.editing import BoxEditing
-from cadviewer.gui.review.key_image_layer import KeyMark
+from cadviewer.gui.review.key_image_layer import KeyImageLayer
 from cadviewer.gui.shell import style
-from cadviewer.gui.shell.notifications import Notice, Notices
+from cadviewer.gui.shell.notifications import Notification, Notifications
 from cadviewer.gui.shell.shortcuts import hint
 from cadviewer.gui.viewing.canvas.drawings import Drawings
-from cadviewer.gui.viewing.canvas.handles import AllGrips
+from cadviewer.gui.viewing.canvas.handles import AllHandles
 from cadviewer.gui.viewing.canvas.overlay_text import CornerText
 from cadviewer.gui.viewing.canvas.plane_intersections import home
 from cadviewer.gui.viewing.canvas.shapes import Drawing, on_plane, seen
-from cadviewer.gui.viewing.canvas.slice_scrollbar import Stretch, Strip
+from cadviewer.gui.viewing.canvas.slice_scrollbar import SliceScrollbar, Stretch
 from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.gui.viewing.canvas.text_entry import TextLine
-from cadviewer.gui.viewing.canvas.viewport import Layer, Marks, Viewport
+from cadviewer.gui.viewing.canvas.viewport import Layer, OverlayMode, Viewport
 from cadviewer.gui.viewing.grid.grid import Grid
 from cadviewer.gui.viewing.grid.layout import Layout
 from cadviewer.gui.viewing.grid.pane import Pane
@@ -46,7 +46,7 @@ class _Welcome(QLabel):
         self.clicked.emit()
 
 
-class Desk(QWidget):
+class Workspace(QWidget):
     """Signals: finding_clicked(number); index_changed(slice). What is drawn is told by `drawings` and `editing`."""
 
     finding_clicked = Signal(int)
@@ -55,13 +55,13 @@ class Desk(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.case: Case | None = None
-        self.notices = Notices()
+        self.notifications = Notifications()
         self.grid = Grid()
-        self.depends = MapLayer()
+        self.score_map = ScoreMapLayer()
         self.outline = MaskOutline()
         self.drawings = Drawings(self)
         self.editing = BoxEditing(self)
-        self.key_mark = KeyMark()
+        self.key_mark = KeyImageLayer()
         self.drawings.repaint.connect(self._repaint)
         self.editing.repaint.connect(self._repaint)
         self.drawings.wanted_text.connect(self._write)
@@ -78,7 +78,7 @@ class Desk(QWidget):
     def _arranged(self) -> None:
         """What was said of a comparison ends with it."""
         if self.grid.layout_now is not Layout.PAIR:
-            self.notices.hush("patients", "link")
+            self.notifications.dismiss("patients", "link")
         self.refresh()
 
     def say_welcome(self) -> None:
@@ -98,7 +98,7 @@ class Desk(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.notices)
+        column.addWidget(self.notifications)
         column.addWidget(self.pages, 1)
 
     @property
@@ -112,9 +112,9 @@ class Desk(QWidget):
         return self.grid.active.viewport
 
     @property
-    def strip(self) -> Strip:
+    def strip(self) -> SliceScrollbar:
         """Beside the first view."""
-        return self.grid.panes[0].strip
+        return self.grid.panes[0].scrollbar
 
     @property
     def corners(self) -> CornerText:
@@ -122,8 +122,8 @@ class Desk(QWidget):
         return self.grid.panes[0].corners
 
     def _layers(self, pane: Pane) -> list[Layer]:
-        pane.viewport.mouse.grips = AllGrips(self.drawings, self.editing)
-        return [self.depends, self.outline, pane.boxes, self.editing, self.drawings, self.key_mark]
+        pane.viewport.mouse.handles = AllHandles(self.drawings, self.editing)
+        return [self.score_map, self.outline, pane.boxes, self.editing, self.drawings, self.key_mark]
 
     def show_case(self, case: Case | None) -> None:
         """Put another case on screen, where the reader left it."""
@@ -131,7 +131,7 @@ class Desk(QWidget):
         self.case = self.outline.case = self.editing.case = self.key_mark.case = case
         self.drawings.pixels = case.stack.pixels if case is not None and case.stack is not None else None
         self.editing.drop_draft()
-        self.notices.hush("volume", "input", "task", "half", "lungs", "planes", "patients", "link")
+        self.notifications.dismiss("volume", "input", "task", "half", "lungs", "planes", "patients", "link")
         if case is None or case.stack is None:
             self.grid.show_case(None)
             self.pages.setCurrentIndex(0)
@@ -155,14 +155,14 @@ class Desk(QWidget):
     def _say_what_is_wrong(self, case: Case) -> None:
         series = case.series
         if series.shape is Shape.STACK and series.not_volume and series.modality not in ULTRASOUND:
-            self.notices.say(
-                Notice(
+            self.notifications.say(
+                Notification(
                     "volume",
                     tr("Not a volume: {not_volume}. Shown as a stack of images.", not_volume=series.not_volume),
                 )
             )
         if series.warnings:
-            self.notices.say(Notice("input", "  ".join(series.warnings)))
+            self.notifications.say(Notification("input", "  ".join(series.warnings)))
 
     def say_again(self) -> None:
         """The pixels are all there: the reader of the file may know more now."""
@@ -180,8 +180,8 @@ class Desk(QWidget):
         for pane in self.grid.shown:
             stack = pane.viewport.stack
             if pane.own and stack is not None and pane.case is self.case:
-                pane.strip.show_findings([s for n in findings if (s := stretch(self.case, n, stack)) is not None])
-                pane.strip.show_marked(marked(self.case, stack))
+                pane.scrollbar.show_findings([s for n in findings if (s := stretch(self.case, n, stack)) is not None])
+                pane.scrollbar.show_marked(marked(self.case, stack))
             pane.viewport.update()
 
     def show_kept(self) -> None:
@@ -257,8 +257,8 @@ class Desk(QWidget):
             self.grid.use(self.grid.active if self.grid.active in panes else panes[0])
             self.grid.set_plane(stack.plane)
             pane = self.grid.active
-        if pane.viewport.marks is not Marks.ALL:
-            self.grid.set_marks(Marks.ALL)
+        if pane.viewport.marks is not OverlayMode.ALL:
+            self.grid.set_marks(OverlayMode.ALL)
         self.grid.set_measures(True)
         pane.viewport.stop_cine()
         flat = on_plane(shape, stack, index)

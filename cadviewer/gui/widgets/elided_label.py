@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
-class Elided(QLabel):
+class ElidedLabel(QLabel):
     """QLabel with an ellipsis where there is no room."""
 
     def __init__(self, text: str, parent: QWidget | None = None) -> None:

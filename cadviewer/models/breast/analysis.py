@@ -33,7 +33,7 @@ from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.gate import input_gate
 from cadviewer.models.gate.finite import sound
 from cadviewer.models.runtime import Forward, Progress, no_progress
-from cadviewer.models.tasks import Demand, Found
+from cadviewer.models.tasks import Demand, TaskFindings
 
 _SQUARE = 0.02  # share by which a pixel may be higher than wide and still be called square
 
@@ -50,7 +50,7 @@ class BreastAnalysis:
 
 
 @dataclass(frozen=True)
-class View:
+class InputView:
     """One way to show an image: mirrored or not, and enlarged (or made smaller) about its middle by `zoom`."""
 
     flip: bool = False
@@ -61,13 +61,13 @@ class View:
 class Seen:
     """What the network says of one view. mask: (S, S) logits as the view was shown, None from one that has no mask."""
 
-    view: View
+    view: InputView
     mask: Map | None
     logit: float
 
 
 @dataclass(frozen=True)
-class Reading:
+class Prediction:
     """What the network says of one image before any call.
 
     mask: (rows, columns) probability of lesion, None from a network that only classifies. logit: mean over views.
@@ -148,10 +148,10 @@ _HALVES = {
 _FLOW_OVER_LESION = "colour flow over the lesion; the breast model reads gray B-mode images"
 
 
-def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> Found:
+def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> TaskFindings:
     """See `models.tasks.TaskModule`; the threshold of a demand is for nodules and leaves the call alone."""
     found = assess(volume, forward, card, progress=progress, spacing_mm=demand.spacing_mm, half=demand.half)
-    return Found(breast=found.findings, warnings=found.warnings)
+    return TaskFindings(breast=found.findings, warnings=found.warnings)
 
 
 def _spacing(series: Series, given: float | None) -> tuple[float, float] | None:
@@ -193,7 +193,7 @@ def _finding(
     frame: int,
     size: tuple[int, int],
     corner: tuple[int, int],
-    reading: Reading,
+    reading: Prediction,
     card: ModelCard,
     spacing: tuple[float, float] | None,
     aspect: float = 1.0,
@@ -299,12 +299,12 @@ def _zoomed(values: NDArray[Any], zoom: float) -> NDArray[Any]:
 # The network ---------------------------------------------------------------------------------------------------------
 
 
-def views(inputs: Mapping[str, Any]) -> list[View]:
+def views(inputs: Mapping[str, Any]) -> list[InputView]:
     """The views of a card: `inputs["views"]` is a list of {"flip": bool, "zoom": float}; just the image without it."""
-    return [View(bool(v.get("flip", False)), float(v.get("zoom", 1.0))) for v in inputs.get("views", [{}])]
+    return [InputView(bool(v.get("flip", False)), float(v.get("zoom", 1.0))) for v in inputs.get("views", [{}])]
 
 
-def read(gray: Gray, forward: Forward, inputs: Mapping[str, Any], *, aspect: float = 1.0) -> Reading:
+def read(gray: Gray, forward: Forward, inputs: Mapping[str, Any], *, aspect: float = 1.0) -> Prediction:
     """Show one gray image to the network in all views, with square pixels, as the network knows them.
 
     inputs: `size` (side of the network's input), `channels`, `views`. aspect: height of a pixel over its width.
@@ -327,7 +327,9 @@ def squared(gray: Gray, aspect: float) -> Gray:
     return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def look(gray: Gray, forward: Forward, inputs: Mapping[str, Any], shown: Sequence[View] | None = None) -> list[Seen]:
+def look(
+    gray: Gray, forward: Forward, inputs: Mapping[str, Any], shown: Sequence[InputView] | None = None
+) -> list[Seen]:
     """What the network says of each view of one gray image. shown: None for the views of `inputs`."""
     size, channels = int(inputs["size"]), int(inputs.get("channels", 1))
     small = resize(pad_to_square(gray)[0], size)
@@ -344,21 +346,21 @@ def look(gray: Gray, forward: Forward, inputs: Mapping[str, Any], shown: Sequenc
     return seen
 
 
-def combine(seen: Sequence[Seen], size: tuple[int, int]) -> Reading:
+def combine(seen: Sequence[Seen], size: tuple[int, int]) -> Prediction:
     """What several views of one image of `size` (rows, columns) say together."""
     values = np.array([s.logit for s in seen])
     logit, spread = float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
     masks = [(s.view, s.mask) for s in seen if s.mask is not None]
     if not masks:
-        return Reading(None, logit, spread)
+        return Prediction(None, logit, spread)
     rows, columns = size
     side = max(size)
     large = np.asarray(cv2.resize(_merge(masks), (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
     top, left = (side - rows) // 2, (side - columns) // 2
-    return Reading(large[top : top + rows, left : left + columns], logit, spread)
+    return Prediction(large[top : top + rows, left : left + columns], logit, spread)
 
 
-def _merge(masks: Sequence[tuple[View, Map]]) -> Map:
+def _merge(masks: Sequence[tuple[InputView, Map]]) -> Map:
     """Mean probability of mask logits (S, S), put back to where the image is; an enlarged view counts where it was.
 
     Of several networks with inputs of different sides the largest one counts.

@@ -16,15 +16,15 @@ from cadviewer.imaging.series import Shape, Volume
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.gate.finite import sound
 from cadviewer.models.nodules import nodule_type
-from cadviewer.models.nodules.detection import Decoding, Marks, detect
+from cadviewer.models.nodules.detection import Decoding, SliceMarks, detect
 from cadviewer.models.nodules.linking import Rules, link
 from cadviewer.models.nodules.malignancy import LONGEST_MM, features, suspicion
-from cadviewer.models.nodules.measurement import Measured, centre, measure
+from cadviewer.models.nodules.measurement import NoduleMeasures, centre, measure
 from cadviewer.models.nodules.outlining import outline_findings
 from cadviewer.models.nodules.slices import Prepared, prepare
 from cadviewer.models.nodules.volume import LEAST_MM, LEAST_SLICES
 from cadviewer.models.runtime import ALONE, Companions, Forward, Progress, no_progress
-from cadviewer.models.tasks import Demand, Found
+from cadviewer.models.tasks import Demand, TaskFindings
 
 THICK_MM = 3.0
 MOST_CANDIDATES = 400
@@ -100,7 +100,7 @@ def analyse(
     demand: Demand,
     progress: Progress,
     companions: Companions = ALONE,
-) -> Found:
+) -> TaskFindings:
     """See `models.tasks.TaskModule`."""
     found = find_nodules(
         volume,
@@ -112,7 +112,7 @@ def analyse(
         progress=progress,
         companions=companions,
     )
-    return Found(nodules=found.nodules, candidates=found.candidates, warnings=found.warnings)
+    return TaskFindings(nodules=found.nodules, candidates=found.candidates, warnings=found.warnings)
 
 
 def _decoding(card: ModelCard, threshold: float | None, shape: Shape) -> Decoding:
@@ -126,7 +126,7 @@ def _above(findings: Sequence[tuple[Box, ...]], cut: float) -> int:
     return sum(max(b.score for b in found) >= cut for found in findings)
 
 
-def _source_boxes(ready: Prepared, marks: Sequence[Marks]) -> list[Box]:
+def _source_boxes(ready: Prepared, marks: Sequence[SliceMarks]) -> list[Box]:
     """Marks of all searched slices in source pixels; what lies outside the image is left out."""
     boxes = []
     for index, found in zip(ready.indices, marks, strict=True):
@@ -143,11 +143,11 @@ def _measures(
     ready: Prepared,
     slice_mm: float | None,
     companions: Companions,
-) -> list[Measured | None]:
+) -> list[NoduleMeasures | None]:
     """Outline and measures of each finding, by falling score; `above`: how many are above the threshold."""
     if volume.series.shape is Shape.STACK:
         return [None] * len(findings)
-    measures: list[Measured | None] = []
+    measures: list[NoduleMeasures | None] = []
     if "outline" in companions:
         best = findings[: min(max(OUTLINED, above), OUTLINED_MOST)]
         measures = outline_findings(ready.hounsfield, best, ready.pixel_mm, slice_mm, companions["outline"])
@@ -162,7 +162,7 @@ def _measures(
 def _nodule(
     number: int,
     boxes: tuple[Box, ...],
-    measured: Measured | None,
+    measured: NoduleMeasures | None,
     volume: Volume,
     ready: Prepared,
     card: ModelCard,
@@ -183,7 +183,9 @@ def _nodule(
     )
 
 
-def _suspicion(boxes: tuple[Box, ...], ready: Prepared, measured: Measured | None, card: ModelCard) -> Estimate | None:
+def _suspicion(
+    boxes: tuple[Box, ...], ready: Prepared, measured: NoduleMeasures | None, card: ModelCard
+) -> Estimate | None:
     """How suspicious readers would call it, seen on the slice of the largest trusted box."""
     model = card.calibration.get("malignancy")
     if model is None or measured is None or measured.long_mm > LONGEST_MM:
@@ -195,7 +197,7 @@ def _suspicion(boxes: tuple[Box, ...], ready: Prepared, measured: Measured | Non
     return None if described is None else suspicion(described, model)
 
 
-def _type(ready: Prepared, measured: Measured | None, card: ModelCard, companions: Companions) -> str | None:
+def _type(ready: Prepared, measured: NoduleMeasures | None, card: ModelCard, companions: Companions) -> str | None:
     """What readers would call it, by the values within the network's outline on the slice where it is largest."""
     model = companions["outline"].card.calibration.get("type") if "outline" in companions else None
     if model is None or measured is None or not measured.by_network:

@@ -26,7 +26,7 @@ CANDIDATES = 300
 
 
 @dataclass(frozen=True)
-class View:
+class SliceView:
     """One way to look at a slice: turned upside down, left to right, rows and columns changed, enlarged."""
 
     down: bool = False
@@ -62,13 +62,13 @@ class View:
         return np.asarray(turned * factor, np.float32)
 
 
-def _flips(*, transposed: bool = False, scale: float = 1.0) -> tuple[View, ...]:
-    return tuple(View(down, across, transposed, scale) for down in (False, True) for across in (False, True))
+def _flips(*, transposed: bool = False, scale: float = 1.0) -> tuple[SliceView, ...]:
+    return tuple(SliceView(down, across, transposed, scale) for down in (False, True) for across in (False, True))
 
 
-VIEWS: dict[str, tuple[View, ...]] = {
-    "one": (View(),),
-    "two": (View(), View(True, True)),
+VIEWS: dict[str, tuple[SliceView, ...]] = {
+    "one": (SliceView(),),
+    "two": (SliceView(), SliceView(True, True)),
     "four": _flips(),
     "eight": _flips() + _flips(transposed=True),
     "twelve": _flips() + _flips(transposed=True) + _flips(scale=1.25),
@@ -85,7 +85,7 @@ class Decoding:
     """
 
     levels: tuple[Level, ...]
-    views: tuple[View, ...] = VIEWS["four"]
+    views: tuple[SliceView, ...] = VIEWS["four"]
     nms: float = 0.2
     floor: float = 0.01
     keep: int = 50
@@ -106,14 +106,14 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class Marks:
+class SliceMarks:
     """Boxes on one slice, (n, 4) in edge coordinates of the prepared slice, and their scores (n,), falling."""
 
     boxes: Boxes
     scores: NDArray[np.float32]
 
 
-NO_MARKS = Marks(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+NO_MARKS = SliceMarks(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 def repair_wrapped(image: NDArray[np.uint8], *, largest: int = 80) -> NDArray[np.uint8]:
@@ -165,12 +165,12 @@ def detect(
     decoding: Decoding,
     *,
     progress: Progress = no_progress,
-) -> list[Marks]:
+) -> list[SliceMarks]:
     """Marks of `count` prepared slices; `prepare(k)` makes the k-th one, all of one size.
 
     `progress` is called before the first and after each batch; what it raises ends the run.
     """
-    marks: list[Marks] = []
+    marks: list[SliceMarks] = []
     progress(0, count)
     while len(marks) < count:
         batch = [prepare(k) for k in range(len(marks), min(count, len(marks) + max(1, forward.batch_size)))]
@@ -179,13 +179,13 @@ def detect(
     return marks
 
 
-def _detect_batch(images: Sequence[Image], forward: Forward, decoding: Decoding) -> list[Marks]:
+def _detect_batch(images: Sequence[Image], forward: Forward, decoding: Decoding) -> list[SliceMarks]:
     window = occupied(images)
     if window is None:
         return [NO_MARKS] * len(images)
     y0, x0, y1, x1 = window
     cut = [image[..., y0:y1, x0:x1] for image in images]
-    found: list[list[Marks]] = [[] for _ in images]
+    found: list[list[SliceMarks]] = [[] for _ in images]
     for view in decoding.views:
         seen = [view.show(image) for image in cut]
         rows, columns = (-(-n // MULTIPLE) * MULTIPLE for n in seen[0].shape[-2:])
@@ -197,7 +197,7 @@ def _detect_batch(images: Sequence[Image], forward: Forward, decoding: Decoding)
         defaults = default_boxes(decoding.levels, rows, columns)
         for k in range(len(images)):
             marks = _decode(logits[k], offsets[k], defaults, decoding)
-            found[k].append(Marks(view.back(marks.boxes, (y1 - y0, x1 - x0)), marks.scores))
+            found[k].append(SliceMarks(view.back(marks.boxes, (y1 - y0, x1 - x0)), marks.scores))
     shift = np.array([x0, y0, x0, y0], np.float32)
     return [_join(views, decoding, len(decoding.views), shift) for views in found]
 
@@ -210,16 +210,18 @@ def probability(logits: NDArray[np.float32], *, softmax: bool) -> NDArray[np.flo
     return np.asarray((raised / raised.sum(axis=1, keepdims=True))[:, 1:], np.float32)
 
 
-def _decode(logits: NDArray[np.float32], offsets: NDArray[np.float32], defaults: Boxes, decoding: Decoding) -> Marks:
+def _decode(
+    logits: NDArray[np.float32], offsets: NDArray[np.float32], defaults: Boxes, decoding: Decoding
+) -> SliceMarks:
     """The best boxes of one view, in its own coordinates."""
     scores = probability(logits, softmax=decoding.softmax).max(axis=1)
     chosen = np.flatnonzero(scores >= decoding.floor / 4)
     if len(chosen) > CANDIDATES:
         chosen = chosen[np.argpartition(-scores[chosen], CANDIDATES)[:CANDIDATES]]
-    return Marks(decode(offsets[chosen], defaults[chosen]), scores[chosen])
+    return SliceMarks(decode(offsets[chosen], defaults[chosen]), scores[chosen])
 
 
-def _join(views: Sequence[Marks], decoding: Decoding, count: int, shift: NDArray[np.float32]) -> Marks:
+def _join(views: Sequence[SliceMarks], decoding: Decoding, count: int, shift: NDArray[np.float32]) -> SliceMarks:
     """One list of marks from several views: suppressed in each, then joined; a mark's score is its mean over views."""
     single = [suppress(v.boxes, v.scores, decoding.nms, keep=decoding.keep * 2) for v in views]
     boxes = np.concatenate([b for b, _ in single])
@@ -228,7 +230,7 @@ def _join(views: Sequence[Marks], decoding: Decoding, count: int, shift: NDArray
         boxes, scores = _vote(boxes, scores, np.repeat(np.arange(count), [len(s) for _, s in single]), decoding, count)
     order = np.argsort(-scores, kind="stable")[: decoding.keep]
     order = order[scores[order] >= decoding.floor]
-    return Marks(boxes[order] + shift, scores[order])
+    return SliceMarks(boxes[order] + shift, scores[order])
 
 
 def _vote(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cadviewer.findings import Box, Estimate
 from cadviewer.models.nodules.detection import Image
-from cadviewer.models.nodules.measurement import Measured, measure
+from cadviewer.models.nodules.measurement import NoduleMeasures, measure
 
 FEATURES = (
     "log long axis",
@@ -54,7 +54,7 @@ def features(image: Image, box: Box, pixel_mm: float) -> NDArray[np.float64] | N
     return _describe(image, flat, found, pixel_mm)
 
 
-def _describe(image: Image, box: Box, found: Measured, pixel_mm: float) -> NDArray[np.float64]:
+def _describe(image: Image, box: Box, found: NoduleMeasures, pixel_mm: float) -> NDArray[np.float64]:
     assert found.outline is not None
     margin = 6
     x0, y0 = (int(np.floor(v)) - margin for v in found.outline.min(axis=0))

@@ -22,7 +22,7 @@ FINE = 4
 
 
 @dataclass(frozen=True)
-class Measured:
+class NoduleMeasures:
     """long_mm, short_mm: on the slice with the largest area; volume_mm3: None on a single slice and where
     the slices are too thick for it; outline: (n, 2) of
     (x, y) edge coordinates on the slice of the best box, None when nothing is left there.
@@ -44,7 +44,7 @@ class Measured:
 
 def measure(
     pixels: NDArray[np.generic], boxes: tuple[Box, ...], pixel_mm: tuple[float, float], slice_mm: float | None
-) -> Measured | None:
+) -> NoduleMeasures | None:
     """Measure a finding; None when there is nothing denser than lung at its centre.
 
     pixels: (slices, rows, columns) HU; pixel_mm: (row, column); slice_mm: None for a single slice.
@@ -76,7 +76,7 @@ def measure(
     volume = volume_mm3(region, mask, spacing) if slice_mm else None
     found = {first + k: _outline(mask[k], (x0, y0)) for k in np.flatnonzero(areas).tolist()}
     outlines = {k: outline for k, outline in found.items() if outline is not None}
-    return Measured(long_mm, short_mm, volume, outlines.get(best.slice), first + largest, outlines)
+    return NoduleMeasures(long_mm, short_mm, volume, outlines.get(best.slice), first + largest, outlines)
 
 
 def centre(boxes: tuple[Box, ...]) -> tuple[float, float, float]:

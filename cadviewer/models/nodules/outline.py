@@ -27,7 +27,7 @@ LEAST_PX = 24.0
 
 
 @dataclass(frozen=True)
-class Patch:
+class OutlinePatch:
     """Where a patch lies on its slice.
 
     x0, y0: its corner in edge coordinates of the source; step: source pixels per patch pixel, (along x, along y).
@@ -40,13 +40,13 @@ class Patch:
     side: float
 
     @classmethod
-    def around(cls, box: Box, pixel_mm: tuple[float, float] = (1.0, 1.0)) -> Patch:
+    def around(cls, box: Box, pixel_mm: tuple[float, float] = (1.0, 1.0)) -> OutlinePatch:
         """The patch for a box; pixel_mm: (row, column), of which only the ratio counts: a patch is square in mm."""
         x, y = box.centre
         return cls.at(x, y, ((box.x1 - box.x0) * pixel_mm[1] + (box.y1 - box.y0) * pixel_mm[0]) / 2, pixel_mm)
 
     @classmethod
-    def at(cls, x: float, y: float, side_mm: float, pixel_mm: tuple[float, float] = (1.0, 1.0)) -> Patch:
+    def at(cls, x: float, y: float, side_mm: float, pixel_mm: tuple[float, float] = (1.0, 1.0)) -> OutlinePatch:
         """The patch for a square box of side_mm (in the unit of pixel_mm) around (x, y)."""
         pixel = float(np.sqrt(pixel_mm[0] * pixel_mm[1]))
         wide = max(CONTEXT * side_mm, LEAST_PX * pixel)
@@ -94,7 +94,7 @@ def stack(image: Floats, side: float, step: tuple[float, float]) -> Floats:
     return np.stack([image, np.outer(inside, inside), scale]).astype(np.float32)
 
 
-def paste(chance: Floats, patch: Patch, shape: tuple[int, int]) -> Floats:
+def paste(chance: Floats, patch: OutlinePatch, shape: tuple[int, int]) -> Floats:
     """(SIDE, SIDE) probabilities as those of a slice of (rows, columns) `shape`, 0 outside the patch."""
     inverse = cv2.invertAffineTransform(patch.matrix())
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -102,7 +102,7 @@ def paste(chance: Floats, patch: Patch, shape: tuple[int, int]) -> Floats:
 
 
 @dataclass(frozen=True)
-class View:
+class OutlineView:
     """One way to look at patches (…, SIDE, SIDE): turned upside down, left to right, rows and columns changed."""
 
     down: bool = False
@@ -120,16 +120,16 @@ class View:
         return np.ascontiguousarray(turned.swapaxes(-1, -2) if self.transposed else turned)
 
 
-VIEWS: dict[str, tuple[View, ...]] = {
-    "one": (View(),),
-    "two": (View(), View(True, True)),
-    "four": tuple(View(d, a) for d in (False, True) for a in (False, True)),
-    "eight": tuple(View(d, a, t) for t in (False, True) for d in (False, True) for a in (False, True)),
+VIEWS: dict[str, tuple[OutlineView, ...]] = {
+    "one": (OutlineView(),),
+    "two": (OutlineView(), OutlineView(True, True)),
+    "four": tuple(OutlineView(d, a) for d in (False, True) for a in (False, True)),
+    "eight": tuple(OutlineView(d, a, t) for t in (False, True) for d in (False, True) for a in (False, True)),
 }
 """How often a patch is looked at; probabilities are means over the views."""
 
 
-def chances_of(planes: Floats, forward: Forward, views: Sequence[View] = VIEWS["one"]) -> Floats:
+def chances_of(planes: Floats, forward: Forward, views: Sequence[OutlineView] = VIEWS["one"]) -> Floats:
     """(n, SIDE, SIDE) probabilities for (n, 3, SIDE, SIDE) planes, means over the views."""
     total = np.zeros((len(planes), *planes.shape[2:]), np.float32)
     for view in views:
@@ -139,7 +139,7 @@ def chances_of(planes: Floats, forward: Forward, views: Sequence[View] = VIEWS["
 
 
 @dataclass(frozen=True)
-class Shape:
+class OutlineShape:
     """The outline on one slice: polygon (n, 2) of (x, y) edge coordinates of the source; area: source pixels; part:
     (SIDE, SIDE), the pixels of the patch within it."""
 
@@ -160,7 +160,7 @@ def one_part(chance: Floats, level: float) -> NDArray[np.bool_]:
     return np.asarray(labels == int(weights.argmax()))
 
 
-def shape(chance: Floats, patch: Patch, level: float) -> Shape | None:
+def shape(chance: Floats, patch: OutlinePatch, level: float) -> OutlineShape | None:
     """The outline where the probabilities (SIDE, SIDE) of a patch pass `level`; None where they never do."""
     part = one_part(chance, level)
     if not part.any():
@@ -175,7 +175,7 @@ def shape(chance: Floats, patch: Patch, level: float) -> Shape | None:
     area = abs(_area(points)) * patch.step[0] * patch.step[1]
     if len(points) < 3 or area <= 0:
         return None
-    return Shape(np.asarray(patch.to_source(points), np.float32), area, part)
+    return OutlineShape(np.asarray(patch.to_source(points), np.float32), area, part)
 
 
 def _area(points: NDArray[np.floating]) -> float:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from cadviewer.findings import Box, Nodule
 from cadviewer.imaging.series import Shape as SeriesShape
 from cadviewer.imaging.series import Volume
-from cadviewer.models.nodules.measurement import Measured, axes
-from cadviewer.models.nodules.outline import SIDE, VIEWS, Floats, Patch, Shape, chances_of, shape
+from cadviewer.models.nodules.measurement import NoduleMeasures, axes
+from cadviewer.models.nodules.outline import SIDE, VIEWS, Floats, OutlinePatch, OutlineShape, chances_of, shape
 from cadviewer.models.nodules.volume import volume_mm3
 from cadviewer.models.runtime import Companion
 
@@ -49,14 +49,14 @@ class _Place:
 
     finding: int
     slice: int
-    patch: Patch
+    patch: OutlinePatch
 
 
 @dataclass(frozen=True)
 class _Section:
     """An outline with how much denser than lung it is within (in the window): in the mean, and its body."""
 
-    shape: Shape
+    shape: OutlineShape
     density: float
     body: float
 
@@ -67,7 +67,7 @@ def outline_findings(
     pixel_mm: tuple[float, float],
     slice_mm: float | None,
     companion: Companion,
-) -> list[Measured | None]:
+) -> list[NoduleMeasures | None]:
     """Measures of findings; None where the network outlines nothing at the place of the best box.
 
     pixels: (slices, rows, columns) HU; pixel_mm: (row, column); slice_mm: None where slices are searched one by one.
@@ -114,7 +114,7 @@ def outline_one(volume: Volume, boxes: tuple[Box, ...], companion: Companion) ->
     )
 
 
-def _section(outlined: Shape, image: Floats) -> _Section:
+def _section(outlined: OutlineShape, image: Floats) -> _Section:
     """image: (SIDE, SIDE) of the patch, in the window."""
     around = image[~outlined.part]
     lung = min(float(np.percentile(around, 20)), LUNG) if around.size else 0.0
@@ -123,7 +123,7 @@ def _section(outlined: Shape, image: Floats) -> _Section:
     return _Section(outlined, float(image[outlined.part].mean()) - lung, body - lung)
 
 
-def _dense(sections: Mapping[int, _Section]) -> dict[int, Shape]:
+def _dense(sections: Mapping[int, _Section]) -> dict[int, OutlineShape]:
     """The outlines of what is dense enough to belong to the nodule."""
     if not sections:
         return {}
@@ -137,7 +137,7 @@ def _chances(planes: Floats, companion: Companion, *, many: bool) -> Floats:
     return chances_of(planes, companion.forward, views)
 
 
-def _planes(image: NDArray[np.generic], patch: Patch, low: float, high: float) -> Floats:
+def _planes(image: NDArray[np.generic], patch: OutlinePatch, low: float, high: float) -> Floats:
     """What the network sees of a patch: only the part of the slice below it is windowed."""
     corner = np.floor([patch.x0, patch.y0]).astype(int) - 2
     end = np.ceil(patch.to_source(np.full((1, 2), SIDE))[0]).astype(int) + 2
@@ -163,7 +163,7 @@ def _places(
     trusted = [b for b in boxes if b.score >= 0.5 * best.score]
     sides = [((b.x1 - b.x0) * pixel_mm[1] + (b.y1 - b.y0) * pixel_mm[0]) / 2 for b in trusted]
     if slice_mm is None:
-        return [_Place(finding, best.slice, Patch.around(best, pixel_mm))]
+        return [_Place(finding, best.slice, OutlinePatch.around(best, pixel_mm))]
     beyond = int(np.clip(np.ceil(BEYOND_SIDES * max(sides) / slice_mm), 1, BEYOND_MOST))
     first, last = max(0, trusted[0].slice - beyond), min(len(pixels) - 1, trusted[-1].slice + beyond)
     at = [b.slice for b in trusted]
@@ -173,18 +173,18 @@ def _places(
         for values in ([b.centre[0] for b in trusted], [b.centre[1] for b in trusted], sides)
     )
     return [
-        _Place(finding, int(k), Patch.at(float(cx), float(cy), float(s), pixel_mm))
+        _Place(finding, int(k), OutlinePatch.at(float(cx), float(cy), float(s), pixel_mm))
         for k, cx, cy, s in zip(wanted, x, y, side, strict=True)
     ]
 
 
 def _measured(
     boxes: tuple[Box, ...],
-    shapes: Mapping[int, Shape],
+    shapes: Mapping[int, OutlineShape],
     pixels: NDArray[np.generic],
     pixel_mm: tuple[float, float],
     slice_mm: float | None,
-) -> Measured | None:
+) -> NoduleMeasures | None:
     best = max(boxes, key=lambda b: b.score).slice
     if best not in shapes:
         return None
@@ -193,7 +193,7 @@ def _measured(
     long_mm, short_mm = axes(body[widest].polygon * np.array([pixel_mm[1], pixel_mm[0]], np.float32))
     outlines = {k: body[k].polygon for k in sorted(body)}
     volume = _volume(outlines, pixels, (slice_mm, *pixel_mm)) if slice_mm is not None else None
-    return Measured(long_mm, short_mm, volume, outlines[best], widest, outlines, by_network=True)
+    return NoduleMeasures(long_mm, short_mm, volume, outlines[best], widest, outlines, by_network=True)
 
 
 def _volume(
@@ -222,7 +222,7 @@ def _filled(polygon: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.
     return filled
 
 
-def _connected(start: int, shapes: Mapping[int, Shape]) -> dict[int, Shape]:
+def _connected(start: int, shapes: Mapping[int, OutlineShape]) -> dict[int, OutlineShape]:
     """The outlines that hang together with that of slice `start`; one slice may be missing in between."""
     body = {start: shapes[start]}
     for step in (1, -1):
@@ -235,7 +235,7 @@ def _connected(start: int, shapes: Mapping[int, Shape]) -> dict[int, Shape]:
     return body
 
 
-def _touch(one: Shape, other: Shape) -> bool:
+def _touch(one: OutlineShape, other: OutlineShape) -> bool:
     """Whether two outlines of neighbouring slices lie on each other."""
     low = np.minimum(one.polygon.min(axis=0), other.polygon.min(axis=0))
     high = np.maximum(one.polygon.max(axis=0), other.polygon.max(axis=0))

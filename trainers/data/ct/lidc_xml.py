@@ -27,7 +27,7 @@ _WHOLE = re.compile(r"[+-]?\d{1,9}")
 
 
 @dataclass(frozen=True)
-class Reading:
+class LidcReading:
     """What one reader drew of one nodule. reader: from 0; contours: SOP instance UID → (pixels (n, 2) of (x, y) indices
     just outside the nodule, whether they add to it or cut a hole); texture, malignancy: ratings from 1 to 5."""
 
@@ -42,7 +42,7 @@ class ReadNodule:
     """A nodule that several readers outlined. masks: (readers, slices, rows, columns) bool, all of one volume."""
 
     masks: NDArray[np.bool_]
-    readings: tuple[Reading, ...]
+    readings: tuple[LidcReading, ...]
 
     @property
     def consensus(self) -> NDArray[np.bool_]:
@@ -50,7 +50,7 @@ class ReadNodule:
         return consensus(self.masks)
 
 
-def read(path: Path) -> list[Reading]:
+def read(path: Path) -> list[LidcReading]:
     """Every outlined nodule of every reader. Raises ConfigError naming a file that is not such a message."""
     try:
         root = ET.parse(path).getroot()
@@ -71,20 +71,20 @@ def read(path: Path) -> list[Reading]:
                         contours[_text(roi, "imageSOP_UID")].append((np.array(points, np.int32), adds))
                 if contours:
                     kept = {uid: tuple(parts) for uid, parts in contours.items()}
-                    found.append(Reading(reader, kept, _rating(nodule, "texture"), _rating(nodule, "malignancy")))
+                    found.append(LidcReading(reader, kept, _rating(nodule, "texture"), _rating(nodule, "malignancy")))
     except ValueError as error:
         raise ConfigError(f"{path}: damaged ({error})") from error
     return found
 
 
-def nodules(readings: Sequence[Reading], sop_uids: Sequence[str], size: tuple[int, int]) -> list[ReadNodule]:
+def nodules(readings: Sequence[LidcReading], sop_uids: Sequence[str], size: tuple[int, int]) -> list[ReadNodule]:
     """Nodules with a consensus, readings of different readers joined where they overlap.
 
     sop_uids: of the slices of the volume, in its order; size: (rows, columns). Readings on other slices are left out,
     as are nodules of which less than half of the readers agree on any pixel.
     """
     masks = [(reading, mask) for reading in readings if (mask := mask_of(reading, sop_uids, size)).any()]
-    groups: list[list[tuple[Reading, NDArray[np.bool_]]]] = []
+    groups: list[list[tuple[LidcReading, NDArray[np.bool_]]]] = []
     for reading, mask in masks:
         for group in groups:
             if any((mask & other).any() for _, other in group):
@@ -103,7 +103,7 @@ def nodules(readings: Sequence[Reading], sop_uids: Sequence[str], size: tuple[in
     return joined
 
 
-def mask_of(reading: Reading, sop_uids: Sequence[str], size: tuple[int, int]) -> NDArray[np.bool_]:
+def mask_of(reading: LidcReading, sop_uids: Sequence[str], size: tuple[int, int]) -> NDArray[np.bool_]:
     """(slices, rows, columns): pixels inside the contours, without the contours themselves."""
     mask = np.zeros((len(sop_uids), *size), bool)
     for k, uid in enumerate(sop_uids):

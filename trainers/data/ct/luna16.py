@@ -157,7 +157,7 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
             sys.stderr.write(f"\r{step.scan}/{step.scans} scans, {step.boxes} boxes, {seconds:.0f} s ")
             sys.stderr.flush()
             if (out / run_folder.STOP).exists():
-                raise run_folder.Stopped
+                raise run_folder.TrainingStopped
 
         failed = import_scans(settings, data, out, resume=resume, on_scan=tell)
         sys.stderr.write("\n")

@@ -27,7 +27,7 @@ SAME = 2.0
 
 
 @dataclass(frozen=True)
-class Group:
+class DuplicateGroup:
     """Cases that look alike. conflict: whether their labels disagree; patients: how many names they go by."""
 
     cases: tuple[UltrasoundCase, ...]
@@ -66,7 +66,7 @@ def perceptual_hash(gray: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(low > np.median(low[1:]), bool)
 
 
-def groups(cases: Sequence[UltrasoundCase], near: int = NEAR) -> list[Group]:
+def groups(cases: Sequence[UltrasoundCase], near: int = NEAR) -> list[DuplicateGroup]:
     """Groups of two or more cases whose pictures, or whose mirrored pictures, look alike; in order of their names."""
     if not cases:
         return []
@@ -78,7 +78,7 @@ def groups(cases: Sequence[UltrasoundCase], near: int = NEAR) -> list[Group]:
     links = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(cases), len(cases)))
     _, member = connected_components(links, directed=False)
     found = [tuple(cases[int(i)] for i in np.flatnonzero(member == g)) for g in np.unique(member)]
-    return sorted((Group(c) for c in found if len(c) > 1), key=lambda g: g.cases[0].name)
+    return sorted((DuplicateGroup(c) for c in found if len(c) > 1), key=lambda g: g.cases[0].name)
 
 
 def join_patients(cases: Sequence[UltrasoundCase], near: int = NEAR) -> list[UltrasoundCase]:

@@ -30,7 +30,7 @@ The first that is found under a folder is what is trained on; the others there a
 FOLDS = 5
 
 
-class Layout(Protocol):
+class UltrasoundLayout(Protocol):
     """What a module of `LAYOUTS` has."""
 
     __name__: str
@@ -45,9 +45,9 @@ class Layout(Protocol):
         """All cases with their folds (1–5), None where the set has none. Raises DataError."""
 
 
-def _find(data: Path) -> tuple[Layout, Path]:
+def _find(data: Path) -> tuple[UltrasoundLayout, Path]:
     for module in LAYOUTS.values():
-        layout = cast(Layout, importlib.import_module(module))
+        layout = cast(UltrasoundLayout, importlib.import_module(module))
         place = layout.find(data)
         if place is not None:
             return layout, place
@@ -85,7 +85,7 @@ def external_sets(data: Path, fold: int = FOLDS) -> dict[str, list[UltrasoundCas
     own, own_place = _find(data)
     found = {}
     for module in LAYOUTS.values():
-        layout = cast(Layout, importlib.import_module(module))
+        layout = cast(UltrasoundLayout, importlib.import_module(module))
         place = layout.find(data)
         if place is not None and module != own.__name__ and place != own_place:
             cases = duplicates.join_patients(layout.load(place))

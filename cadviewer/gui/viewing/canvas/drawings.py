@@ -17,12 +17,12 @@ from PySide6.QtCore import QObject, QPointF, QRectF, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF, Qt
 
 from cadviewer.gui.viewing.canvas import plane_intersections, shapes
-from cadviewer.gui.viewing.canvas.mouse import DRAWING, SHAPES, Grip, Tool
+from cadviewer.gui.viewing.canvas.mouse import DRAWING, SHAPES, Handle, Tool
 from cadviewer.gui.viewing.canvas.overlay_text import HALO, draw_text, overlay_font
 from cadviewer.gui.viewing.canvas.shapes import Drawing, Point, Value
 from cadviewer.gui.viewing.canvas.slice_scrollbar import MARKED
 from cadviewer.gui.viewing.canvas.text_places import text_rect
-from cadviewer.gui.viewing.canvas.viewport import Kind, Marks, Viewport
+from cadviewer.gui.viewing.canvas.viewport import Kind, OverlayMode, Viewport
 from cadviewer.store.areas import REGIONS
 from cadviewer.store.session import MeasureKind
 
@@ -49,7 +49,7 @@ class _Drag:
         self._drawings, self._viewport, self._change, self._before = drawings, viewport, change, before
         self._after = shape
         self._index = viewport.index
-        self.then: Callable[[Drawing], Grip | None] = lambda shape: None
+        self.then: Callable[[Drawing], Handle | None] = lambda shape: None
 
     def drag(self, x: float, y: float) -> None:
         stack = self._viewport.stack
@@ -58,7 +58,7 @@ class _Drag:
             self._after = replace(self._after, points=points)
             self._drawings.draft(self._after)
 
-    def drop(self) -> Grip | None:
+    def drop(self) -> Handle | None:
         further = self.then(self._after)
         if further is None:
             self._drawings.dropped(self._before, self._after, self._viewport, self._index)
@@ -166,7 +166,7 @@ class Drawings(QObject):
 
     # grips -------------------------------------------------------------------------------------------------------
 
-    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Grip | None:
+    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Handle | None:
         stack, kind = viewport.stack, SHAPES.get(tool)
         if stack is None or stack.pixels is not self.pixels or kind is None or kind is MeasureKind.TEXT:
             return None
@@ -194,14 +194,14 @@ class Drawings(QObject):
         self.wanted_text.emit(viewport, Drawing(uuid.uuid4().hex[:12], MeasureKind.TEXT, (at,)), True)
         return True
 
-    def _second_arm(self, viewport: Viewport, shape: Drawing) -> Grip | None:
+    def _second_arm(self, viewport: Viewport, shape: Drawing) -> Handle | None:
         """After the first arm of an angle the other one follows the mouse until a click."""
         flat = self._flat(viewport, shape)
         if flat is None or not shapes.complete(MeasureKind.DISTANCE, flat):
             return None
         return _Drag(self, viewport, shape, lambda x, y: (flat[0], flat[1], _held(viewport, (x, y))), None)
 
-    def _short_axis(self, viewport: Viewport, shape: Drawing) -> Grip | None:
+    def _short_axis(self, viewport: Viewport, shape: Drawing) -> Handle | None:
         """After the long axis the short one follows the mouse until a click."""
         flat = self._flat(viewport, shape)
         if flat is None or not shapes.complete(MeasureKind.DISTANCE, flat):
@@ -209,7 +209,7 @@ class Drawings(QObject):
         mm = _mm(viewport)
         return _Drag(self, viewport, shape, lambda x, y: shapes.with_short_axis(flat, (x, y), mm), None)
 
-    def grip_at(self, viewport: Viewport, at: QPointF) -> Grip | None:
+    def grip_at(self, viewport: Viewport, at: QPointF) -> Handle | None:
         hit = self._hit(viewport, at)
         if hit is None:
             return None
@@ -243,7 +243,7 @@ class Drawings(QObject):
 
     def _hit(self, viewport: Viewport, at: QPointF) -> tuple[Drawing, tuple[Point, ...], int | None] | None:
         """The shape under a screen point, its points there, and which of its handles: None for a line."""
-        if viewport.view is None or viewport.marks is not Marks.ALL or not viewport.measures:
+        if viewport.view is None or viewport.marks is not OverlayMode.ALL or not viewport.measures:
             return None
         for shape in sorted(self.shapes, key=lambda s: s.key != self.selected):  # what is selected first
             flat = self._flat(viewport, shape)

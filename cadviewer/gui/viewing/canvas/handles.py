@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF
 
-from cadviewer.gui.viewing.canvas.mouse import Grip, Grips, Tool
+from cadviewer.gui.viewing.canvas.mouse import Handle, Handles, Tool
 from cadviewer.gui.viewing.canvas.viewport import Viewport
 
 
-class AllGrips:
+class AllHandles:
     """The grips of several layers as one."""
 
-    def __init__(self, *grips: Grips) -> None:
+    def __init__(self, *grips: Handles) -> None:
         self._grips = grips
 
-    def grip_at(self, viewport: Viewport, at: QPointF) -> Grip | None:
+    def grip_at(self, viewport: Viewport, at: QPointF) -> Handle | None:
         return next((g for grips in self._grips if (g := grips.grip_at(viewport, at)) is not None), None)
 
-    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Grip | None:
+    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Handle | None:
         return next((g for grips in self._grips if (g := grips.begin(viewport, tool, x, y)) is not None), None)
 
     def tap(self, viewport: Viewport, tool: Tool, x: float, y: float) -> bool:

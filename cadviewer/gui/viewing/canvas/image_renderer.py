@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cadviewer.gui.viewing.canvas.viewport import Viewport
 
 
-class Picture:
+class ImageRenderer:
     """What a viewport paints below its layers.
 
     resampler: makes planes that take longer than a frame; without one they are waited for. sharp: False while a quick

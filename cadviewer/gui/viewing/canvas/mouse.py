@@ -61,14 +61,14 @@ _CURSORS = {
 } | dict.fromkeys(DRAWING, Qt.CursorShape.CrossCursor)
 
 
-class Grip(Protocol):
+class Handle(Protocol):
     """Something on the image that a left drag takes hold of (the end of a length)."""
 
     def drag(self, x: float, y: float) -> None:
         """The mouse is at the image point (x, y), button down."""
         ...
 
-    def drop(self) -> Grip | None:
+    def drop(self) -> Handle | None:
         """The button was let go. Another grip follows the mouse without a button until the next click."""
         ...
 
@@ -77,14 +77,14 @@ class Grip(Protocol):
         ...
 
 
-class Grips(Protocol):
+class Handles(Protocol):
     """Offers grips: what lies under the mouse, and what the tools that draw begin."""
 
-    def grip_at(self, viewport: Viewport, at: QPointF) -> Grip | None:
+    def grip_at(self, viewport: Viewport, at: QPointF) -> Handle | None:
         """What lies under a screen point and gives way to no tool that is in the hand (`viewport.mouse.tool`)."""
         ...
 
-    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Grip | None: ...
+    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Handle | None: ...
 
     def tap(self, viewport: Viewport, tool: Tool, x: float, y: float) -> bool:
         """A left click of a tool at an image point; True when the tool has a use for it."""
@@ -113,15 +113,15 @@ class Mouse:
     def __init__(self, viewport: Viewport) -> None:
         self._viewport = viewport
         self._drag: _Drag | None = None
-        self._grip: Grip | None = None
-        self._following: Grip | None = None  # what the mouse drags without a button
+        self._grip: Handle | None = None
+        self._following: Handle | None = None  # what the mouse drags without a button
         self._wheel = 0.0
         self.tool = Tool.WINDOW
         self.down_brighter = True
         self.wheel_down_next = True
         self.wheel_zooms = False
         self.buttons = {Qt.MouseButton.MiddleButton: Tool.PAN, Qt.MouseButton.RightButton: Tool.ZOOM}
-        self.grips: Grips | None = None
+        self.handles: Handles | None = None
 
     def forget(self) -> None:
         """Another stack is shown: whatever was being dragged is over."""
@@ -157,8 +157,8 @@ class Mouse:
                 self._grip.drag(*viewport.to_image(at))
                 self._drag = _Drag(tool, at, at, viewport.index, moved=True)
                 return
-            if self.grips is not None:
-                self._grip = self.grips.grip_at(viewport, at)
+            if self.handles is not None:
+                self._grip = self.handles.grip_at(viewport, at)
         elif event.button() in self.buttons:
             tool = self.buttons[event.button()]
         else:
@@ -181,8 +181,8 @@ class Mouse:
             self._following.drag(*viewport.cursor_at)
         elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             viewport.pointed.emit(*viewport.cursor_at)
-        elif self.grips is not None:
-            over = self.grips.grip_at(viewport, at) is not None
+        elif self.handles is not None:
+            over = self.handles.grip_at(viewport, at) is not None
             viewport.setCursor(QCursor(Qt.CursorShape.SizeAllCursor if over else _CURSORS[self.tool]))
         viewport.hovered.emit()
 
@@ -200,9 +200,9 @@ class Mouse:
             self._viewport.menu_asked.emit(event.globalPosition().toPoint())
         elif event.button() == Qt.MouseButton.LeftButton:
             at = event.position()
-            hit = self.grips is not None and (
-                self.grips.click(self._viewport, at)
-                or (self.tool in DRAWING and self.grips.tap(self._viewport, self.tool, *self._viewport.to_image(at)))
+            hit = self.handles is not None and (
+                self.handles.click(self._viewport, at)
+                or (self.tool in DRAWING and self.handles.tap(self._viewport, self.tool, *self._viewport.to_image(at)))
             )
             if not hit:
                 self._viewport.clicked.emit(at)
@@ -240,7 +240,7 @@ class Mouse:
             per_slice = max(3.0, min(viewport.height() / (2 * len(viewport.stack)), 24.0))
             way = -1 if viewport.stack.upward else 1
             viewport.go_to(drag.index + way * round((at.y() - drag.start.y()) / per_slice))
-        elif drag.tool in DRAWING and self.grips is not None:
-            self._grip = self.grips.begin(viewport, drag.tool, *viewport.to_image(drag.start))
+        elif drag.tool in DRAWING and self.handles is not None:
+            self._grip = self.handles.begin(viewport, drag.tool, *viewport.to_image(drag.start))
             if self._grip is not None:
                 self._grip.drag(*viewport.to_image(at))

@@ -14,7 +14,7 @@ from cadviewer.gui.shell.shortcuts import hint
 from cadviewer.gui.viewing.canvas import orientation
 from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.gui.viewing.canvas.text_places import text_rect
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Kind, Marks, Viewport
+from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Kind, OverlayMode, Viewport
 from cadviewer.imaging.planes import TILT, Plane, Slab, tilt
 
 PLANES = {Plane.AXIAL: "Axial", Plane.CORONAL: "Coronal", Plane.SAGITTAL: "Sagittal"}
@@ -207,7 +207,7 @@ class CornerText:
 
 def _hidden(viewport: Viewport) -> str:
     """What of the marks is not shown, with the key that brings it back; "" for nothing."""
-    if viewport.marks is Marks.TEXT:
+    if viewport.marks is OverlayMode.TEXT:
         return tr("marks hidden") + hint("marks")
     hidden = [tr("findings hidden") + hint("finding_marks")] if viewport.findings is FindingMarks.NONE else []
     hidden += [] if viewport.measures else [tr("measures hidden") + hint("measures")]

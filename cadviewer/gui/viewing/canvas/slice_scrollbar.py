@@ -31,7 +31,7 @@ class Stretch:
     hollow: bool = False
 
 
-class Strip(QWidget):
+class SliceScrollbar(QWidget):
     """A vertical bar of all images of a stack; click or drag to go to one. Signal: asked(slice)."""
 
     asked = Signal(int)

@@ -16,7 +16,7 @@ ZOOM_LIMITS = (0.02, 60.0)
 
 
 @dataclass(frozen=True)
-class View:
+class ViewState:
     """One state of a viewport; every change makes a new one.
 
     rows, columns: of the image. row_size, column_size: of a pixel, in mm, or 1 × 1 where unknown; their ratio is the
@@ -58,7 +58,7 @@ class View:
         sx, sy = self.scale
         return a * sx, b * sy, c * sx, d * sy
 
-    def fit(self, width: float, height: float) -> View:
+    def fit(self, width: float, height: float) -> ViewState:
         """The whole image, as large as it goes."""
         unit = min(self.row_size, self.column_size)
         if self.turns % 2:
@@ -66,7 +66,7 @@ class View:
         zoom = min(width * unit / (self.columns * self.column_size), height * unit / (self.rows * self.row_size))
         return replace(self, zoom=max(zoom, 1e-3), centre=(self.columns / 2, self.rows / 2), fitted=True)
 
-    def resized(self, width: float, height: float) -> View:
+    def resized(self, width: float, height: float) -> ViewState:
         """What a widget of another size shows: the fitted image stays fitted, another keeps its zoom and centre."""
         return self.fit(width, height) if self.fitted else self
 
@@ -87,15 +87,15 @@ class View:
         sx, sy = self.scale
         return (a * px + c * py) / sx, (b * px + d * py) / sy
 
-    def turned(self, quarters: int) -> View:
+    def turned(self, quarters: int) -> ViewState:
         """Turned clockwise by quarter turns, as seen."""
         return replace(self, turns=(self.turns + quarters) % 4)
 
-    def flipped(self, *, sideways: bool) -> View:
+    def flipped(self, *, sideways: bool) -> ViewState:
         """Left and right changed over as seen, else top and bottom."""
         return replace(self, turns=((0 if sideways else 2) - self.turns) % 4, mirrored=not self.mirrored)
 
-    def zoomed(self, factor: float, px: float, py: float, width: float, height: float) -> View:
+    def zoomed(self, factor: float, px: float, py: float, width: float, height: float) -> ViewState:
         """Larger by `factor`, with the image point under (px, py) staying where it is."""
         low, high = ZOOM_LIMITS
         zoom = min(max(self.zoom * factor, low), high)
@@ -104,16 +104,16 @@ class View:
         after = moved.to_image(px, py, width, height)
         return replace(moved, centre=self._kept(moved.centre[0] + x - after[0], moved.centre[1] + y - after[1]))
 
-    def panned(self, dx: float, dy: float) -> View:
+    def panned(self, dx: float, dy: float) -> ViewState:
         """The image moved by (dx, dy) on the screen; its middle never leaves the image."""
         x, y = self._step(dx, dy)
         return replace(self, centre=self._kept(self.centre[0] - x, self.centre[1] - y), fitted=False)
 
-    def centred(self, x: float, y: float) -> View:
+    def centred(self, x: float, y: float) -> ViewState:
         """An image point in the middle of the screen; the nearest of the image for one beside it."""
         return replace(self, centre=self._kept(x, y), fitted=False)
 
-    def levelled(self, dx: float, dy: float, *, down_brighter: bool = True) -> View:
+    def levelled(self, dx: float, dy: float, *, down_brighter: bool = True) -> ViewState:
         """Window after a drag of (dx, dy) screen units: right widens, down brightens (IHE) unless turned round.
 
         The step grows with the width, so that a narrow window is as easy to set as a wide one.

@@ -26,11 +26,11 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.viewing.canvas.image_renderer import Picture
+from cadviewer.gui.viewing.canvas.image_renderer import ImageRenderer
 from cadviewer.gui.viewing.canvas.mouse import Mouse
 from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.gui.viewing.canvas.text_places import TextPlaces
-from cadviewer.gui.viewing.canvas.view import View
+from cadviewer.gui.viewing.canvas.view import ViewState
 from cadviewer.imaging.planes import Slab, upright
 from cadviewer.imaging.series import Window
 
@@ -39,7 +39,7 @@ CINE_PER_SECOND = 10.0
 CINE_LIMITS = (1.0, 60.0)
 
 
-class Marks(Enum):
+class OverlayMode(Enum):
     """What is drawn over an image; I or Space goes round."""
 
     ALL = "everything"
@@ -66,9 +66,9 @@ class Kind(Enum):
 
 
 _SHOWN = {
-    Marks.ALL: {Kind.MARK, Kind.MEASURE, Kind.TEXT, Kind.ALWAYS},
-    Marks.TEXT: {Kind.TEXT, Kind.ALWAYS},
-    Marks.NONE: {Kind.ALWAYS},
+    OverlayMode.ALL: {Kind.MARK, Kind.MEASURE, Kind.TEXT, Kind.ALWAYS},
+    OverlayMode.TEXT: {Kind.TEXT, Kind.ALWAYS},
+    OverlayMode.NONE: {Kind.ALWAYS},
 }
 
 
@@ -83,7 +83,7 @@ class Layer(Protocol):
 
 
 @runtime_checkable
-class Lettering(Layer, Protocol):
+class TextLayer(Layer, Protocol):
     """A layer of text whose place is fixed."""
 
     def reserved(self, viewport: Viewport) -> list[QRectF]:
@@ -114,9 +114,9 @@ class Viewport(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.stack: Stack | None = None
-        self.view: View | None = None
+        self.view: ViewState | None = None
         self.index = 0
-        self.marks = Marks.ALL
+        self.marks = OverlayMode.ALL
         self.findings = FindingMarks.BOTH
         self.measures = True  # whether what the reader drew is shown
         self.texts = TextPlaces()
@@ -124,10 +124,10 @@ class Viewport(QWidget):
         self.cursor_at: tuple[float, float] | None = None  # image point under the mouse
         self.cross: tuple[float, float] | None = None  # image point of the crosshair
         self.file_window: Window | None = None
-        self.home: View | None = None  # what a reset goes back to
+        self.home: ViewState | None = None  # what a reset goes back to
         self.mouse = Mouse(self)
         self.interpolate = True
-        self.picture = Picture(self)
+        self.renderer = ImageRenderer(self)
         self._told_shown = False
         self._rate = CINE_PER_SECOND
         self._file_rate: float | None = None
@@ -148,7 +148,7 @@ class Viewport(QWidget):
         """Show another stack from scratch, in `window`, upright and fitted; None empties the viewport."""
         self.stop_cine()
         self.stack, self._told_shown = stack, False
-        self.picture.forget()
+        self.renderer.forget()
         self.cursor_at = self.cross = None
         self.mouse.forget()
         if stack is None or window is None:
@@ -158,7 +158,7 @@ class Viewport(QWidget):
             row, column = stack.pixel_shape
             turns, mirrored = upright(stack.geometry)
             self.file_window = window
-            view = View(stack.rows, stack.columns, row, column, window, stack.series.inverted, slab=slab)
+            view = ViewState(stack.rows, stack.columns, row, column, window, stack.series.inverted, slab=slab)
             self.home = self.view = replace(view, turns=turns, mirrored=mirrored).fit(*self.area())
             self.index = min(max(len(stack) // 2 if index is None else index, 0), len(stack) - 1)
             self.pace_loop(stack.frame_rate)
@@ -166,14 +166,14 @@ class Viewport(QWidget):
         self.view_changed.emit()
         self.update()
 
-    def restore(self, view: View, index: int) -> None:
+    def restore(self, view: ViewState, index: int) -> None:
         """Go back to a view and a slice of the stack on screen."""
         self.set_view(view.resized(*self.area()))
         self.go_to(index)
 
     def pixels_arrived(self) -> None:
         """More slices of the stack were read: repaint if the one on screen was waiting for its pixels."""
-        if not self.picture.there or (self.stack is not None and not self._told_shown):
+        if not self.renderer.there or (self.stack is not None and not self._told_shown):
             self.update()
 
     def go_to(self, index: int) -> None:
@@ -208,7 +208,7 @@ class Viewport(QWidget):
         if self.stack is not None:
             self.go_to(int(self.stack.turned(min(max(place, 0), len(self.stack) - 1))))
 
-    def set_view(self, view: View) -> None:
+    def set_view(self, view: ViewState) -> None:
         """Show another part, or with another window."""
         if view != self.view:
             self.view = view
@@ -278,10 +278,10 @@ class Viewport(QWidget):
 
     def cycle_marks(self) -> None:
         """Everything, text without marks, the image alone, and round again."""
-        order = list(Marks)
+        order = list(OverlayMode)
         self.set_marks(order[(order.index(self.marks) + 1) % len(order)])
 
-    def set_marks(self, marks: Marks) -> None:
+    def set_marks(self, marks: OverlayMode) -> None:
         self.marks = marks
         self.marks_changed.emit(marks)
         self.update()
@@ -368,10 +368,10 @@ class Viewport(QWidget):
         painter.fillRect(event.rect(), BACKGROUND)
         if self.stack is None or self.view is None:
             return
-        there = self.picture.paint(painter)
+        there = self.renderer.paint(painter)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         layers = self._shown_layers()
-        self.texts.begin(rect for layer in layers if isinstance(layer, Lettering) for rect in layer.reserved(self))
+        self.texts.begin(rect for layer in layers if isinstance(layer, TextLayer) for rect in layer.reserved(self))
         for layer in layers:
             painter.save()
             layer.paint(painter, self)
@@ -387,7 +387,7 @@ class Viewport(QWidget):
 
     def frame_on_screen(self) -> NDArray[Any] | None:
         """The values of the image on screen, None while they are not there."""
-        return self.picture.frame()
+        return self.renderer.frame()
 
     # events ------------------------------------------------------------------------------------------------------
 

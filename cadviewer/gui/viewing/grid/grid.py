@@ -16,8 +16,8 @@ from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.shell.shortcuts import hint
 from cadviewer.gui.viewing.canvas.resampler import Resampler
 from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.view import View
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Layer, Marks, Viewport
+from cadviewer.gui.viewing.canvas.view import ViewState
+from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Layer, OverlayMode, Viewport
 from cadviewer.gui.viewing.grid.layout import MIP, PLACES, Content, Layout, contents
 from cadviewer.gui.viewing.grid.linking import Point, link, realign, unlinked
 from cadviewer.gui.viewing.grid.pane import Pane
@@ -73,7 +73,7 @@ class Grid(QWidget):
             pane = Pane()
             self.panes.append(pane)
             viewport = pane.viewport
-            viewport.picture.resampler = self._resampler
+            viewport.renderer.resampler = self._resampler
             if len(self.panes) > 1:
                 viewport.setMinimumSize(140, 120)
                 first = self.panes[0].viewport
@@ -106,7 +106,7 @@ class Grid(QWidget):
     @property
     def sharp(self) -> bool:
         """Whether no view shows a quick plane for the moment."""
-        return all(pane.viewport.picture.sharp for pane in self.shown)
+        return all(pane.viewport.renderer.sharp for pane in self.shown)
 
     def shut(self) -> None:
         """End the thread that makes planes."""
@@ -247,7 +247,7 @@ class Grid(QWidget):
         """More of the open case was read."""
         for pane in self.shown:
             pane.viewport.pixels_arrived()
-            pane.strip.update()
+            pane.scrollbar.update()
 
     # the point ---------------------------------------------------------------------------------------------------
 
@@ -343,7 +343,7 @@ class Grid(QWidget):
             other.viewport.set_view(self._as_large(seen, other, view, pane))
         self._following = was
 
-    def _as_large(self, seen: View, other: Pane, view: View, pane: Pane) -> View:
+    def _as_large(self, seen: ViewState, other: Pane, view: ViewState, pane: Pane) -> ViewState:
         """The view of a second examination at the scale in mm of the first, and at its place where they are linked."""
         first, second = pane.viewport.stack, other.viewport.stack
         if first is None or second is None or first.pixel_mm is None or second.pixel_mm is None:
@@ -360,7 +360,7 @@ class Grid(QWidget):
     def update_places(self) -> None:
         """Images are gone through the other way."""
         for pane in self.panes:
-            pane.strip.update()
+            pane.scrollbar.update()
             pane.viewport.update()
 
     def set_findings(self, how: FindingMarks) -> None:
@@ -371,7 +371,7 @@ class Grid(QWidget):
         for pane in self.panes:
             pane.viewport.set_measures(on)
 
-    def set_marks(self, marks: Marks) -> None:
+    def set_marks(self, marks: OverlayMode) -> None:
         for pane in self.panes:
             pane.viewport.set_marks(marks)
 

@@ -10,7 +10,7 @@ from cadviewer.gui.cases.case import Case
 from cadviewer.gui.nodules.boxes import Boxes
 from cadviewer.gui.viewing.canvas.crosshair import Crosshair
 from cadviewer.gui.viewing.canvas.overlay_text import CornerText, OrientationLetters, ScaleBar
-from cadviewer.gui.viewing.canvas.slice_scrollbar import Strip
+from cadviewer.gui.viewing.canvas.slice_scrollbar import SliceScrollbar
 from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.gui.viewing.canvas.viewport import Layer, Viewport
 from cadviewer.imaging.planes import Slab
@@ -26,21 +26,21 @@ class Pane(QFrame):
         self.case: Case | None = None
         self.own = False  # whether that is the open case, on which lengths are drawn
         self.viewport = Viewport()
-        self.strip = Strip()
+        self.scrollbar = SliceScrollbar()
         self.boxes = Boxes()
         self.crosshair = Crosshair()
         self.corners = CornerText()
         self._set_layers([self.boxes])
-        self.viewport.index_changed.connect(self.strip.show_index)
+        self.viewport.index_changed.connect(self.scrollbar.show_index)
         self.viewport.hovered.connect(lambda: self.viewport.update(self.corners.probe_rect))
-        self.strip.asked.connect(self.viewport.go_to)
-        self.strip.asked.connect(lambda index: self.viewport.used.emit())
+        self.scrollbar.asked.connect(self.viewport.go_to)
+        self.scrollbar.asked.connect(lambda index: self.viewport.used.emit())
         self._row = QHBoxLayout(self)
         self._row.setSpacing(0)
         self._row.addWidget(self.viewport, 1)
-        self._row.addWidget(self.strip)
+        self._row.addWidget(self.scrollbar)
         self.set_framed(False)
-        self.strip.hide()
+        self.scrollbar.hide()
 
     def show_stack(
         self,
@@ -58,15 +58,15 @@ class Pane(QFrame):
         self.own = own
         self._set_layers(layers)
         self.viewport.show_stack(stack, window, index, slab)
-        self.strip.show_stack(stack)
-        self.strip.show_index(self.viewport.index)
+        self.scrollbar.show_stack(stack)
+        self.scrollbar.show_index(self.viewport.index)
 
     def clear(self) -> None:
         """Show nothing."""
         if self.case is not None or self.viewport.stack is not None:
             self.case = self.boxes.case = None
             self.viewport.show_stack(None)
-            self.strip.show_stack(None)
+            self.scrollbar.show_stack(None)
 
     def set_head(self, lines: Sequence[str]) -> None:
         """Lines above the others in the corner: of which of two examinations this is."""

@@ -1,0 +1,58 @@
+"""What can be trained: one `TrainerSpec` for each, registered by its package. No torch.
+
+To add a trainer, write a package with a `SPEC` and name it in `PACKAGES`: the command line, the window's form,
+`inspect`, `evaluate` and `compare` know it then.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+PACKAGES = ("trainers.nodules", "trainers.outline", "trainers.breast", "trainers.data.ct")
+
+
+@dataclass(frozen=True)
+class TrainerSpec:
+    """A trainer, and what belongs to it. Functions and classes are named "module:name" and imported when needed.
+
+    name: the command. summary: one line. run: function(config file, data, out, assignments, resume).
+    settings: dataclass of a run's settings, "" where `run` has its own; presets: mapping of named settings.
+    options: mapping of what a dataclass cannot say of the settings (`trainers.options`).
+    inspect: function(folder) → `samples.Summary`, "" where a folder cannot be looked at.
+    model: key of the models that it makes, their task and role ("nodules-outline"), "" for none; evaluate:
+    function(card, data, out, *, split, device) → {set: {figure: [value, low, high]}} of such a model.
+    figures: (name of a figure as `evaluate` writes it, heading) for `compare`; those that a set has are shown.
+    """
+
+    name: str
+    summary: str
+    run: str
+    settings: str = ""
+    presets: str = ""
+    options: str = ""
+    inspect: str = ""
+    model: str = ""
+    evaluate: str = ""
+    figures: tuple[tuple[str, str], ...] = ()
+
+
+@lru_cache(maxsize=1)
+def specs() -> Mapping[str, TrainerSpec]:
+    """Every trainer by its name."""
+    found = (importlib.import_module(package).SPEC for package in PACKAGES)
+    return {spec.name: spec for spec in found}
+
+
+def of_model(key: str) -> TrainerSpec:
+    """The trainer that makes such models. Raises KeyError where there is none."""
+    return {spec.model: spec for spec in specs().values() if spec.model}[key]
+
+
+def resolve(name: str) -> Any:
+    """What "module:name" names."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
