@@ -37,10 +37,13 @@ from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS
 from cadviewer.settings import Settings
 from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.report import CaseState
+from trainers import tasks
 from trainers.options import PRESETS as OPTION_PRESETS
-from trainers.options import TASKS
 
 GUI = Path(cadviewer.__file__).parent / "gui"
+
+
+OPTIONS = [tasks.resolve(spec.options) for spec in tasks.specs().values() if spec.options]
 
 
 def in_calls() -> dict[str, str]:
@@ -86,7 +89,7 @@ def in_tables() -> set[str]:
         *STAGES.values(),
         *FIGURES.values(),
         *TRAINED.values(),
-        *(text for table in TASKS.values() for o in table.values() for text in (o.label, o.meaning)),
+        *(text for table in OPTIONS for o in table.values() for text in (o.label, o.meaning)),
         *OPTION_PRESETS.values(),
         *COLUMNS,
         *("waiting", "running"),

@@ -112,7 +112,7 @@ class Workspace(QWidget):
         return self.grid.active.viewport
 
     @property
-    def strip(self) -> SliceScrollbar:
+    def scrollbar(self) -> SliceScrollbar:
         """Beside the first view."""
         return self.grid.panes[0].scrollbar
 
