@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.imaging.geometry import Vector
+from cadviewer.messages import Message
 
 
 class Task(StrEnum):
@@ -153,8 +154,8 @@ class Half(StrEnum):
 
 
 SPLITS = (
-    "a split screen with several B-mode images; choose one of them",
-    "a split screen with two images side by side; choose one of them",
+    Message("a split screen with several B-mode images; choose one of them"),
+    Message("a split screen with two images side by side; choose one of them"),
 )
 """Why a split screen is refused, by its header and by its look; each half can be analysed alone."""
 

@@ -26,6 +26,7 @@ from cadviewer.batch.reading import Readers
 from cadviewer.batch.running import BatchError, BatchRun, Runs
 from cadviewer.inference.engine import Engine
 from cadviewer.inference.protocol import Event
+from cadviewer.messages import Message
 from cadviewer.store import results
 from cadviewer.store.journal import JournalError
 from cadviewer.store.report import CaseReport, CaseState
@@ -78,4 +79,4 @@ def run(
             return this.run(readers, make(this.inbox.put))
         except (OSError, JournalError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise BatchError(f"the results cannot be written: {reason}") from error
+            raise BatchError(Message("the results cannot be written: {reason}", reason=reason)) from error

@@ -11,6 +11,7 @@ from typing import Any
 import cadviewer
 from cadviewer.batch.events import Options
 from cadviewer.findings import Task
+from cadviewer.messages import Message
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 
@@ -23,7 +24,7 @@ class Cards:
         self._missing: dict[Task, str] = {}
         named = catalogue.card(options.model) if options.model else None
         if named is not None and options.task not in (None, named.task):
-            raise CardError(f"the model {named.name} is for {named.task.value}")
+            raise CardError(Message("the model {name} is for {task}", name=named.name, task=named.task.value))
         for task in Task:
             try:
                 self._cards[task] = named if named is not None and named.task is task else catalogue.default(task)

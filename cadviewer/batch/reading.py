@@ -70,7 +70,7 @@ class Ready:
     case: BatchCase
 
 
-Message = Looked | FoundCase | Searched | Ready
+ReaderEvent = Looked | FoundCase | Searched | Ready
 
 
 class _Stop(Exception):
@@ -106,7 +106,7 @@ class Readers:
     """Finds and reads; tells by `post`, which must be safe to call from any thread."""
 
     def __init__(
-        self, inputs: Sequence[Path], out: Path, options: Options, cards: Cards, post: Callable[[Message], None]
+        self, inputs: Sequence[Path], out: Path, options: Options, cards: Cards, post: Callable[[ReaderEvent], None]
     ) -> None:
         self._inputs, self._out, self._options, self._cards, self._post = inputs, out, options, cards, post
         self._todo: SimpleQueue[BatchCase | None] = SimpleQueue()

@@ -24,7 +24,7 @@ from cadviewer.batch.events import (
     Options,
     Summary,
 )
-from cadviewer.batch.reading import BatchCase, FoundCase, Message, Readers, Ready, Searched
+from cadviewer.batch.reading import BatchCase, FoundCase, ReaderEvent, Readers, Ready, Searched
 from cadviewer.imaging.series import Rejected, Series, Volume
 from cadviewer.inference.protocol import (
     Cancelled,
@@ -39,6 +39,7 @@ from cadviewer.inference.protocol import (
     Progressed,
     Started,
 )
+from cadviewer.messages import Message
 from cadviewer.store import report as reports
 from cadviewer.store import results
 from cadviewer.store.export.case_json import ExportError
@@ -81,7 +82,7 @@ class BatchRun:
     ) -> None:
         self._folder, self._options, self._cards = folder, options, cards
         self._on_event, self._cancelled = on_event, cancelled
-        self.inbox: SimpleQueue[Message | Event] = SimpleQueue()
+        self.inbox: SimpleQueue[ReaderEvent | Event] = SimpleQueue()
         self._running: dict[int, BatchCase] = {}
         self._heard: dict[int, float] = {}  # when the model last said something of a case it has begun
         self._states: dict[str, CaseState | None] = {}  # of each case found; None while it is not finished
@@ -131,7 +132,7 @@ class BatchRun:
                 self._take(message.what)
             case Searched():
                 if message.error:
-                    raise BatchError(f"the inputs cannot be searched: {message.error}")
+                    raise BatchError(Message("the inputs cannot be searched: {error}", error=message.error))
                 self._searched = True
                 self._on_event(AllFound(len(self._states)))
             case Ready():
@@ -190,7 +191,9 @@ class BatchRun:
         """Give up a case that hangs: nobody watches a run of a night. The engine replaces its process if need be."""
         for request, heard in self._heard.items():
             if time.monotonic() - heard > STALL_SECONDS and not self._running[request].reason:
-                self._running[request].reason = f"the model said nothing for {STALL_SECONDS:.0f} s"
+                self._running[request].reason = Message(
+                    "the model said nothing for {stall_seconds:.0f} s", stall_seconds=STALL_SECONDS
+                )
                 self._engine.cancel(request)
 
     def _hear(self, case: BatchCase, event: JobEvent) -> None:
@@ -212,13 +215,13 @@ class BatchRun:
             case Failed():
                 self._end_case(case, CaseState.REFUSED if event.out_of_scope else CaseState.FAILED, event.reason)
             case Cancelled():
-                self._end_case(case, CaseState.FAILED, case.reason or "the analysis was stopped")
+                self._end_case(case, CaseState.FAILED, case.reason or Message("the analysis was stopped"))
 
     def _end_case(self, case: BatchCase, state: CaseState, reason: str) -> None:
         """A case ends without a result."""
         series = case.volume.series if case.volume else case.series
         self._let_go(case)
-        reason = reports.one_line(reason) or "no reason was given"
+        reason = reports.one_line(reason) or Message("no reason was given")
         report = CaseReport(
             case.id,
             series.source,

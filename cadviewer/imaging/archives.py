@@ -25,6 +25,7 @@ from cadviewer.imaging import renaming, unzipping
 from cadviewer.imaging.budget import Budget, Share, TooMuch
 from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.series import InputError, Rejected, State
+from cadviewer.messages import Message
 
 _SPARE = 2**30  # bytes that unpacking leaves free on the disk
 _PREFIX = "cadviewer-zip-"
@@ -64,11 +65,11 @@ def unpack(file: Path, share: Share | None = None) -> Unpacked | Rejected:
     try:
         members = _members(file, share)
         if any(m.filename in _DOCUMENTS for m in members):
-            return Rejected(file, State.SKIPPED, "not an image: a document")
+            return Rejected(file, State.SKIPPED, Message("not an image: a document"))
         if not members:
-            return Rejected(file, State.FAILED, "an empty archive")
+            return Rejected(file, State.FAILED, Message("an empty archive"))
         if all(m.flag_bits & _ENCRYPTED for m in members):
-            raise InputError("an encrypted archive")
+            raise InputError(Message("an encrypted archive"))
         share.take(len(members), sum(m.file_size for m in members))
         return _extract(file, members, share)
     except TooMuch as error:
@@ -109,7 +110,7 @@ def _members(file: Path, share: Share) -> list[zipfile.ZipInfo]:
     except (OSError, TooMuch):
         raise
     except Exception as error:  # zipfile's own words quote names
-        raise InputError("damaged archive: its list of contents cannot be read") from error
+        raise InputError(Message("damaged archive: its list of contents cannot be read")) from error
     share.check_members(len(members))
     return members
 
@@ -138,7 +139,9 @@ def _extract(file: Path, members: list[zipfile.ZipInfo], share: Share) -> Unpack
     folder = _folder()
     size = sum(m.file_size for m in members)
     if size > shutil.disk_usage(folder).free - _SPARE:
-        raise InputError(f"an archive of {size / 2**30:.1f} GiB, for which there is no room on the disk")
+        raise InputError(
+            Message("an archive of {size:.1f} GiB, for which there is no room on the disk", size=size / 2**30)
+        )
     unpacked = Unpacked()
     numbers = renaming.Numbers(folder)
     began = time.monotonic()
@@ -154,7 +157,7 @@ def _extract(file: Path, members: list[zipfile.ZipInfo], share: Share) -> Unpack
             except OSError as error:
                 if error.errno is not None:  # the disk's fault; bzip2 raises it without a number
                     raise
-                unpacked.broken[str(inside)] = "damaged in its archive"
+                unpacked.broken[str(inside)] = Message("damaged in its archive")
             except Exception as error:  # noqa: BLE001 - zipfile and what it unpacks with raise anything
                 unpacked.broken[str(inside)] = _why(error, member)
             else:
@@ -163,7 +166,7 @@ def _extract(file: Path, members: list[zipfile.ZipInfo], share: Share) -> Unpack
                 path.unlink(missing_ok=True)
     share.seconds += time.monotonic() - began
     if not unpacked:
-        raise InputError(f"damaged archive: {next(iter(unpacked.broken.values()))}")
+        raise InputError(Message("damaged archive: {next}", next=next(iter(unpacked.broken.values()))))
     numbers.rewrite_headers(unpacked)
     return unpacked
 
@@ -178,10 +181,10 @@ def _one(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, share: S
 def _why(error: Exception, member: zipfile.ZipInfo) -> str:
     """Why a file could not be unpacked, never in words that quote its name."""
     if member.flag_bits & _ENCRYPTED:
-        return "encrypted in its archive"
+        return Message("encrypted in its archive")
     if isinstance(error, NotImplementedError):
-        return "packed in a way that this program does not know"
-    return "damaged in its archive"
+        return Message("packed in a way that this program does not know")
+    return Message("damaged in its archive")
 
 
 def _inside(name: str) -> PurePosixPath:

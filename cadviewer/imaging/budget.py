@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from cadviewer.messages import Message
+
 DEEPEST = 3
 """Archives within one another that are opened: a study in a zip in the zip of a mail has two."""
 MOST_MEMBERS = 16_000
@@ -56,17 +58,24 @@ class Share:
     def check_members(self, count: int) -> None:
         """Raises TooMuch where so many more files are too many."""
         if count > self.members:
-            raise TooMuch(f"an archive of more than {MOST_MEMBERS} files, which are not unpacked")
+            raise TooMuch(Message("an archive of more than {most} files, which are not unpacked", most=MOST_MEMBERS))
         if count > self.budget.members:
-            raise TooMuch(f"more than {MOST_MEMBERS_OF_A_SCAN} files in archives, more than one search takes")
+            raise TooMuch(
+                Message(
+                    "more than {most} files in archives, more than one search takes",
+                    most=MOST_MEMBERS_OF_A_SCAN,
+                )
+            )
 
     def check_size(self, size: int) -> None:
         """Raises TooMuch where so many more bytes are too many."""
         if size > self.size:
             said = f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.0f} MiB"
-            raise TooMuch(f"an archive that would unpack to {said}, out of all proportion to its own size")
+            raise TooMuch(
+                Message("an archive that would unpack to {said}, out of all proportion to its own size", said=said)
+            )
         if size > self.budget.size:
-            raise TooMuch("archives that would unpack to more than one search takes")
+            raise TooMuch(Message("archives that would unpack to more than one search takes"))
 
     def take(self, members: int, size: int) -> None:
         """Count what is about to be unpacked. Raises TooMuch, and then nothing is counted."""
@@ -81,4 +90,4 @@ class Share:
         """Count the time since `time.monotonic()` was `since`. Raises TooMuch when there was too much of it."""
         now = time.monotonic()
         if self.seconds + now - since > SECONDS + self.archive_size / SLOWEST:
-            raise TooMuch("an archive that takes too long to unpack")
+            raise TooMuch(Message("an archive that takes too long to unpack"))

@@ -23,6 +23,7 @@ from typing import Any
 from cadviewer import paths
 from cadviewer.imaging.reading_process import IDLE_SECONDS, Answer, Request, receive, send
 from cadviewer.imaging.series import InputError
+from cadviewer.messages import Message
 
 ROLE = "--reader"
 SECONDS = 3.0
@@ -129,11 +130,11 @@ class _Process:
         except subprocess.TimeoutExpired:
             status = 0
         if status in _LATE:
-            return "damaged, or made to harm: reading it takes too long"
+            return Message("damaged, or made to harm: reading it takes too long")
         with contextlib.suppress(ValueError):
             if status < 0:
-                return f"damaged: it crashes its decoder ({signal.Signals(-status).name})"
-        return "damaged: it crashes its decoder"
+                return Message("damaged: it crashes its decoder ({name})", name=signal.Signals(-status).name)
+        return Message("damaged: it crashes its decoder")
 
 
 _lock = threading.Lock()
@@ -177,7 +178,9 @@ def _start() -> _Process:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
     except OSError as error:
-        raise InputError(f"the process that reads it cannot be started: {error.strerror}") from error
+        raise InputError(
+            Message("the process that reads it cannot be started: {strerror}", strerror=error.strerror)
+        ) from error
     process = _Process(popen)
     with _lock:
         _all.add(process)

@@ -7,6 +7,7 @@ import re
 import traceback
 
 from cadviewer.imaging.series import InputError
+from cadviewer.messages import Message
 
 _LONGEST = 160
 _PATH = re.compile(r"(?:[A-Za-z]:)?[/\\][^\s'\"]*")
@@ -19,20 +20,30 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, InputError):
         return one_line(str(error))
     if isinstance(error, MemoryError):
-        return "it takes more memory than there is to read it"
+        return Message("it takes more memory than there is to read it")
     if isinstance(error, RecursionError):
-        return "damaged: nested too deeply"
+        return Message("damaged: nested too deeply")
     if isinstance(error, OSError) and error.errno is not None:
-        return f"cannot be read: {error.strerror or type(error).__name__}"
+        return Message("cannot be read: {strerror}", strerror=error.strerror or type(error).__name__)
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {os.path.basename(frames[-1].filename)}, line {frames[-1].lineno}" if frames else ""
-    return f"damaged or of an unknown kind: it cannot be read ({type(error).__name__}{place})"
+    place = (
+        Message(
+            " in {basename}, line {lineno}", basename=os.path.basename(frames[-1].filename), lineno=frames[-1].lineno
+        )
+        if frames
+        else ""
+    )
+    return Message(
+        "damaged or of an unknown kind: it cannot be read ({kind}{place})", kind=type(error).__name__, place=place
+    )
 
 
 def one_line(text: str, longest: int = 300) -> str:
     """Printable, without line ends, and no longer than is read at a glance."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    made = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if made == text and len(text) <= longest:
+        return text  # as it is: a message stays one
+    return made if len(made) <= longest else made[: longest - 1] + "…"
 
 
 def cleaned(text: str, longest: int = _LONGEST) -> str:

@@ -26,6 +26,7 @@ from cadviewer.imaging.faults import one_line, reason_of
 from cadviewer.imaging.formats import images, simpleitk
 from cadviewer.imaging.plausible import checked
 from cadviewer.imaging.series import InputError, Refusal, Rejected, Series, State, Volume
+from cadviewer.messages import Message
 
 Allocate = Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]]
 _HEAD = 352
@@ -84,7 +85,7 @@ def scan(
 
     for given, files in listings:
         if not os.path.lexists(given):
-            yield Rejected(given, State.FAILED, "no such file or folder")
+            yield Rejected(given, State.FAILED, Message("no such file or folder"))
             continue
         told = False  # whether the user learns of anything but skipped files
         for item in map(_checked, _scan_files([f for f in files if isinstance(f, Path)], step, budget)):
@@ -96,10 +97,10 @@ def scan(
             yield fault
         if not told and given.is_dir():
             if files:
-                yield Rejected(given, State.FAILED, f"no image among its {len(files)} file(s)")
+                yield Rejected(given, State.FAILED, Message("no image among its {files} file(s)", files=len(files)))
             elif not any(p.is_file() and not (ignore and ignore(p)) for p in given.rglob("*")):
                 # else its files came with another input
-                yield Rejected(given, State.FAILED, "an empty folder")
+                yield Rejected(given, State.FAILED, Message("an empty folder"))
 
 
 def read(
@@ -125,7 +126,7 @@ def read(
     try:
         out = allocate(shape, series.dtype)
     except (MemoryError, OverflowError, ValueError) as error:
-        raise InputError("it takes more memory than there is to read it") from error
+        raise InputError(Message("it takes more memory than there is to read it")) from error
     ended: list[BaseException] = []
 
     def told(k: int) -> None:
@@ -181,14 +182,14 @@ def _walk(given: Path, seen: set[str]) -> Iterator[Path | Rejected]:
         if given.exists() and _new(given, seen):
             yield given
         elif given.is_symlink() and not given.exists():
-            yield Rejected(given, State.FAILED, "a link to a file that does not exist")
+            yield Rejected(given, State.FAILED, Message("a link to a file that does not exist"))
         return
     if not _new(given, seen):
         return
     try:
         entries = sorted(os.scandir(given), key=lambda e: e.name)
     except OSError as error:
-        yield Rejected(given, State.FAILED, f"the folder cannot be opened: {error.strerror}")
+        yield Rejected(given, State.FAILED, Message("the folder cannot be opened: {strerror}", strerror=error.strerror))
         return
     for entry in entries:
         yield from _walk(given / entry.name, seen)
@@ -224,7 +225,12 @@ def _scan_files(
                 raise damaged[file]
             yield from (replace(item, data_files=parts) if parts else item for item in _scan_file(file, head, found))
         except OSError as error:
-            yield Rejected(file, State.FAILED, f"cannot be opened: {error.strerror or type(error).__name__}", parts)
+            yield Rejected(
+                file,
+                State.FAILED,
+                Message("cannot be opened: {strerror}", strerror=error.strerror or type(error).__name__),
+                parts,
+            )
         except Exception as error:  # noqa: BLE001 - parsers raise anything on a damaged file, and the others go on
             state = State.REFUSED if isinstance(error, Refusal) else State.FAILED
             yield Rejected(file, state, reason_of(error), parts)
@@ -237,11 +243,11 @@ def _scan_files(
 def _head(file: Path) -> bytes | Rejected:
     try:
         if not file.is_file():
-            return Rejected(file, State.SKIPPED, "not a regular file")
+            return Rejected(file, State.SKIPPED, Message("not a regular file"))
         with file.open("rb", buffering=0) as stream:
             return stream.read(_HEAD)
     except OSError as error:
-        return Rejected(file, State.FAILED, f"cannot be opened: {error.strerror}")
+        return Rejected(file, State.FAILED, Message("cannot be opened: {strerror}", strerror=error.strerror))
 
 
 def _owned(
@@ -272,7 +278,7 @@ def _too_large(heads: Sequence[tuple[Path, bytes | Rejected]], share: Share) -> 
     """Why the archives that lie in one are not opened, "" where they may be."""
     nested = [file for file, head in heads if isinstance(head, bytes) and archives.is_archive(head)]
     if nested and share.depth > DEEPEST:
-        return f"an archive within {DEEPEST} others, which is not opened"
+        return Message("an archive within {deepest} others, which is not opened", deepest=DEEPEST)
     return archives.too_large_together(nested, share) if nested else ""
 
 
@@ -344,15 +350,19 @@ def _not_an_image(file: Path, head: bytes) -> Rejected:
     suffix = "".join(file.suffixes[-2:]).lower() if file.suffix.lower() == ".gz" else file.suffix.lower()
     other = images.other_kind_of(head)
     if other:
-        return Rejected(file, State.REFUSED, f"a {other} image, which this program does not read")
+        return Rejected(file, State.REFUSED, Message("a {other} image, which this program does not read", other=other))
     if suffix in _IMAGE_SUFFIXES or suffix == ".nii.gz":
-        what = "an empty file" if not head else "a text" if _is_text(head) else "something else"
-        return Rejected(file, State.FAILED, f"not an image although named {suffix}: {what}")
+        what = (
+            Message("an empty file") if not head else Message("a text") if _is_text(head) else Message("something else")
+        )
+        return Rejected(
+            file, State.FAILED, Message("not an image although named {suffix}: {what}", suffix=suffix, what=what)
+        )
     if not head:
-        return Rejected(file, State.SKIPPED, "not an image: an empty file")
+        return Rejected(file, State.SKIPPED, Message("not an image: an empty file"))
     if suffix in _DATA_SUFFIXES:
-        return Rejected(file, State.SKIPPED, "pixels without the header that describes them")
-    return Rejected(file, State.SKIPPED, "not an image: a text" if _is_text(head) else "not an image")
+        return Rejected(file, State.SKIPPED, Message("pixels without the header that describes them"))
+    return Rejected(file, State.SKIPPED, Message("not an image: a text") if _is_text(head) else Message("not an image"))
 
 
 def _is_text(head: bytes) -> bool:
@@ -378,7 +388,11 @@ def _read_dicom(series: Series, out: NDArray[Any], on_slice: Callable[[int], Non
                     decoder = decoder or held.enter_context(_decoder(series))
                     out[k] = decoder.ask("plane", k, out.shape[1:], out.dtype)
             except InputError as error:
-                raise InputError(f"image {k + 1} of {len(order)}: {error}" if len(order) > 1 else str(error)) from error
+                raise InputError(
+                    Message("image {k} of {order}: {error}", k=k + 1, order=len(order), error=error)
+                    if len(order) > 1
+                    else str(error)
+                ) from error
             on_slice(k)
     if series.channels == 3:
         middle = out[order[0]]

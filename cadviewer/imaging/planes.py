@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging.geometry import Geometry, Vector
 from cadviewer.imaging.series import Series, Shape
+from cadviewer.messages import Message
 
 TILT = 7.0
 """Degrees up to which a grid counts as lying along the patient's axes (nobody calls such slices oblique)."""
@@ -210,15 +211,19 @@ def _of(slab: Slab | None) -> Projection:
 def why_not(series: Series) -> str:
     """Why a series has no axial, coronal and sagittal views, in words that go on after a colon; "" when it has."""
     if series.shape is Shape.IMAGE:
-        return "it is a single image"
+        return Message("it is a single image")
     if series.shape is not Shape.VOLUME:
-        return f"it is not a volume ({series.not_volume})" if series.not_volume else "it is not a volume"
+        return (
+            Message("it is not a volume ({not_volume})", not_volume=series.not_volume)
+            if series.not_volume
+            else Message("it is not a volume")
+        )
     if series.channels != 1:
-        return "its images are in colour"
+        return Message("its images are in colour")
     if series.geometry.spacing is None:
-        return "its spacing is unknown"
+        return Message("its spacing is unknown")
     if not series.geometry.placed:
-        return "its place in the patient is unknown"
+        return Message("its place in the patient is unknown")
     return ""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series
+from cadviewer.messages import Message
 
 LEAST_MM, MOST_MM = 1e-5, 1e4
 """Distance of pixels or slices: from microscopes to a scout of a whole body in two pictures."""
@@ -28,7 +29,12 @@ def checked(series: Series) -> Series:
     if needed > _LARGE:
         there = sum(file.stat().st_size for file in dict.fromkeys((*series.files, *series.data_files)))
         if needed > _DENSEST * there:
-            raise InputError(f"damaged: its header claims {needed / 2**30:.0f} GiB of pixels, more than it can hold")
+            raise InputError(
+                Message(
+                    "damaged: its header claims {needed:.0f} GiB of pixels, more than it can hold",
+                    needed=needed / 2**30,
+                )
+            )
     return _possible(series)
 
 
@@ -37,13 +43,15 @@ def _possible(series: Series) -> Series:
     warnings = []
     pixel, step, origin = geometry.pixel_spacing, geometry.slice_spacing, geometry.origin
     if pixel is not None and not all(LEAST_MM <= mm <= MOST_MM for mm in pixel):
-        warnings.append(f"its pixel spacing of {max(pixel):.3g} mm cannot be: no millimetres are shown")
+        warnings.append(
+            Message("its pixel spacing of {pixel:.3g} mm cannot be: no millimetres are shown", pixel=max(pixel))
+        )
         pixel = None
     if step is not None and not LEAST_MM <= step <= MOST_MM:
-        warnings.append(f"its slice spacing of {step:.3g} mm cannot be: it counts as unknown")
+        warnings.append(Message("its slice spacing of {step:.3g} mm cannot be: it counts as unknown", step=step))
         step = None
     if origin is not None and not all(abs(v) <= FARTHEST_MM for v in origin):
-        warnings.append("its place in the patient cannot be: it counts as unknown")
+        warnings.append(Message("its place in the patient cannot be: it counts as unknown"))
         origin = None
     if not warnings:
         return series

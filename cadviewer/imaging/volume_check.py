@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.imaging.geometry import Vector
+from cadviewer.messages import Message
 
 Orientation = tuple[float, float, float, float, float, float]
 
@@ -69,9 +70,11 @@ def arrange(
     known = [o for o in orientations if o is not None]
     axes = directions(known[0]) if len(known) == count else None
     if axes is not None and any(not same_orientation(known[0], o) for o in known[1:]):
-        return Arrangement(by_sequence, reason=f"mixed orientation: {_distinct(known)} different planes")
+        return Arrangement(
+            by_sequence, reason=Message("mixed orientation: {known} different planes", known=_distinct(known))
+        )
     if axes is None or any(p is None for p in positions):
-        reason = "no known place in the patient" if count > 1 else ""
+        reason = Message("no known place in the patient") if count > 1 else ""
         return Arrangement(by_sequence, direction=axes, reason=reason)
     points = np.array(positions, float)
     along = points @ np.array(axes[0])
@@ -102,23 +105,29 @@ def _fault(points: NDArray[np.float64], along: NDArray[np.float64], normal: NDAr
     same = steps < 1e-3
     if same.any():
         places = int(same.sum())
-        return f"duplicate slices: {places} of {len(points)} at the place of another"
+        return Message(
+            "duplicate slices: {places} of {points} at the place of another", places=places, points=len(points)
+        )
     shift = np.diff(points, axis=0) - steps[:, None] * normal
     sine = float(np.median(np.linalg.norm(shift, axis=1) / np.hypot(steps, np.linalg.norm(shift, axis=1))))
     if sine > TILT_TOLERANCE:
-        return f"gantry tilt: slices are shifted along each other by {np.degrees(np.arcsin(sine)):.1f}°"
+        return Message(
+            "gantry tilt: slices are shifted along each other by {degrees:.1f}°", degrees=np.degrees(np.arcsin(sine))
+        )
     typical = float(np.median(steps))
     even = np.linspace(along[0], along[-1], len(along))
     tolerance = max(SPACING_TOLERANCE * typical, min(ROUNDING_MM, typical / 4))
     if np.abs(along - even).max() <= tolerance:
         side = float(np.linalg.norm(shift, axis=1).max())
-        return "" if side <= max(tolerance, 0.1) else f"slices shifted sideways by up to {side:.1f} mm"
+        return (
+            "" if side <= max(tolerance, 0.1) else Message("slices shifted sideways by up to {side:.1f} mm", side=side)
+        )
     multiples = np.maximum(np.round(steps / typical), 1)
     missing = int((multiples - 1).sum())
     if missing and np.abs(steps - multiples * typical).max() <= 2 * tolerance:
         gaps = ", ".join(f"{along[k]:.1f} and {along[k + 1]:.1f}" for k in np.flatnonzero(multiples > 1)[:3])
-        return f"missing slices: {missing}, between {gaps} mm along the normal"
-    return f"uneven spacing: {steps.min():.2f} to {steps.max():.2f} mm"
+        return Message("missing slices: {missing}, between {gaps} mm along the normal", missing=missing, gaps=gaps)
+    return Message("uneven spacing: {least:.2f} to {most:.2f} mm", least=steps.min(), most=steps.max())
 
 
 def _distinct(orientations: Sequence[Orientation]) -> int:

@@ -38,6 +38,7 @@ from cadviewer.inference.protocol import (
     Started,
 )
 from cadviewer.inference.worker_process import CannotStart, Command, RunJob, Stop, Warm, WorkerOptions, usable_cores
+from cadviewer.messages import Message
 
 CLOSE_SECONDS = 5.0
 CANCEL_SECONDS = 30.0
@@ -212,7 +213,7 @@ class Engine:
                 self._not_started(str(error))
             except Exception as error:  # noqa: BLE001 - every job must get its last event
                 log_where(error, to=log)
-                self._give_up(f"the inference engine failed ({type(error).__name__})")
+                self._give_up(Message("the inference engine failed ({kind})", kind=type(error).__name__))
         self._end()
 
     def _wait(self) -> None:
@@ -341,7 +342,11 @@ class Engine:
             if self._goes_on(entry, running=request == current.running, stopped=stopped):
                 self._waiting[entry.job.priority].appendleft(entry)
                 if request == current.running:
-                    self._emit(Noted(entry.job.case_id, request, f"{reason}; the case is tried once more"))
+                    self._emit(
+                        Noted(
+                            entry.job.case_id, request, Message("{reason}; the case is tried once more", reason=reason)
+                        )
+                    )
             else:
                 self._finish(entry, Failed(entry.job.case_id, request, reason))
         if not life.ready and not stopped:

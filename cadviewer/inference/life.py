@@ -10,10 +10,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 
 from cadviewer.inference.worker_process import WorkerOptions, run_worker
+from cadviewer.messages import Message
 
 END_SECONDS = 2.0
 """How long a process has to end after it was asked to, and again after it was killed."""
-STOPPED = "stopped by the user"
+STOPPED = Message("stopped by the user")
 
 log = logging.getLogger("cadviewer.inference")
 
@@ -57,7 +58,9 @@ class Life:
         except OSError as error:  # no memory or no handles left
             for end in (commands_out, commands_in, events_out, events_in):
                 end.close()
-            raise CannotBegin(f"the inference process could not start: {error.strerror}") from error
+            raise CannotBegin(
+                Message("the inference process could not start: {strerror}", strerror=error.strerror)
+            ) from error
         commands_out.close()  # so that each side notices when the other is gone
         events_in.close()
         return cls(process, commands_in, events_out)
@@ -86,13 +89,13 @@ class Life:
         if self.stopped:
             return STOPPED
         if self.reason:
-            return f"the inference process could not start: {self.reason}"
+            return Message("the inference process could not start: {reason}", reason=self.reason)
         if self.ended:
-            return "the inference process closed its connection and did not end; it was ended"
+            return Message("the inference process closed its connection and did not end; it was ended")
         code = self.process.exitcode
         if code is not None and code < 0:
             name = next((s.name for s in signal.Signals if s.value == -code), f"signal {-code}")
             if name == "SIGKILL":
-                return "the inference process was ended by the system (SIGKILL), probably for want of memory"
-            return f"the inference process crashed ({name})"
-        return f"the inference process ended by itself (status {code})"
+                return Message("the inference process was ended by the system (SIGKILL), probably for want of memory")
+            return Message("the inference process crashed ({name})", name=name)
+        return Message("the inference process ended by itself (status {code})", code=code)

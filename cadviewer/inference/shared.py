@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging.series import InputError
 from cadviewer.inference.protocol import SharedArray
+from cadviewer.messages import Message
 
 if sys.platform != "win32":
     import fcntl
@@ -106,7 +107,7 @@ def attach(handle: SharedArray) -> Iterator[NDArray[Any]]:
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOMEM:
             raise MemoryError from error
-        raise InputError("the pixels are no longer in memory") from error
+        raise InputError(Message("the pixels are no longer in memory")) from error
     dtype = np.dtype(handle.dtype)
     array = np.frombuffer(backing.buffer(), dtype, prod(handle.shape)).reshape(handle.shape)
     array.flags.writeable = False
@@ -245,7 +246,7 @@ def _mapped_file(size: int, folder: Path | None) -> _MappedFile:
     try:
         return _MappedFile(folder / f"{_PREFIX}{os.urandom(6).hex()}", size)
     except (OSError, ValueError) as error:
-        raise InputError(f"there is no room for these pixels ({size / 2**20:.0f} MiB)") from error
+        raise InputError(Message("there is no room for these pixels ({size:.0f} MiB)", size=size / 2**20)) from error
 
 
 def _reserve(path: Path, size: int) -> int | None:

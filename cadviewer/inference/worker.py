@@ -9,6 +9,8 @@ import json
 import os
 from collections import OrderedDict
 
+from cadviewer.messages import Message, joined
+
 # Threads that spin while they wait slow each other down, and the window with them, as soon as anything else wants a
 # core (measured: 3–5 times slower with two of two cores busy). OpenMP reads this once, when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -52,7 +54,8 @@ class TorchHandler:
         """See `serve.Handler`."""
         why = self._why
         if self._device.type == "cpu":
-            why += f"; {self._threads} thread{'s' if self._threads > 1 else ''}"
+            n = self._threads
+            why = joined("; ", (why, Message("{n} thread", n=n) if n == 1 else Message("{n} threads", n=n)))
         return DeviceReady(str(self._device), why)
 
     def warm(self, model: str) -> None:
@@ -68,7 +71,14 @@ class TorchHandler:
         try:
             card = catalogue.card(job.model, role="outline" if job.outline else "")
             if card.task != job.task:
-                raise JobError(f"the model {card.name} is for {card.task.value}, not for {job.task.value}")
+                raise JobError(
+                    Message(
+                        "the model {card} is for {task}, not for {other}",
+                        card=card.name,
+                        task=card.task.value,
+                        other=job.task.value,
+                    )
+                )
             with attach(job.pixels) as pixels:
                 if job.explain is not None:
                     return self._explain(job, card, Volume(job.series, pixels), report)
@@ -90,7 +100,7 @@ class TorchHandler:
         except MemoryError as error:
             self._tell_of_fallback(report)
             self._networks.clear()  # room for the next case, which loads what it needs
-            raise JobError(str(error) or "not enough memory for this case") from error
+            raise JobError(str(error) or Message("not enough memory for this case")) from error
         finally:
             self._reports.pop()
             self._tell_of_fallback(report)
@@ -109,7 +119,7 @@ class TorchHandler:
     def _explain(self, job: Job, card: ModelCard, volume: Volume, report: Reporter) -> Result:
         """What the score of one frame depends on. Imported here: few ask for it, and it needs a library of its own."""
         if job.task is not Task.BREAST or job.explain is None:
-            raise JobError(f"scores of {job.task.value} cannot be explained")
+            raise JobError(Message("scores of {task} cannot be explained", task=job.task.value))
         from cadviewer.models.breast import explanation as breast_explain
         from cadviewer.models.nets.saliency import occlusion
 
@@ -124,7 +134,7 @@ class TorchHandler:
     def _outline(self, job: Job, card: ModelCard, volume: Volume, report: Reporter) -> Result:
         """One finding, measured by the network that outlines."""
         if job.task is not Task.NODULES:
-            raise JobError(f"findings of {job.task.value} are not outlined")
+            raise JobError(Message("findings of {task} are not outlined", task=job.task.value))
         from cadviewer.models.nodules.outlining import outline_one
 
         forward = self._forward(card)
@@ -163,7 +173,15 @@ class TorchHandler:
                 companion = catalogue.card(name, role=role)
                 built[role] = Companion(companion, self._forward(companion))
             except CardError as error:
-                missing.append(f"The {role} model {name} that {card.name} works with is not used: {error}")
+                missing.append(
+                    Message(
+                        "The {role} model {name} that {card} works with is not used: {error}",
+                        role=role,
+                        name=name,
+                        card=card.name,
+                        error=error,
+                    )
+                )
         return built, tuple(missing)
 
     def _note(self, text: str) -> None:

@@ -199,4 +199,5 @@ class _JobReporter:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split())
+    made = " ".join(text.split())
+    return text if made == text else made  # as it is: a message stays one

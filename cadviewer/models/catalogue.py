@@ -15,6 +15,7 @@ from typing import Any
 
 from cadviewer import paths
 from cadviewer.findings import Task
+from cadviewer.messages import Message
 from cadviewer.models import card_check
 
 SCHEMA = 1
@@ -79,13 +80,20 @@ def load(path: Path) -> ModelCard:
     try:
         content = card_check.read(path)
         if content.get("schema") != SCHEMA:
-            raise CardError(f"{path.name}: card schema {content.get('schema')} is not {SCHEMA}")
+            raise CardError(
+                Message(
+                    "{path}: card schema {found} is not {schema}",
+                    path=path.name,
+                    found=content.get("schema"),
+                    schema=SCHEMA,
+                )
+            )
         card_check.check(content)
         content["task"] = Task(content["task"])
         content["limits"] = tuple(content.get("limits", ()))
         return ModelCard(**content, folder=path.parent)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CardError(f"{path.name}: not a readable model card ({error})") from error
+        raise CardError(Message("{path}: not a readable model card ({error})", path=path.name, error=error)) from error
 
 
 def cards(task: Task | None = None, *, role: str | None = "") -> list[ModelCard]:
@@ -117,12 +125,22 @@ def _one(path: Path, names: set[str]) -> ModelCard:
     """The card in a file. names: of the models before it, which this one is added to. Raises CardError."""
     card = load(path)
     if card.name != path.stem:
-        raise CardError(f"{path.name}: its card is that of {card.name}; a model's file and card have one name")
+        raise CardError(
+            Message(
+                "{path}: its card is that of {card}; a model's file and card have one name",
+                path=path.name,
+                card=card.name,
+            )
+        )
     if not card.weights.is_file():
-        raise CardError(f"{path.name}: its weights {card.weights.name} are missing")
+        raise CardError(Message("{path}: its weights {name} are missing", path=path.name, name=card.weights.name))
     if card.name.casefold() in names:  # not all file systems tell letters' cases apart
         raise CardError(
-            f"{path}: another model is called {card.name}; this one is not used before it has a name of its own"
+            Message(
+                "{path}: another model is called {card}; this one is not used before it has a name of its own",
+                path=path,
+                card=card.name,
+            )
         )
     names.add(card.name.casefold())
     return card
@@ -134,10 +152,13 @@ def card(name: str, *, role: str | None = "") -> ModelCard:
         if candidate.name == name and role in (None, candidate.role):
             return candidate
         if candidate.name == name:
-            serves = f"is a companion of others (their {candidate.role})" if candidate.role else f"is no {role} model"
-            raise CardError(f"{name} {serves}")
+            if candidate.role:
+                raise CardError(
+                    Message("{name} is a companion of others (their {role})", name=name, role=candidate.role)
+                )
+            raise CardError(Message("{name} is no {role} model", name=name, role=role))
     known = ", ".join(c.name for c in cards(role=role)) or "none"
-    raise CardError(f"no model is called {name!r}; there are: {known}")
+    raise CardError(Message("no model is called {name!r}; there are: {known}", name=name, known=known))
 
 
 def default(task: Task) -> ModelCard:
@@ -149,7 +170,13 @@ def default(task: Task) -> ModelCard:
     candidates = sorted(cards(task), key=lambda c: (folders.index(c.folder), not c.default, c.name))
     if candidates:
         return candidates[0]
-    raise CardError(f"no weights for {task.value} are installed; train them with `cadviewer-train {task.value}`")
+    raise CardError(
+        Message(
+            "no weights for {task} are installed; train them with `cadviewer-train {command}`",
+            task=task.value,
+            command=task.value,
+        )
+    )
 
 
 def sha256(path: Path) -> str:

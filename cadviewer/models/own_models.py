@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cadviewer import atomic, paths
 from cadviewer.findings import Task
+from cadviewer.messages import Message
 from cadviewer.models import card_check, catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 
@@ -46,24 +47,34 @@ def taken(name: str) -> bool:
 def check_name(name: str) -> None:
     """Raises CardError saying why a new model cannot be called `name`."""
     if not card_check.is_name(name):
-        raise CardError(f"{name!r}: a name is made of letters a to z, digits, dots, hyphens and underscores, up to 60")
+        raise CardError(
+            Message(
+                "{name!r}: a name is made of letters a to z, digits, dots, hyphens and underscores, up to 60", name=name
+            )
+        )
     if taken(name):
-        raise CardError(f"{name}: a model has this name already; none is replaced")
+        raise CardError(Message("{name}: a model has this name already; none is replaced", name=name))
 
 
 def check_use(card: ModelCard) -> None:
     """Raises CardError saying why the viewer cannot use a trained model."""
     if not card.weights.is_file() or catalogue.sha256(card.weights) != card.weights_sha256:
-        raise CardError(f"{card.weights.name}: not the weights that the card describes")
+        raise CardError(Message("{name}: not the weights that the card describes", name=card.weights.name))
     if card.role:
-        raise CardError(f"{card.name}: it works with a model whose card names it, and not by itself")
+        raise CardError(Message("{card}: it works with a model whose card names it, and not by itself", card=card.name))
     if card.task is Task.BREAST:
         seen = card.training.get("seen")
         lacking = [kind for kind in ("benign", "malignant") if seen is not None and not seen.get(kind)]
         if lacking:
-            raise CardError(f"{card.name}: it never saw a {lacking[0]} lesion and cannot tell the two apart")
+            raise CardError(
+                Message(
+                    "{card}: it never saw a {lacking} lesion and cannot tell the two apart",
+                    card=card.name,
+                    lacking=lacking[0],
+                )
+            )
         if not card.calibration.get("cuts"):  # which need both; older cards do not say what was seen
-            raise CardError(f"{card.name}: it was not calibrated on benign and malignant lesions")
+            raise CardError(Message("{card}: it was not calibrated on benign and malignant lesions", card=card.name))
 
 
 def install(card: Path, name: str) -> ModelCard:
@@ -89,6 +100,6 @@ def install(card: Path, name: str) -> ModelCard:
 def remove(card: ModelCard) -> None:
     """Delete an own model. Raises CardError for one that ships, OSError when the system does not let it go."""
     if not is_own(card):
-        raise CardError(f"{card.name}: it ships with the program and stays")
+        raise CardError(Message("{card}: it ships with the program and stays", card=card.name))
     (card.folder / f"{card.name}.json").unlink(missing_ok=True)
     card.weights.unlink(missing_ok=True)

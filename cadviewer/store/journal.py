@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic
+from cadviewer.messages import Message
 
 Record = dict[str, Any]
 _TOGETHER = "together"
@@ -91,7 +92,9 @@ class Journal:
         except FileNotFoundError:
             return Content()
         except OSError as error:
-            raise JournalError(f"the journal {self.path.name} cannot be read: {error.strerror}") from error
+            raise JournalError(
+                Message("the journal {name} cannot be read: {strerror}", name=self.path.name, strerror=error.strerror)
+            ) from error
 
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write records so that they last, all or none, then return.
@@ -101,12 +104,16 @@ class Journal:
         try:
             data = encode(records[0] if len(records) == 1 else {_TOGETHER: list(records)})
         except (ValueError, TypeError, RecursionError) as error:
-            raise JournalError(f"nothing was saved in {self.path.name}: it is no JSON") from error
+            raise JournalError(Message("nothing was saved in {name}: it is no JSON", name=self.path.name)) from error
         try:
             with atomic.locked(self._lock):
                 self._append(data)
         except OSError as error:
-            raise JournalError(f"nothing was saved in {self.path.name}: {error.strerror or error}") from error
+            raise JournalError(
+                Message(
+                    "nothing was saved in {name}: {strerror}", name=self.path.name, strerror=error.strerror or error
+                )
+            ) from error
 
     def _append(self, data: bytes) -> None:
         new = not self.path.exists()
@@ -157,7 +164,9 @@ class Journal:
                 atomic.write_bytes(kept, self.path.read_bytes())
                 atomic.write_bytes(self.path, b"".join(encode(r) for r in content.records))
         except OSError as error:
-            raise JournalError(f"the damaged journal {self.path.name} could not be kept aside: {error}") from error
+            raise JournalError(
+                Message("the damaged journal {name} could not be kept aside: {error}", name=self.path.name, error=error)
+            ) from error
         return content, kept
 
 

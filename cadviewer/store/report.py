@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cadviewer.findings import BreastFinding, Call, Result, Task
 from cadviewer.imaging.series import Rejected, Series
+from cadviewer.messages import Message
 
 
 class CaseState(StrEnum):
@@ -67,7 +68,7 @@ def of_result(series: Series, result: Result, seconds_load: float | None) -> Cas
     state, reason = CaseState.DONE, ""
     if result.breast and all(b.call is Call.OUT_OF_SCOPE for b in result.breast):
         state = CaseState.REFUSED
-        reason = one_line(result.breast[0].reason) or "not what the model knows"
+        reason = one_line(result.breast[0].reason) or Message("not what the model knows")
     report = CaseReport(
         result.case_id, series.source, state, reason, n_files, series, result.task, result, seconds_load
     )
@@ -83,7 +84,8 @@ def case_of(source: Path) -> str:
 
 def one_line(text: str) -> str:
     """The text without line ends, tabs and other control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    made = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if made == text else made  # as it is: a message stays one
 
 
 def path_text(path: Path) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from cadviewer import atomic
 from cadviewer.imaging.series import UNTOLD, Volume
+from cadviewer.messages import Message
 from cadviewer.store.export import FORMATS, Format, load, pictures, tables
 from cadviewer.store.journal import Journal, JournalError, Record
 from cadviewer.store.report import CaseReport, CaseState
@@ -162,10 +163,10 @@ def opened(
         try:
             results = _open(stack, folder, options, formats, existing)
         except atomic.LockedError:
-            raise ResultsError("another run is writing into the output folder") from None
+            raise ResultsError(Message("another run is writing into the output folder")) from None
         except (OSError, JournalError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise ResultsError(f"the output folder cannot be used: {reason}") from error
+            raise ResultsError(Message("the output folder cannot be used: {reason}", reason=reason)) from error
         yield results
 
 
@@ -174,7 +175,7 @@ def _open(
 ) -> ResultsFolder:
     if existing is Existing.KEEP_OUT and holds_results(folder):
         raise ExistingResultsError(
-            "the output folder already holds results; say whether to go on with them or to replace them"
+            Message("the output folder already holds results; say whether to go on with them or to replace them")
         )
     state = folder / STATE
     state.mkdir(parents=True, exist_ok=True)
@@ -213,7 +214,9 @@ def clear(folder: Path) -> None:
     """Remove what a run wrote there and nothing else. Raises ResultsError for a table that is not one of ours."""
     for name in tables.FORMAT.tables:
         if (folder / name).exists() and not tables.is_ours(folder / name):
-            raise ResultsError(f"{name} in the output folder was not made by this program; it is left as it is")
+            raise ResultsError(
+                Message("{name} in the output folder was not made by this program; it is left as it is", name=name)
+            )
     # The journal last: until then the folder is known as one of ours.
     for path in [*_case_files(folder), *(folder / name for name in tables.FORMAT.tables)]:
         path.unlink(missing_ok=True)
@@ -252,14 +255,18 @@ def _go_on(folder: Path, journal: Journal, options: Mapping[str, Any]) -> dict[s
     content, _ = journal.repair()
     if not content.records:
         if holds_results(folder) and journal.path.exists() and content.damaged:
-            raise ExistingResultsError("the state of the earlier run is damaged; its results can only be replaced")
+            raise ExistingResultsError(
+                Message("the state of the earlier run is damaged; its results can only be replaced")
+            )
         if any((folder / name).exists() for name in tables.FORMAT.tables) or any(True for _ in _case_files(folder)):
-            raise ExistingResultsError("the results there have no state to go on from; they can only be replaced")
+            raise ExistingResultsError(
+                Message("the results there have no state to go on from; they can only be replaced")
+            )
         journal.append({"type": "options", "options": dict(options)})
         return {}
     first = content.records[0]
     if first.get("type") != "options":
-        raise ExistingResultsError("the state of the earlier run is damaged; its results can only be replaced")
+        raise ExistingResultsError(Message("the state of the earlier run is damaged; its results can only be replaced"))
     _same_options(first["options"], options)
     found = (_finished(record) for record in content.records[1:])
     return {f.case: f for f in found if f is not None}
@@ -269,11 +276,18 @@ def _same_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for name in sorted(set(before) | set(now)):
         if before.get(name) != now.get(name):
             if name == "inputs":  # paths can hold patient names: they are kept as a hash and never shown
-                raise ExistingResultsError("the results there were made from other inputs; they can only be replaced")
+                raise ExistingResultsError(
+                    Message("the results there were made from other inputs; they can only be replaced")
+                )
             was, is_ = _shown(before.get(name)), _shown(now.get(name))
             raise ExistingResultsError(
-                f"the results there were made with {name.lstrip('-')} {was}, not {is_}; "
-                "go on with the same options, or replace them"
+                Message(
+                    "the results there were made with {option} {was}, not {now}; go on with the same options, "
+                    "or replace them",
+                    option=name.lstrip("-"),
+                    was=was,
+                    now=is_,
+                )
             )
 
 

@@ -21,6 +21,7 @@ import cadviewer
 from cadviewer import paths
 from cadviewer.findings import Box, BreastFinding, Nodule
 from cadviewer.imaging.series import Series
+from cadviewer.messages import Message
 from cadviewer.store.journal import Journal, JournalError, Record
 from cadviewer.store.marks import (
     READER,
@@ -162,12 +163,22 @@ class Session:
         content, kept = self._journal.repair()
         if kept is not None:
             self.problems += (
-                f"The journal of this case was damaged ({len(content.damaged)} of its lines); it is kept as "
-                f"{kept.name}, and a new one was begun with the {len(content.records)} records that could be read.",
+                Message(
+                    "The journal of this case was damaged ({damaged} of its lines); it is kept as {kept}, and "
+                    "a new one was begun with the {records} records that could be read.",
+                    damaged=len(content.damaged),
+                    kept=kept.name,
+                    records=len(content.records),
+                ),
             )
         unknown = sum(_entry(r) is None for r in content.records)
         if unknown:
-            self.problems += (f"{unknown} records of this case were made by another version and are kept, not shown.",)
+            self.problems += (
+                Message(
+                    "{unknown} records of this case were made by another version and are kept, not shown.",
+                    unknown=unknown,
+                ),
+            )
 
     @property
     def path(self) -> Path:

@@ -13,7 +13,6 @@ from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
 from cadviewer.gui.cases import case
 from cadviewer.gui.i18n import wording
-from cadviewer.gui.i18n.templates import DEVICES, TOLD
 from cadviewer.gui.nodules.risk import LACKING
 from cadviewer.gui.review.measures_panel import NAMES
 from cadviewer.gui.settings.keys import KeysPage
@@ -40,7 +39,8 @@ from cadviewer.store.report import CaseState
 from trainers import tasks
 from trainers.options import PRESETS as OPTION_PRESETS
 
-GUI = Path(cadviewer.__file__).parent / "gui"
+PACKAGE = Path(cadviewer.__file__).parent
+GUI = PACKAGE / "gui"
 
 
 OPTIONS = [tasks.resolve(spec.options) for spec in tasks.specs().values() if spec.options]
@@ -54,7 +54,7 @@ def in_calls() -> dict[str, str]:
             if not isinstance(node, ast.Call):
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name == "tr" and path.name != "lang.py":
+            if name == "tr" and path.name != "language.py":
                 texts = node.args[:1]
             elif name == "count" and len(node.args) == 3:
                 texts = node.args[1:3]
@@ -65,6 +65,18 @@ def in_calls() -> dict[str, str]:
             for text in texts:
                 if isinstance(text, ast.Constant) and isinstance(text.value, str):
                     found[text.value] = f"{path.relative_to(GUI)}:{node.lineno}"
+    return found
+
+
+def in_messages() -> dict[str, str]:
+    """Templates of what readers, models and the engine say (`cadviewer.messages`), each with its file."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Message":
+                (text,) = node.args if len(node.args) == 1 else (None,)
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    found[text.value] = f"{path.relative_to(PACKAGE)}:{node.lineno}"
     return found
 
 
@@ -103,8 +115,6 @@ def in_tables() -> set[str]:
         *LACKING,
         *NAMES.values(),
         *(status.value for status in case.Status),
-        *TOLD,
-        *DEVICES,
         *contradictions.WORDS,
         *SAID,
         *wording.ANSWERS.values(),
@@ -125,4 +135,4 @@ def in_tables() -> set[str]:
 
 
 def every() -> set[str]:
-    return set(in_calls()) | in_tables()
+    return set(in_calls()) | set(in_messages()) | in_tables()

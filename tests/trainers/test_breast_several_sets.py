@@ -122,7 +122,7 @@ def test_an_encoder_starts_from_given_weights_and_learns_at_its_own_rate(tmp_pat
     assert isinstance(fresh, BreastNetwork)
     photographs = {k: torch.full_like(v, 0.25) for k, v in fresh.get_submodule("encoder").state_dict().items()}
     torch.save(photographs, tmp_path / "weights.pth")
-    settings = breast.Settings(
+    settings = breast.BreastSettings(
         network="efficientnet_unet", size="tiny", image_size=64, pretrained=str(tmp_path / "weights.pth")
     )
     network = breast.make_network(settings)
@@ -135,10 +135,10 @@ def test_an_encoder_starts_from_given_weights_and_learns_at_its_own_rate(tmp_pat
     assert sum(len(g["params"]) for g in groups) == len(list(network.parameters()))
     assert {g.get("lr") for g in groups} == {1e-4, None}
     with pytest.raises(ConfigError, match="pretrained"):
-        breast._start(network, breast.Settings(network="efficientnet_unet", pretrained="missing.pth"), tmp_path)
-    other = breast.make_network(breast.Settings(size="tiny", image_size=64))
+        breast._start(network, breast.BreastSettings(network="efficientnet_unet", pretrained="missing.pth"), tmp_path)
+    other = breast.make_network(breast.BreastSettings(size="tiny", image_size=64))
     with pytest.raises(ConfigError, match="none or imagenet for hybrid_mt_estan"):
-        breast._start(other, breast.Settings(size="tiny", image_size=64, pretrained="weights.pth"), tmp_path)
+        breast._start(other, breast.BreastSettings(size="tiny", image_size=64, pretrained="weights.pth"), tmp_path)
 
 
 def observation(

@@ -181,7 +181,7 @@ def test_a_run_writes_its_settings_and_its_log(trained: Path) -> None:
 
 def test_false_alarms_of_an_earlier_run_are_mined_off_the_nodules(trained: Path, folder: Path) -> None:
     slices = luna16_slices.read(folder, samples.TRAIN)
-    settings = nodules.Settings(**json.loads((trained / "settings.json").read_text()))
+    settings = nodules.NoduleSettings(**json.loads((trained / "settings.json").read_text()))
     task = nodules.NoduleTask(settings, 1)
     for points, item in zip(nodules.mine(slices, task, least=0.0), slices, strict=True):
         assert 0 < len(points) <= 6

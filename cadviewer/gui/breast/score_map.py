@@ -15,6 +15,7 @@ from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.engine.bridge import Bridge, EngineLike
 from cadviewer.gui.viewing.canvas.viewport import Kind, Viewport
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent, Priority, Progressed
+from cadviewer.messages import Message
 
 FOR, AGAINST = (230, 120, 0), (0, 130, 230)
 """Colours (red, green, blue) of what speaks for malignancy and against it; told apart by colour-blind readers."""
@@ -118,10 +119,10 @@ class ScoreMaps(QObject):
                 state.done, state.total = done, total
             case Finished(result=result):
                 state.map = next((m for m in result.maps if m.frame == key[2]), None)
-                state.reason = "" if state.map is not None else "the model gave no map"
+                state.reason = "" if state.map is not None else Message("the model gave no map")
                 self._keep(key, state.map)
             case Failed(reason=reason):
-                state.reason = reason or "unknown error"
+                state.reason = reason or Message("unknown error")
             case Cancelled():  # not by `leave`, which forgets what it cancels: asking again would go round for ever
                 state.reason = "stopped"
         if isinstance(event, Finished | Failed | Cancelled):

@@ -15,6 +15,7 @@ from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.gui.viewing.canvas.view import ViewState
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
+from cadviewer.messages import Message
 from cadviewer.store.breast_form import OWN_CALL, definite
 from cadviewer.store.last_results import Last
 from cadviewer.store.reading import (
@@ -230,7 +231,7 @@ class Case:
                 self.running, self.result, self.cut = False, result, result.provenance.threshold
                 self.former = None
             case Failed(reason=reason, out_of_scope=out_of_scope):
-                self.running, self.reason, self.out_of_scope = False, reason or "unknown error", out_of_scope
+                self.running, self.reason, self.out_of_scope = False, reason or Message("unknown error"), out_of_scope
             case Cancelled():
                 self.running = False
             case Progressed(done=done, total=total, seconds_left=left):

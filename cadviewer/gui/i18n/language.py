@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from cadviewer import paths
+from cadviewer.messages import Message
 
 ENGLISH = "en"
 
@@ -71,6 +72,14 @@ def tr(text: str, /, **values: object) -> str:
     """A text in the user's language, with `values` put in its {places} (format specifications are kept)."""
     found = _texts.get(text, text)
     return found.format(**values) if values else found
+
+
+def translate(text: str) -> str:
+    """What readers, models and the engine say, in the user's language; what is no message is looked up as it is."""
+    if not isinstance(text, Message):
+        return tr(text) if text else ""
+    values = {name: translate(value) if isinstance(value, str) else value for name, value in text.values.items()}
+    return tr(text.template, **values)
 
 
 def count(number: int, one: str, many: str, /, **values: object) -> str:

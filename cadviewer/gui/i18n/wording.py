@@ -7,8 +7,7 @@ from datetime import datetime
 from cadviewer.findings import BreastFinding, Call, Estimate, Nodule, Result
 from cadviewer.gui.cases.case import Case, Status
 from cadviewer.gui.i18n import language
-from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.i18n.templates import told
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.imaging.series import Series
 from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.reading import Origin
@@ -185,7 +184,7 @@ def _own(case: Case) -> int:
 
 def sentence(text: str) -> str:
     """A reason as a sentence: "no CT" as "No CT.", in the user's language where it is known."""
-    text = told(text)
+    text = translate(text)
     return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
 
 
@@ -196,7 +195,7 @@ def as_text(case: Case) -> str:
     lines = list(case.result.lines)
     if not lines:
         lines = _breast_lines(case) if case.result.breast else _nodule_lines(case)
-    lines += [tr("Warning: {text}", text=told(w)) for w in case.result.warnings]
+    lines += [tr("Warning: {text}", text=translate(w)) for w in case.result.warnings]
     lines += [tr("Read with {what}", what=line) for line in [provenance(case.result)]]
     return "\n".join([*lines, RESEARCH])
 
@@ -239,7 +238,7 @@ def _breast_lines(case: Case) -> list[str]:
         if finding.probability is not None:
             parts.append(tr("probability of malignancy {estimate}", estimate=estimate(finding.probability)))
         parts += [breast_caution(finding, case.result.provenance.threshold).rstrip(".")]
-        parts += [breast_size(finding), breast_count(finding), told(finding.reason)]
+        parts += [breast_size(finding), breast_count(finding), translate(finding.reason)]
         parts.append(tr(FRAME_ANSWERS[case.frame_answer(finding.frame)]))
         entered = case.frame_values(finding.frame)
         parts += [f"{tr(f.label)}: {tr(entered[name])}" for name, f in FRAME_FIELDS.items() if name in entered]

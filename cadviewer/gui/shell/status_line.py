@@ -6,8 +6,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
 
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.i18n.templates import DEVICES, told
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.shell import style
 from cadviewer.gui.shell.shortcuts import hint
 from cadviewer.gui.widgets.elided_label import ElidedLabel
@@ -72,7 +71,7 @@ class StatusLine(QFrame):
 
     def show_device(self, device: str, why: str) -> None:
         name = "GPU" if device.startswith("cuda") else device.upper()
-        why = "; ".join(told(part, DEVICES) for part in why.split("; "))
+        why = translate(why)
         self.device.set_text(f"{name} – {why}" if why else name)
 
     def say(self, text: str) -> None:

@@ -1,8 +1,16 @@
-"""What the trainers say, in the user's language. They know no languages: see `gui.i18n.templates`. No Qt."""
+"""What the trainers say, in the user's language. No Qt.
+
+They run in a process of their own and write English lines; the window recognises them by these templates. What is none
+of them is shown as it is.
+"""
 
 from __future__ import annotations
 
-from cadviewer.gui.i18n import templates
+import re
+from functools import lru_cache
+from string import Formatter
+
+from cadviewer.gui.i18n.language import tr
 
 SAID = (
     # why nobody can train on a folder
@@ -63,5 +71,17 @@ SAID = (
 
 
 def said(text: str) -> str:
-    """A reason, a warning or a word of a trainer in the user's language; any other text as it is."""
-    return templates.told(text, SAID)
+    """A reason, a warning or a word of a trainer in the user's language, what stands in its places too; any other text
+    as it is."""
+    for template in SAID if text else ():
+        if (found := _pattern(template).fullmatch(text)) is not None:
+            return tr(template, **{name: said(value) for name, value in found.groupdict().items()})
+    return text
+
+
+@lru_cache(maxsize=512)
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = (
+        re.escape(literal) + (f"(?P<{name}>.+?)" if name else "") for literal, name, _, _ in Formatter().parse(template)
+    )
+    return re.compile("".join(parts), re.DOTALL)

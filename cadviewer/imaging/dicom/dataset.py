@@ -32,6 +32,7 @@ from cadviewer.imaging.dicom.frames import Frame, orientation, pixel_spacing, po
 from cadviewer.imaging.dicom.header import Header
 from cadviewer.imaging.faults import cleaned
 from cadviewer.imaging.series import InputError, Window
+from cadviewer.messages import Message
 
 _CENTIMETRES = 3  # PhysicalUnits of an ultrasound region, PS3.3 C.8.5.5.1.15
 _TISSUE = 1  # RegionDataType
@@ -94,12 +95,12 @@ def read_dataset(file: Path, *, pixels: bool = False) -> FileDataset:
     try:
         dataset = pydicom.dcmread(file, stop_before_pixels=not pixels, force=True)
     except EOFError as error:
-        raise InputError("truncated: the file ends within its header") from error
+        raise InputError(Message("truncated: the file ends within its header")) from error
     except FAULTS as error:
         # Its own words may quote values, and so a patient: only their kind is told.
-        raise InputError(f"damaged DICOM header ({type(error).__name__})") from error
+        raise InputError(Message("damaged DICOM header ({kind})", kind=type(error).__name__)) from error
     if len(dataset) == 0:
-        raise InputError("damaged: a DICOM file without any element")
+        raise InputError(Message("damaged: a DICOM file without any element"))
     element = dataset.get(dh.PIXEL_DATA) if pixels else None
     if element is not None and element.is_undefined_length and isinstance(element.value, bytes):
         element.value = without_wrong_offsets(element.value, _frame_count(dataset))
@@ -150,7 +151,7 @@ def frames_of(plain: Frame, count: int) -> list[Frame]:
         groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
         return [_from_group(plain, k, groups[k] if k < len(groups) else Dataset(), shared) for k in range(count)]
     except FAULTS as error:
-        raise InputError("damaged: functional groups cannot be read") from error
+        raise InputError(Message("damaged: functional groups cannot be read")) from error
 
 
 def _from_group(plain: Frame, index: int, group: Dataset, shared: Dataset) -> Frame:
@@ -279,7 +280,9 @@ def decode(dataset: FileDataset, frame: int) -> NDArray[Any]:
             bits = _palette_bits(dataset) if palette else int(dataset.get("BitsStored", bits) or bits)
             array = (array >> max(bits - 8, 0)).astype(np.uint8)
     except FAULTS as error:
-        raise InputError(f"damaged pixels: {cleaned(str(error), 200) or type(error).__name__}") from error
+        raise InputError(
+            Message("damaged pixels: {fault}", fault=cleaned(str(error), 200) or type(error).__name__)
+        ) from error
     return array
 
 

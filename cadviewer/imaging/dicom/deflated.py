@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cadviewer.imaging.dicom.header import DEFLATED
 from cadviewer.imaging.series import Refusal
+from cadviewer.messages import Message
 
 _FREE_SIZE = 128 << 20
 _RATIO = 50
@@ -32,4 +33,4 @@ def check(file: Path) -> None:
             except zlib.error:
                 return  # damaged: pydicom says so
             if left < 0:
-                raise Refusal("a deflated file that would unpack out of all proportion to its size")
+                raise Refusal(Message("a deflated file that would unpack out of all proportion to its size"))

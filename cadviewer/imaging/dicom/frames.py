@@ -17,6 +17,7 @@ from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.geometry import Vector
 from cadviewer.imaging.series import Rejected, State, Stored
 from cadviewer.imaging.volume_check import Orientation
+from cadviewer.messages import Message
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
 _NOT_IMAGES = frozenset(
@@ -81,52 +82,68 @@ def reject(header: Header) -> Rejected | None:
 
     sop_class, modality = header.text(dh.SOP_CLASS), header.text(dh.MODALITY)
     if sop_class == _DICOMDIR:
-        return no(State.SKIPPED, "a DICOMDIR; its images are found by themselves")
+        return no(State.SKIPPED, Message("a DICOMDIR; its images are found by themselves"))
     if modality in _NOT_IMAGES:
-        return no(State.SKIPPED, f"not an image: {_kind(header)}")
+        return no(State.SKIPPED, Message("not an image: {header}", header=_kind(header)))
     rows, columns = header.integer(dh.ROWS), header.integer(dh.COLUMNS)
     if not header.has_pixels:
         kind = _kind(header)
         if rows is None and "Image" not in kind:
-            return no(State.SKIPPED, f"not an image: {kind}")
+            return no(State.SKIPPED, Message("not an image: {kind}", kind=kind))
         if header.float_pixels:
-            return no(State.REFUSED, "pixels in floating point (a parametric map), which this program does not read")
-        return no(State.FAILED, "damaged: a DICOM image without pixel data")
+            return no(
+                State.REFUSED, Message("pixels in floating point (a parametric map), which this program does not read")
+            )
+        return no(State.FAILED, Message("damaged: a DICOM image without pixel data"))
     for name, value in (("Rows", rows), ("Columns", columns), ("Bits Allocated", header.integer(dh.BITS_ALLOCATED))):
         if value is None or not 0 < value <= _LARGEST_SIDE:
-            return no(State.FAILED, f"damaged: {name} is missing or not sensible")
+            return no(State.FAILED, Message("damaged: {name} is missing or not sensible", name=name))
     if sop_class == _MICROSCOPY:
-        return no(State.REFUSED, "a microscopy slide, which this program does not read")
+        return no(State.REFUSED, Message("a microscopy slide, which this program does not read"))
     if not codecs.can_decode(header.syntax):
-        return no(State.REFUSED, f"compressed as {_name(header.syntax)}, which this program cannot decode")
+        return no(
+            State.REFUSED,
+            Message("compressed as {syntax}, which this program cannot decode", syntax=_name(header.syntax)),
+        )
     allocated = header.integer(dh.BITS_ALLOCATED)
     if allocated not in (1, 8, 16, 32):
-        return no(State.REFUSED, f"{allocated} bits for each pixel, which this program does not read")
+        return no(
+            State.REFUSED,
+            Message("{allocated} bits for each pixel, which this program does not read", allocated=allocated),
+        )
     if header.integer(dh.SAMPLES) not in (None, 1, 3):
         return no(
-            State.REFUSED, f"{header.integer(dh.SAMPLES)} samples for each pixel, which this program does not read"
+            State.REFUSED,
+            Message(
+                "{samples} samples for each pixel, which this program does not read", samples=header.integer(dh.SAMPLES)
+            ),
         )
     photometric = header.text(dh.PHOTOMETRIC)
     if header.integer(dh.SAMPLES) == 3 and photometric not in _COLOURS:
-        return no(State.REFUSED, f"colours as {one_line(photometric, 20)}, which this program does not read")
+        return no(
+            State.REFUSED,
+            Message(
+                "colours as {photometric}, which this program does not read", photometric=one_line(photometric, 20)
+            ),
+        )
     if header.text(dh.FRAMES) and (not header.numbers(dh.FRAMES) or (header.integer(dh.FRAMES) or 0) < 1):
-        return no(State.FAILED, "damaged: Number of Frames is not a number")
+        return no(State.FAILED, Message("damaged: Number of Frames is not a number"))
     if _more_frames_than_bytes(header):
-        return no(State.FAILED, "damaged: more frames than the file can hold")
+        return no(State.FAILED, Message("damaged: more frames than the file can hold"))
     return _truncated(header)
 
 
 def _kind(header: Header) -> str:
     """What a file is, in words."""
     sop_class = header.text(dh.SOP_CLASS)
-    return _name(sop_class) if sop_class else header.text(dh.MODALITY) or "DICOM object of unknown kind"
+    return _name(sop_class) if sop_class else header.text(dh.MODALITY) or Message("DICOM object of unknown kind")
 
 
 def _name(uid: str) -> str:
     from pydicom.uid import UID  # only for what is turned away
 
     name = UID(uid, validation_mode=0).name  # no warning that quotes it
-    return name if name != uid else f"something with the UID {one_line(uid, 64) or 'unknown'}"
+    return name if name != uid else Message("something with the UID {uid}", uid=one_line(uid, 64) or "unknown")
 
 
 def _more_frames_than_bytes(header: Header) -> bool:
@@ -149,7 +166,7 @@ def _truncated(header: Header) -> Rejected | None:
     if header.pixels_length is None:
         return _truncated_fragments(header)
     if header.syntax not in codecs.NATIVE:
-        return Rejected(header.file, State.FAILED, "damaged: compressed pixels without fragments")
+        return Rejected(header.file, State.FAILED, Message("damaged: compressed pixels without fragments"))
     frames = header.integer(dh.FRAMES) or 1
     pixels = (header.integer(dh.ROWS) or 0) * (header.integer(dh.COLUMNS) or 0) * (header.integer(dh.SAMPLES) or 1)
     needed = (frames * pixels * (header.integer(dh.BITS_ALLOCATED) or 0) + 7) // 8
@@ -157,7 +174,11 @@ def _truncated(header: Header) -> Rejected | None:
         needed = needed * 2 // 3
     there = min(header.pixels_length, header.size - header.pixels_at)
     if there < needed:
-        return Rejected(header.file, State.FAILED, f"truncated: {there} of {needed} bytes of pixels")
+        return Rejected(
+            header.file,
+            State.FAILED,
+            Message("truncated: {there} of {needed} bytes of pixels", there=there, needed=needed),
+        )
     return None
 
 
@@ -171,16 +192,24 @@ def _truncated_fragments(header: Header) -> Rejected | None:
             if (group, element) == (0xFFFE, 0xE0DD):
                 frames = header.integer(dh.FRAMES) or 1
                 if items - 1 < frames:
-                    reason = f"damaged: {max(items - 1, 0)} compressed fragments for {frames} frames"
+                    reason = Message(
+                        "damaged: {fragments} compressed fragments for {frames} frames",
+                        fragments=max(items - 1, 0),
+                        frames=frames,
+                    )
                     return Rejected(header.file, State.FAILED, reason)
                 return None
             if (group, element) != (0xFFFE, 0xE000):
-                return Rejected(header.file, State.FAILED, "damaged: compressed pixels are not in fragments")
+                return Rejected(header.file, State.FAILED, Message("damaged: compressed pixels are not in fragments"))
             position += 8 + length
             items += 1
             if items > _MOST_FRAGMENTS:
-                return Rejected(header.file, State.FAILED, f"damaged: more than {_MOST_FRAGMENTS} compressed fragments")
-    return Rejected(header.file, State.FAILED, "truncated: the end of its compressed pixels is missing")
+                return Rejected(
+                    header.file,
+                    State.FAILED,
+                    Message("damaged: more than {most} compressed fragments", most=_MOST_FRAGMENTS),
+                )
+    return Rejected(header.file, State.FAILED, Message("truncated: the end of its compressed pixels is missing"))
 
 
 def first_frame(header: Header) -> tuple[Frame, int]:

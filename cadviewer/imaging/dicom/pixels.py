@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.imaging.series import InputError, Series, SliceInfo, Stored
+from cadviewer.messages import Message
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -64,14 +65,16 @@ class SliceReader:
         """
         stored = slice_info.stored
         if stored is None:
-            raise InputError("this slice was not found by a DICOM scan")
+            raise InputError(Message("this slice was not found by a DICOM scan"))
         try:
             if stored.offset is not None:
                 _read_native(slice_info.file, stored, out, air=self._series.hounsfield)
             else:
                 self._read_decoded(slice_info, stored, out)
         except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror or type(error).__name__}") from error
+            raise InputError(
+                Message("cannot be read: {strerror}", strerror=error.strerror or type(error).__name__)
+            ) from error
 
     def plane(self, k: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Slice k of the series as an array of its own; raises as `read` does."""
@@ -87,7 +90,13 @@ class SliceReader:
             self._file = slice_info.file
         array = dicom_dataset.decode(self._dataset, slice_info.frame)
         if array.shape != out.shape:
-            raise InputError(f"damaged: pixels are {array.shape}, not {out.shape} as the header says")
+            raise InputError(
+                Message(
+                    "damaged: pixels are {shape}, not {expected} as the header says",
+                    shape=array.shape,
+                    expected=out.shape,
+                )
+            )
         if out.ndim == 3:
             out[...] = array
         else:
@@ -132,7 +141,7 @@ def _read_native(file: Path, stored: Stored, out: NDArray[Any], *, air: bool) ->
         stream.seek(stored.offset or 0)
         got = _read_all(stream, raw)
     if got < raw.nbytes:
-        raise InputError(f"truncated: its pixels end after {got} of {raw.nbytes} bytes")
+        raise InputError(Message("truncated: its pixels end after {got} of {nbytes} bytes", got=got, nbytes=raw.nbytes))
     _clear_unused_bits(raw, stored.bits)
     if not in_place:
         store(raw, stored, out, air=air)

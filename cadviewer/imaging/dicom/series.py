@@ -28,6 +28,7 @@ from cadviewer.imaging.faults import reason_of
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Patient, Rejected, Series, Shape, SliceInfo, State, Window
 from cadviewer.imaging.volume_check import Arrangement, arrange, same_spacing
+from cadviewer.messages import Message
 
 
 def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
@@ -74,7 +75,7 @@ def _copy_of(header: Header, originals: Mapping[str, Header]) -> Rejected | None
     other = originals.get(uid) if uid else None
     if other is None or other is header or not _same_instance(header, other):
         return None
-    return Rejected(header.file, State.SKIPPED, "a copy of another file of its series, which is read")
+    return Rejected(header.file, State.SKIPPED, Message("a copy of another file of its series, which is read"))
 
 
 def _same_instance(a: Header, b: Header) -> bool:
@@ -118,7 +119,7 @@ def _one(part: Part) -> Series:
     header = middle.header
     reason = arrangement.reason
     if not same_spacing([f.spacing for f in ordered]) and not reason:
-        reason = "mixed pixel spacing"
+        reason = Message("mixed pixel spacing")
     geometry, regions, warnings = _geometry(ordered, arrangement, reason)
     hounsfield = _is_hounsfield(ordered)
     warnings += part.notes
@@ -203,7 +204,11 @@ def _ultrasound(
     if dh.ULTRASOUND_REGIONS not in header.sequences:
         return (), None, []
     regions, spacing, agree = contained.call("cadviewer.imaging.dicom.dataset:ultrasound", header.file)
-    return regions, spacing, [] if agree else ["its ultrasound regions have different scales: no millimetres are shown"]
+    return (
+        regions,
+        spacing,
+        [] if agree else [Message("its ultrasound regions have different scales: no millimetres are shown")],
+    )
 
 
 def _is_hounsfield(frames: Sequence[Frame]) -> bool:
@@ -230,20 +235,20 @@ def _rescaled(frame: Frame) -> bool:
 
 def _cautions(frames: Sequence[Frame]) -> list[str]:
     header = frames[0].header
-    warnings = []
+    warnings: list[str] = []
     if header.text(dh.MODALITY) == "CT" and not frames[0].colour and not _is_hounsfield(frames):
-        warnings.append("a CT whose values are not known to be Hounsfield units")
+        warnings.append(Message("a CT whose values are not known to be Hounsfield units"))
     tilt = header.number(dh.GANTRY_TILT, 0.0)
     if abs(tilt) > 0.5 and len(frames) > 1:
-        warnings.append(f"the header names a gantry tilt of {tilt:g}°")
+        warnings.append(Message("the header names a gantry tilt of {tilt:g}°", tilt=tilt))
     if any(header.integer(tag) for tag in dh.OVERLAY_ROWS):
-        warnings.append("the file draws over its image (an overlay plane), which is not shown here")
+        warnings.append(Message("the file draws over its image (an overlay plane), which is not shown here"))
     if (
         frames[0].colour
         and (header.integer(dh.BITS_STORED) or 8) > 8
         and header.text(dh.PHOTOMETRIC) != "PALETTE COLOR"
     ):
-        warnings.append("colour of more than 8 bits is shown with 8")
+        warnings.append(Message("colour of more than 8 bits is shown with 8"))
     return warnings
 
 

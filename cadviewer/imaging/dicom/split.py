@@ -23,6 +23,7 @@ from cadviewer.imaging.dicom import header as dh
 from cadviewer.imaging.dicom.frames import Frame
 from cadviewer.imaging.dicom.header import Header
 from cadviewer.imaging.volume_check import arrange, directions, same_orientation
+from cadviewer.messages import Message
 
 _MAIN_SHARE = 0.75  # of the images in one orientation: the others then are not what the series is about
 _MOST_PARTS = 100
@@ -120,8 +121,12 @@ def _about_others(family: list[Frame], frames: Sequence[Frame]) -> tuple[str, ..
         return ()
     localizers = sum(is_localizer(f.header) for f in frames) if not is_localizer(family[0].header) else 0
     if others == localizers:
-        return (f"the series also holds {others} image(s): localizer, shown apart",)
-    return (f"the series also holds {others} image(s) of another size, kind, scale or plane, shown apart",)
+        return (Message("the series also holds {others} image(s): localizer, shown apart", others=others),)
+    return (
+        Message(
+            "the series also holds {others} image(s) of another size, kind, scale or plane, shown apart", others=others
+        ),
+    )
 
 
 def _without_strays(group: list[Frame]) -> list[list[Frame]]:
@@ -159,7 +164,11 @@ def _volumes(family: list[Frame]) -> list[Part]:
         return whole
     return [
         # The label is for the description alone: it may be any text of the header.
-        Part(p.frames, (f"volume {k} of {len(found)} in its series, whose images repeat their places",), p.label)
+        Part(
+            p.frames,
+            (Message("volume {k} of {found} in its series, whose images repeat their places", k=k, found=len(found)),),
+            p.label,
+        )
         for k, p in enumerate(found, start=1)
     ]
 

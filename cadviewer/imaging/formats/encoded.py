@@ -20,6 +20,7 @@ import numpy as np
 
 from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.series import InputError
+from cadviewer.messages import Message
 
 _PIECE = 1 << 20
 _FARTHEST = 1 << 28  # bytes that are unpacked only to be skipped
@@ -59,14 +60,23 @@ class Numbers:
         """Raises InputError where files cannot share so many slices, and where raw ones end too early; OSError."""
         count = len(self.files)
         if (slices % count and count % slices) or needed % count:
-            raise InputError(f"damaged header: {count} data files for {slices} slices")
+            raise InputError(
+                Message("damaged header: {count} data files for {slices} slices", count=count, slices=slices)
+            )
         if self.encoding != "raw" and self.skip > _FARTHEST:
-            raise InputError("damaged header: its pixels begin at no byte that there is")
+            raise InputError(Message("damaged header: its pixels begin at no byte that there is"))
         for file in self.files if self.encoding == "raw" else ():
             there = file.stat().st_size - self.offset(needed // count, file)
             if there < needed // count:
                 name = one_line(file.name, 60)
-                raise InputError(f"truncated: {name} holds {max(there, 0)} of {needed // count} bytes of pixels")
+                raise InputError(
+                    Message(
+                        "truncated: {name} holds {there} of {needed} bytes of pixels",
+                        name=name,
+                        there=max(there, 0),
+                        needed=needed // count,
+                    )
+                )
 
 
 class Stream:
@@ -83,7 +93,7 @@ class Stream:
             if not self._rest:
                 self._rest = memoryview(next(self._pieces, b""))
                 if not self._rest:
-                    raise InputError("truncated: its pixels end too early")
+                    raise InputError(Message("truncated: its pixels end too early"))
             parts.append(self._rest[:count])
             self._rest = self._rest[count:]
             count -= len(parts[-1])
@@ -103,13 +113,20 @@ def _pieces(numbers: Numbers, needed: int) -> Iterator[bytes]:
                     if not left:
                         break
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError("truncated or damaged: it cannot be unpacked") from error
+            raise InputError(Message("truncated or damaged: it cannot be unpacked")) from error
         except OSError as error:
             if error.errno is None:  # of bz2, which has no error of its own
-                raise InputError("truncated or damaged: it cannot be unpacked") from error
+                raise InputError(Message("truncated or damaged: it cannot be unpacked")) from error
             raise
         if left:
-            raise InputError(f"truncated: {one_line(file.name, 60)} lacks {left} of {share} bytes of pixels")
+            raise InputError(
+                Message(
+                    "truncated: {file} lacks {left} of {share} bytes of pixels",
+                    file=one_line(file.name, 60),
+                    left=left,
+                    share=share,
+                )
+            )
 
 
 def _of_one(numbers: Numbers, stream: BinaryIO, share: int, file: Path) -> Iterator[bytes]:
@@ -128,7 +145,7 @@ def _of_one(numbers: Numbers, stream: BinaryIO, share: int, file: Path) -> Itera
         for piece in _unpacked(stream, numbers.encoding):
             skip += len(piece)
             if skip > _FARTHEST:
-                raise InputError("damaged header: its pixels begin at no byte that there is")
+                raise InputError(Message("damaged header: its pixels begin at no byte that there is"))
         skip = max(skip, 0)
         stream.seek(begin)
     for piece in _unpacked(stream, numbers.encoding):
@@ -162,7 +179,7 @@ def _words(stream: BinaryIO) -> Iterator[list[bytes]]:
         words = text.split()
         rest = words.pop() if words and not text[-1:].isspace() else b""
         if max(map(len, (*words, rest))) > _LONGEST_NUMBER:
-            raise InputError("damaged: its pixels are no numbers")
+            raise InputError(Message("damaged: its pixels are no numbers"))
         yield words
     yield [rest] if rest else []
 
@@ -174,7 +191,7 @@ def _typed(stream: BinaryIO, dtype: str) -> Iterator[bytes]:
         try:
             yield np.array([number(word) for word in words], kind).tobytes()
         except (ValueError, OverflowError) as error:
-            raise InputError("damaged: its pixels are no numbers of their type") from error
+            raise InputError(Message("damaged: its pixels are no numbers of their type")) from error
 
 
 def _from_hex(stream: BinaryIO) -> Iterator[bytes]:
@@ -186,4 +203,4 @@ def _from_hex(stream: BinaryIO) -> Iterator[bytes]:
         try:
             yield bytes.fromhex(digits[:even].decode("ascii"))
         except ValueError as error:
-            raise InputError("damaged: its pixels are no hexadecimal numbers") from error
+            raise InputError(Message("damaged: its pixels are no hexadecimal numbers")) from error

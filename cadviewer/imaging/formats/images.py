@@ -16,6 +16,7 @@ from cadviewer.imaging.faults import cleaned
 from cadviewer.imaging.formats import picture_tags, tiff_pages
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
+from cadviewer.messages import Message
 
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -63,15 +64,29 @@ def scan_image(file: Path) -> Series:
         dtype=first.dtype,
         channels=1 if first.ndim == 2 else 3,
         colour=first.ndim == 3,
-        not_volume="" if count == 1 else "pages of one file, their places unknown",
-        warnings=(f"{others} of its {count + others} pages have another size or type and are left out",)
+        not_volume="" if count == 1 else Message("pages of one file, their places unknown"),
+        warnings=(
+            Message(
+                "{others} of its {count} pages have another size or type and are left out",
+                others=others,
+                count=count + others,
+            ),
+        )
         if others
         else (),
     )
 
 
 def _left_out(others: int, pages: int) -> tuple[str, ...]:
-    return (f"{others} of its {pages} pages have another size or type and are left out",) if others else ()
+    return (
+        (
+            Message(
+                "{others} of its {pages} pages have another size or type and are left out", others=others, pages=pages
+            ),
+        )
+        if others
+        else ()
+    )
 
 
 class Pages:
@@ -83,7 +98,7 @@ class Pages:
     def __init__(self, file: Path, form: tuple[tuple[int, ...], np.dtype[Any]]) -> None:
         self._pages, _ = decode(file.read_bytes())
         if ((len(self._pages), *self._pages[0].shape), self._pages[0].dtype) != form:
-            raise InputError("the file has changed since it was found")
+            raise InputError(Message("the file has changed since it was found"))
 
     def page(self, k: int) -> NDArray[Any]:
         return self._pages[k]
@@ -104,10 +119,10 @@ def decode(data: bytes) -> tuple[list[NDArray[Any]], int]:
 
     kind = kind_of(data[:32])
     if kind is None:
-        raise InputError("not a PNG, JPEG, BMP or TIFF image")
+        raise InputError(Message("not a PNG, JPEG, BMP or TIFF image"))
     fault = _truncation(data, kind)
     if fault:
-        raise InputError(f"truncated {kind} image: {fault}")
+        raise InputError(Message("truncated {kind} image: {fault}", kind=kind, fault=fault))
     if kind == "TIFF":
         tiff_pages.check(data)
     try:
@@ -119,11 +134,13 @@ def decode(data: bytes) -> tuple[list[NDArray[Any]], int]:
             image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
             images = [] if image is None else [image]
     except cv2.error as error:
-        raise InputError(f"damaged {kind} image: {cleaned(str(error.err or error))}") from error
+        raise InputError(
+            Message("damaged {kind} image: {fault}", kind=kind, fault=cleaned(str(error.err or error)))
+        ) from error
     if kind == "TIFF" and not images:
         images = _rare_pages(data)
     if not images or any(i is None or i.size == 0 for i in images):
-        raise InputError(f"damaged {kind} image: it cannot be decoded")
+        raise InputError(Message("damaged {kind} image: it cannot be decoded", kind=kind))
     if kind == "BMP":
         images = [_without_empty_alpha(i) for i in images]
     if kind == "TIFF" and images[0].dtype == np.uint16 and images[0].ndim == 2 and picture_tags.white_is_zero(data):
@@ -177,7 +194,7 @@ def _plain(image: NDArray[Any]) -> NDArray[Any]:
     if image.ndim == 2:
         return np.ascontiguousarray(image)
     if image.shape[2] != 3:
-        raise InputError(f"an image of {image.shape[2]} channels")
+        raise InputError(Message("an image of {shape} channels", shape=image.shape[2]))
     blue, green, red = image[..., 0], image[..., 1], image[..., 2]
     if np.array_equal(blue, green) and np.array_equal(green, red):
         return np.ascontiguousarray(green)
@@ -205,10 +222,10 @@ def _on_black(image: NDArray[Any]) -> NDArray[Any]:
 def _truncation(data: bytes, kind: str) -> str:
     """OpenCV fills what is missing of a truncated file with gray and says nothing; "" when the end is there."""
     if kind == "PNG" and b"IEND" not in data[-1024:] and b"IEND" not in data:
-        return "its end is missing"
+        return Message("its end is missing")
     # 0xFF is stuffed within JPEG scans, so an end marker after the last scan is a real one
     if kind == "JPEG" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
-        return "its end is missing"
+        return Message("its end is missing")
     if kind == "BMP" and len(data) < int.from_bytes(data[10:14], "little"):
-        return "its pixels are missing"
+        return Message("its pixels are missing")
     return ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from cadviewer.imaging.formats import text_header_checks as checks
 from cadviewer.imaging.formats.encoded import Numbers
 from cadviewer.imaging.series import InputError
+from cadviewer.messages import Message
 
 _TYPES = {
     "MET_CHAR": "i1",
@@ -79,7 +80,7 @@ def read_metaimage(file: Path) -> TextHeader:
             fields[pair[1].strip().lower()] = pair[2].strip()
     named = fields.get("elementdatafile")
     if named is None:
-        raise InputError("damaged: its header names no ElementDataFile")
+        raise InputError(Message("damaged: its header names no ElementDataFile"))
     parts: tuple[Path, ...]
     if named.upper() == "LOCAL":
         return TextHeader(fields, (), _metaimage_numbers(fields, (file,), position))
@@ -116,7 +117,7 @@ def _integers(parts: Sequence[str]) -> list[int]:
     try:
         return [int(part) for part in parts]
     except ValueError as error:
-        raise InputError("damaged header: a number is none") from error
+        raise InputError(Message("damaged header: a number is none")) from error
 
 
 def read_nrrd(file: Path) -> TextHeader:
@@ -154,12 +155,12 @@ def _nrrd_numbers(fields: Mapping[str, str], parts: tuple[Path, ...], start: int
         return None
     order = {"little": "<", "big": ">"}.get(fields.get("endian", "").lower())
     if order is None and dtype[1] != "1" and encoding != "text":
-        raise InputError("damaged header: it does not say the order of the bytes of its numbers")
+        raise InputError(Message("damaged header: it does not say the order of the bytes of its numbers"))
     lines, skip = _integers(
         [fields.get(n) or fields.get(n.replace(" ", "")) or "0" for n in ("line skip", "byte skip")]
     )
     if lines < 0:
-        raise InputError("damaged header: a number below zero")
+        raise InputError(Message("damaged header: a number below zero"))
     return Numbers(parts, ("=" if encoding == "text" else order or "=") + dtype, encoding, start, lines, skip)
 
 

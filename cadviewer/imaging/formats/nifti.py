@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.imaging.series import InputError
+from cadviewer.messages import Message
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _COLOUR = {128: 3}  # DT_RGB24: values for each pixel
@@ -68,9 +69,15 @@ class NiftiHeader:
             else:
                 there = self.file.stat().st_size
         except GZIP_FAULTS as error:
-            raise InputError("truncated or damaged: it cannot be unpacked") from error
+            raise InputError(Message("truncated or damaged: it cannot be unpacked")) from error
         if there < self.offset + self.needed:
-            raise InputError(f"truncated: {max(there - self.offset, 0)} of {self.needed} bytes of pixels")
+            raise InputError(
+                Message(
+                    "truncated: {there} of {needed} bytes of pixels",
+                    there=max(there - self.offset, 0),
+                    needed=self.needed,
+                )
+            )
 
 
 def is_packed(file: Path) -> bool:
@@ -85,11 +92,11 @@ def read_nifti_header(file: Path, data: Path | None = None) -> NiftiHeader:
         with gzip.open(file, "rb") if is_packed(file) else file.open("rb") as stream:
             head = stream.read(_HEAD)
     except GZIP_FAULTS as error:
-        raise InputError("truncated or damaged: it cannot be unpacked") from error
+        raise InputError(Message("truncated or damaged: it cannot be unpacked")) from error
     try:
         return _parse(file, data, head)
     except struct.error as error:
-        raise InputError("truncated: the file ends within its header") from error
+        raise InputError(Message("truncated: the file ends within its header")) from error
 
 
 def _parse(file: Path, data: Path | None, head: bytes) -> NiftiHeader:
@@ -108,14 +115,14 @@ def _parse(file: Path, data: Path | None, head: bytes) -> NiftiHeader:
         pixdim, (qform, sform), units = get("8f", 76), get("2h", 252), head[123]
         quaternion, shift, rows = get("3f", 256), get("3f", 268), get("12f", 280)
     if not 0 <= offset <= _FARTHEST:
-        raise InputError("damaged header: its pixels begin at no byte that there is")
+        raise InputError(Message("damaged header: its pixels begin at no byte that there is"))
     dimensions = tuple(max(int(n), 1) for n in sizes[1 : 1 + min(max(int(sizes[0]), 0), 7)])
     least = 0 if data is not None else 544 if second else 352
     pixels = file if data is None else data
     known = kind in _TYPES
     scaled = known and slope != 0 and (slope, intercept) != (1, 0)
     if scaled and not (math.isfinite(slope) and math.isfinite(intercept)):
-        raise InputError("damaged header: the slope or intercept of its values is no number")
+        raise InputError(Message("damaged header: the slope or intercept of its values is no number"))
     unit = _UNITS.get(units & 7, 1.0)
     axes, origin = _transform(pixdim, qform, sform, quaternion, shift, rows)
     return NiftiHeader(
@@ -171,7 +178,7 @@ def _transform(
         return np.diag(steps), np.zeros(3)
     to_lps = np.array([-1.0, -1.0, 1.0])
     if not (np.isfinite(axes).all() and np.isfinite(origin).all()) or not np.linalg.norm(axes, axis=0).all():
-        raise InputError("damaged header: its transform into the patient is none")
+        raise InputError(Message("damaged header: its transform into the patient is none"))
     return axes * to_lps[:, None], origin * to_lps
 
 

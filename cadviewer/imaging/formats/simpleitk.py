@@ -34,6 +34,7 @@ from cadviewer.imaging.formats.metaimage import (
 from cadviewer.imaging.formats.nifti import GZIP_FAULTS, NiftiHeader, read_nifti_header
 from cadviewer.imaging.geometry import Geometry, Vector
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo
+from cadviewer.messages import Message
 
 _METAIMAGE = re.compile(rb"\s*(ObjectType|NDims|Comment|ObjectSubType|TransformType|ID)\s*[=:]", re.IGNORECASE)
 _READERS = {"metaimage": "MetaImageIO", "nrrd": "NrrdImageIO"}  # kind → SimpleITK's name of what reads it
@@ -41,7 +42,7 @@ _AT_ONCE = 4 << 20  # bytes of slices that are asked of the library's process to
 _LOOKED_AT = 64  # every so manieth pixel of a slice, to guess what its values are
 _SKEW = 1.0  # degrees between rows and columns beyond which a slice is no grid: 1.7 % at its far corner
 _TILT = 0.5  # degrees: as of DICOM series, whose slices less tilted are straight
-_HU_WARNING = "taken as a CT in Hounsfield units, because its values look like them"
+_HU_WARNING = Message("taken as a CT in Hounsfield units, because its values look like them")
 
 
 def kind_of(head: bytes) -> str | None:
@@ -82,7 +83,7 @@ def scan_volume(file: Path, kind: str) -> Series:
     header = _text_header(file, kind)
     for data in header.data_files if header else ():
         if not data.is_file():
-            raise InputError(f"its data file {one_line(data.name, 60)} is missing")
+            raise InputError(Message("its data file {data} is missing", data=one_line(data.name, 60)))
     if header is not None:
         check = text_header_checks.check_metaimage if kind == "metaimage" else text_header_checks.check_nrrd
         check(header.fields, header.data_files or (file,))
@@ -92,13 +93,15 @@ def scan_volume(file: Path, kind: str) -> Series:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise InputError(f"damaged {file.suffix or 'image'} header: {_reason(error)}") from error
+        raise InputError(
+            Message("damaged {suffix} header: {error}", suffix=file.suffix or "image", error=_reason(error))
+        ) from error
     size = reader.GetSize()
     channels = reader.GetNumberOfComponents()
     if any(n > 1 for n in size[3:]) or len(size) < 2:
-        raise InputError(f"an image of {len(size)} dimensions")
+        raise InputError(Message("an image of {size} dimensions", size=len(size)))
     if channels not in (1, 3) or (channels == 3 and kind == "nrrd" and header and not nrrd_is_colour(header)):
-        raise InputError(f"an image of {channels} values for each pixel")
+        raise InputError(Message("an image of {channels} values for each pixel", channels=channels))
     spacing_known, place_known = _known(kind, header)
     unit = nrrd_millimetres(header) if kind == "nrrd" and header else 1.0
     shape = (size[2] if len(size) > 2 else 1, size[1], size[0])
@@ -135,9 +138,9 @@ def _scan_nifti(file: Path) -> Series:
     """See `scan_volume`: from the file's own header."""
     header = _nifti(file)
     if any(n > 1 for n in header.sizes[3:]) or len(header.sizes) < 2:
-        raise InputError(f"an image of {len(header.sizes)} dimensions")
+        raise InputError(Message("an image of {sizes} dimensions", sizes=len(header.sizes)))
     if header.dtype is None:
-        raise InputError("an image of a type that this program does not read")
+        raise InputError(Message("an image of a type that this program does not read"))
     if not header.packed:
         header.check_length()
     columns, rows, count = (*header.sizes, 1)[:3]
@@ -148,7 +151,11 @@ def _scan_nifti(file: Path) -> Series:
         )
     except ValueError as error:
         raise InputError(str(error)) from error
-    disagreement = f"its header has two sizes of a voxel: {header.disagrees} mm is not used" if header.disagrees else ""
+    disagreement = (
+        Message("its header has two sizes of a voxel: {disagrees} mm is not used", disagrees=header.disagrees)
+        if header.disagrees
+        else ""
+    )
     colour = header.channels == 3
     stored = np.dtype(np.float32) if header.scale else np.dtype(header.dtype).newbyteorder("=")
     return Series(
@@ -165,7 +172,11 @@ def _scan_nifti(file: Path) -> Series:
 
 
 def _tilted(degrees: float) -> tuple[str, ...]:
-    return (f"its slices are shifted against each other, as by a gantry tilt of {degrees:.1f}°",) if degrees else ()
+    return (
+        (Message("its slices are shifted against each other, as by a gantry tilt of {degrees:.1f}°", degrees=degrees),)
+        if degrees
+        else ()
+    )
 
 
 def read_volume(series: Series, out: NDArray[Any], on_slice: Callable[[int], None], order: Iterable[int]) -> Series:
@@ -205,7 +216,9 @@ def _read_nifti(
                 stream.seek(header.offset + series.slices[k].frame * plane)
                 data = stream.read(plane)
                 if len(data) < plane:
-                    raise InputError(f"truncated: the file ends within slice {series.slices[k].frame}")
+                    raise InputError(
+                        Message("truncated: the file ends within slice {frame}", frame=series.slices[k].frame)
+                    )
                 values: NDArray[Any] = np.frombuffer(data, dtype).reshape(out.shape[1:])
                 if header.scale:
                     slope, intercept = header.scale
@@ -213,7 +226,7 @@ def _read_nifti(
                 out[k] = values
                 on_slice(k)
     except GZIP_FAULTS as error:
-        raise InputError("truncated or damaged: it cannot be unpacked") from error
+        raise InputError(Message("truncated or damaged: it cannot be unpacked")) from error
 
 
 def _numbers(header: TextHeader | None, channels: int) -> Numbers | None:
@@ -239,7 +252,9 @@ def _read_raw(
             target = out[k] if out.dtype == dtype and out.flags.c_contiguous else buffer
             stream.seek(offset + series.slices[k].frame * plane)
             if stream.readinto(memoryview(target.view(np.uint8).data).cast("B")) != plane:
-                raise InputError(f"truncated: {file.name} ends within slice {series.slices[k].frame}")
+                raise InputError(
+                    Message("truncated: {file} ends within slice {frame}", file=file.name, frame=series.slices[k].frame)
+                )
             if target is buffer:
                 out[k] = _shown(buffer)
             on_slice(k)
@@ -274,11 +289,11 @@ class LibraryImage:
                 kind = kind_of(stream.read(352))
             image = SimpleITK.ReadImage(str(file), imageIO=_READERS.get(kind or "", ""))
         except RuntimeError as error:
-            raise InputError(f"damaged: {_reason(error)}") from error
+            raise InputError(Message("damaged: {error}", error=_reason(error))) from error
         self._image = image  # the view lives as long as it does
         self._pixels = SimpleITK.GetArrayViewFromImage(image)
         if self._pixels.size != math.prod(shape):
-            raise InputError("the file has changed since it was found")
+            raise InputError(Message("the file has changed since it was found"))
         self._pixels = self._pixels.reshape(shape)
 
     def planes(self, wanted: list[int]) -> list[NDArray[Any]]:
@@ -401,7 +416,12 @@ def _numpy_type(pixel_id: int) -> Any:
         SimpleITK.sitkVectorUInt16: np.uint16,
     }
     if pixel_id not in names:
-        raise InputError(f"an image of {SimpleITK.GetPixelIDValueAsString(pixel_id)}")
+        raise InputError(
+            Message(
+                "an image of {kind}",
+                kind=SimpleITK.GetPixelIDValueAsString(pixel_id),
+            )
+        )
     return names[pixel_id]
 
 
@@ -442,6 +462,6 @@ def _looks_like_hounsfield(values: NDArray[Any]) -> bool:
 def _reason(error: RuntimeError) -> str:
     """The last line of what ITK says, without the paths and values that it repeats."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = cleaned(lines[-1]) if lines else "it cannot be read"
+    text = cleaned(lines[-1]) if lines else Message("it cannot be read")
     text = re.sub(r"^(ITK ERROR:|itk::ERROR:)\s*", "", text)
     return re.sub(r"\(0x[0-9a-fA-F]+\)", "", text)  # the address of an object in memory

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.series import InputError
+from cadviewer.messages import Message
 
 METAIMAGE_BYTES = {
     "MET_CHAR": 1,
@@ -41,18 +42,18 @@ def check_metaimage(fields: Mapping[str, str], files: Sequence[Path]) -> None:
     """files: those that hold the pixels. Raises InputError for a header that cannot be, naming the field."""
     count = _whole(fields, "NDims")
     if not _FEWEST <= count <= _MOST:
-        raise InputError(f"damaged header: an image of {count} dimensions")
+        raise InputError(Message("damaged header: an image of {count} dimensions", count=count))
     sizes = _sizes(fields.get("dimsize", ""), "DimSize", count)
     for name in (*_VECTORS, *_MATRICES):
         if name in fields:
             _vector(fields[name], name, count if name in _VECTORS else count * count)
     kind = fields.get("elementtype", "").upper().removesuffix("_ARRAY")
     if kind not in METAIMAGE_BYTES:
-        raise InputError("damaged header: an ElementType that there is not")
+        raise InputError(Message("damaged header: an ElementType that there is not"))
     channels = _whole(fields, "ElementNumberOfChannels", 1)
     packed = is_true(fields.get("compresseddata", ""))
     if channels < 1 or _whole(fields, "HeaderSize", 0) < -1 or _whole(fields, "CompressedDataSize", 0) < 0:
-        raise InputError("damaged header: a number below zero")
+        raise InputError(Message("damaged header: a number below zero"))
     text = fields.get("binarydata", "true").strip().lower()[:1] in ("f", "0", "n")
     needed = math.prod(sizes) * channels * (2 if text else METAIMAGE_BYTES[kind])
     check_room(needed, files, _DENSEST if packed else 1)
@@ -62,7 +63,7 @@ def check_nrrd(fields: Mapping[str, str], files: Sequence[Path]) -> None:
     """The same of an NRRD header (teem.sourceforge.net/nrrd/format.html)."""
     count = _whole(fields, "dimension")
     if not 1 <= count <= _MOST + 1:
-        raise InputError(f"damaged header: an image of {count} dimensions")
+        raise InputError(Message("damaged header: an image of {count} dimensions", count=count))
     sizes = _sizes(fields.get("sizes", ""), "sizes", count)
     dense = {"raw": 1, "txt": 1, "text": 1, "ascii": 1, "bz2": _DENSEST_BZIP2, "bzip2": _DENSEST_BZIP2}
     least = math.prod(sizes)  # a value has a byte at least, in every type and as text
@@ -73,10 +74,23 @@ def check_room(needed: int, files: Sequence[Path], dense: int) -> None:
     """Raises InputError where so many bytes are more than the files can hold."""
     there = sum(file.stat().st_size for file in files if file.is_file())
     if all(file.is_file() for file in files) and needed > dense * there:
-        held = f"{one_line(files[0].name, 60)} holds" if len(files) == 1 else "its files hold"
+        held = (
+            Message("{name} holds", name=one_line(files[0].name, 60)) if len(files) == 1 else Message("its files hold")
+        )
         if dense == 1:
-            raise InputError(f"truncated: {held} {there} of {needed:.15g} bytes of pixels")
-        raise InputError(f"damaged: {held} {there} bytes, out of which no {needed:.15g} can be unpacked")
+            raise InputError(
+                Message(
+                    "truncated: {held} {there} of {needed:.15g} bytes of pixels", held=held, there=there, needed=needed
+                )
+            )
+        raise InputError(
+            Message(
+                "damaged: {held} {there} bytes, out of which no {needed:.15g} can be unpacked",
+                held=held,
+                there=there,
+                needed=needed,
+            )
+        )
 
 
 def beside(header: Path, name: str) -> Path:
@@ -84,16 +98,16 @@ def beside(header: Path, name: str) -> Path:
     for kind in (PurePosixPath, PureWindowsPath):
         path = kind(name)
         if path.is_absolute() or path.drive or ".." in path.parts:
-            raise InputError("its header names a data file outside its folder")
+            raise InputError(Message("its header names a data file outside its folder"))
     if "\0" in name or not name:
-        raise InputError("damaged header: a data file without a name")
+        raise InputError(Message("damaged header: a data file without a name"))
     return header.parent / name
 
 
 def numbered(header: Path, pattern: str, first: int, last: int, step: int) -> tuple[Path, ...]:
     """The data files of a pattern like "slice%03d.raw". Raises InputError for one that cannot be."""
     if not _NUMBERED.fullmatch(pattern) or step == 0 or not 0 <= (last - first) // step < _MOST_FILES:
-        raise InputError("damaged header: a pattern of data files that cannot be")
+        raise InputError(Message("damaged header: a pattern of data files that cannot be"))
     return tuple(beside(header, pattern % k) for k in range(first, last + (1 if step > 0 else -1), step))
 
 
@@ -104,13 +118,15 @@ def _whole(fields: Mapping[str, str], name: str, default: int | None = None) -> 
     try:
         return int(text)
     except ValueError as error:
-        raise InputError(f"damaged header: {name} is {one_line(text, 30) or 'missing'}") from error
+        raise InputError(
+            Message("damaged header: {name} is {text}", name=name, text=one_line(text, 30) or "missing")
+        ) from error
 
 
 def _sizes(text: str, name: str, count: int) -> list[int]:
     parts = text.split()
     if len(parts) != count or not all(_SIZE.fullmatch(p) for p in parts):
-        raise InputError(f"damaged header: {name} is {one_line(text, 30) or 'missing'}")
+        raise InputError(Message("damaged header: {name} is {text}", name=name, text=one_line(text, 30) or "missing"))
     return [int(p) for p in parts]
 
 
@@ -120,4 +136,11 @@ def _vector(text: str, name: str, count: int) -> None:
     except ValueError:
         values = []
     if len(values) != count:
-        raise InputError(f"damaged header: {name} is {one_line(text, 30) or 'missing'}, not {count} numbers")
+        raise InputError(
+            Message(
+                "damaged header: {name} is {text}, not {count} numbers",
+                name=name,
+                text=one_line(text, 30) or "missing",
+                count=count,
+            )
+        )

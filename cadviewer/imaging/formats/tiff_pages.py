@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from cadviewer.imaging.series import Refusal
+from cadviewer.messages import Message
 
 MOST = 4096
 """Pages of one file: more than any scanner's slices."""
@@ -20,7 +21,7 @@ def check(data: bytes) -> None:
         (position,) = struct.unpack_from(next_form, data, 8 if big else 4)
         while position and position not in seen:
             if len(seen) == MOST:
-                raise Refusal(f"a TIFF of more than {MOST} pages")
+                raise Refusal(Message("a TIFF of more than {most} pages", most=MOST))
             seen.add(position)
             (entries,) = struct.unpack_from(count_form, data, position)
             after = position + struct.calcsize(count_form) + entry * entries

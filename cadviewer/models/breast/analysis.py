@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from cadviewer.findings import BreastFinding, Call, Estimate, Half
 from cadviewer.imaging import windowing
 from cadviewer.imaging.series import Series, Volume, Window
+from cadviewer.messages import Message
 from cadviewer.models.breast import colour_flow
 from cadviewer.models.breast.lesion_measures import measure
 from cadviewer.models.catalogue import ModelCard
@@ -132,20 +133,32 @@ def assess(
         warnings += (FLOW,)
     elif flows:
         warnings += (
-            f"{flows} of {total} frames show colour flow (Doppler is on): the model knows gray B-mode images alone",
+            Message(
+                "{flows} of {total} frames show colour flow (Doppler is on): the model knows gray B-mode images alone",
+                flows=flows,
+                total=total,
+            ),
         )
     if unlike:
-        which = "the image is" if total == 1 else f"{unlike} of {total} frames are"
-        warnings += (f"{which} unlike the breast ultrasound that the model knows: the score may mean nothing",)
+        warnings += (
+            Message("the image is unlike the breast ultrasound that the model knows: the score may mean nothing")
+            if total == 1
+            else Message(
+                "{unlike} of {total} frames are unlike the breast ultrasound that the model knows: the score may mean "
+                "nothing",
+                unlike=unlike,
+                total=total,
+            ),
+        )
     return BreastAnalysis(tuple(findings), warnings)
 
 
-FLOW = "the image shows colour flow (Doppler is on): the model knows gray B-mode images alone"
+FLOW = Message("the image shows colour flow (Doppler is on): the model knows gray B-mode images alone")
 _HALVES = {
-    Half.LEFT: "the left half of a split screen alone was analysed",
-    Half.RIGHT: "the right half of a split screen alone was analysed",
+    Half.LEFT: Message("the left half of a split screen alone was analysed"),
+    Half.RIGHT: Message("the right half of a split screen alone was analysed"),
 }
-_FLOW_OVER_LESION = "colour flow over the lesion; the breast model reads gray B-mode images"
+_FLOW_OVER_LESION = Message("colour flow over the lesion; the breast model reads gray B-mode images")
 
 
 def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> TaskFindings:
@@ -157,7 +170,7 @@ def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, p
 def _spacing(series: Series, given: float | None) -> tuple[float, float] | None:
     """mm between (rows, columns): the file's own, else what the user gave. Raises ValueError for what is no size."""
     if given is not None and not (math.isfinite(given) and given > 0):
-        raise ValueError(f"a pixel size must be positive, not {given}")
+        raise ValueError(Message("a pixel size must be positive, not {given}", given=given))
     if series.geometry.pixel_spacing is not None:
         return series.geometry.pixel_spacing
     return (given * series.pixel_aspect, given) if given is not None else None
@@ -176,16 +189,16 @@ def _warnings(
     calibrated = series.geometry.pixel_spacing is not None
     if given is not None:
         lines.append(
-            f"the file says how large a pixel is; the {given:g} mm that were given are not used"
+            Message("the file says how large a pixel is; the {given:g} mm that were given are not used", given=given)
             if calibrated
-            else f"millimetres by a pixel size of {given:g} mm that was given by the user"
+            else Message("millimetres by a pixel size of {given:g} mm that was given by the user", given=given)
         )
     elif not calibrated and any(f.lesion_px for f in findings):
-        lines.append("the image is not calibrated: no millimetres")
+        lines.append(Message("the image is not calibrated: no millimetres"))
     if half is not None:
         lines.append(_HALVES[half])
     elif region is not None:
-        lines.append("analysed inside the B-mode region that the file names")
+        lines.append(Message("analysed inside the B-mode region that the file names"))
     return tuple(lines)
 
 
@@ -218,11 +231,11 @@ def _finding(
     call, reason = decide(estimate.value, card)
     if not sure:
         if least is not None and part.any():
-            call, reason = Call.UNCERTAIN, "a lesion hardly stands out: look closely"
+            call, reason = Call.UNCERTAIN, Message("a lesion hardly stands out: look closely")
         elif estimate.value >= card.threshold:
-            call, reason = Call.UNCERTAIN, "no clear outline, but the image as a whole looks suspicious"
+            call, reason = Call.UNCERTAIN, Message("no clear outline, but the image as a whole looks suspicious")
         else:
-            call, reason = Call.NO_LESION, "no lesion stands out"
+            call, reason = Call.NO_LESION, Message("no lesion stands out")
             mask[:] = 0
             pixels = 0
     measured = measure(mask, spacing, aspect=aspect)
@@ -410,8 +423,10 @@ def decide(probability: float, card: ModelCard) -> tuple[Call, str]:
         return Call.BENIGN, ""
     error = f"{float(conformal['alpha']):.0%}"
     if benign:
-        return Call.UNCERTAIN, f"neither benign nor malignant can be ruled out at an error of {error}"
-    return Call.UNCERTAIN, f"fits neither class at an error of {error}"
+        return Call.UNCERTAIN, Message(
+            "neither benign nor malignant can be ruled out at an error of {error}", error=error
+        )
+    return Call.UNCERTAIN, Message("fits neither class at an error of {error}", error=error)
 
 
 def lesions(probability: Map, threshold: float = 0.5, share: float = 0.3) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cadviewer.findings import Half, ScoreMap
 from cadviewer.imaging.series import Volume
+from cadviewer.messages import Message
 from cadviewer.models.breast import analysis as breast
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.gate import input_gate
@@ -59,7 +60,7 @@ def explain(
     """
     series = volume.series
     if not 0 <= frame < len(volume.pixels):
-        raise ValueError(f"there is no frame {frame}")
+        raise ValueError(Message("there is no frame {frame}", frame=frame))
     input_gate.check_ultrasound(series)
     pixels = volume.pixels[frame]
     rows, columns = int(pixels.shape[0]), int(pixels.shape[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cadviewer.imaging.series import InputError, Volume
+from cadviewer.messages import Message
 
 AIR = -1024.0
 """HU: what NaN stands for in a CT, outside the field of view."""
@@ -27,7 +28,7 @@ def sound(volume: Volume) -> tuple[Volume, tuple[str, ...]]:
     if not bad and not wild:
         return volume, ()
     if bad == pixels.size:
-        raise InputError("none of its values is a number")
+        raise InputError(Message("none of its values is a number"))
     if hounsfield:
         low, high = -_MOST, _MOST
     else:
@@ -37,6 +38,13 @@ def sound(volume: Volume) -> tuple[Volume, tuple[str, ...]]:
     np.clip(made, low, high, out=made)
     share = bad / pixels.size
     said = (
-        f"{bad} values ({share:.2%}) are not numbers: they count as {'air' if hounsfield else 'black'}." if bad else ""
+        Message(
+            "{bad} values ({share:.2%}) are not numbers: they count as {counted}.",
+            bad=bad,
+            share=share,
+            counted=Message("air") if hounsfield else Message("black"),
+        )
+        if bad
+        else ""
     )
     return Volume(volume.series, made), (said,) if said else ()

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from cadviewer.findings import SPLITS, Half, Task
 from cadviewer.imaging.series import UNTOLD, Series, Shape
+from cadviewer.messages import Message
 from cadviewer.models.gate import bmode
 from cadviewer.models.gate.bmode import looks_like_bmode
 
@@ -44,8 +45,18 @@ OTHER_EXAMS = (
 """What the type of examination of an ultrasound that is not of the breast begins with or holds (Image Type value 3,
 PS3.3 C.8.5.6.1.1, and what machines write there). Breasts go by BREAST, CHEST, SMALL PARTS or nothing."""
 
-MODES = {0x0002: "M-mode", 0x0004: "Doppler", 0x0008: "Doppler", 0x0010: "colour Doppler", 0x0020: "colour M-mode"}
-MODES |= {0x0040: "a 3-D rendering", 0x0100: "power Doppler", 0x0200: "tissue characterisation (elastography)"}
+MODES = {
+    0x0002: Message("M-mode"),
+    0x0004: Message("Doppler"),
+    0x0008: Message("Doppler"),
+    0x0010: Message("colour Doppler"),
+    0x0020: Message("colour M-mode"),
+}
+MODES |= {
+    0x0040: Message("a 3-D rendering"),
+    0x0100: Message("power Doppler"),
+    0x0200: Message("tissue characterisation (elastography)"),
+}
 """Bits of Image Type value 4 (PS3.3 C.8.5.6.1.1) that say that an image holds more than two-dimensional B-mode."""
 
 
@@ -56,19 +67,25 @@ class OutOfScope(Exception):
 def check_ultrasound(series: Series) -> None:
     """Raises OutOfScope for a series whose header or values say that it is no ultrasound image."""
     if series.hounsfield or series.modality == "CT":
-        raise OutOfScope("this is a CT; the breast model reads B-mode ultrasound")
+        raise OutOfScope(Message("this is a CT; the breast model reads B-mode ultrasound"))
     if series.modality not in ("", "US", "IVUS", "OT", "SC", "XC"):
-        raise OutOfScope(f"modality {series.modality}; the breast model reads B-mode ultrasound")
+        raise OutOfScope(
+            Message("modality {modality}; the breast model reads B-mode ultrasound", modality=series.modality)
+        )
     part = series.body_part.upper()
     if part and not any(word in part for word in ("BREAST", "MAMMA", "MAMA", "CHEST", "AXILLA")):
-        raise OutOfScope(f"body part {part.lower()}; the breast model reads ultrasound of the breast")
+        raise OutOfScope(
+            Message("body part {part}; the breast model reads ultrasound of the breast", part=part.lower())
+        )
     exam = series.image_type[2].upper() if series.modality == "US" and len(series.image_type) > 2 else ""
     if not part and any(word in exam for word in OTHER_EXAMS):
-        raise OutOfScope(f"an examination of type {exam.lower()}; the breast model reads ultrasound of the breast")
+        raise OutOfScope(
+            Message("an examination of type {exam}; the breast model reads ultrasound of the breast", exam=exam.lower())
+        )
     if (mode := _other_mode(series)) and not series.ultrasound_regions:
-        raise OutOfScope(f"{mode}; the breast model reads B-mode ultrasound")
+        raise OutOfScope(Message("{mode}; the breast model reads B-mode ultrasound", mode=mode))
     if series.shape is Shape.VOLUME and not series.modality:
-        raise OutOfScope("this is a volume; the breast model reads B-mode ultrasound images")
+        raise OutOfScope(Message("this is a volume; the breast model reads B-mode ultrasound images"))
 
 
 def _other_mode(series: Series) -> str:
@@ -88,8 +105,8 @@ def bmode_region(series: Series) -> tuple[int, int, int, int] | None:
     """
     kinds = [r[4] for r in series.ultrasound_regions]
     if COLOUR_FLOW in kinds or any(kind in SPECTRA for kind in kinds):
-        what = "colour Doppler" if COLOUR_FLOW in kinds else "a Doppler spectrum"
-        raise OutOfScope(f"{what}; the breast model reads B-mode ultrasound")
+        what = Message(Message("colour Doppler")) if COLOUR_FLOW in kinds else Message("a Doppler spectrum")
+        raise OutOfScope(Message("{what}; the breast model reads B-mode ultrasound", what=what))
     tissue: list[tuple[int, int, int, int]] = []
     for region in (r[:4] for r in series.ultrasound_regions if r[4] == TISSUE):
         if not any(_same(region, other) for other in tissue):
@@ -97,7 +114,7 @@ def bmode_region(series: Series) -> tuple[int, int, int, int] | None:
     if len(tissue) > 1:
         raise OutOfScope(SPLITS[0])
     if kinds and not tissue:
-        raise OutOfScope("no B-mode region in this ultrasound image")
+        raise OutOfScope(Message("no B-mode region in this ultrasound image"))
     if not tissue:
         return None
     rows, columns = series.geometry.shape[1:]
@@ -120,7 +137,7 @@ def half_region(series: Series, pixels: NDArray[Any], half: Half) -> tuple[int, 
     if len(regions) > 1:
         x0, y0, x1, y1, kind = regions[0 if half is Half.LEFT else -1]
         if kind == COLOUR_FLOW:
-            raise OutOfScope("colour Doppler; the breast model reads B-mode ultrasound")
+            raise OutOfScope(Message("colour Doppler; the breast model reads B-mode ultrasound"))
         return max(0, x0), max(0, y0), min(columns, x1), min(rows, y1)
     gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     at = bmode.split_column(_eight_bits(gray)) or columns // 2
@@ -157,29 +174,29 @@ def colours(pixels: NDArray[Any]) -> str:
     hue = cv2.cvtColor(values, cv2.COLOR_RGB2HSV)[..., 0][there].astype(np.int16) * 2  # degrees
     red, green, blue = (float(np.mean(m)) for m in ((hue < 70) | (hue > 320), (hue > 80) & (hue < 160), hue > 180))
     if green > 0.1 and red + blue > 0.2 and float(there.mean()) > 0.05:
-        return "coloured like an elastogram"
+        return Message("coloured like an elastogram")
     if float(there.mean()) < 0.5 and red + blue > 0.9 and 0.05 < float(np.mean((hue > 180) & (hue < 280))) < 0.95:
-        return "coloured like colour Doppler"
-    return "coloured (Doppler, elastography or a photograph)"
+        return Message("coloured like colour Doppler")
+    return Message("coloured (Doppler, elastography or a photograph)")
 
 
 def frame_problem(pixels: NDArray[Any], series: Series) -> str:
     """Why the breast model does not read this frame (or B-mode region), in one line; "" if it does."""
     rows, columns = pixels.shape[:2]
     if min(rows, columns) < SMALLEST:
-        return f"{columns}×{rows} pixels are too few"
+        return Message("{columns}×{rows} pixels are too few", columns=columns, rows=rows)
     if coloured(pixels):
-        return f"{colours(pixels)}; the breast model reads gray B-mode images"
+        return Message("{pixels}; the breast model reads gray B-mode images", pixels=colours(pixels))
     gray = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     if float(np.std(gray)) < 2:
-        return "the image is blank"
+        return Message("the image is blank")
     if not series.modality and looks_like_chest_ct(pixels) and not looks_like_bmode(pixels):
-        return "this looks like a chest CT; the breast model reads gray B-mode images"
+        return Message("this looks like a chest CT; the breast model reads gray B-mode images")
     if np.unique(gray[:: max(1, rows // 256), :: max(1, columns // 256)]).size < FEWEST_GRAYS:
-        return "too few gray values; a mask or a drawing"
+        return Message("too few gray values; a mask or a drawing")
     eight = _eight_bits(gray)
     if series.modality in UNTOLD and bmode.unlike(eight):
-        return "without the speckle of ultrasound; the breast model reads gray B-mode images"
+        return Message("without the speckle of ultrasound; the breast model reads gray B-mode images")
     if bmode.looks_split(eight):
         return SPLITS[1]
     return ""
@@ -212,8 +229,10 @@ def task_for(series: Series, pixels: NDArray[Any] | None) -> Task:
         if looks_like_chest_ct(pixels):
             return Task.NODULES
     if series.modality not in UNTOLD:
-        raise OutOfScope(f"modality {series.modality}; the models read CT and breast ultrasound")
-    raise OutOfScope("neither a CT nor an ultrasound image, as far as it shows; choose the task yourself")
+        raise OutOfScope(
+            Message("modality {modality}; the models read CT and breast ultrasound", modality=series.modality)
+        )
+    raise OutOfScope(Message("neither a CT nor an ultrasound image, as far as it shows; choose the task yourself"))
 
 
 def looks_like_chest_ct(pixels: NDArray[Any]) -> bool:

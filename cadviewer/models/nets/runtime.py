@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
+from cadviewer.messages import Message
 from cadviewer.models import nets
 from cadviewer.models.catalogue import CardError, ModelCard, sha256_of
 
@@ -38,21 +39,38 @@ def build(card: ModelCard) -> nn.Module:
     """
     if card.network not in nets.NETWORKS:
         known = ", ".join(sorted(nets.NETWORKS))
-        raise CardError(f"{card.name}: no network is called {card.network!r}; there are: {known}")
+        raise CardError(
+            Message(
+                "{card}: no network is called {network!r}; there are: {known}",
+                card=card.name,
+                network=card.network,
+                known=known,
+            )
+        )
     try:
         content = card.weights.read_bytes()
     except OSError as error:
-        raise CardError(f"{card.weights.name}: the weights cannot be read ({error.strerror})") from error
+        raise CardError(
+            Message("{name}: the weights cannot be read ({strerror})", name=card.weights.name, strerror=error.strerror)
+        ) from error
     if sha256_of(content) != card.weights_sha256:
-        raise CardError(f"{card.weights.name}: not the weights that its card describes (SHA-256 differs)")
+        raise CardError(
+            Message("{name}: not the weights that its card describes (SHA-256 differs)", name=card.weights.name)
+        )
     try:
         network = nets.build(card.network, card.config)
         state = safetensors.torch.load(content)
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except ImportError as error:
-        raise CardError(f"{card.name}: its network needs {error.name}, which is not installed") from error
+        raise CardError(
+            Message("{card}: its network needs {library}, which is not installed", card=card.name, library=error.name)
+        ) from error
     except (SafetensorError, ValueError, TypeError, RuntimeError) as error:
-        raise CardError(f"{card.weights.name}: does not fit the network {card.network} of its card") from error
+        raise CardError(
+            Message(
+                "{name}: does not fit the network {network} of its card", name=card.weights.name, network=card.network
+            )
+        ) from error
     return network.eval()
 
 
@@ -62,19 +80,24 @@ def choose_device(asked: str = "auto") -> tuple[torch.device, str]:
     A CUDA device counts only after it has computed something: old ones lack kernels, others are full or broken.
     """
     if asked == "cpu":
-        return torch.device("cpu"), "as asked"
+        return torch.device("cpu"), Message("as asked")
     if asked != "auto" and not asked.startswith("cuda"):
-        return torch.device("cpu"), f"there is no kind of device called {asked!r}"
-    wish = "" if asked == "auto" else f"{asked} asked for, but "
+        return torch.device("cpu"), Message("there is no kind of device called {asked!r}", asked=asked)
     if not torch.cuda.is_available():
         built = torch.version.cuda is not None
-        return torch.device("cpu"), wish + ("no CUDA device" if built else "this torch is built without CUDA")
+        why = Message("no CUDA device") if built else Message("this torch is built without CUDA")
+        return torch.device("cpu"), _instead_of(asked, why)
     try:
         device = torch.device("cuda:0" if asked in ("auto", "cuda") else asked)
         nn.Conv2d(1, 1, 3).to(device)(torch.zeros(1, 1, 8, 8, device=device)).sum().item()
         return device, torch.cuda.get_device_name(device)
     except (RuntimeError, AssertionError) as error:  # torch raises both, without kinds of their own
-        return torch.device("cpu"), f"{wish}CUDA failed: {' '.join(str(error).split())[:80]}"
+        fault = " ".join(str(error).split())[:80]
+        return torch.device("cpu"), _instead_of(asked, Message("CUDA failed: {fault}", fault=fault))
+
+
+def _instead_of(asked: str, why: Message) -> Message:
+    return why if asked == "auto" else Message("{wish} asked for, but {why}", wish=asked, why=why)
 
 
 def fast_bfloat16(device: torch.device) -> bool:
@@ -121,7 +144,7 @@ class TorchForward:
         self.note = note
         self._precision = precision
         self._network = network.eval()
-        chosen, why = (device, "as asked") if isinstance(device, torch.device) else choose_device(device)
+        chosen, why = (device, Message("as asked")) if isinstance(device, torch.device) else choose_device(device)
         self._move(chosen, why)
         self.batch_size = batch_size or (4 if chosen.type == "cpu" else 16)
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cadviewer.messages import Message
+
 Score = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -32,7 +34,9 @@ def occlusion(
     try:
         from captum.attr import Occlusion
     except ImportError as error:
-        raise NotInstalled("maps of what a score depends on need the library captum, which is not installed") from error
+        raise NotInstalled(
+            Message("maps of what a score depends on need the library captum, which is not installed")
+        ) from error
 
     def of_tensors(batch: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(np.asarray(score(batch.numpy()), np.float32))

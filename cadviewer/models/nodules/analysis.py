@@ -13,6 +13,7 @@ import numpy as np
 from cadviewer.findings import Box, Estimate, Nodule
 from cadviewer.imaging.geometry import Vector, edge_to_index
 from cadviewer.imaging.series import Shape, Volume
+from cadviewer.messages import Message
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.gate.finite import sound
 from cadviewer.models.nodules import nodule_type
@@ -226,20 +227,38 @@ def _unmeasured(nodules: Sequence[Nodule], slice_mm: float | None) -> list[str]:
         return []
     least = max(LEAST_MM, LEAST_SLICES * slice_mm)
     return [
-        f"Volumes below {least:.1f} mm are not measurable at this slice thickness ({slice_mm:.1f} mm) and left empty."
+        Message(
+            "Volumes below {least:.1f} mm are not measurable at this slice thickness ({slice_mm:.1f} "
+            "mm) and left empty.",
+            least=least,
+            slice_mm=slice_mm,
+        )
     ]
 
 
 def _warnings(volume: Volume, ready: Prepared) -> list[str]:
-    series, lines = volume.series, []
+    series = volume.series
+    lines: list[str] = []
     if series.shape is Shape.STACK:
-        lines.append(f"Not a volume ({series.not_volume}): each image was searched by itself.")
+        lines.append(
+            Message("Not a volume ({not_volume}): each image was searched by itself.", not_volume=series.not_volume)
+        )
     if series.shape is Shape.VOLUME and ready.lungs is not None:
         first, last = ready.lungs.open_ends()
         ends = [name for name, is_open in (("first", first), ("last", last)) if is_open]
         if ends:
-            lines.append(f"Only part of the lungs is covered: they go on beyond the {' and the '.join(ends)} slice.")
+            lines.append(
+                Message(
+                    "Only part of the lungs is covered: they go on beyond the {ends} slice.",
+                    ends=" and the ".join(ends),
+                )
+            )
         slice_mm = volume.geometry.slice_spacing
         if slice_mm is not None and slice_mm > THICK_MM:
-            lines.append(f"Slices are {slice_mm:.1f} mm apart: small nodules can lie between them or look fainter.")
+            lines.append(
+                Message(
+                    "Slices are {slice_mm:.1f} mm apart: small nodules can lie between them or look fainter.",
+                    slice_mm=slice_mm,
+                )
+            )
     return lines

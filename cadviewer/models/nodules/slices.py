@@ -19,6 +19,7 @@ from cadviewer.findings import Box
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.lungs import Lungs, find_lungs
 from cadviewer.imaging.series import Shape, Volume
+from cadviewer.messages import Message
 from cadviewer.models.gate.input_gate import OutOfScope, looks_like_bmode
 from cadviewer.models.nodules.boxes import Boxes
 from cadviewer.models.nodules.detection import Image, repair_wrapped
@@ -114,20 +115,28 @@ def prepare(
     """
     series = volume.series
     if series.modality not in ("", "CT", "OT", "SC"):
-        raise OutOfScope(f"modality {series.modality}; the nodule model reads chest CT")
+        raise OutOfScope(Message("modality {modality}; the nodule model reads chest CT", modality=series.modality))
     if series.format == "image" and looks_like_bmode(volume.pixels[len(volume.pixels) // 2]):
-        raise OutOfScope("this looks like ultrasound; the nodule model reads chest CT")
+        raise OutOfScope(Message("this looks like ultrasound; the nodule model reads chest CT"))
     _check_axial(volume.geometry)
     if series.modality == "CT" and not series.hounsfield and volume.pixels.dtype != np.uint8:
-        raise OutOfScope("a CT whose values are not known to be Hounsfield units; the nodule model reads these alone")
+        raise OutOfScope(
+            Message("a CT whose values are not known to be Hounsfield units; the nodule model reads these alone")
+        )
     eight_bit = not series.hounsfield
     warnings: list[str] = []
     values = _eight_bit(volume, window) if eight_bit else volume.pixels
     if values.ndim != 3:
-        raise OutOfScope("a colour image; the nodule model reads chest CT")
+        raise OutOfScope(Message("a colour image; the nodule model reads chest CT"))
     pixel_mm, known = _pixel_size(volume, spacing_mm, warnings)
     if (field := max(values.shape[1] * pixel_mm[0], values.shape[2] * pixel_mm[1])) > WIDEST_MM:
-        raise OutOfScope(f"pixels of {max(pixel_mm):.3g} mm, an image {field / 1000:.3g} m wide: no chest CT")
+        raise OutOfScope(
+            Message(
+                "pixels of {pixel_mm:.3g} mm, an image {field:.3g} m wide: no chest CT",
+                pixel_mm=max(pixel_mm),
+                field=field / 1000,
+            )
+        )
     as_it_is = eight_bit and all(is_masked(_gray(volume, k)) for k in range(len(values)))
     lungs = None
     indices = np.arange(len(values))
@@ -145,10 +154,10 @@ def prepare(
         elif series.shape is Shape.IMAGE and _mostly_lung(values[0]):
             lungs = None
             warnings.append(
-                "The lungs could not be separated from what lies around them: the whole image was searched."
+                Message("The lungs could not be separated from what lies around them: the whole image was searched.")
             )
         else:
-            raise OutOfScope("no lungs found; the nodule model reads chest CT")
+            raise OutOfScope(Message("no lungs found; the nodule model reads chest CT"))
     scale = float(inputs.get("pixel_mm", 1.0))
     size = (max(1, round(values.shape[1] * pixel_mm[0] / scale)), max(1, round(values.shape[2] * pixel_mm[1] / scale)))
     if "size" in inputs:
@@ -204,13 +213,13 @@ def _check_axial(geometry: Geometry) -> None:
     row, column = (np.array(v, float) for v in geometry.direction[1:])
     normal = np.cross(column, row)
     if abs(normal[2]) < 0.8 * np.linalg.norm(normal):
-        raise OutOfScope("not axial slices; the nodule model reads axial chest CT")
+        raise OutOfScope(Message("not axial slices; the nodule model reads axial chest CT"))
 
 
 def _pixel_size(volume: Volume, spacing_mm: float | None, warnings: list[str]) -> tuple[tuple[float, float], bool]:
     if volume.series.format == "image" and spacing_mm is not None:
         if not (np.isfinite(spacing_mm) and spacing_mm > 0):
-            raise ValueError(f"a pixel size must be positive, not {spacing_mm}")
+            raise ValueError(Message("a pixel size must be positive, not {given}", given=spacing_mm))
         return (spacing_mm, spacing_mm), True
     if volume.geometry.pixel_spacing is not None:
         return volume.geometry.pixel_spacing, True
@@ -218,7 +227,10 @@ def _pixel_size(volume: Volume, spacing_mm: float | None, warnings: list[str]) -
         return (spacing_mm, spacing_mm), True
     assumed = FIELD_OF_VIEW_MM / volume.geometry.shape[2]
     warnings.append(
-        f"Pixel size unknown: a field of view of {FIELD_OF_VIEW_MM:.0f} mm was assumed; nothing is measured in mm."
+        Message(
+            "Pixel size unknown: a field of view of {field_of_view_mm:.0f} mm was assumed; nothing is measured in mm.",
+            field_of_view_mm=FIELD_OF_VIEW_MM,
+        )
     )
     return (assumed, assumed), False
 
@@ -229,13 +241,13 @@ def _gray(volume: Volume, k: int) -> NDArray[np.uint8]:
     if image.ndim == 3:
         wide = np.asarray(image, np.int32)
         if np.abs(wide - wide[..., :1]).max(initial=0) > 12:
-            raise OutOfScope("a colour image; the nodule model reads chest CT")
+            raise OutOfScope(Message("a colour image; the nodule model reads chest CT"))
         image = image[..., 0]
     if image.dtype == np.uint8:
         return np.asarray(image, np.uint8)
     if image.dtype == np.uint16:  # 16-bit pictures span the same window with finer steps
         return np.asarray(np.asarray(image, np.float32) / 257, np.uint8)
-    raise OutOfScope("the values are not Hounsfield units; the nodule model reads chest CT")
+    raise OutOfScope(Message("the values are not Hounsfield units; the nodule model reads chest CT"))
 
 
 def _eight_bit(volume: Volume, window: tuple[float, float]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ import cadviewer
 from cadviewer import NOTICE, atomic, paths
 from cadviewer.findings import BreastFinding, Estimate, Nodule, Provenance
 from cadviewer.imaging.series import Series, Volume
+from cadviewer.messages import Message, code_of
 from cadviewer.store.export import Format, reading_json
 from cadviewer.store.reading import Reading
 from cadviewer.store.report import CaseReport, mask_name, one_line, path_text
@@ -43,7 +44,9 @@ def document(report: CaseReport, reading: Reading | None = None) -> dict[str, An
         "state": report.state.value,
         "reason": one_line(report.reason),
         "task": report.task.value if report.task else None,
+        "reason_code": code_of(report.reason),
         "warnings": list(report.warnings),
+        "warning_codes": [code_of(warning) for warning in report.warnings],
         "seconds_load": report.seconds_load,
         "seconds_infer": result.seconds_infer if result else None,
         "series": _series(report.series) if report.series else None,
@@ -60,7 +63,13 @@ def check(content: dict[str, Any]) -> None:
     """Raises ExportError naming the place where a document breaks the schema."""
     error = next(iter(_validator().iter_errors(content)), None)
     if error is not None:
-        raise ExportError(f"the case's JSON breaks its schema at {error.json_path}: {one_line(error.message)[:200]}")
+        raise ExportError(
+            Message(
+                "the case's JSON breaks its schema at {json_path}: {message}",
+                json_path=error.json_path,
+                message=one_line(error.message)[:200],
+            )
+        )
 
 
 def schema_path() -> Path:
