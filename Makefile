@@ -1,6 +1,6 @@
 # make run    set up what is missing and open the viewer on the demo study (without a display: annotate it, save a picture)
 # make test   set up likewise and run all checks
-.PHONY: run test lint bench slow install uninstall clean help
+.PHONY: run test lint bench slow translations install uninstall clean help
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,6 +26,11 @@ lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# make translations   put new texts into the translators' files, and make what the program reads
+translations:
+	@sh installers/setup.sh dev
+	QT_QPA_PLATFORM=offscreen PYTHONPATH=.:tests $(BIN)/python tests/gui/visible_texts.py
 
 # make slow   the tests that take minutes
 slow:

@@ -6,8 +6,9 @@ either data (a patient, a file, a model) or was forgotten.
 
 from __future__ import annotations
 
+import gettext
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,20 +42,14 @@ DATA = re.compile(
 """What is no sentence of the program: data, names, units, keys as Qt calls them."""
 
 
-class Quoted(Mapping[str, str]):
+class Quoted(gettext.NullTranslations):
     """A language that puts everything into angle quotes."""
 
-    def __getitem__(self, text: str) -> str:
-        return f"‹{text}›"
+    def gettext(self, message: str) -> str:
+        return f"‹{message}›"
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-    def get(self, text: str, default: object = None) -> str:  # type: ignore[override]
-        return self[text]
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
 
 
 @pytest.fixture

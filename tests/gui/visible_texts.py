@@ -1,18 +1,29 @@
-"""Every text of the window that has to have a translation, read from the code."""
+"""Every text of the window that has to have a translation, read from the code; and the catalogues made of them.
+
+`make translations` runs it: what is new is put into each `.po`, empty, what is gone is taken out, and the `.mo` that
+the program reads are made. With `--check` nothing is written, and the exit status is 1 where something is missing or
+stale.
+"""
 
 from __future__ import annotations
 
 import ast
+import io
 import re
+import sys
 from dataclasses import fields
 from pathlib import Path
 
+from babel.messages import mofile, pofile
+from babel.messages.catalog import Catalog
+
 import cadviewer
+from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
 from cadviewer.gui.cases import case
-from cadviewer.gui.i18n import wording
+from cadviewer.gui.i18n import language, wording
 from cadviewer.gui.nodules.risk import LACKING
 from cadviewer.gui.review.measures_panel import NAMES
 from cadviewer.gui.settings.keys import KeysPage
@@ -41,6 +52,7 @@ from trainers.options import PRESETS as OPTION_PRESETS
 
 PACKAGE = Path(cadviewer.__file__).parent
 GUI = PACKAGE / "gui"
+TRANSLATIONS = paths.resources() / "translations"
 
 
 OPTIONS = [tasks.resolve(spec.options) for spec in tasks.specs().values() if spec.options]
@@ -96,6 +108,7 @@ def in_tables() -> set[str]:
         *(w.name for w in windowing.PRESETS),
         *(task.heading for task in Task),
         *(task.image for task in Task),
+        language.NAME,
         *EXISTING.values(),
         *STATES.values(),
         *STAGES.values(),
@@ -134,5 +147,83 @@ def in_tables() -> set[str]:
     }
 
 
+def plurals() -> dict[str, str]:
+    """Singular → plural of the texts given to `count`."""
+    found = {}
+    for path in sorted(GUI.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and len(node.args) == 3:
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                texts = [a.value for a in node.args[1:] if isinstance(a, ast.Constant)]
+                if name == "count" and len(texts) == 2:
+                    found[texts[0]] = texts[1]
+    return found
+
+
 def every() -> set[str]:
     return set(in_calls()) | set(in_messages()) | in_tables()
+
+
+UNSAID = tuple(
+    f'"{field}'
+    for field in (
+        *("Project-Id-Version", "POT-Creation-Date", "PO-Revision-Date", "Generated-By", "Report-Msgid-Bugs-To"),
+        *("Last-Translator", "Language-Team"),
+    )
+)
+"""Fields of a header that would differ at every run, or say nothing."""
+
+
+def catalogue(path: Path) -> Catalog:
+    """A `.po` with the texts of today: those that it has, new ones without a translation, none that is gone."""
+    with path.open("rb") as stream:
+        before = pofile.read_po(stream)
+    made = Catalog(
+        before.locale, header_comment=before.header_comment, project="cadviewer", fuzzy=False, charset="utf-8"
+    )
+    several = plurals()
+    for text in sorted(every() - set(several.values()), key=lambda t: (t.casefold(), t)):
+        key: str | tuple[str, str] = (text, several[text]) if text in several else text
+        old = before.get(text)
+        empty: str | tuple[str, ...] = ("",) * made.num_plurals if text in several else ""
+        made.add(key, old.string if old is not None and old.string else empty)
+    return made
+
+
+def written(made: Catalog) -> tuple[bytes, bytes]:
+    """The `.po` and the `.mo` of a catalogue."""
+    text, binary = io.BytesIO(), io.BytesIO()
+    pofile.write_po(text, made, width=120, omit_header=False, sort_output=False)
+    lines = text.getvalue().decode().split("\n")
+    plain = "\n".join(line for line in lines if not line.startswith(UNSAID))
+    with io.BytesIO(plain.encode()) as stream:
+        mofile.write_mo(binary, pofile.read_po(stream, locale=made.locale))
+    return plain.encode(), binary.getvalue()
+
+
+def lacking(made: Catalog) -> list[str]:
+    """Texts of a catalogue without a translation."""
+    return [str(m.id) for m in made if m.id and not (m.string if isinstance(m.string, str) else all(m.string))]
+
+
+def main(check: bool) -> int:
+    wrong = 0
+    for path in sorted(TRANSLATIONS.glob("*.po")):
+        made = catalogue(path)
+        text, binary = written(made)
+        compiled = path.with_suffix(".mo")
+        for text_lacking in lacking(made):
+            print(f"{path.name}: no translation of {text_lacking}")
+        wrong += len(lacking(made))
+        if check:
+            stale = [p.name for p, c in ((path, text), (compiled, binary)) if not p.is_file() or p.read_bytes() != c]
+            wrong += len(stale)
+            print(*(f"{name} is not what the code says: run make translations" for name in stale), sep="\n")
+        else:
+            path.write_bytes(text)
+            compiled.write_bytes(binary)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv))
