@@ -18,7 +18,7 @@ from PySide6.QtCore import (
 
 from cadviewer.batch import BatchEvent, CaseDone, CaseFound, CaseProgress, CaseStarted
 from cadviewer.findings import Call, Task
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.i18n.wording import CALLS
 
 COLUMNS = ("Case", "Series", "Task", "State", "Findings", "Call", "Probability", "Reason")
@@ -52,7 +52,7 @@ class BatchRow:
         name = "/".join(self.source.parts[-2:]) or str(self.source)
         task = tr(Task(self.task).heading) if self.task else ""
         call = tr(CALLS[Call(self.call)]) if self.call else ""
-        texts = (name, self.series, task, state, self.findings, call, probability, self.reason)
+        texts = (name, self.series, task, state, self.findings, call, probability, translate(self.reason))
         return texts[column]
 
     def sorts_by(self, column: int) -> tuple[float, str]:

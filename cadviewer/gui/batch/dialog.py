@@ -45,7 +45,7 @@ from cadviewer.batch import (
 from cadviewer.findings import Task
 from cadviewer.gui.batch.cases import CasesModel, SortedCases
 from cadviewer.gui.batch.worker import BatchThread, MakeEngine
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.models import catalogue
 from cadviewer.store.export import DEFAULT, FORMATS
@@ -259,7 +259,7 @@ class BatchDialog(QDialog):
             case CaseDone():
                 self._done += 1
             case Noticed(text=text):
-                self.status.setText(text)
+                self.status.setText(translate(text))
         self.overall.setRange(0, self._total if self._total is not None else 0)
         self.overall.setValue(self._done)
         self.count.setText(

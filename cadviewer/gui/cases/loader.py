@@ -21,6 +21,7 @@ from cadviewer.background import Background
 from cadviewer.findings import Task
 from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
+from cadviewer.messages import Message
 from cadviewer.store import last_results
 from cadviewer.store.last_results import Last
 from cadviewer.store.session import case_key
@@ -160,7 +161,7 @@ class Loader(QObject):
         except (OSError, InputError) as error:
             problem = _reason(error)
         except Exception as error:  # noqa: BLE001 - a scan reads anything there is; the window lives on and says so
-            problem = f"unexpected error while looking for images ({type(error).__name__})"
+            problem = Message("unexpected error while looking for images ({kind})", kind=type(error).__name__)
         if batch:
             self.found.emit(number, batch)
         self.scanned.emit(number, problem)
@@ -175,7 +176,7 @@ class Loader(QObject):
             self.failed.emit(reading, _reason(error))
         except Exception as error:  # noqa: BLE001 - decoders raise anything on damaged files; the window lives on
             self._forget(reading)
-            self.failed.emit(reading, f"this image cannot be decoded ({type(error).__name__})")
+            self.failed.emit(reading, Message("this image cannot be decoded ({kind})", kind=type(error).__name__))
         else:
             if not reading.stop.is_set():
                 self.finished.emit(reading, volume)
@@ -285,7 +286,7 @@ def classify(volume: Volume) -> tuple[Task | None, str]:
     except input_gate.OutOfScope as error:
         return None, str(error)
     except Exception as error:  # noqa: BLE001 - an image that cannot be judged can still be looked at; the window asks
-        return None, f"what it shows could not be told ({type(error).__name__})"
+        return None, Message("what it shows cannot be determined ({kind})", kind=type(error).__name__)
 
 
 def kept_results(series: Series) -> dict[Task, Last]:

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from cadviewer.gui.cases.case import Case, Status
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n import language
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.shell import style
 from cadviewer.gui.viewing.canvas import render
 from cadviewer.imaging.series import Series
@@ -215,7 +215,11 @@ class StudiesModel(QAbstractListModel):
             said = (title(entry.series), content(entry.series), short_state(entry)[1], answered(entry))
             return ", ".join(text for text in said if text)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return "\n".join(line for line in (str(entry.series.source), entry.series.not_volume, entry.reason) if line)
+            return "\n".join(
+                line
+                for line in map(str, (entry.series.source, translate(entry.series.not_volume), translate(entry.reason)))
+                if line
+            )
         return None
 
 

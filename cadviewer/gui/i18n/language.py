@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gettext
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
 
 from cadviewer import paths
@@ -62,19 +63,25 @@ def speak(catalogue: gettext.NullTranslations) -> None:
 
 
 def tr(text: str, /, **values: object) -> str:
-    """A text in the user's language, with `values` put in its {places} (format specifications are kept)."""
+    """A text in the user's language, with `values` put in its {places} (format specifications are kept).
+
+    Messages and errors among the values are said in it too.
+    """
     found = _spoken.gettext(text) if text else ""  # of an empty text gettext gives the header of its catalogue
-    return found.format(**values) if values else found
+    return found.format(**_said(values)) if values else found
 
 
 def translate(text: str) -> str:
     """What readers, models and the engine say, in the user's language; what is no message is looked up as it is."""
     if not isinstance(text, Message):
         return tr(text)
-    values = {name: translate(value) if isinstance(value, str) else value for name, value in text.values.items()}
-    return tr(text.template, **values)
+    return tr(text.template, **text.values)
 
 
 def count(number: int, one: str, many: str, /, **values: object) -> str:
     """The form for a number that the user's language has, with {n} and `values` put in their places."""
-    return _spoken.ngettext(one, many, number).format(n=number, **values)
+    return _spoken.ngettext(one, many, number).format(n=number, **_said(values))
+
+
+def _said(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: translate(str(v)) if isinstance(v, Message | BaseException) else v for name, v in values.items()}

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayo
 import cadviewer
 from cadviewer.gui.cases.opener import OpenReport
 from cadviewer.gui.i18n import wording
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.shell.actions import GROUPS, SPECS
 from cadviewer.gui.shell.shortcuts import Keys, shown
 from cadviewer.imaging.series import Window
@@ -100,7 +100,7 @@ def _nested(value: Any) -> str:
 def not_opened(parent: QWidget | None, report: OpenReport) -> TextDialog:
     """Every file that gave no image, and why."""
     rows = "".join(
-        f"<tr><td>{escape(r.source.name)}&nbsp;&nbsp;</td><td>{tr(r.state.value)}&nbsp;&nbsp;</td><td>{escape(r.reason)}</td></tr>"
+        f"<tr><td>{escape(r.source.name)}&nbsp;&nbsp;</td><td>{tr(r.state.value)}&nbsp;&nbsp;</td><td>{escape(translate(r.reason))}</td></tr>"
         for r in report.rejected
     )
     return TextDialog(parent, tr("Files that were not opened"), f"<table cellpadding='3'>{rows}</table>")

@@ -12,7 +12,7 @@ from cadviewer.findings import Nodule
 from cadviewer.gui.breast.mask import MaskOutline
 from cadviewer.gui.breast.score_map import ScoreMapLayer
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.nodules.boxes import LOOKS, planes_of
 from cadviewer.gui.nodules.editing import BoxEditing
 from cadviewer.gui.review.key_image_layer import KeyImageLayer
@@ -162,7 +162,7 @@ class Workspace(QWidget):
                 )
             )
         if series.warnings:
-            self.notifications.say(Notification("input", "  ".join(series.warnings)))
+            self.notifications.say(Notification("input", "  ".join(map(translate, series.warnings))))
 
     def say_again(self) -> None:
         """The pixels are all there: the reader of the file may know more now."""
