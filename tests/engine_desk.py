@@ -16,7 +16,16 @@ from cadviewer.findings import Task
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
 from cadviewer.inference.engine import Engine
-from cadviewer.inference.protocol import Cancelled, Event, Failed, Finished, Job, JobEvent, Priority, Progressed
+from cadviewer.inference.protocol import (
+    AnalyseJob,
+    Cancelled,
+    Event,
+    Failed,
+    Finished,
+    JobEvent,
+    Priority,
+    Progressed,
+)
 from cadviewer.inference.shared import SharedPixels
 
 SHAPE = (6, 32, 32)
@@ -54,7 +63,7 @@ class EngineDesk:
         request = self.engine.next_request_id()
         given = {k: v if isinstance(v, str) else json.dumps(v) for k, v in options.items()}
         self.engine.submit(
-            Job(
+            AnalyseJob(
                 case,
                 request,
                 Task.NODULES,

@@ -35,7 +35,7 @@ import numpy as np
 
 from cadviewer.findings import Box, BreastFinding, Call, Estimate, Nodule, Provenance, Result, ScoreMap, Task
 from cadviewer.imaging.series import InputError
-from cadviewer.inference.protocol import DeviceReady, Job
+from cadviewer.inference.protocol import AnalyseJob, DeviceReady, ExplainJob, Job
 from cadviewer.inference.shared import attach
 from cadviewer.inference.worker_loop import JobError, Reporter
 from cadviewer.inference.worker_process import WorkerOptions
@@ -76,8 +76,9 @@ class FakeHandler:
                 breast = _breast(options, pixels) if job.task == Task.BREAST else ()
         except InputError as error:
             raise JobError(str(error)) from error
-        threshold = 0.5 if job.threshold is None else job.threshold
-        if job.explain is not None:
+        asked = job.threshold if isinstance(job, AnalyseJob) else None
+        threshold = 0.5 if asked is None else asked
+        if isinstance(job, ExplainJob):
             origin = Provenance("fake", name, "0", "0" * 64, threshold, "cpu", "{}", job.series.series_uid)
             return Result(job.case_id, job.task, origin, maps=(_map(job),))
         return Result(
@@ -153,8 +154,8 @@ def _map(job: Job) -> ScoreMap:
     """Left half for malignancy, right half against it."""
     _, rows, columns = job.series.geometry.shape
     values = np.where(np.arange(columns) < columns // 2, 1.5, -0.5).astype(np.float32)
-    assert job.explain is not None
-    return ScoreMap(job.explain, np.tile(values, (rows, 1)), "a fake")
+    assert isinstance(job, ExplainJob)
+    return ScoreMap(job.frame, np.tile(values, (rows, 1)), "a fake")
 
 
 def _around(middle: int, slices: int) -> range:

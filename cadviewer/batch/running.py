@@ -27,6 +27,7 @@ from cadviewer.batch.events import (
 from cadviewer.batch.reading import BatchCase, FoundCase, ReaderEvent, Readers, Ready, Searched
 from cadviewer.imaging.series import Rejected, Series, Volume
 from cadviewer.inference.protocol import (
+    AnalyseJob,
     Cancelled,
     DeviceReady,
     Event,
@@ -173,7 +174,7 @@ class BatchRun:
         case.request = self._engine.next_request_id()
         self._running[case.request] = case
         self._engine.submit(
-            Job(
+            AnalyseJob(
                 case.id,
                 case.request,
                 case.task,

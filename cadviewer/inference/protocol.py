@@ -32,17 +32,11 @@ class SharedArray:
 
 @dataclass(frozen=True)
 class Job:
-    """One model on one case.
+    """Base of what is asked of the engine: something of one model about one case.
 
     case_id, request_id: come back in every event; what does not match what is on screen is dropped.
     pixels: of `series`, in shared memory that stays until the job's last event.
-    model: name of a card; threshold: cut of nodule scores, None for the card's own.
-    spacing_mm: mm per pixel given by the user for an image whose file does not say.
-    window: (low, high) HU that the 8-bit values of a 2-D CT slice span.
-    half: of a split screen of an ultrasound machine, None for an image that is one.
-    explain: a frame whose score is to be explained; the result then has `maps` and no findings.
-    outline: boxes of one finding to be outlined by `model`, whose role is "outline"; the result then has this finding
-        alone, or none where the model sees nothing to outline.
+    model: name of a card.
     """
 
     case_id: str
@@ -51,13 +45,41 @@ class Job:
     model: str
     series: Series
     pixels: SharedArray
+    priority: Priority = Priority.OPEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyseJob(Job):
+    """Search a case for findings.
+
+    threshold: cut of nodule scores, None for the card's own.
+    spacing_mm: mm per pixel given by the user for an image whose file does not say.
+    window: (low, high) HU that the 8-bit values of a 2-D CT slice span.
+    half: of a split screen of an ultrasound machine, None for an image that is one.
+    """
+
     threshold: float | None = None
     spacing_mm: float | None = None
     window: tuple[float, float] = (-1000.0, 400.0)
     half: Half | None = None
-    priority: Priority = Priority.OPEN
-    explain: int | None = None
-    outline: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainJob(Job):
+    """Say what the score of a frame depends on; the result has `maps` and no findings. half: as it was analysed."""
+
+    frame: int
+    half: Half | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutlineJob(Job):
+    """Outline a finding that the reader drew, by a model whose role is "outline".
+
+    boxes: of the finding. The result has this finding alone, or none where the model sees nothing to outline.
+    """
+
+    boxes: tuple[Box, ...]
 
 
 @dataclass(frozen=True)

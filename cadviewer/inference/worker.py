@@ -20,7 +20,7 @@ import torch
 from cadviewer import APPLICATION
 from cadviewer.findings import Provenance, Result, Task, UsedCompanion
 from cadviewer.imaging.series import InputError, Volume
-from cadviewer.inference.protocol import DeviceReady, Job
+from cadviewer.inference.protocol import AnalyseJob, DeviceReady, ExplainJob, Job, OutlineJob
 from cadviewer.inference.shared import attach
 from cadviewer.inference.worker_loop import JobError, Reporter
 from cadviewer.inference.worker_process import WorkerOptions
@@ -69,7 +69,7 @@ class TorchHandler:
         """See `serve.Handler`."""
         self._reports.append(report)
         try:
-            card = catalogue.card(job.model, role="outline" if job.outline else "")
+            card = catalogue.card(job.model, role="outline" if isinstance(job, OutlineJob) else "")
             if card.task != job.task:
                 raise JobError(
                     Message(
@@ -80,13 +80,15 @@ class TorchHandler:
                     )
                 )
             with attach(job.pixels) as pixels:
-                if job.explain is not None:
+                if isinstance(job, ExplainJob):
                     return self._explain(job, card, Volume(job.series, pixels), report)
-                if job.outline:
+                if isinstance(job, OutlineJob):
                     return self._outline(job, card, Volume(job.series, pixels), report)
                 companions, missing = self._companions(card)
                 forward = self._forward(card)
                 began = report.seconds()
+                if not isinstance(job, AnalyseJob):
+                    raise JobError(Message("a job of an unknown kind"))
                 demand = Demand(job.threshold, job.spacing_mm, job.window, job.half)
                 with_them = {"companions": companions} if companions else {}
                 found = module_of(job.task).analyse(
@@ -116,22 +118,20 @@ class TorchHandler:
             seconds_infer=seconds,
         )
 
-    def _explain(self, job: Job, card: ModelCard, volume: Volume, report: Reporter) -> Result:
+    def _explain(self, job: ExplainJob, card: ModelCard, volume: Volume, report: Reporter) -> Result:
         """What the score of one frame depends on. Imported here: few ask for it, and it needs a library of its own."""
-        if job.task is not Task.BREAST or job.explain is None:
+        if job.task is not Task.BREAST:
             raise JobError(Message("scores of {task} cannot be explained", task=job.task.value))
         from cadviewer.models.breast import explanation as breast_explain
         from cadviewer.models.nets.saliency import occlusion
 
         forward = self._forward(card)
         began = report.seconds()
-        made = breast_explain.explain(
-            volume, job.explain, forward, card, occlusion, half=job.half, progress=report.step
-        )
+        made = breast_explain.explain(volume, job.frame, forward, card, occlusion, half=job.half, progress=report.step)
         origin = _provenance(job, card, forward, {})
         return Result(job.case_id, job.task, origin, maps=(made,), seconds_infer=report.seconds() - began)
 
-    def _outline(self, job: Job, card: ModelCard, volume: Volume, report: Reporter) -> Result:
+    def _outline(self, job: OutlineJob, card: ModelCard, volume: Volume, report: Reporter) -> Result:
         """One finding, measured by the network that outlines."""
         if job.task is not Task.NODULES:
             raise JobError(Message("findings of {task} are not outlined", task=job.task.value))
@@ -139,7 +139,7 @@ class TorchHandler:
 
         forward = self._forward(card)
         began = report.seconds()
-        nodule = outline_one(volume, job.outline, Companion(card, forward))
+        nodule = outline_one(volume, job.boxes, Companion(card, forward))
         found = (nodule,) if nodule is not None else ()
         origin = _provenance(job, card, forward, {})
         return Result(job.case_id, job.task, origin, nodules=found, seconds_infer=report.seconds() - began)
@@ -205,18 +205,22 @@ class TorchHandler:
 def _provenance(job: Job, card: ModelCard, forward: TorchForward, companions: Companions) -> Provenance:
     number = "bfloat16" if forward.bfloat16 else "float32"
     preparation = dict(card.inputs)
-    if job.spacing_mm is not None:
-        preparation["spacing_mm_given"] = job.spacing_mm
-    if job.half is not None:
-        preparation["half"] = job.half.value
-    if job.task is Task.NODULES and not job.series.hounsfield:
-        preparation["window_hu"] = list(job.window)
+    threshold = card.threshold
+    if isinstance(job, AnalyseJob):
+        if job.spacing_mm is not None:
+            preparation["spacing_mm_given"] = job.spacing_mm
+        if job.half is not None:
+            preparation["half"] = job.half.value
+        if job.task is Task.NODULES and not job.series.hounsfield:
+            preparation["window_hu"] = list(job.window)
+        if job.threshold is not None and job.task is Task.NODULES:
+            threshold = job.threshold
     return Provenance(
         application=APPLICATION,
         model=card.name,
         model_version=card.version,
         weights_sha256=card.weights_sha256,
-        threshold=job.threshold if job.threshold is not None and job.task is Task.NODULES else card.threshold,
+        threshold=threshold,
         device=f"{forward.device}, torch {torch.__version__}, {number}",
         preprocessing=json.dumps(preparation, sort_keys=True, ensure_ascii=False, default=str),
         series_uid=job.series.series_uid,

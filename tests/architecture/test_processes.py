@@ -24,7 +24,7 @@ import SimpleITK
 from cadviewer.findings import Task
 from cadviewer.imaging import files
 from cadviewer.inference.engine import Engine
-from cadviewer.inference.protocol import Failed, Finished, Job
+from cadviewer.inference.protocol import Failed, Finished, AnalyseJob, Job
 from cadviewer.inference.shared import SharedPixels
 
 path = Path(sys.argv[1]) / "scan.mhd"
@@ -37,7 +37,7 @@ def listen(event):
         ended.set()
 with Engine(listen, worker="fake_worker") as engine, SharedPixels() as pixels:
     files.read(series, allocate=pixels.allocate)
-    engine.submit(Job(series.case_id, engine.next_request_id(), Task.NODULES, "m", series, pixels.handle))
+    engine.submit(AnalyseJob(series.case_id, engine.next_request_id(), Task.NODULES, "m", series, pixels.handle))
     assert ended.wait(60)
 heavy = ("torch", "torchvision", "timm", "lightning", "cadviewer.inference.worker", "cadviewer.models.nets", "PySide6")
 print(json.dumps({
@@ -110,7 +110,7 @@ from cadviewer.findings import Task
 from cadviewer.imaging import files
 from cadviewer.phantoms import breast as phantom_breast, files as phantom_files, phantom
 from cadviewer.inference.engine import Engine
-from cadviewer.inference.protocol import Failed, Finished, Job, Priority, Progressed, Started
+from cadviewer.inference.protocol import Failed, Finished, AnalyseJob, Job, Priority, Progressed, Started
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.models import catalogue
 
@@ -126,7 +126,7 @@ def open_file(name, task, priority):
     files.read(series, allocate=pixels.allocate)
     model = catalogue.default(task).name
     request = engine.next_request_id()
-    engine.submit(Job(series.case_id, request, task, model, series, pixels.handle, priority=priority))
+    engine.submit(AnalyseJob(series.case_id, request, task, model, series, pixels.handle, priority=priority))
     return request, pixels
 
 def until(request, kinds):

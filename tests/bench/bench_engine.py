@@ -20,7 +20,16 @@ from cadviewer.findings import Task
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
 from cadviewer.inference.engine import Engine
-from cadviewer.inference.protocol import Cancelled, DeviceReady, Event, Failed, Finished, Job, Progressed, Started
+from cadviewer.inference.protocol import (
+    AnalyseJob,
+    Cancelled,
+    DeviceReady,
+    Event,
+    Failed,
+    Finished,
+    Progressed,
+    Started,
+)
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker_process import usable_cores
 from cadviewer.models import catalogue
@@ -81,7 +90,7 @@ class Bench:
         )
         request = self.engine.next_request_id()
         began = time.perf_counter()
-        self.engine.submit(Job("case", request, Task.NODULES, self.model, series, self.pixels.handle))
+        self.engine.submit(AnalyseJob("case", request, Task.NODULES, self.model, series, self.pixels.handle))
         return request, began
 
     def until(self, kind: type, also: Callable[[Event], bool] = lambda e: True) -> tuple[float, Event]:

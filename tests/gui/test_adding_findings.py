@@ -15,7 +15,7 @@ from test_drawing import click, drag
 from cadviewer import paths
 from cadviewer.findings import Nodule, Result, Task
 from cadviewer.gui.viewing.canvas.mouse import Tool
-from cadviewer.inference.protocol import Failed, Finished
+from cadviewer.inference.protocol import Failed, Finished, OutlineJob
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer, Drawn, Outlined, Session, case_key
@@ -339,18 +339,18 @@ def test_an_own_outline_model_does_not_take_the_place_of_the_shipped_one(desk: D
     desk.viewport.go_to(3)
     desk.bot.keyClick(desk.window, KEY.Key_E)
     click(desk, BALL)
-    desk.bot.waitUntil(lambda: bool(desk.engine.jobs[-1].outline), timeout=10_000)
+    desk.bot.waitUntil(lambda: isinstance(desk.engine.jobs[-1], OutlineJob), timeout=10_000)
     assert desk.engine.jobs[-1].model == "outline-test"
 
 
 def _answer(desk: Desk, *, sees: bool = True) -> None:
     """The network outlines a square 18…31 × 14…27 on slices 2 to 4 of what was asked for."""
     job = desk.engine.jobs[-1]
-    assert job.outline
+    assert job.boxes
     square = np.array([[18, 14], [31, 14], [31, 27], [18, 27]], np.float32)
     found = Nodule(
         1,
-        job.outline,
+        job.boxes,
         long_mm=12.9,
         short_mm=9.1,
         volume_mm3=700.4,
@@ -368,9 +368,9 @@ def test_an_added_finding_is_outlined_by_density_at_once_and_then_by_the_network
     at_once = added.case.finding(2)
     about = added.window.side.findings.about.measures
     added.bot.waitUntil(lambda: "network is working" in about.text())
-    (job,) = [j for j in added.engine.jobs if j.outline]
+    (job,) = [j for j in added.engine.jobs if isinstance(j, OutlineJob)]
     assert job.model == "outline-test"
-    assert job.outline == at_once.boxes
+    assert job.boxes == at_once.boxes
     _answer(added)
     added.bot.waitUntil(lambda: "Outline by outline-test 7" in about.text(), timeout=10_000)
     now = added.case.finding(2)
@@ -408,7 +408,7 @@ def test_the_density_stays_and_it_is_said_where_the_network_sees_nothing_or_fail
     box = before.box
     added.viewport.mouse.set_tool(Tool.SELECT)
     drag(added, (box.x1, box.centre[1]), (box.x1 + 3, box.centre[1]))
-    added.bot.waitUntil(lambda: len([j for j in added.engine.jobs if j.outline]) == 2, timeout=10_000)
+    added.bot.waitUntil(lambda: len([j for j in added.engine.jobs if isinstance(j, OutlineJob)]) == 2, timeout=10_000)
     job = added.engine.jobs[-1]
     added.bridge.take(Failed(job.case_id, job.request_id, "the inference process crashed"))
     added.bot.waitUntil(lambda: "process crashed" in added.window.status.text.text())
@@ -427,7 +427,7 @@ def test_the_answer_for_a_box_that_was_changed_meanwhile_is_not_wanted(with_netw
 
 
 def test_without_an_outline_model_nobody_is_asked_and_the_finding_says_by_density(added: Desk) -> None:
-    assert not any(job.outline for job in added.engine.jobs)
+    assert not any(isinstance(job, OutlineJob) for job in added.engine.jobs)
     assert added.window.side.findings.about.measures.text().endswith("Outline by density")
 
 

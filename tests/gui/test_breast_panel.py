@@ -18,7 +18,7 @@ from cadviewer.gui.i18n import wording
 from cadviewer.gui.viewing.canvas.shapes import Drawing
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series
-from cadviewer.inference.protocol import Failed, Finished, Progressed
+from cadviewer.inference.protocol import ExplainJob, Failed, Finished, Progressed
 from cadviewer.store.session import Answer, JournalError, Measure, MeasureKind, PixelSize, Session, case_key
 
 
@@ -73,11 +73,11 @@ def test_what_the_score_depends_on_is_asked_of_the_engine_and_laid_over_the_imag
     panel.score_map.click()
     assert len(read.engine.jobs) == asked + 1  # and nothing was computed here
     job = read.engine.jobs[-1]
-    assert (job.explain, job.task, job.model) == (read.viewport.index, Task.BREAST, "ssd-test")
+    assert (job.frame, job.task, job.model) == (read.viewport.index, Task.BREAST, "ssd-test")
     read.bridge.take(Progressed(job.case_id, job.request_id, 30, 120))
     read.bot.waitUntil(lambda: "25 %" in panel.legend.text())
     assert read.case.status.value == "Analysed"  # the result stays while this runs
-    read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.explain)))
+    read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.frame)))
     read.bot.waitUntil(lambda: "No proof" in panel.legend.text())
     red, _, blue = pixel(read, 70, 60)
     assert red - blue > (before[0] - before[2]) + 40
@@ -100,7 +100,7 @@ def test_a_map_is_dropped_with_the_result_that_it_explains(read: Desk) -> None:
     state = read.window.score_map.of(read.case, read.viewport.index)
     assert state is not None  # asked anew, since the reader still wants it
     assert state.map is None
-    assert read.engine.jobs[-1].explain is not None
+    assert isinstance(read.engine.jobs[-1], ExplainJob)
 
 
 def test_hiding_it_cancels_what_is_being_computed_and_a_failure_says_why(read: Desk) -> None:
@@ -120,9 +120,9 @@ def test_hiding_it_cancels_what_is_being_computed_and_a_failure_says_why(read: D
 def test_another_frame_is_asked_for_when_it_comes_on_screen(read: Desk) -> None:
     read.window.side.breast.score_map.click()
     job = read.engine.jobs[-1]
-    read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.explain)))
+    read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.frame)))
     read.viewport.go_to(1 - read.viewport.index)
-    assert read.engine.jobs[-1].explain == read.viewport.index != job.explain
+    assert read.engine.jobs[-1].frame == read.viewport.index != job.frame
 
 
 def test_colours_are_by_sign_and_none_where_nothing_matters() -> None:
@@ -257,7 +257,7 @@ def test_nothing_of_a_long_answer_is_cut_off_and_the_answers_stay_in_sight(read:
     panel = read.window.side.breast
     panel.score_map.click()
     job = read.engine.jobs[-1]
-    read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.explain)))
+    read.bridge.take(Finished(job.case_id, job.request_id, explained(read, job.frame)))
     read.bot.waitUntil(lambda: "No proof" in panel.legend.text())
     read.bot.wait(50)
     for label in (panel.frame, panel.call, panel.reason, panel.score, panel.size_, panel.count, panel.legend):

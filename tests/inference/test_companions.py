@@ -18,7 +18,7 @@ from cadviewer.batch.events import Options
 from cadviewer.findings import Task, UsedCompanion
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
-from cadviewer.inference.protocol import DeviceReady, Job
+from cadviewer.inference.protocol import AnalyseJob, DeviceReady, Job
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker import TorchHandler
 from cadviewer.inference.worker_loop import JobError
@@ -102,7 +102,7 @@ def pixels() -> Iterator[SharedPixels]:
 def job(pixels: SharedPixels, model: str) -> Job:
     slices = tuple(SliceInfo(Path("x"), k) for k in range(SHAPE[0]))
     series = Series(Path("x"), "dicom", slices, Geometry(SHAPE), Shape.STACK, np.dtype(np.int16), hounsfield=True)
-    return Job(case_id="case", request_id=1, task=Task.NODULES, model=model, series=series, pixels=pixels.handle)
+    return AnalyseJob(case_id="case", request_id=1, task=Task.NODULES, model=model, series=series, pixels=pixels.handle)
 
 
 def test_both_networks_run_and_both_are_in_the_provenance(

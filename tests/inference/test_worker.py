@@ -17,7 +17,7 @@ from torch import nn
 from cadviewer.findings import Box, Nodule, Task
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo, Volume
-from cadviewer.inference.protocol import DeviceReady, Job
+from cadviewer.inference.protocol import AnalyseJob, DeviceReady, Job
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker import TorchHandler
 from cadviewer.inference.worker_loop import JobError
@@ -108,7 +108,7 @@ def job(pixels: SharedPixels, **changes: Any) -> Job:
     series = Series(
         Path("x"), "dicom", slices, Geometry(SHAPE), Shape.STACK, np.dtype(np.int16), hounsfield=True, series_uid="1.2"
     )
-    return Job(**{
+    return AnalyseJob(**{
         "case_id": "case", "request_id": 7, "task": Task.NODULES, "model": "means", "series": series,
         "pixels": pixels.handle, **changes,
     })  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from cadviewer import paths
 from cadviewer.findings import Box, Task
-from cadviewer.inference.protocol import DeviceReady, Job
+from cadviewer.inference.protocol import DeviceReady, OutlineJob
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker_loop import JobError
 from cadviewer.inference.worker_process import WorkerOptions
@@ -90,12 +90,12 @@ def test_the_worker_outlines_one_finding_of_the_reader(phantom: Phantom) -> None
     with SharedPixels() as shared:
         shared.allocate(volume.pixels.shape, volume.pixels.dtype)[:] = volume.pixels
         assert shared.handle is not None
-        job = Job("case", 7, Task.NODULES, "nodules-outline", volume.series, shared.handle, outline=boxes(truth))
+        job = OutlineJob("case", 7, Task.NODULES, "nodules-outline", volume.series, shared.handle, boxes=boxes(truth))
         result = worker.TorchHandler(WorkerOptions(device="cpu")).run(job, Silent())
     (found,) = result.nodules
     assert (result.case_id, result.provenance.model) == ("case", "nodules-outline")
     assert result.provenance.weights_sha256 == catalogue.card("nodules-outline", role="outline").weights_sha256
-    assert found.boxes == job.outline
+    assert found.boxes == job.boxes
     assert ((found.long_mm or 0) + (found.short_mm or 0)) / 2 == pytest.approx(truth.diameter_mm, rel=0.1)
     assert len(found.outlines) >= len(found.boxes)
 
@@ -108,11 +108,11 @@ def test_the_worker_says_why_it_cannot_outline(phantom: Phantom) -> None:
         shared.allocate(volume.pixels.shape, volume.pixels.dtype)
         assert shared.handle is not None
         far = (Box(10_000, 1, 1, 9, 9, 1.0),)
-        job = Job("case", 7, Task.NODULES, "nodules-outline", volume.series, shared.handle, outline=far)
+        job = OutlineJob("case", 7, Task.NODULES, "nodules-outline", volume.series, shared.handle, boxes=far)
         with pytest.raises(JobError, match="not on these images"):
             handler.run(job, Silent())
         with pytest.raises(JobError, match="no outline model"):
-            handler.run(replace(job, model="nodules-ssd-inception_v2", outline=boxes(phantom.nodules[1])), Silent())
+            handler.run(replace(job, model="nodules-ssd-inception_v2", boxes=boxes(phantom.nodules[1])), Silent())
 
 
 def test_the_card_is_that_of_a_companion_with_its_figures() -> None:

@@ -11,10 +11,9 @@ from PySide6.QtGui import QImage, QPainter
 
 from cadviewer.findings import ScoreMap, Task
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.cases.registry import Cases
-from cadviewer.gui.engine.bridge import Bridge, EngineLike
+from cadviewer.gui.engine.requests import JobRequests
 from cadviewer.gui.viewing.canvas.viewport import Kind, Viewport
-from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent, Priority, Progressed
+from cadviewer.inference.protocol import Cancelled, ExplainJob, Failed, Finished, JobEvent, Progressed, SharedArray
 from cadviewer.messages import Message
 
 FOR, AGAINST = (230, 120, 0), (0, 130, 230)
@@ -22,6 +21,10 @@ FOR, AGAINST = (230, 120, 0), (0, 130, 230)
 
 WEAK = 0.1
 """Change of the logit below which no spot matters: about two hundredths of the probability."""
+
+
+Key = tuple[str, int | None, int]
+"""Case, request of the analysis, frame."""
 
 
 @dataclass
@@ -47,13 +50,12 @@ class ScoreMaps(QObject):
     changed = Signal(object)
     made = Signal(object)
 
-    def __init__(self, cases: Cases, engine: EngineLike, bridge: Bridge, parent: QObject | None = None) -> None:
+    def __init__(self, requests: JobRequests, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._cases, self._engine = cases, engine
-        self._kept: dict[tuple[str, int | None, int], ScoreMapState] = {}  # case, request of the analysis, frame
-        self._asked: dict[int, tuple[str, int | None, int]] = {}  # request of the map
+        self._requests = requests
+        self._kept: dict[Key, ScoreMapState] = {}
+        self._asked: dict[int, Key] = {}  # by request
         self.on = False
-        bridge.job_event.connect(self.take)
 
     def of(self, case: Case | None, frame: int) -> ScoreMapState | None:
         """What is known of a frame of the result on screen; None when nobody asked, or it is not to be shown."""
@@ -75,44 +77,30 @@ class ScoreMaps(QObject):
         """Have the map of a frame computed, unless it is or is being. One at a time: an earlier one is cancelled."""
         key = (case.case_id, case.request_id, frame)
         finding = next((f for f in case.result.breast if f.frame == frame), None) if case.result is not None else None
-        shared = self._cases.shared(case)
         if finding is None or finding.probability is None or key in self._kept or case.result is None:
             return
         if _map_of(case, frame) is not None:
             return
-        if shared is None or shared.handle is None:
+        if not self._requests.can_ask(case):
             return
         self.leave()
-        request = self._engine.next_request_id()
-        self._kept[key], self._asked[request] = ScoreMapState(), key
-        self._cases.job_begins(request, case)
-        model = case.result.provenance.model
-        self._engine.submit(
-            Job(
-                case.case_id,
-                request,
-                Task.BREAST,
-                model,
-                case.series,
-                shared.handle,
-                half=case.half,
-                priority=Priority.OPEN,
-                explain=frame,
-            )
-        )
+        self._kept[key] = ScoreMapState()
+        model, half = case.result.provenance.model, case.half
+
+        def job(request: int, pixels: SharedArray) -> ExplainJob:
+            return ExplainJob(case.case_id, request, Task.BREAST, model, case.series, pixels, frame=frame, half=half)
+
+        self._asked[self._requests.ask(case, job, self._take)] = key
 
     def leave(self) -> None:
         """Nobody waits for what is being computed."""
         for request, key in self._asked.items():
             self._kept.pop(key, None)
-            self._engine.cancel(request)
+            self._requests.leave(request)
         self._asked.clear()
 
-    def take(self, event: JobEvent) -> None:
-        """An event of the engine, on the window's thread; what is not asked for any more is dropped."""
-        key = self._asked.get(event.request_id)
-        if key is None or event.case_id != key[0]:
-            return
+    def _take(self, case: Case, event: JobEvent) -> None:
+        key = self._asked[event.request_id]
         state = self._kept[key]
         match event:
             case Progressed(done=done, total=total):
@@ -120,21 +108,18 @@ class ScoreMaps(QObject):
             case Finished(result=result):
                 state.map = next((m for m in result.maps if m.frame == key[2]), None)
                 state.reason = "" if state.map is not None else Message("the model gave no map")
-                self._keep(key, state.map)
+                self._keep(case, key, state.map)
             case Failed(reason=reason):
                 state.reason = reason or Message("unknown error")
             case Cancelled():  # not by `leave`, which forgets what it cancels: asking again would go round for ever
                 state.reason = "stopped"
         if isinstance(event, Finished | Failed | Cancelled):
             del self._asked[event.request_id]
-        case = self._cases.get(event.case_id)
-        if case is not None:
-            self.changed.emit(case)
+        self.changed.emit(case)
 
-    def _keep(self, key: tuple[str, int | None, int], made: ScoreMap | None) -> None:
+    def _keep(self, case: Case, key: Key, made: ScoreMap | None) -> None:
         """With the result, so that it is there again when the case is."""
-        case = self._cases.get(key[0])
-        if made is not None and case is not None and case.request_id == key[1] and case.result is not None:
+        if made is not None and case.request_id == key[1] and case.result is not None:
             case.result = replace(case.result, maps=(*case.result.maps, made))
             self.made.emit(case)
 

@@ -11,8 +11,8 @@ import cadviewer
 from cadviewer.findings import Half, Task
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.registry import Cases
-from cadviewer.gui.engine.bridge import Bridge, EngineLike
-from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent, Priority, Progressed
+from cadviewer.gui.engine.requests import JobRequests
+from cadviewer.inference.protocol import AnalyseJob, Finished, JobEvent, Priority, Progressed, SharedArray
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.store.last_results import Last
@@ -40,11 +40,10 @@ class Analysis(QObject):
     progressed = Signal(object)
     found = Signal(object)
 
-    def __init__(self, cases: Cases, engine: EngineLike, bridge: Bridge, parent: QObject | None = None) -> None:
+    def __init__(self, cases: Cases, requests: JobRequests, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._cases, self._engine = cases, engine
+        self._cases, self._requests = cases, requests
         self.usual: Callable[[Task], AnalysisOrder] = AnalysisOrder
-        bridge.job_event.connect(self.take)
 
     def consider(self, case: Case) -> None:
         """A case is read and on screen: show what was found before, else analyse it, if anybody knows what for."""
@@ -73,8 +72,7 @@ class Analysis(QObject):
 
     def run(self, case: Case, order: AnalysisOrder, priority: Priority = Priority.OPEN) -> None:
         """Analyse a case that is read. An earlier job of it is cancelled. BATCH: nobody waits for it."""
-        shared = self._cases.shared(case)
-        if shared is None or shared.handle is None or case.stack is None or not case.stack.complete:
+        if not self._requests.can_ask(case):
             return
         self.leave(case)
         try:
@@ -84,24 +82,24 @@ class Analysis(QObject):
             case.fail(str(error))
             self.changed.emit(case)
             return
-        request = self._engine.next_request_id()
-        case.begin(request, order.task, card.name, order.half)
-        case.ahead = priority is Priority.BATCH
-        self._cases.job_begins(request, case)
-        self._engine.submit(
-            Job(
+
+        def job(request: int, pixels: SharedArray) -> AnalyseJob:
+            case.begin(request, order.task, card.name, order.half)
+            return AnalyseJob(
                 case.case_id,
                 request,
                 order.task,
                 card.name,
                 case.series,
-                shared.handle,
+                pixels,
+                priority,
                 threshold=order.threshold,
                 spacing_mm=case.used_mm,
                 half=order.half,
-                priority=priority,
             )
-        )
+
+        self._requests.ask(case, job, self._take)
+        case.ahead = priority is Priority.BATCH
         self.changed.emit(case)
 
     @staticmethod
@@ -125,7 +123,7 @@ class Analysis(QObject):
         if case.running and case.request_id is not None:
             request = case.request_id
             case.drop_job()
-            self._engine.cancel(request)
+            self._requests.leave(request)
             if case.former is not None and case.former.spacing_mm == case.spacing_mm:
                 case.restore(case.former)
             self.changed.emit(case)
@@ -140,13 +138,7 @@ class Analysis(QObject):
         self.changed.emit(case)
         return True
 
-    def take(self, event: JobEvent) -> None:
-        """An event of the engine, on the window's thread."""
-        if isinstance(event, Finished | Failed | Cancelled):
-            self._cases.job_ended(event.request_id)
-        case = self._cases.get(event.case_id)
-        if case is None:
-            return
+    def _take(self, case: Case, event: JobEvent) -> None:
         further = isinstance(event, Progressed) and case.started
         if case.take(event):
             (self.progressed if further else self.changed).emit(case)

@@ -13,10 +13,10 @@ from PySide6.QtCore import QObject, Signal
 from cadviewer.findings import Nodule, Result, Task
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.registry import Cases
-from cadviewer.gui.engine.bridge import Bridge, EngineLike
+from cadviewer.gui.engine.requests import LAST, JobRequests
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.review.journal_thread import JournalThread
-from cadviewer.inference.protocol import Cancelled, Failed, Finished, Job, JobEvent
+from cadviewer.inference.protocol import Failed, Finished, JobEvent, OutlineJob, SharedArray
 from cadviewer.models import catalogue, own_models
 from cadviewer.store.session import DrawnOutline, Outlined
 
@@ -39,52 +39,45 @@ class OutlineRequests(QObject):
     said = Signal(str)
 
     def __init__(
-        self, cases: Cases, engine: EngineLike, bridge: Bridge, journal: JournalThread, parent: QObject | None = None
+        self, cases: Cases, requests: JobRequests, journal: JournalThread, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._cases, self._engine, self._journal = cases, engine, journal
+        self._cases, self._requests, self._journal = cases, requests, journal
         self._asked: dict[int, _Asked] = {}
-        bridge.job_event.connect(self.take)
 
     def ask(self, case: Case, number: int) -> None:
         """Have a finding outlined that the reader has just drawn, or whose box was changed."""
-        nodule, key, shared = case.finding(number), case.drawn_by(number), self._cases.shared(case)
+        nodule, key = case.finding(number), case.drawn_by(number)
         cards = catalogue.cards(Task.NODULES, role=ROLE)
         if nodule is None or not key or not cards or not case.series.hounsfield:
             return
-        if shared is None or shared.handle is None or case.stack is None or not case.stack.complete:
+        if not self._requests.can_ask(case):
             return
         self._leave(case, number)
         # Where no model names one, the shipped one: an own model is used only where it is named.
         card = next((c for c in cards if c.name == _named_by(case)), min(cards, key=own_models.is_own))
-        request = self._engine.next_request_id()
-        self._asked[request] = _Asked(case.case_id, number, key)
-        self._cases.job_begins(request, case)
-        self._engine.submit(
-            Job(case.case_id, request, Task.NODULES, card.name, case.series, shared.handle, outline=nodule.boxes)
-        )
+
+        def job(request: int, pixels: SharedArray) -> OutlineJob:
+            return OutlineJob(case.case_id, request, Task.NODULES, card.name, case.series, pixels, boxes=nodule.boxes)
+
+        self._asked[self._requests.ask(case, job, self._take)] = _Asked(case.case_id, number, key)
         self._tell(case)
 
     def _leave(self, case: Case, number: int) -> None:
         """An earlier box of a finding is not waited for any more."""
         for request, asked in list(self._asked.items()):
             if (asked.case_id, asked.number) == (case.case_id, number):
-                self._engine.cancel(request)  # its last event frees the pixels, in `Analysis.take`
+                self._requests.leave(request)
                 del self._asked[request]
 
     def _tell(self, case: Case) -> None:
         case.outlining = frozenset(a.key for a in self._asked.values() if a.case_id == case.case_id)
         self.changed.emit(case)
 
-    def take(self, event: JobEvent) -> None:
-        """An event of the engine, on the window's thread; what is not asked for any more is dropped."""
-        asked = self._asked.get(event.request_id)
-        if asked is None or event.case_id != asked.case_id or not isinstance(event, Finished | Failed | Cancelled):
+    def _take(self, case: Case, event: JobEvent) -> None:
+        if not isinstance(event, LAST):
             return
-        del self._asked[event.request_id]
-        case = self._cases.get(asked.case_id)
-        if case is None:
-            return
+        asked = self._asked.pop(event.request_id)
         name = case.name(asked.number)
         match event:
             case Finished(result=result) if result.nodules:

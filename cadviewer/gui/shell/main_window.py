@@ -21,6 +21,7 @@ from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.cases.studies_panel import StudiesPanel
 from cadviewer.gui.engine.analysis import Analysis, AnalysisOrder
 from cadviewer.gui.engine.bridge import Bridge, EngineLike
+from cadviewer.gui.engine.requests import JobRequests
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.outline_requests import OutlineRequests
 from cadviewer.gui.nodules.priors import priors
@@ -64,15 +65,16 @@ class MainWindow(QMainWindow):
         self.cases = Cases()
         self.loader = Loader(self)
         self.opener = Opener(self.cases, self.loader, self)
-        self.analysis = Analysis(self.cases, engine, bridge, self)
-        self.score_map = ScoreMaps(self.cases, engine, bridge, self)
+        self.requests = JobRequests(self.cases, engine, bridge, self)
+        self.analysis = Analysis(self.cases, self.requests, self)
+        self.score_map = ScoreMaps(self.requests, self)
         self.journal, self.results = JournalThread(self), KeptResults(self)
         self.prefetch = Prefetch(self.cases, self.loader, self.opener, self.analysis, self)
         self.banner, self.studies, self.workspace = Banner(), StudiesPanel(self.cases), Workspace()
         self.side, self.status, self.measures = SidePanel(), StatusLine(), MeasuresPanel()
         self.review_controller = ReviewController(self.cases, self.journal, self.workspace, self)
         self.drawing_controller = DrawingController(self.cases, self.journal, self.workspace, self)
-        self.outline_requests = OutlineRequests(self.cases, engine, bridge, self.journal, self)
+        self.outline_requests = OutlineRequests(self.cases, self.requests, self.journal, self)
         self.tools = Tools(self, engine, bridge, preferences)
         self.saving = Saving(self)
         self.comparison = Comparison(self.cases, self.loader, self)
