@@ -8,6 +8,7 @@ stale.
 from __future__ import annotations
 
 import ast
+import datetime
 import gettext
 import io
 import re
@@ -198,7 +199,9 @@ def written(made: Catalog) -> tuple[bytes, bytes]:
     lines = text.getvalue().decode().split("\n")
     plain = "\n".join(line for line in lines if not line.startswith(UNSAID))
     with io.BytesIO(plain.encode()) as stream:
-        mofile.write_mo(binary, pofile.read_po(stream, locale=made.locale))
+        parsed = pofile.read_po(stream, locale=made.locale)
+    parsed.creation_date = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)  # the same words, the same bytes
+    mofile.write_mo(binary, parsed)
     return plain.encode(), binary.getvalue()
 
 
@@ -207,7 +210,8 @@ def _texts(po: bytes) -> dict[object, object]:
 
 
 def _words(mo: bytes) -> dict[object, str]:
-    return dict(gettext.GNUTranslations(io.BytesIO(mo))._catalog)  # type: ignore[attr-defined]
+    words = dict(gettext.GNUTranslations(io.BytesIO(mo))._catalog)  # type: ignore[attr-defined]
+    return words | {"": ""}  # the header, with the time at which it was made
 
 
 def lacking(made: Catalog) -> list[str]:
