@@ -1,6 +1,6 @@
 """What the worker process does with a job: model, pixels, analysis, result. Imported by name in that process alone.
 
-A further task is a further line in `findings.Task`; a further runtime takes the place of `TorchForward` in `_forward`.
+A further task is a further line in `findings.Task`, a further runtime one in `models.runtime.RUNTIMES`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from cadviewer.messages import Message, joined
 # core (measured: 3–5 times slower with two of two cores busy). OpenMP reads this once, when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import torch
-
 from cadviewer import APPLICATION
 from cadviewer.findings import Provenance, Result, Task, UsedCompanion
 from cadviewer.imaging.series import InputError, Volume
@@ -24,49 +22,48 @@ from cadviewer.inference.protocol import AnalyseJob, DeviceReady, ExplainJob, Jo
 from cadviewer.inference.shared import attach
 from cadviewer.inference.worker_loop import JobError, Reporter
 from cadviewer.inference.worker_process import WorkerOptions
-from cadviewer.models import catalogue
+from cadviewer.models import catalogue, runtime
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.gate.input_gate import OutOfScope
-from cadviewer.models.nets.runtime import TorchForward, build, choose_device
-from cadviewer.models.runtime import Companion, Companions
+from cadviewer.models.runtime import Companion, Companions, ReadyForward, Runtime
 from cadviewer.models.tasks import Demand, module_of
 
 KEPT_NETWORKS = 4
 """Networks that stay in memory, the latest used ones."""
 
 
-def create(options: WorkerOptions) -> TorchHandler:
-    """See `launch.run_worker`."""
-    return TorchHandler(options)
+def create(options: WorkerOptions) -> ModelHandler:
+    """See `worker_process.run_worker`."""
+    return ModelHandler(options)
 
 
-class TorchHandler:
-    """A `serve.Handler`: builds networks from cards, keeps them, runs the analyses."""
+class ModelHandler:
+    """A `worker_loop.Handler`: builds networks from cards, keeps them, runs the analyses."""
 
     def __init__(self, options: WorkerOptions) -> None:
-        torch.set_num_threads(options.threads)
-        self._threads = options.threads
-        self._device, self._why = choose_device(options.device)
-        self._networks: OrderedDict[str, TorchForward] = OrderedDict()
+        self._options = options
+        self._runtime = runtime.start(runtime.DEFAULT, options.device, options.threads)
+        self._others: dict[str, Runtime] = {}  # of cards that need another one
+        self._networks: OrderedDict[str, ReadyForward] = OrderedDict()
         self._reports: list[Reporter] = []  # of the running job and, before it, of the one that it interrupted
 
     def ready(self) -> DeviceReady:
-        """See `serve.Handler`."""
-        why = self._why
-        if self._device.type == "cpu":
-            n = self._threads
+        """See `worker_loop.Handler`."""
+        device, why = self._runtime.device, self._runtime.why
+        if device == "cpu":
+            n = self._options.threads
             why = joined("; ", (why, Message("{n} thread", n=n) if n == 1 else Message("{n} threads", n=n)))
-        return DeviceReady(str(self._device), why)
+        return DeviceReady(device, why)
 
     def warm(self, model: str) -> None:
-        """See `serve.Handler`."""
+        """See `worker_loop.Handler`."""
         card = catalogue.card(model)
         module_of(card.task)  # with SciPy and OpenCV
         self._forward(card)
         self._companions(card)
 
     def run(self, job: Job, report: Reporter) -> Result:
-        """See `serve.Handler`."""
+        """See `worker_loop.Handler`."""
         self._reports.append(report)
         try:
             card = catalogue.card(job.model, role="outline" if isinstance(job, OutlineJob) else "")
@@ -144,25 +141,25 @@ class TorchHandler:
         origin = _provenance(job, card, forward, {})
         return Result(job.case_id, job.task, origin, nodules=found, seconds_infer=report.seconds() - began)
 
-    def _forward(self, card: ModelCard) -> TorchForward:
+    def _forward(self, card: ModelCard) -> ReadyForward:
         """The network of a card, ready to run; the file is read again when a training has replaced it."""
         key = card.to_json()  # which holds the SHA-256 of the weights
         forward = self._networks.get(key)
         if forward is None:
-            precision = card.inputs.get("precision", "auto")
-            forward = TorchForward(
-                build(card),
-                self._device,
-                batch_size=card.inputs.get("batch"),
-                precision=precision,
-                note=self._note,
-                between=self._check,
-            )
+            forward = self._runtime_of(card).build(card, note=self._note, between=self._check)
             self._networks[key] = forward
             while len(self._networks) > KEPT_NETWORKS:
                 self._networks.popitem(last=False)
         self._networks.move_to_end(key)
         return forward
+
+    def _runtime_of(self, card: ModelCard) -> Runtime:
+        name = runtime.name_for(card)
+        if name == runtime.DEFAULT:
+            return self._runtime
+        if name not in self._others:
+            self._others[name] = runtime.start(name, self._options.device, self._options.threads)
+        return self._others[name]
 
     def _companions(self, card: ModelCard) -> tuple[Companions, tuple[str, ...]]:
         """The companions of a card that can be used, and one line about each that cannot."""
@@ -194,16 +191,22 @@ class TorchHandler:
 
     def _tell_of_fallback(self, report: Reporter) -> None:
         """When a network had to leave the device, the others follow: what is left there is too little."""
-        for forward in self._networks.values():
-            if forward.device != self._device:
-                self._device, self._why = forward.device, forward.why
-                self._networks = OrderedDict((k, f) for k, f in self._networks.items() if f.device == self._device)
+        for key, forward in self._networks.items():
+            if forward.device != self._runtime.device and not self._needs_another(key):
+                self._runtime = runtime.start(runtime.DEFAULT, forward.device, self._options.threads)
+                self._runtime.why = forward.why
+                kept = {k: f for k, f in self._networks.items() if f.device == forward.device or self._needs_another(k)}
+                self._networks = OrderedDict(kept)
                 report.device(self.ready())
                 return
 
+    @staticmethod
+    def _needs_another(key: str) -> bool:
+        """Whether the card of a kept network names a runtime of its own, on which nothing of the others depends."""
+        return bool(json.loads(key)["inputs"].get("runtime", runtime.DEFAULT) != runtime.DEFAULT)
 
-def _provenance(job: Job, card: ModelCard, forward: TorchForward, companions: Companions) -> Provenance:
-    number = "bfloat16" if forward.bfloat16 else "float32"
+
+def _provenance(job: Job, card: ModelCard, forward: ReadyForward, companions: Companions) -> Provenance:
     preparation = dict(card.inputs)
     threshold = card.threshold
     if isinstance(job, AnalyseJob):
@@ -221,7 +224,7 @@ def _provenance(job: Job, card: ModelCard, forward: TorchForward, companions: Co
         model_version=card.version,
         weights_sha256=card.weights_sha256,
         threshold=threshold,
-        device=f"{forward.device}, torch {torch.__version__}, {number}",
+        device=forward.describe(),
         preprocessing=json.dumps(preparation, sort_keys=True, ensure_ascii=False, default=str),
         series_uid=job.series.series_uid,
         sop_uids=tuple(dict.fromkeys(s.sop_uid for s in job.series.slices if s.sop_uid)),

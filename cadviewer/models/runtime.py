@@ -1,11 +1,13 @@
 """The one seam between a model's pipeline and whatever computes its network.
 
-`models.nodules.analysis` and `models.breast.analysis` are written against `Forward`; the inference worker and the
-trainers give them one made of torch, a test gives them one made of NumPy, and a faster CPU runtime would be another.
+`models.nodules.analysis` and `models.breast.analysis` are written against `Forward`. The inference worker and the
+trainers have one built by a `Runtime` (`start`, `ready`), and a test makes its own of NumPy. A further runtime is a
+class and a line of `RUNTIMES`; a card names the one that it needs (`inputs["runtime"]`), most name none.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,7 +16,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.models.catalogue import ModelCard
+from cadviewer.messages import Message
+from cadviewer.models.catalogue import CardError, ModelCard
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) after each step. Whatever it raises ends the run: this is where a job is cancelled."""
@@ -33,6 +36,82 @@ class Forward(Protocol):
     def __call__(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Network outputs, float32, for a batch (n, channels, rows, columns) of prepared images."""
         ...
+
+
+class ReadyForward(Forward, Protocol):
+    """A network that a runtime built. device, why: as of `Runtime`, as they are now."""
+
+    device: str
+    why: str
+
+    def describe(self) -> str:
+        """What computes, for the record of a result: "cpu, torch 2.5, float32"."""
+        ...
+
+
+Note = Callable[[str], None]
+"""Called with one line that the user should know, e.g. that memory got short."""
+
+
+def no_note(text: str) -> None:
+    """A Note that says nothing."""
+
+
+def nothing() -> None:
+    """Called between two batches; whatever it raises ends the run."""
+
+
+class Runtime(Protocol):
+    """Builds networks from cards, for one device.
+
+    device: "cpu", "cuda:0"; why: one line that says why it is this one.
+    """
+
+    device: str
+    why: str
+
+    def build(
+        self,
+        card: ModelCard,
+        *,
+        batch_size: int | None = None,
+        note: Note = no_note,
+        between: Callable[[], None] = nothing,
+    ) -> ReadyForward:
+        """The network of a card. Raises CardError naming the file where that cannot be.
+
+        batch_size: None for the runtime's own. between: called before each batch.
+        """
+        ...
+
+
+RUNTIMES: dict[str, str] = {"torch": "cadviewer.models.nets.runtime:TorchRuntime"}
+"""By name: "module:class", made with (device, threads); imported when it is needed."""
+DEFAULT = "torch"
+
+
+def name_for(card: ModelCard) -> str:
+    """The runtime that a card needs."""
+    return str(card.inputs.get("runtime", DEFAULT))
+
+
+def start(name: str = DEFAULT, device: str = "auto", threads: int | None = None) -> Runtime:
+    """A runtime by its name, on "auto", "cpu", "cuda" or "cuda:N". threads: of the CPU, None as it is.
+
+    Raises CardError for a name that there is not.
+    """
+    if name not in RUNTIMES:
+        raise CardError(
+            Message("no runtime is called {name!r}; there are: {known}", name=name, known=", ".join(RUNTIMES))
+        )
+    module, _, kind = RUNTIMES[name].partition(":")
+    made: Runtime = getattr(importlib.import_module(module), kind)(device, threads)
+    return made
+
+
+def ready(card: ModelCard, device: str = "auto", *, batch_size: int | None = None) -> ReadyForward:
+    """The network of a card on a device, built by the runtime that it needs. Raises CardError."""
+    return start(name_for(card), device).build(card, batch_size=batch_size)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -93,6 +94,36 @@ def analyse(volume, forward, card, demand, progress):
     return TaskFindings(lines=(f"mean brightness {volume.pixels.mean():.1f}",))
 '''
 
+RUNTIME = '''
+"""Computes nothing and finds nothing, for a test."""
+
+import numpy as np
+
+
+class Forward:
+    batch_size, device, why = 4, "cpu", "a toy"
+
+    def __init__(self, card):
+        self.card = card
+
+    def describe(self):
+        return "a toy runtime"
+
+    def __call__(self, batch):
+        n, _, rows, columns = batch.shape
+        return np.full((n, 1, rows, columns), -9, np.float32), np.full(n, -2, np.float32)
+
+
+class ToyRuntime:
+    device, why = "cpu", "a toy"
+
+    def __init__(self, device, threads):
+        pass
+
+    def build(self, card, **_):
+        return Forward(card)
+'''
+
 
 def add(source: Path, file: str, text: str, table: str, after: str, line: str) -> None:
     """One new file, and one new line behind the line of the table that begins with `after`."""
@@ -118,6 +149,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     add(source, f"{exports}/toy.py", FORMAT, f"{exports}/__init__.py", '    "png"', line)
     line = '    TOY = "toy", "cadviewer.models.toy", "Brightness", "Any image"'
     add(source, "cadviewer/models/toy.py", MODALITY, "cadviewer/findings.py", "    BREAST = ", line)
+    line = 'RUNTIMES["toy"] = "cadviewer.models.toy_runtime:ToyRuntime"'
+    add(source, "cadviewer/models/toy_runtime.py", RUNTIME, "cadviewer/models/runtime.py", "DEFAULT = ", line)
     return source
 
 
@@ -167,3 +200,23 @@ def test_a_toy_of_each_kind_works_with_one_file_and_one_line(extended: Path, tmp
     (case,) = [json.loads(p.read_text()) for p in bright.rglob("*.json")]
     assert case["task"] == "toy"
     assert case["lines"] == [f"mean brightness {cv2.imread(str(data / '0.png'), 0).mean():.1f}"]
+
+
+def test_a_card_that_names_a_toy_runtime_is_computed_by_it(extended: Path, tmp_path: Path) -> None:
+    from cadviewer.models import catalogue
+    from cadviewer.phantoms import files as phantom_files
+    from cadviewer.phantoms.breast import breast_ultrasound
+
+    home = tmp_path / "home"
+    weights = home / "data" / "weights"
+    weights.mkdir(parents=True)
+    shipped = catalogue.load(REPOSITORY / "resources" / "weights" / "breast-efficientnet-unet.json")
+    card = replace(shipped, name="own-toy", default=False, inputs={**shipped.inputs, "runtime": "toy"})
+    (weights / "own-toy.json").write_text(card.to_json())
+    (weights / "own-toy.safetensors").write_bytes(b"nothing that torch could read")
+    phantom_files.write_png(breast_ultrasound(1)[0], tmp_path / "in" / "a.png")
+    command = ("cadviewer", "annotate", tmp_path / "in", "--out", tmp_path / "out", "--task", "breast")
+    run(extended, home, *command, "--model", "own-toy", "--formats", "csv,json")
+    (result,) = (json.loads(p.read_text()) for p in (tmp_path / "out" / "json").glob("*.json"))
+    assert result["provenance"]["device"] == "a toy runtime"
+    assert result["breast"][0]["call"] == "no_lesion"

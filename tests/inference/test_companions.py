@@ -20,7 +20,7 @@ from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
 from cadviewer.inference.protocol import AnalyseJob, DeviceReady, Job
 from cadviewer.inference.shared import SharedPixels
-from cadviewer.inference.worker import TorchHandler
+from cadviewer.inference.worker import ModelHandler
 from cadviewer.inference.worker_loop import JobError
 from cadviewer.inference.worker_process import WorkerOptions
 from cadviewer.models import catalogue
@@ -78,7 +78,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def handler(monkeypatch: pytest.MonkeyPatch) -> TorchHandler:
+def handler(monkeypatch: pytest.MonkeyPatch) -> ModelHandler:
     def analyse(
         volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress,
         companions: Companions = ALONE,
@@ -89,7 +89,7 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> TorchHandler:
         return TaskFindings(lines=tuple(found))
 
     monkeypatch.setattr(nodules, "analyse", analyse)
-    return TorchHandler(WorkerOptions(device="cpu"))
+    return ModelHandler(WorkerOptions(device="cpu"))
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def job(pixels: SharedPixels, model: str) -> Job:
 
 
 def test_both_networks_run_and_both_are_in_the_provenance(
-    folder: Path, handler: TorchHandler, pixels: SharedPixels
+    folder: Path, handler: ModelHandler, pixels: SharedPixels
 ) -> None:
     result = handler.run(job(pixels, "detector"), Silent())
     assert result.lines == ("detector 2", "outline an-outline 3")
@@ -116,7 +116,7 @@ def test_both_networks_run_and_both_are_in_the_provenance(
     assert result.warnings == ()
 
 
-def test_a_model_without_companions_runs_alone(folder: Path, handler: TorchHandler, pixels: SharedPixels) -> None:
+def test_a_model_without_companions_runs_alone(folder: Path, handler: ModelHandler, pixels: SharedPixels) -> None:
     result = handler.run(job(pixels, "loner"), Silent())
     assert result.lines == ("loner 2",)
     assert result.provenance.companions == ()
@@ -124,7 +124,7 @@ def test_a_model_without_companions_runs_alone(folder: Path, handler: TorchHandl
 
 @pytest.mark.parametrize("damage", ["missing", "changed"])
 def test_a_companion_that_cannot_be_used_is_named_and_the_model_runs_without_it(
-    folder: Path, handler: TorchHandler, pixels: SharedPixels, damage: str
+    folder: Path, handler: ModelHandler, pixels: SharedPixels, damage: str
 ) -> None:
     weights = folder / "an-outline.safetensors"
     if damage == "missing":
@@ -138,20 +138,20 @@ def test_a_companion_that_cannot_be_used_is_named_and_the_model_runs_without_it(
     assert "an-outline" in warning
 
 
-def test_a_detector_is_no_companion(folder: Path, handler: TorchHandler, pixels: SharedPixels) -> None:
+def test_a_detector_is_no_companion(folder: Path, handler: ModelHandler, pixels: SharedPixels) -> None:
     install(folder, "detector", 2.0, companions={"outline": "loner"})
     result = handler.run(job(pixels, "detector"), Silent())
     assert result.lines == ("detector 2",)
     assert "loner is no outline model" in result.warnings[0]
 
 
-def test_warming_up_builds_the_companions_too(folder: Path, handler: TorchHandler) -> None:
+def test_warming_up_builds_the_companions_too(folder: Path, handler: ModelHandler) -> None:
     handler.warm("detector")
     assert len(handler._networks) == 2
 
 
 def test_a_companion_is_never_offered_nor_run_as_a_model_of_its_task(
-    folder: Path, handler: TorchHandler, pixels: SharedPixels
+    folder: Path, handler: ModelHandler, pixels: SharedPixels
 ) -> None:
     assert [c.name for c in catalogue.cards(Task.NODULES)] == ["detector", "loner"]
     assert catalogue.default(Task.NODULES).name == "detector"

@@ -19,7 +19,7 @@ from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Series, Shape, SliceInfo, Volume
 from cadviewer.inference.protocol import AnalyseJob, DeviceReady, Job
 from cadviewer.inference.shared import SharedPixels
-from cadviewer.inference.worker import TorchHandler
+from cadviewer.inference.worker import ModelHandler
 from cadviewer.inference.worker_loop import JobError
 from cadviewer.inference.worker_process import WorkerOptions
 from cadviewer.models import catalogue
@@ -123,12 +123,12 @@ def one_nodule_on_the_brightest_slice(
 
 
 @pytest.fixture
-def handler(monkeypatch: pytest.MonkeyPatch) -> TorchHandler:
+def handler(monkeypatch: pytest.MonkeyPatch) -> ModelHandler:
     monkeypatch.setattr(nodules, "analyse", one_nodule_on_the_brightest_slice)
-    return TorchHandler(WorkerOptions(device="cpu"))
+    return ModelHandler(WorkerOptions(device="cpu"))
 
 
-def test_a_result_says_where_it_came_from(handler: TorchHandler, card: ModelCard, pixels: SharedPixels) -> None:
+def test_a_result_says_where_it_came_from(handler: ModelHandler, card: ModelCard, pixels: SharedPixels) -> None:
     listener = Listener()
     result = handler.run(job(pixels), listener)
     assert (result.case_id, result.task) == ("case", Task.NODULES)
@@ -148,7 +148,7 @@ def test_a_result_says_where_it_came_from(handler: TorchHandler, card: ModelCard
 
 
 def test_the_jobs_own_threshold_spacing_and_window_are_in_the_provenance(
-    handler: TorchHandler, card: ModelCard, pixels: SharedPixels
+    handler: ModelHandler, card: ModelCard, pixels: SharedPixels
 ) -> None:
     given = job(pixels, threshold=0.0, spacing_mm=0.5)
     assert handler.run(given, Listener()).provenance.threshold == 0.0
@@ -156,7 +156,7 @@ def test_the_jobs_own_threshold_spacing_and_window_are_in_the_provenance(
 
 
 def test_a_network_is_read_once_and_again_when_a_training_has_replaced_it(
-    handler: TorchHandler, card: ModelCard, pixels: SharedPixels
+    handler: ModelHandler, card: ModelCard, pixels: SharedPixels
 ) -> None:
     first = handler.run(job(pixels), Listener())
     card.weights.write_bytes(b"")  # still in memory
@@ -167,7 +167,7 @@ def test_a_network_is_read_once_and_again_when_a_training_has_replaced_it(
 
 
 def test_missing_or_changed_weights_fail_the_job_by_name(
-    handler: TorchHandler, card: ModelCard, pixels: SharedPixels
+    handler: ModelHandler, card: ModelCard, pixels: SharedPixels
 ) -> None:
     card.weights.write_bytes(card.weights.read_bytes() + b" ")
     with pytest.raises(JobError, match=r"means\.safetensors: not the weights"):
@@ -177,7 +177,7 @@ def test_missing_or_changed_weights_fail_the_job_by_name(
         handler.run(job(pixels), Listener())
 
 
-def test_a_model_of_another_task_is_refused(handler: TorchHandler, card: ModelCard, pixels: SharedPixels) -> None:
+def test_a_model_of_another_task_is_refused(handler: ModelHandler, card: ModelCard, pixels: SharedPixels) -> None:
     with pytest.raises(JobError, match="means is for nodules, not for breast"):
         handler.run(job(pixels, task=Task.BREAST), Listener())
 
@@ -191,7 +191,7 @@ def test_a_model_of_another_task_is_refused(handler: TorchHandler, card: ModelCa
     ],
 )
 def test_known_failures_become_reasons(
-    handler: TorchHandler,
+    handler: ModelHandler,
     card: ModelCard,
     pixels: SharedPixels,
     monkeypatch: pytest.MonkeyPatch,
@@ -209,7 +209,7 @@ def test_known_failures_become_reasons(
 
 
 def test_lack_of_memory_is_noted_on_the_job_and_the_result_is_the_same(
-    handler: TorchHandler, card: ModelCard, pixels: SharedPixels
+    handler: ModelHandler, card: ModelCard, pixels: SharedPixels
 ) -> None:
     (card.folder / "means.json").write_text(card.to_json().replace('"config": {}', '"config": {"most": 1}'))
     listener = Listener()
@@ -218,11 +218,11 @@ def test_lack_of_memory_is_noted_on_the_job_and_the_result_is_the_same(
 
 
 def test_a_network_that_had_to_leave_the_device_takes_the_others_with_it_and_the_window_is_told(
-    handler: TorchHandler, card: ModelCard, pixels: SharedPixels
+    handler: ModelHandler, card: ModelCard, pixels: SharedPixels
 ) -> None:
     handler.run(job(pixels), Listener())
     (forward,) = handler._networks.values()
-    handler._device = torch.device("cuda:0")  # as if it had begun there
+    handler._runtime.device = "cuda:0"  # as if it had begun there
     forward.why = "out of memory on cuda:0"
     listener = Listener()
     handler.run(job(pixels), listener)

@@ -91,7 +91,7 @@ def test_the_worker_outlines_one_finding_of_the_reader(phantom: Phantom) -> None
         shared.allocate(volume.pixels.shape, volume.pixels.dtype)[:] = volume.pixels
         assert shared.handle is not None
         job = OutlineJob("case", 7, Task.NODULES, "nodules-outline", volume.series, shared.handle, boxes=boxes(truth))
-        result = worker.TorchHandler(WorkerOptions(device="cpu")).run(job, Silent())
+        result = worker.ModelHandler(WorkerOptions(device="cpu")).run(job, Silent())
     (found,) = result.nodules
     assert (result.case_id, result.provenance.model) == ("case", "nodules-outline")
     assert result.provenance.weights_sha256 == catalogue.card("nodules-outline", role="outline").weights_sha256
@@ -103,7 +103,7 @@ def test_the_worker_outlines_one_finding_of_the_reader(phantom: Phantom) -> None
 def test_the_worker_says_why_it_cannot_outline(phantom: Phantom) -> None:
     worker = pytest.importorskip("cadviewer.inference.worker")
     volume = phantom.volume
-    handler = worker.TorchHandler(WorkerOptions(device="cpu"))
+    handler = worker.ModelHandler(WorkerOptions(device="cpu"))
     with SharedPixels() as shared:
         shared.allocate(volume.pixels.shape, volume.pixels.dtype)
         assert shared.handle is not None

@@ -60,17 +60,17 @@ def test_out_of_memory_halves_the_batch_says_so_and_loses_no_image() -> None:
 def test_out_of_memory_with_one_image_moves_to_the_cpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     said = list[str]()
     forward = TorchForward(Sums(), "cpu", batch_size=1, precision="float32", note=said.append)
-    forward.device = torch.device("cuda")  # pretended: there may be none here
+    forward._on, forward.device = torch.device("cuda"), "cuda"  # pretended: there may be none here
     compute = forward._compute
 
     def short(batch: np.ndarray) -> tuple[np.ndarray, ...]:
-        if forward.device.type == "cuda":
+        if forward._on.type == "cuda":
             raise torch.OutOfMemoryError("CUDA out of memory")
         return compute(batch)
 
     monkeypatch.setattr(forward, "_compute", short)
     assert len(forward(images(3))[0]) == 3
-    assert forward.device.type == "cpu"
+    assert forward.device == "cpu"
     assert forward.why == "out of memory on cuda"
     assert said == ["out of memory on cuda: going on with the CPU"]
 

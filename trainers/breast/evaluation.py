@@ -22,6 +22,7 @@ from cadviewer.findings import BreastFinding, Call
 from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Volume
+from cadviewer.models import runtime
 from cadviewer.models.breast import analysis as breast
 from cadviewer.models.breast import lesion_measures
 from cadviewer.models.catalogue import ModelCard
@@ -56,9 +57,8 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
     their intervals and meaning), `subgroups.csv`, and plots: reliability before and after calibration and subgroups
     per set, the ROC curves of all. Raises DataError where there is no set of a known layout.
     """
-    from cadviewer.models.nets.runtime import TorchForward, build
 
-    forward = TorchForward(build(card), device)
+    forward = runtime.ready(card, device)
     figures: dict[str, dict[str, Any]] = {}
     rows: list[FigureRow] = []
     for name, cases in sets(data, split, card).items():

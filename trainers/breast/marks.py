@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer import atomic
+from cadviewer.models import runtime
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.runtime import Forward
 from trainers.breast import plots as plots_breast
@@ -215,9 +216,8 @@ def run(
 
     limit: at most so many images with a lesion per set, evenly chosen; 0 for all.
     """
-    from cadviewer.models.nets.runtime import TorchForward, build
 
-    forward = TorchForward(build(card), device)
+    forward = runtime.ready(card, device)
     out.mkdir(parents=True, exist_ok=True)
     every: list[Change] = []
     made: dict[str, dict[str, Any]] = {}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cadviewer import atomic
+from cadviewer.models import runtime
 from cadviewer.models.breast import analysis as breast
 from cadviewer.models.breast.analysis import pad_to_square
 from cadviewer.models.catalogue import ModelCard
@@ -56,9 +57,8 @@ def calls(cases: Sequence[UltrasoundCase], forward: Forward, card: ModelCard) ->
 
 def run(card: ModelCard, data: Path, out: Path, *, split: str, device: str) -> dict[str, dict[str, Any]]:
     """Share of each call in each set, with intervals over patients; writes `tissue.csv` (a row per cut) into `out`."""
-    from cadviewer.models.nets.runtime import TorchForward, build
 
-    forward = TorchForward(build(card), device)
+    forward = runtime.ready(card, device)
     out.mkdir(parents=True, exist_ok=True)
     made: dict[str, dict[str, Any]] = {}
     with atomic.text(out / "tissue.csv") as stream:

@@ -15,10 +15,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from cadviewer.findings import Task
-from cadviewer.models import catalogue, nets
+from cadviewer.models import catalogue, nets, runtime
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets.breast_network import BreastNetwork
-from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.runtime import build as build_from_card
 from trainers import checkpoints, enough, fitting, run_log
 from trainers import config as configuration
@@ -235,7 +234,7 @@ def ship(
         limits=_limits(trained, tissue=bool(normals)),
     )
     written = export(network.state_dict(), card, out)
-    forward = TorchForward(build_from_card(written))
+    forward = runtime.ready(written)
     tuned = [
         observe(case, forward, inputs, name)
         for name, cases in tuned_on.items()

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer import atomic
+from cadviewer.models import runtime
 from cadviewer.models.breast import analysis as breast
 from cadviewer.models.breast.analysis import InputView, Seen
 from cadviewer.models.catalogue import ModelCard
@@ -70,7 +71,6 @@ def run(cards: Sequence[ModelCard], data: Path, out: Path, *, device: str, limit
 
     limit: at most so many images, evenly chosen; 0 for all. Raises ConfigError for models that make no mask.
     """
-    from cadviewer.models.nets.runtime import TorchForward, build
 
     folds = cards[0].training.get("settings", {}).get("tune_folds", [4])
     for card in cards:
@@ -79,7 +79,7 @@ def run(cards: Sequence[ModelCard], data: Path, out: Path, *, device: str, limit
     cases = own_cases(data, folds)
     if limit and len(cases) > limit:
         cases = [cases[k * len(cases) // limit] for k in range(limit)]
-    members = [(card, TorchForward(build(card), device)) for card in cards]
+    members = [(card, runtime.ready(card, device)) for card in cards]
     out.mkdir(parents=True, exist_ok=True)
     choices = {name: [k] for k, name in enumerate(_names(cards))}
     if len(cards) > 1:

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from cadviewer import __version__
 from cadviewer.findings import Task
+from cadviewer.models import runtime
 from cadviewer.models.catalogue import ModelCard
-from cadviewer.models.nets.runtime import TorchForward
-from cadviewer.models.nets.runtime import build as build_card
 from cadviewer.models.nodules.detection import Decoding
 from cadviewer.models.nodules.slices import NEIGHBOUR_MM, is_masked
 from trainers import config, export
@@ -177,7 +176,7 @@ def choose(card: ModelCard, train: Sequence[LabelledSlice], tune: Sequence[Label
     The threshold is the lowest one with at most one false alarm in ten tune slices, by the exported weights and seen as
     often as slices of a volume are: scores of fewer views are higher.
     """
-    forward = TorchForward(build_card(card))
+    forward = runtime.ready(card)
     decoding = Decoding.of(card.config, card.calibration)
     scored = score_slices(tune, forward, decoding, card.inputs)
     threshold = card.threshold

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from cadviewer import atomic
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series, Volume
+from cadviewer.models import runtime
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.gate.input_gate import OutOfScope
-from cadviewer.models.nets import runtime
 from cadviewer.models.nodules.analysis import find_nodules
 from cadviewer.models.nodules.detection import Decoding
 from cadviewer.models.runtime import Forward
@@ -50,7 +50,7 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
     folds = samples.TEST if split == "test" else samples.TUNE
     where = f"fold {', '.join(folds)} ({split})"
     if evaluate_scans.holds(data):
-        forward = runtime.TorchForward(runtime.build(card), device)
+        forward = runtime.ready(card, device)
         measured = evaluate_scans.measure(
             lambda volume: search_scan(volume, forward, card), data, out, model=card.weights_sha256, folds=folds
         )
@@ -58,7 +58,7 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
     items = read_slices(data, folds)
     if not items:
         raise ConfigError(f"{data}: no slices of fold {', '.join(folds)}")
-    forward = runtime.TorchForward(runtime.build(card), device)
+    forward = runtime.ready(card, device)
     scored = [search(item, forward, card) for item in items]
     if any(_with_neighbours(item, card) for item in items):
         where += ", with their neighbours"

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer import atomic
+from cadviewer.models import runtime
 from cadviewer.models.catalogue import ModelCard
-from cadviewer.models.nets import runtime
 from cadviewer.models.nodules.nodule_type import KINDS
 from cadviewer.models.runtime import Companion
 from trainers.config import ConfigError
@@ -39,7 +39,7 @@ def evaluate(card: ModelCard, data: Path, out: Path, *, split: str, device: str)
     """
     folds = samples.TEST if split == "test" else samples.TUNE
     where = f"fold {', '.join(folds)} ({split})"
-    companion = Companion(card, runtime.TorchForward(runtime.build(card), device, batch_size=32))
+    companion = Companion(card, runtime.ready(card, device, batch_size=32))
     crops = lidc_crops.read(data, folds)
     if not crops:
         raise ConfigError(f"{data}: no crops of fold {', '.join(folds)}")

@@ -21,10 +21,10 @@ from torch.utils.data import DataLoader
 
 from cadviewer import __version__
 from cadviewer.findings import Task
+from cadviewer.models import runtime
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
-from cadviewer.models.nets.runtime import build as build_card
 from cadviewer.models.nodules import outline
 from cadviewer.models.runtime import Companion
 from trainers import config, enough, export, fitting, run_log
@@ -168,7 +168,7 @@ def choose(card: ModelCard, tune: Sequence[OutlinedCrop], data: Path) -> ModelCa
     The type (`models.nodules.nodule_type`) stands on this network's outlines, so it is part of its card; it is learned
     where `data` holds slices with texture ratings, from all folds but the test fold.
     """
-    forward = TorchForward(build_card(card), batch_size=32)
+    forward = runtime.ready(card, batch_size=32)
     chosen = dataclasses.replace(card, threshold=outline_figures.best_level(tune, forward)) if tune else card
     if lidc_ratings.holds(data):
         rated = lidc_ratings.read(data, (*samples.TRAIN, *samples.TUNE))

@@ -18,17 +18,9 @@ from torch import nn
 from cadviewer.messages import Message
 from cadviewer.models import nets
 from cadviewer.models.catalogue import CardError, ModelCard, sha256_of
+from cadviewer.models.runtime import Note, no_note, nothing
 
 Precision = Literal["auto", "float32", "bfloat16"]
-Note = Callable[[str], None]
-
-
-def no_note(text: str) -> None:
-    """A Note that does nothing."""
-
-
-def _nothing() -> None:
-    pass
 
 
 def build(card: ModelCard) -> nn.Module:
@@ -132,10 +124,11 @@ class TorchForward:
         network: nn.Module,
         device: str | torch.device = "auto",
         *,
+        why: str = "",
         batch_size: int | None = None,
         precision: Precision = "auto",
         note: Note = no_note,
-        between: Callable[[], None] = _nothing,
+        between: Callable[[], None] = nothing,
     ) -> None:
         """`network`: its forward takes (n, channels, rows, columns) and gives a tuple of tensors (n, …). It is moved to
         the device and put into evaluation mode. `batch_size`: None for 4 on the CPU and 16 on CUDA. `between`: called
@@ -144,14 +137,20 @@ class TorchForward:
         self.note = note
         self._precision = precision
         self._network = network.eval()
-        chosen, why = (device, Message("as asked")) if isinstance(device, torch.device) else choose_device(device)
+        chosen, why = (
+            (device, why or Message("as asked")) if isinstance(device, torch.device) else choose_device(device)
+        )
         self._move(chosen, why)
         self.batch_size = batch_size or (4 if chosen.type == "cpu" else 16)
 
     def _move(self, device: torch.device, why: str) -> None:
-        self.device, self.why = device, why
+        self._on, self.device, self.why = device, str(device), why
         self.bfloat16 = self._precision == "bfloat16" or (self._precision == "auto" and fast_bfloat16(device))
         self._network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def describe(self) -> str:
+        """See `ReadyForward`."""
+        return f"{self.device}, torch {torch.__version__}, {'bfloat16' if self.bfloat16 else 'float32'}"
 
     def __call__(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """See `Forward`. Raises MemoryError when one image is too much even for the CPU."""
@@ -170,29 +169,58 @@ class TorchForward:
         return parts[0] if len(parts) == 1 else tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
     def _compute(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        kind = self.device.type
+        kind = self._on.type
         with (
             torch.inference_mode(),
             torch.autocast(kind, torch.bfloat16, enabled=self.bfloat16),
             # The same case gives the same result, and float32 means float32.
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
         ):
-            images = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device)
+            images = torch.from_numpy(np.ascontiguousarray(batch)).to(self._on)
             outputs: Any = self._network(images.contiguous(memory_format=torch.channels_last))
             return tuple(output.float().cpu().numpy() for output in outputs)
 
     def _make_room(self, size: int, error: Exception) -> None:
         """Use less memory from now on, or raise MemoryError."""
-        if self.device.type == "cuda":
+        if self._on.type == "cuda":
             torch.cuda.empty_cache()
         if size > 1:
             self.batch_size = size // 2
             self.note(f"out of memory on {self.device}: going on with batches of {self.batch_size} instead of {size}")
-        elif self.device.type != "cpu":
+        elif self._on.type != "cpu":
             self.note(f"out of memory on {self.device}: going on with the CPU")
             self._move(torch.device("cpu"), f"out of memory on {self.device}")
         else:
             raise MemoryError("not enough memory for this model") from error
+
+
+class TorchRuntime:
+    """`models.runtime.Runtime` of torch: on CUDA where there is a card that computes, else on the CPU."""
+
+    def __init__(self, device: str = "auto", threads: int | None = None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._device, self.why = choose_device(device)
+        self.device = str(self._device)
+
+    def build(
+        self,
+        card: ModelCard,
+        *,
+        batch_size: int | None = None,
+        note: Note = no_note,
+        between: Callable[[], None] = nothing,
+    ) -> TorchForward:
+        """See `Runtime`. The card may name a batch and a precision of its own (`inputs["batch"]`, `["precision"]`)."""
+        return TorchForward(
+            build(card),
+            self._device,
+            why=self.why,
+            batch_size=batch_size or card.inputs.get("batch"),
+            precision=card.inputs.get("precision", "auto"),
+            note=note,
+            between=between,
+        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
