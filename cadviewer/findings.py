@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +17,65 @@ from cadviewer.imaging.geometry import Vector
 from cadviewer.messages import Message
 
 
-class Task(StrEnum):
-    """What a case is analysed for: the table of tasks. Another one is one more line here and the file that it names.
+@dataclass(frozen=True)
+class TaskSpec:
+    """What belongs to a task. Parts are named "module:name" and imported where they are needed, by the layer they are
+    in.
 
-    Each line: name in files and on the command line; module with its `analyse` (see `models.tasks`); heading; what one
-    of its images is called.
+    heading; image: what one of its images is called.
+    analyse: `models.tasks.Analyse`, from pixels to findings.
+    payload: dataclass of what it finds (`Result.payload`), "" where `Result` has fields for it.
+    export: `store.export.parts.Part`, what tables, JSON and pictures say of it; "" for none.
+    panel: class of the widget beside the image (`gui.shell.side_panel.Panel`), "" for plain lines.
+    trainer: package with a `trainers.tasks.TrainerSpec`, "" for none.
     """
 
-    module: str
     heading: str
     image: str
+    analyse: str
+    payload: str = ""
+    export: str = ""
+    panel: str = ""
+    trainer: str = ""
 
-    def __new__(cls, name: str, module: str = "", heading: str = "", image: str = "") -> Task:
+
+class Task(StrEnum):
+    """What a case is analysed for: the table of tasks. Another one is one more line here and the package that it names.
+
+    Each line: name in files and on the command line; package with its `SPEC`, a `TaskSpec`.
+    """
+
+    package: str
+
+    def __new__(cls, name: str, package: str = "") -> Task:
         made = str.__new__(cls, name)
         made._value_ = name
-        made.module, made.heading, made.image = module, heading, image
+        made.package = package
         return made
 
-    NODULES = "nodules", "cadviewer.models.nodules.analysis", "Lung nodules", "CT slice"
-    BREAST = "breast", "cadviewer.models.breast.analysis", "Breast ultrasound", "Breast ultrasound"
+    NODULES = "nodules", "cadviewer.models.nodules"
+    BREAST = "breast", "cadviewer.models.breast"
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What belongs to it."""
+        found = importlib.import_module(self.package).SPEC
+        assert isinstance(found, TaskSpec)
+        return found
+
+    @property
+    def heading(self) -> str:
+        return self.spec.heading
+
+    @property
+    def image(self) -> str:
+        return self.spec.image
+
+
+def resolve(name: str) -> Any:
+    """What "module:name" names."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 @dataclass(frozen=True)
@@ -259,7 +301,8 @@ class Result:
     nodules: by falling score; at or above the threshold of the job.
     breast: by frame.
     candidates: nodules below the threshold kept for the confidence slider, by falling score, numbered on.
-    lines: what a task without fields of its own here found, one line each, as it is shown.
+    payload: what a task without fields of its own here found, of the type that its `TaskSpec` names; lines: the same
+        for people, one line each.
     warnings: what the reader should know, one line each ("only part of the lungs is covered").
     maps: what the scores depend on, from a job that asked for it (`Job.explain`), whose result has nothing else; the
         window adds them to the result that they explain.
@@ -272,6 +315,7 @@ class Result:
     candidates: tuple[Nodule, ...] = ()
     breast: tuple[BreastFinding, ...] = ()
     lines: tuple[str, ...] = ()
+    payload: Any = None
     warnings: tuple[str, ...] = field(default=())
     seconds_infer: float = 0.0
     maps: tuple[ScoreMap, ...] = ()

@@ -1,7 +1,7 @@
 """What can be trained: one `TrainerSpec` for each, registered by its package. No torch.
 
-To add a trainer, write a package with a `SPEC` and name it in `PACKAGES`: the command line, the window's form,
-`inspect`, `evaluate` and `compare` know it then.
+A task names the package of its trainer (`findings.TaskSpec.trainer`); others are in `PACKAGES`. The command line, the
+window's form, `inspect`, `evaluate` and `compare` know a package's `SPEC` then.
 """
 
 from __future__ import annotations
@@ -10,9 +10,14 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-PACKAGES = ("trainers.nodules", "trainers.outline", "trainers.breast", "trainers.data.ct")
+from cadviewer.findings import Task, resolve
+
+PACKAGES = ("trainers.outline", "trainers.data.ct")
+"""Of trainers that belong to no task of their own: of a companion, and an import."""
+
+
+__all__ = ["TrainerSpec", "of_model", "resolve", "specs"]
 
 
 @dataclass(frozen=True)
@@ -43,16 +48,11 @@ class TrainerSpec:
 @lru_cache(maxsize=1)
 def specs() -> Mapping[str, TrainerSpec]:
     """Every trainer by its name."""
-    found = (importlib.import_module(package).SPEC for package in PACKAGES)
+    packages = (*(task.spec.trainer for task in Task if task.spec.trainer), *PACKAGES)
+    found = (importlib.import_module(package).SPEC for package in packages)
     return {spec.name: spec for spec in found}
 
 
 def of_model(key: str) -> TrainerSpec:
     """The trainer that makes such models. Raises KeyError where there is none."""
     return {spec.model: spec for spec in specs().values() if spec.model}[key]
-
-
-def resolve(name: str) -> Any:
-    """What "module:name" names."""
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)

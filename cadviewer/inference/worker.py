@@ -26,7 +26,7 @@ from cadviewer.models import catalogue, runtime
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.gate.input_gate import OutOfScope
 from cadviewer.models.runtime import Companion, Companions, ReadyForward, Runtime
-from cadviewer.models.tasks import Demand, module_of
+from cadviewer.models.tasks import Demand, analyse_of
 
 KEPT_NETWORKS = 4
 """Networks that stay in memory, the latest used ones."""
@@ -58,7 +58,7 @@ class ModelHandler:
     def warm(self, model: str) -> None:
         """See `worker_loop.Handler`."""
         card = catalogue.card(model)
-        module_of(card.task)  # with SciPy and OpenCV
+        analyse_of(card.task)  # with SciPy and OpenCV
         self._forward(card)
         self._companions(card)
 
@@ -88,7 +88,7 @@ class ModelHandler:
                     raise JobError(Message("a job of an unknown kind"))
                 demand = Demand(job.threshold, job.spacing_mm, job.window, job.half)
                 with_them = {"companions": companions} if companions else {}
-                found = module_of(job.task).analyse(
+                found = analyse_of(job.task)(
                     Volume(job.series, pixels), forward, card, demand, report.step, **with_them
                 )
                 seconds = report.seconds() - began
@@ -111,6 +111,7 @@ class ModelHandler:
             candidates=found.candidates,
             breast=found.breast,
             lines=found.lines,
+            payload=found.payload,
             warnings=(*missing, *found.warnings),
             seconds_infer=seconds,
         )

@@ -1,16 +1,14 @@
-"""What a task's module offers to the worker: one function from pixels to findings. No torch.
+"""What a task offers to the worker: one function from pixels to findings (`TaskSpec.analyse`). No torch.
 
-A module named in `findings.Task` has `analyse(volume, forward, card, demand, progress) -> Found`; one whose cards name
-companions (`ModelCard.companions`) takes them by the keyword `companions` as well.
+One whose cards name companions (`ModelCard.companions`) takes them by the keyword `companions` as well.
 """
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
-from cadviewer.findings import BreastFinding, Half, Nodule, Task
+from cadviewer.findings import BreastFinding, Half, Nodule, Task, resolve
 from cadviewer.imaging.series import Volume
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.runtime import Companions, Forward, Progress
@@ -38,13 +36,14 @@ class TaskFindings:
     candidates: tuple[Nodule, ...] = ()
     breast: tuple[BreastFinding, ...] = ()
     lines: tuple[str, ...] = ()
+    payload: Any = None
     warnings: tuple[str, ...] = ()
 
 
-class TaskModule(Protocol):
-    """What a module named in `findings.Task` has."""
+class Analyse(Protocol):
+    """What `TaskSpec.analyse` names."""
 
-    def analyse(
+    def __call__(
         self,
         volume: Volume,
         forward: Forward,
@@ -60,6 +59,6 @@ class TaskModule(Protocol):
         ...
 
 
-def module_of(task: Task) -> TaskModule:
-    """The module of a task, imported when it is first needed."""
-    return cast(TaskModule, importlib.import_module(task.module))
+def analyse_of(task: Task) -> Analyse:
+    """The analysis of a task, imported when it is first needed."""
+    return cast(Analyse, resolve(task.spec.analyse))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from cadviewer.findings import BreastFinding, Call, Result, Task
+from cadviewer.findings import BreastFinding, Result, Task
 from cadviewer.imaging.series import Rejected, Series
-from cadviewer.messages import Message
 
 
 class CaseState(StrEnum):
@@ -49,11 +48,12 @@ class CaseReport:
 
     @property
     def findings(self) -> int | None:
-        """Nodules, or breast images with a lesion; None where the case was not done."""
+        """As its task counts them (`Part.count`); None where the case was not done."""
         if self.result is None or self.state is not CaseState.DONE:
             return None
-        with_lesion = [b for b in self.result.breast if b.call not in (Call.NO_LESION, Call.OUT_OF_SCOPE)]
-        return len(self.result.nodules) + len(with_lesion)
+        from cadviewer.store.export.parts import part_of  # which is made of reports
+
+        return part_of(self.result.task).count(self.result)
 
 
 def of_rejected(rejected: Rejected, *, case: str = "", n_files: int = 1) -> CaseReport:
@@ -65,10 +65,10 @@ def of_rejected(rejected: Rejected, *, case: str = "", n_files: int = 1) -> Case
 def of_result(series: Series, result: Result, seconds_load: float | None) -> CaseReport:
     """The report of an analysed series: refused when none of its images was in the model's scope."""
     n_files = len(series.files) + len(series.data_files)
-    state, reason = CaseState.DONE, ""
-    if result.breast and all(b.call is Call.OUT_OF_SCOPE for b in result.breast):
-        state = CaseState.REFUSED
-        reason = one_line(result.breast[0].reason) or Message("not what the model knows")
+    from cadviewer.store.export.parts import part_of  # which is made of reports
+
+    reason = part_of(result.task).refused(result)
+    state = CaseState.REFUSED if reason else CaseState.DONE
     report = CaseReport(
         result.case_id, series.source, state, reason, n_files, series, result.task, result, seconds_load
     )

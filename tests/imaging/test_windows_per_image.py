@@ -14,7 +14,7 @@ from cadviewer.imaging import files
 from cadviewer.imaging.series import Series, Window
 from cadviewer.imaging.windowing import default_window
 from cadviewer.models.breast import analysis as breast
-from cadviewer.store.export import pictures
+from cadviewer.store.export import drawing
 
 ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
 
@@ -95,4 +95,4 @@ def test_a_picture_is_of_the_image_in_its_own(tmp_path: Path) -> None:
     (series,) = files.scan([tmp_path / "mr"])
     assert isinstance(series, Series)
     volume = files.read(series)
-    assert [int(pictures.enlarged(volume, k)[0][0, 0, 0]) for k in range(3)] == [128, 0, 0]
+    assert [int(drawing.enlarged(volume, k)[0][0, 0, 0]) for k in range(3)] == [128, 0, 0]

@@ -11,18 +11,20 @@ from store_cases import breast_case, breast_finding, ct, nodule_case, ultrasound
 
 from cadviewer.findings import Call, Nodule
 from cadviewer.imaging.series import Series, Volume, Window
-from cadviewer.store.export import pictures
+from cadviewer.store.export import breast as breast_part
+from cadviewer.store.export import drawing, pictures
+from cadviewer.store.export import nodules as nodules_part
 
 
-def coloured(picture: pictures.Image, colour: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+def coloured(picture: drawing.Image, colour: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     return np.nonzero(np.abs(picture.astype(int) - colour).max(axis=2) < 12)
 
 
-def _picture(series: Series, *nodules: Nodule) -> pictures.Image:
+def _picture(series: Series, *nodules: Nodule) -> drawing.Image:
     """Of the first finding."""
     case = nodule_case(series, nodules) if nodules else nodule_case(series)
     assert case.result is not None
-    return pictures.nodule_picture(case, volume(series), case.result.nodules[0])
+    return nodules_part.picture(case, volume(series), case.result.nodules[0])
 
 
 def test_the_box_lies_on_the_nodule_with_square_pixels() -> None:
@@ -52,14 +54,14 @@ def test_the_outline_is_drawn_on_the_pixels_that_it_encloses() -> None:
 
 def test_a_case_without_a_finding_shows_its_middle_slice_without_a_box() -> None:
     series = ct()
-    picture = pictures.nodule_picture(nodule_case(series, ()), volume(series), None)
+    picture = nodules_part.picture(nodule_case(series, ()), volume(series), None)
     rows, _ = coloured(picture, (0, 159, 230))
     assert rows.min() > 1000  # the notice alone
 
 
 def test_an_outline_follows_the_mask() -> None:
     series = ultrasound()
-    picture = pictures.breast_picture(breast_case(series), volume(series), breast_finding())
+    picture = breast_part.picture(breast_case(series), volume(series), breast_finding())
     rows, columns = coloured(picture[:512], (233, 180, 86))
     scale = 1024 / 60
     assert abs(columns.min() - 20 * scale) < 4
@@ -72,7 +74,7 @@ def test_a_colour_image_keeps_its_colours() -> None:
     series = replace(ultrasound(), channels=3)
     pixels = np.zeros((1, 30, 60, 3), np.uint8)
     pixels[..., 0] = 200  # red
-    picture = pictures.breast_picture(breast_case(series), Volume(series, pixels), breast_finding())
+    picture = breast_part.picture(breast_case(series), Volume(series, pixels), breast_finding())
     assert picture[5, 5].tolist() == [0, 0, 200]
 
 
@@ -95,7 +97,7 @@ def test_each_nodule_gets_a_picture(tmp_path: Path) -> None:
 
 def test_a_ct_is_shown_in_the_lung_window_whatever_its_file_names() -> None:
     series = replace(ct(), windows=(Window(40, 400),))
-    picture = pictures.enlarged(Volume(series, np.full((5, 40, 50), -600, np.int16)), 2)[0]
+    picture = drawing.enlarged(Volume(series, np.full((5, 40, 50), -600, np.int16)), 2)[0]
     assert picture[20, 20].tolist() == [128, 128, 128]
 
 
@@ -103,7 +105,7 @@ def test_a_picture_has_square_pixels_where_the_file_says_their_shape_without_mil
     made = volume(ultrasound())
     plain = replace(made.series, geometry=replace(made.series.geometry, pixel_spacing=None))
     square, high = (
-        pictures.enlarged(Volume(replace(plain, pixel_aspect=aspect), made.pixels), 0)[0] for aspect in (1.0, 2.0)
+        drawing.enlarged(Volume(replace(plain, pixel_aspect=aspect), made.pixels), 0)[0] for aspect in (1.0, 2.0)
     )
     shape = high.shape[0] / high.shape[1], 2 * square.shape[0] / square.shape[1]
     assert abs(shape[0] / shape[1] - 1) < 0.01

@@ -1,1 +1,12 @@
 """From breast ultrasound to a mask and a score. No torch."""
+
+from cadviewer.findings import TaskSpec
+
+SPEC = TaskSpec(
+    heading="Breast ultrasound",
+    image="Breast ultrasound",
+    analyse="cadviewer.models.breast.analysis:analyse",
+    export="cadviewer.store.export.breast:PART",
+    panel="cadviewer.gui.breast.panel:BreastPanel",
+    trainer="trainers.breast",
+)

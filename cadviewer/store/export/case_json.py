@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import cadviewer
 from cadviewer import NOTICE, atomic, paths
-from cadviewer.findings import BreastFinding, Estimate, Nodule, Provenance
+from cadviewer.findings import Provenance
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.messages import Message, code_of
 from cadviewer.store.export import Format, reading_json
+from cadviewer.store.export.parts import json_numbers, of_all
 from cadviewer.store.reading import Reading
-from cadviewer.store.report import CaseReport, mask_name, one_line, path_text
+from cadviewer.store.report import CaseReport, one_line, path_text
 
 SCHEMA = 1
 
@@ -51,9 +48,7 @@ def document(report: CaseReport, reading: Reading | None = None) -> dict[str, An
         "seconds_infer": result.seconds_infer if result else None,
         "series": _series(report.series) if report.series else None,
         "provenance": _provenance(result.provenance, report.series) if result and report.series else None,
-        "nodules": [_nodule(n, report.series) for n in result.nodules] if result else [],
-        "candidates": [_nodule(n, report.series) for n in result.candidates] if result else [],
-        "breast": [_breast(report, b) for b in result.breast] if result else [],
+        **{name: value for part in of_all() for name, value in part.document(report).items()},
         "lines": list(result.lines) if result else [],
     }
     return content if reading is None else {**content, "reading": reading_json.document(reading)}
@@ -134,10 +129,10 @@ def _series(series: Series) -> dict[str, Any]:
         "hounsfield": series.hounsfield,
         "joined_as": series.shape.value,
         "not_volume": one_line(series.not_volume),
-        "pixel_spacing_mm": _floats(geometry.pixel_spacing),
+        "pixel_spacing_mm": json_numbers(geometry.pixel_spacing),
         "slice_spacing_mm": geometry.slice_spacing,
-        "origin_mm": _floats(geometry.origin),
-        "direction": [_floats(v) for v in geometry.direction] if geometry.direction else None,
+        "origin_mm": json_numbers(geometry.origin),
+        "direction": [json_numbers(v) for v in geometry.direction] if geometry.direction else None,
     }
 
 
@@ -149,75 +144,3 @@ def _provenance(provenance: Provenance, series: Series | None) -> dict[str, Any]
         content["series_uid"] = series.series_uid
         content["sop_uids"] = list(dict.fromkeys(s.sop_uid for s in series.slices if s.sop_uid))
     return content
-
-
-def _nodule(nodule: Nodule, series: Series | None) -> dict[str, Any]:
-    image = series.slices[nodule.box.slice] if series else None
-    return {
-        "finding": nodule.number,
-        "sop_uid": image.sop_uid if image else "",
-        "instance_number": image.instance_number if image else None,
-        "slice": nodule.box.slice,
-        "slice_first": nodule.slice_first,
-        "slice_last": nodule.slice_last,
-        "score": round(float(nodule.score), 6),
-        "boxes": [
-            {"slice": b.slice, **{k: round(float(getattr(b, k)), 6) for k in ("x0", "y0", "x1", "y1", "score")}}
-            for b in nodule.boxes
-        ],
-        "centre_mm": _floats(nodule.centre_mm),
-        "long_mm": _float(nodule.long_mm),
-        "short_mm": _float(nodule.short_mm),
-        "volume_mm3": _float(nodule.volume_mm3),
-        "malignancy": _estimate(nodule.malignancy),
-        "type": nodule.type,
-        "outline": None if nodule.outline is None else _points(nodule.outline),
-        "outlines": [{"slice": k, "points": _points(nodule.outlines[k])} for k in sorted(nodule.outlines)],
-    }
-
-
-def _points(outline: NDArray[np.float32]) -> list[list[float]]:
-    return [[round(float(v), 3) for v in point] for point in outline]
-
-
-def _breast(report: CaseReport, finding: BreastFinding) -> dict[str, Any]:
-    series = report.series
-    image = series.slices[min(finding.frame, len(series.slices) - 1)] if series else None
-    return {
-        "index": finding.frame,
-        "sop_uid": image.sop_uid if image else "",
-        "frame": image.frame if image else finding.frame,
-        "width": finding.size[1],
-        "height": finding.size[0],
-        "call": finding.call.value,
-        "reason": one_line(finding.reason),
-        "probability_malignant": _estimate(finding.probability),
-        "lesion_px": finding.lesion_px,
-        "long_mm": _float(finding.long_mm),
-        "short_mm": _float(finding.short_mm),
-        "lesions": finding.lesions,
-        "long_px": _float(finding.long_px),
-        "short_px": _float(finding.short_px),
-        "area_mm2": _float(finding.area_mm2),
-        "depth_to_width": _float(finding.depth_to_width),
-        "taller_than_wide": finding.taller_than_wide,
-        "mask": None if finding.mask is None else mask_name(report, finding),
-    }
-
-
-def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
-    if estimate is None:
-        return None
-    made: dict[str, Any] = {name: round(float(getattr(estimate, name)), 6) for name in ("value", "low", "high")}
-    if estimate.classes:
-        made |= {"class": estimate.grade, "classes": [round(float(c), 6) for c in estimate.classes]}
-    return made
-
-
-def _float(value: float | None) -> float | None:
-    """JSON knows no infinity and no NaN: a measure that is one is unknown."""
-    return None if value is None or not math.isfinite(value) else round(float(value), 6)
-
-
-def _floats(values: tuple[float, ...] | None) -> list[float | None] | None:
-    return None if values is None else [_float(v) for v in values]

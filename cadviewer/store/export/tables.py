@@ -13,37 +13,36 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic
-from cadviewer.findings import BreastFinding, Nodule, Provenance
-from cadviewer.imaging.series import Series
 from cadviewer.store.export import Format, Rows
-from cadviewer.store.report import CaseReport, CaseState, mask_name, one_line, path_text
-
-Row = tuple[str, ...]
+from cadviewer.store.export.parts import Row, number, of_all, part_of
+from cadviewer.store.report import CaseReport, CaseState, one_line, path_text
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    name: tuple(columns.replace(",", " ").split())
-    for name, columns in {
-        "nodules": """source, series_uid, sop_uid, instance_number, finding, slice_first, slice_last, slice,
-            x0, y0, x1, y1, x_mm, y_mm, z_mm, long_mm, short_mm, volume_mm3, score, malignancy, type,
-            model, weights_sha256""",
-        "breast": """source, sop_uid, frame, width, height, probability_malignant, probability_low, probability_high,
-            call, lesion_px, long_mm, short_mm, mask, model, weights_sha256""",
-        "cases": """case, source, series_uid, modality, task, state, findings, reason, n_files,
-            seconds_load, seconds_infer""",
-        "errors": "source, error",
-    }.items()
+    **{name: columns for part in of_all() for name, columns in part.columns.items()},
+    "cases": (
+        "case",
+        "source",
+        "series_uid",
+        "modality",
+        "task",
+        "state",
+        "findings",
+        "reason",
+        "n_files",
+        "seconds_load",
+        "seconds_infer",
+    ),
+    "errors": ("source", "error"),
 }
 
 
 def rows(report: CaseReport) -> dict[str, list[Row]]:
     """The rows of one case, by table."""
-    tables: dict[str, list[Row]] = {"nodules": [], "breast": [], "cases": [_case_row(report)], "errors": []}
+    tables: dict[str, list[Row]] = {name: [] for name in COLUMNS} | {"cases": [_case_row(report)]}
     if report.state in (CaseState.REFUSED, CaseState.FAILED):
         tables["errors"].append((path_text(report.source), one_line(report.reason)))
     if report.series is not None and report.result is not None:
-        provenance = report.result.provenance
-        tables["nodules"] = [_nodule_row(report.series, n, provenance) for n in report.result.nodules]
-        tables["breast"] = [_breast_row(report, report.series, b, provenance) for b in report.result.breast]
+        tables |= part_of(report.result.task).rows(report)
     return tables
 
 
@@ -72,7 +71,7 @@ def _write_tables(cases: Sequence[Rows], folder: Path) -> None:
 
 
 FORMAT = Format(
-    "tables: nodules.csv, breast.csv, cases.csv, errors.csv",
+    "tables: " + ", ".join(f"{name}.csv" for name in COLUMNS),
     write_tables=_write_tables,
     tables=tuple(f"{name}.csv" for name in COLUMNS),
 )
@@ -85,63 +84,10 @@ def _sorter(table: str, *columns: str) -> Callable[[Row], Any]:
 
 
 _SORT = {
-    "nodules": _sorter("nodules", "source", "series_uid", "finding"),
-    "breast": _sorter("breast", "source", "sop_uid", "frame"),
+    **{name: _sorter(name, *columns) for part in of_all() for name, columns in part.order.items()},
     "cases": _sorter("cases", "source", "series_uid", "case"),
     "errors": _sorter("errors", "source", "error"),
 }
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    """Millimetres and pixels in thousandths; "" for unknown. Never "-0.000"."""
-    if value is None:
-        return ""
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
-
-
-def _nodule_row(series: Series, nodule: Nodule, provenance: Provenance) -> Row:
-    box = nodule.box
-    image = series.slices[box.slice]
-    return (
-        path_text(series.source),
-        series.series_uid,
-        image.sop_uid,
-        "" if image.instance_number is None else str(image.instance_number),
-        str(nodule.number),
-        str(nodule.slice_first),
-        str(nodule.slice_last),
-        str(box.slice),
-        *(_number(v) for v in (box.x0, box.y0, box.x1, box.y1)),
-        *(_number(v) for v in nodule.centre_mm or (None, None, None)),
-        *(_number(v) for v in (nodule.long_mm, nodule.short_mm, nodule.volume_mm3)),
-        _number(nodule.score, 4),
-        _number(nodule.malignancy.value if nodule.malignancy else None, 4),
-        nodule.type or "",
-        provenance.model,
-        provenance.weights_sha256,
-    )
-
-
-def _breast_row(report: CaseReport, series: Series, finding: BreastFinding, provenance: Provenance) -> Row:
-    image = series.slices[min(finding.frame, len(series.slices) - 1)]
-    given = finding.probability
-    height, width = finding.size
-    return (
-        path_text(series.source),
-        image.sop_uid,
-        str(image.frame),
-        str(width),
-        str(height),
-        *(_number(v, 4) for v in ((given.value, given.low, given.high) if given else (None, None, None))),
-        finding.call.value,
-        "" if finding.lesion_px is None else str(finding.lesion_px),
-        _number(finding.long_mm),
-        _number(finding.short_mm),
-        "" if finding.mask is None else mask_name(report, finding),
-        provenance.model,
-        provenance.weights_sha256,
-    )
 
 
 def _case_row(report: CaseReport) -> Row:
@@ -156,6 +102,6 @@ def _case_row(report: CaseReport) -> Row:
         "" if report.findings is None else str(report.findings),
         one_line(report.reason),
         str(report.n_files),
-        _number(report.seconds_load),
-        _number(report.result.seconds_infer if report.result else None),
+        number(report.seconds_load),
+        number(report.result.seconds_infer if report.result else None),
     )
