@@ -10,14 +10,14 @@ import contextlib
 import io
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from cadviewer import atomic, paths
-from cadviewer.findings import Result, Task
+from cadviewer.findings import Result, Task, resolve
 from cadviewer.store.plain import build, plain
 
 SCHEMA = 1
@@ -60,7 +60,12 @@ def last(key: str, task: Task) -> Last | None:
             if content["v"] != SCHEMA:
                 return None
             arrays = [stored[f"a{k}"] for k in range(len(stored.files) - 1)]
-        return build(Last, content["last"], arrays)
+        found, held = content["last"], content["last"]["result"].pop("payload", None)
+        last = build(Last, found, arrays)
+        kind = Task(task).spec.payload
+        if held is None or not kind:
+            return last
+        return replace(last, result=replace(last.result, payload=build(resolve(kind), held, arrays)))
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError, zipfile.BadZipFile):
         return None
 

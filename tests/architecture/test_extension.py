@@ -83,16 +83,158 @@ def _write(report, volume, folder):
 FORMAT = Format("a count in a text file", folder="counts", write_case=_write)
 '''
 
-MODALITY = '''
-"""Finds how bright an image is, for a test."""
+TASK = {
+    "cadviewer/toy/__init__.py": '''
+"""How bright an image is, for a test."""
+
+from cadviewer.findings import TaskSpec
+
+SPEC = TaskSpec(
+    heading="Brightness",
+    image="Any image",
+    analyse="cadviewer.toy.analysis:analyse",
+    payload="cadviewer.toy.analysis:Brightness",
+    export="cadviewer.toy.export:PART",
+    panel="cadviewer.toy.panel:BrightnessPanel",
+    trainer="trainers.toy",
+)
+''',
+    "cadviewer/toy/analysis.py": """
+from dataclasses import dataclass
 
 from cadviewer.models.tasks import TaskFindings
 
 
+@dataclass(frozen=True)
+class Brightness:
+    mean: float
+    spots: tuple[float, ...]
+
+
 def analyse(volume, forward, card, demand, progress):
     progress(1, 1)
-    return TaskFindings(lines=(f"mean brightness {volume.pixels.mean():.1f}",))
-'''
+    mean = float(volume.pixels.mean())
+    return TaskFindings(lines=(f"mean brightness {mean:.1f}",), payload=Brightness(mean, (mean, 2 * mean)))
+""",
+    "cadviewer/toy/export.py": """
+import cv2
+import numpy as np
+
+from cadviewer.store.export.parts import Part, number
+from cadviewer.store.report import path_text
+
+
+def _rows(report):
+    payload = report.result.payload
+    return {"brightness": [(path_text(report.source), str(k), number(v)) for k, v in enumerate(payload.spots)]}
+
+
+def _pictures(report, volume):
+    yield "", np.full((8, 8, 3), int(report.result.payload.mean), np.uint8)
+
+
+PART = Part(
+    count=lambda result: len(result.payload.spots),
+    columns={"brightness": ("source", "spot", "value")},
+    order={"brightness": ("source", "spot")},
+    rows=_rows,
+    document=lambda report: {"found": {"mean": report.result.payload.mean}} if report.result and report.result.payload
+    else {}, pictures=_pictures,
+)
+""",
+    "cadviewer/toy/panel.py": """
+from PySide6.QtWidgets import QLabel
+
+
+class BrightnessPanel(QLabel):
+    def shows(self, case):
+        return case.result is not None
+
+    def show_case(self, case, frame, priors):
+        self.setText(f"spots: {len(case.result.payload.spots)}, mean {case.result.payload.mean:.1f}")
+""",
+    "trainers/toy/__init__.py": '''
+"""Trains nothing, for a test."""
+
+from trainers.tasks import TrainerSpec
+
+SPEC = TrainerSpec(
+    name="toy",
+    summary="a toy",
+    run="trainers.toy.trainer:run",
+    settings="trainers.toy.trainer:ToySettings",
+    presets="trainers.toy.trainer:PRESETS",
+    options="trainers.toy.trainer:OPTIONS",
+    model="toy",
+)
+''',
+    "trainers/toy/trainer.py": """
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trainers import config
+from trainers.options import Option
+
+OPTIONS = {"steps": Option("Steps", "how many", low=1, high=9, main=True)}
+PRESETS = {"quick": {"steps": 2}}
+
+
+@dataclass(frozen=True)
+class ToySettings:
+    OPTIONS: ClassVar = OPTIONS
+    steps: int = 3
+
+
+def run(file, data, out, assignments, resume):
+    settings = config.merge(ToySettings, PRESETS, file=file, assignments=assignments)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "toy.txt").write_text(f"trained {settings.steps} steps")
+""",
+}
+
+WINDOW = """
+import os, sys
+from pathlib import Path
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from cadviewer.findings import Task
+from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.settings.preferences import Preferences
+from cadviewer.gui.shell.main_window import MainWindow
+from cadviewer.inference.engine import Engine
+
+if __name__ == "__main__":
+    app, bridge = QApplication([]), Bridge()
+    engine = Engine(bridge.take, device="cpu")
+    window = MainWindow(engine, bridge, Preferences())
+    window.show()
+    window.open_paths([Path(sys.argv[1])])
+    asked = []
+
+    def look():
+        case = window.cases.current
+        if case is None or case.stack is None or not case.stack.complete:
+            return
+        if case.result is None and not asked:
+            asked.append(1)
+            window.actions_["analyse_toy"].trigger()
+        if case.result is not None:
+            print(window.side.pages.currentWidget().text(), "| kept:", bool(case.made), "| asked:", len(asked))
+            window.results.close()
+            app.quit()
+
+    timer = QTimer(interval=50)
+    timer.timeout.connect(look)
+    timer.start()
+    QTimer.singleShot(90_000, app.quit)
+    app.exec()
+    sys.stdout.flush()
+    window.shut()
+    engine.close()
+    window.cases.close()
+"""
 
 RUNTIME = '''
 """Computes nothing and finds nothing, for a test."""
@@ -147,16 +289,26 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exports = "cadviewer/store/export"
     line = '    "toy": "cadviewer.store.export.toy",'
     add(source, f"{exports}/toy.py", FORMAT, f"{exports}/__init__.py", '    "png"', line)
-    line = '    TOY = "toy", "cadviewer.models.toy", "Brightness", "Any image"'
-    add(source, "cadviewer/models/toy.py", MODALITY, "cadviewer/findings.py", "    BREAST = ", line)
+    for name, text in TASK.items():
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_text(text.lstrip())
+    add(
+        source,
+        "cadviewer/toy/window.py",
+        WINDOW,
+        "cadviewer/findings.py",
+        "    BREAST = ",
+        '    TOY = "toy", "cadviewer.toy"',
+    )
     line = 'RUNTIMES["toy"] = "cadviewer.models.toy_runtime:ToyRuntime"'
     add(source, "cadviewer/models/toy_runtime.py", RUNTIME, "cadviewer/models/runtime.py", "DEFAULT = ", line)
     return source
 
 
-def run(source: Path, home: Path, *arguments: object) -> str:
+def run(source: Path, home: Path, *arguments: object, **more: str) -> str:
     """What a command line of the copy prints; it must succeed."""
     environment = os.environ | {"PYTHONPATH": str(source), "CADVIEWER_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    environment |= more
     command = [sys.executable, "-m", *map(str, arguments)]
     done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -185,9 +337,8 @@ def test_a_toy_of_each_kind_works_with_one_file_and_one_line(extended: Path, tmp
     weights.mkdir(parents=True)
     card = json.loads((out / "toy-ssd.json").read_text())
     assert card["config"]["backbone"] == "toy"
-    for task, name in (("nodules", "toy-ssd"), ("toy", "toy-brightness")):
-        (weights / f"{name}.json").write_text(json.dumps({**card, "name": name, "task": task}))
-        shutil.copyfile(out / "toy-ssd.safetensors", weights / f"{name}.safetensors")
+    for suffix in (".json", ".safetensors"):
+        shutil.copyfile(out / f"toy-ssd{suffix}", weights / f"toy-ssd{suffix}")
     assert "toy-ssd" in run(extended, home, "cadviewer", "models")
 
     found = tmp_path / "found"
@@ -195,11 +346,51 @@ def test_a_toy_of_each_kind_works_with_one_file_and_one_line(extended: Path, tmp
         "--model", "toy-ssd", "--spacing", 1, "--formats", "csv,toy", "--device", "cpu")  # fmt: skip
     assert len(list((found / "counts").glob("*.txt"))) == 1
 
-    bright = tmp_path / "bright"
-    run(extended, home, "cadviewer", "annotate", data / "0.png", "--out", bright, "--task", "toy", "--formats", "json")
-    (case,) = [json.loads(p.read_text()) for p in bright.rglob("*.json")]
-    assert case["task"] == "toy"
-    assert case["lines"] == [f"mean brightness {cv2.imread(str(data / '0.png'), 0).mean():.1f}"]
+
+def test_a_toy_task_is_a_package_and_a_line(extended: Path, tmp_path: Path) -> None:
+    """Findings, table, JSON, picture, lines, results that resume, the panel of the window, and training."""
+    home, bright = tmp_path / "home", tmp_path / "bright"
+    weights = home / "data" / "weights"
+    weights.mkdir(parents=True)
+    shipped = json.loads((REPOSITORY / "resources" / "weights" / "nodules-ssd-mobilenet_v2.json").read_text())
+    card = {**shipped, "name": "toy-brightness", "task": "toy", "default": True, "companions": {}}
+    (weights / "toy-brightness.json").write_text(json.dumps({**card, "inputs": {**card["inputs"], "runtime": "toy"}}))
+    (weights / "toy-brightness.safetensors").write_bytes(b"none")
+    for k in range(2):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), np.full((64, 64), 50 + 20 * k, np.uint8))
+    command = [
+        "cadviewer",
+        "annotate",
+        tmp_path / "0.png",
+        "--out",
+        bright,
+        "--task",
+        "toy",
+        "--formats",
+        "csv,json,png",
+    ]
+    run(extended, home, *command)
+    (case,) = [json.loads(p.read_text()) for p in (bright / "json").glob("*.json")]
+    assert (case["task"], case["lines"], case["found"]) == ("toy", ["mean brightness 50.0"], {"mean": 50.0})
+    table = (bright / "brightness.csv").read_text().splitlines()
+    assert [line.split(",")[1:] for line in table] == [["spot", "value"], ["0", "50.000"], ["1", "100.000"]]
+    assert "findings" in (bright / "cases.csv").read_text().splitlines()[0]
+    assert ",2," in (bright / "cases.csv").read_text().splitlines()[1]
+    assert len(list((bright / "pictures").glob("*.png"))) == 1
+    (kept,) = (bright / "json").glob("*.json")
+    before = kept.stat().st_mtime_ns
+    run(extended, home, *command, "--resume")
+    assert kept.stat().st_mtime_ns == before
+
+    environment = {"QT_QPA_PLATFORM": "offscreen"}
+    said = run(extended, home, "cadviewer.toy.window", tmp_path / "1.png", **environment)
+    assert "spots: 2, mean 70.0 | kept: False | asked: 1" in said
+    assert "brightness" in run(extended, home, "cadviewer", "models").lower()
+
+    settings = json.loads(run(extended, home, "trainers", "settings", "toy", "--json"))
+    assert [one["key"] for one in settings["settings"]] == ["steps"]
+    run(extended, home, "trainers", "toy", "--data", tmp_path, "--out", tmp_path / "run", "--set", "preset=quick")
+    assert (tmp_path / "run" / "toy.txt").read_text() == "trained 2 steps"
 
 
 def test_a_card_that_names_a_toy_runtime_is_computed_by_it(extended: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_click_on_a_missed_one_adds_it_outlined_and_measured(added: Desk) -> N
 def test_an_added_finding_is_selected_accepted_and_in_the_list_and_the_strip(added: Desk) -> None:
     assert added.case.selected == 2
     assert added.case.answer(added.case.finding(2)) is Answer.ACCEPTED
-    model = added.window.side.findings.model
+    model = added.window.side.nodules.findings.model
     assert "added by the reader" in model.index(1).data()
     assert any(s.best == 3 for s in added.window.workspace.scrollbar.stretches)
     assert "1 finding at or above 0.50, 1 added" in added.window.side.state.text()
@@ -97,7 +97,7 @@ def test_a_dragged_box_is_kept_as_it_was_drawn_and_measured(ct: Desk) -> None:
     (mark,) = _drawn(ct)
     assert (mark.x0, mark.y0, mark.x1, mark.y1) == pytest.approx((17, 13, 32, 28), abs=0.3)
     assert mark.long_mm == pytest.approx(2 * 30**0.5 * 0.7, abs=1.5)
-    assert ct.window.side.findings.isVisible()  # also before the analysis has ended
+    assert ct.window.side.nodules.findings.isVisible()  # also before the analysis has ended
 
 
 @pytest.mark.parametrize("tool", [tool for tool in Tool if tool is not Tool.SELECT])
@@ -239,7 +239,7 @@ def test_in_the_first_read_own_findings_are_shown_and_the_models_stay_hidden(des
     click(desk, BALL)
     desk.bot.waitUntil(lambda: len(desk.case.findings()) == 1, timeout=10_000)
     assert desk.case.findings()[0].number == 2
-    assert desk.window.side.findings.model.rowCount() == 1
+    assert desk.window.side.nodules.findings.model.rowCount() == 1
 
 
 # one finding is one finding ------------------------------------------------------------------------------------------
@@ -366,7 +366,7 @@ def test_an_added_finding_is_outlined_by_density_at_once_and_then_by_the_network
     with_network: None, added: Desk
 ) -> None:
     at_once = added.case.finding(2)
-    about = added.window.side.findings.about.measures
+    about = added.window.side.nodules.findings.about.measures
     added.bot.waitUntil(lambda: "network is working" in about.text())
     (job,) = [j for j in added.engine.jobs if isinstance(j, OutlineJob)]
     assert job.model == "outline-test"
@@ -412,7 +412,7 @@ def test_the_density_stays_and_it_is_said_where_the_network_sees_nothing_or_fail
     job = added.engine.jobs[-1]
     added.bridge.take(Failed(job.case_id, job.request_id, "the inference process crashed"))
     added.bot.waitUntil(lambda: "process crashed" in added.window.status.text.text())
-    assert added.window.side.findings.about.measures.text().endswith("Outline by density")
+    assert added.window.side.nodules.findings.about.measures.text().endswith("Outline by density")
 
 
 def test_the_answer_for_a_box_that_was_changed_meanwhile_is_not_wanted(with_network: None, added: Desk) -> None:
@@ -428,7 +428,7 @@ def test_the_answer_for_a_box_that_was_changed_meanwhile_is_not_wanted(with_netw
 
 def test_without_an_outline_model_nobody_is_asked_and_the_finding_says_by_density(added: Desk) -> None:
     assert not any(isinstance(job, OutlineJob) for job in added.engine.jobs)
-    assert added.window.side.findings.about.measures.text().endswith("Outline by density")
+    assert added.window.side.nodules.findings.about.measures.text().endswith("Outline by density")
 
 
 # names ---------------------------------------------------------------------------------------------------------------
@@ -447,7 +447,7 @@ def test_own_findings_are_called_by_letters_which_they_keep(read_ct: Desk) -> No
         )
     own = [f for f in read_ct.case.found() if f.origin is Origin.READER]
     assert [f.name for f in own] == ["A", "B"]
-    texts = [read_ct.window.side.findings.model.index(k).data() for k in range(5)]
+    texts = [read_ct.window.side.nodules.findings.model.index(k).data() for k in range(5)]
     assert texts[3].startswith("Finding A, added")
     read_ct.window.review_controller.choose(own[0].nodule.number)
     read_ct.wait_kept(lambda: read_ct.bot.keyClick(read_ct.window, KEY.Key_Backspace))

@@ -225,7 +225,7 @@ class Reader:
             assert beside is None or window.workspace.grid.wanted is not Layout.PAIR, said
             assert not window.workspace.grid.panes[0].corners.head, said
         if case.task is Task.NODULES and case.result is not None:
-            listed = [row[0].number for row in window.side.findings.model._rows]
+            listed = [row[0].number for row in window.side.nodules.findings.model._rows]
             assert sorted(listed) == sorted(n.number for n in case.findings()), said
         self._answers(case, said)
         if case.stack is not None and case.series.geometry.pixel_spacing is None:

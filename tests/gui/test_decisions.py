@@ -30,7 +30,7 @@ def test_a_key_answers_the_selected_finding_and_the_journal_has_it(read_ct: Desk
     assert read_ct.case.answer(read_ct.case.finding(2)) is answer
     assert read_ct.case.answer(read_ct.case.finding(1)) is None
     assert _answers(read_ct) == [answer]
-    assert answer.value in read_ct.window.side.findings.model.index(1).data()
+    assert answer.value in read_ct.window.side.nodules.findings.model.index(1).data()
 
 
 def test_nothing_is_shown_as_decided_before_it_is_written(read_ct: Desk) -> None:

@@ -197,7 +197,7 @@ def test_the_other_cases_are_analysed_after_the_open_one_and_wait_for_nobody(des
     assert not desk.engine.cancelled
     desk.finish(nodule(1, 0.8, 6, 8))
     desk.bot.waitUntil(lambda: second.status is Status.FINDINGS)
-    assert desk.window.side.findings.model.rowCount() == 1
+    assert desk.window.side.nodules.findings.model.rowCount() == 1
 
 
 def test_a_case_that_cannot_be_read_ahead_is_tried_once_and_stops_nobody(desk: Desk, tmp_path: Path) -> None:

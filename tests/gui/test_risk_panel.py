@@ -23,12 +23,12 @@ def risk(read_ct: Desk) -> Desk:
     """The risk panel is open on finding 1 of an analysed CT."""
     read_ct.window.review_controller.choose(1)
     read_ct.bot.keyClick(read_ct.window, Qt.Key.Key_R)
-    assert read_ct.window.side.risk.isVisible()
+    assert read_ct.window.side.nodules.risk.isVisible()
     return read_ct
 
 
 def _editor(desk: Desk, name: str) -> Editor:
-    panel = desk.window.side.risk
+    panel = desk.window.side.nodules.risk
     for group in (panel.finding, panel.earlier, panel.patient, panel.about_exam):
         if name in group.editors:
             return group.editors[name]
@@ -36,7 +36,7 @@ def _editor(desk: Desk, name: str) -> Editor:
 
 
 def _set(desk: Desk, setting: Setting) -> None:
-    desk.wait_kept(lambda: desk.bot.mouseClick(desk.window.side.risk.setting[setting], LEFT))
+    desk.wait_kept(lambda: desk.bot.mouseClick(desk.window.side.nodules.risk.setting[setting], LEFT))
 
 
 def _choose(desk: Desk, name: str, text: str) -> None:
@@ -53,7 +53,7 @@ def _choose(desk: Desk, name: str, text: str) -> None:
 def _type(desk: Desk, name: str, text: str) -> None:
     line = _editor(desk, name).line
     assert isinstance(line, QLineEdit)
-    desk.window.side.risk.area.ensureWidgetVisible(line)
+    desk.window.side.nodules.risk.area.ensureWidgetVisible(line)
     desk.bot.mouseClick(line, LEFT)
     line.selectAll()
     desk.bot.keyClicks(line, text)
@@ -65,7 +65,7 @@ def _click(desk: Desk, name: str, text: str) -> None:
 
 
 def _says(desk: Desk) -> str:
-    return str(desk.window.side.risk.answer.text.text())
+    return str(desk.window.side.nodules.risk.answer.text.text())
 
 
 def _kept(desk: Desk) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _kept(desk: Desk) -> dict[str, str]:
 
 
 def test_the_purpose_of_the_ct_is_asked_first_and_nothing_is_said_before(risk: Desk) -> None:
-    panel = risk.window.side.risk
+    panel = risk.window.side.nodules.risk
     assert panel.ask.isVisible()
     assert not panel.answer.isVisible()
     assert not panel.finding.isVisible()
@@ -123,7 +123,7 @@ def test_the_brock_probability_appears_when_its_last_input_is_there(risk: Desk) 
 
 
 def test_nothing_is_shown_as_entered_before_it_is_written(risk: Desk) -> None:
-    panel = risk.window.side.risk
+    panel = risk.window.side.nodules.risk
     risk.bot.mouseClick(panel.setting[Setting.SCREENING], LEFT)
     assert not panel.setting[Setting.SCREENING].isChecked()
     risk.bot.waitUntil(lambda: panel.setting[Setting.SCREENING].isChecked())
@@ -200,7 +200,7 @@ def test_a_proposed_type_is_shown_as_one_and_does_not_count(ct: Desk) -> None:
 
 
 def test_the_exam_goes_by_accepted_findings_and_waits_for_unread_ones(risk: Desk) -> None:
-    panel = risk.window.side.risk
+    panel = risk.window.side.nodules.risk
     _set(risk, Setting.SCREENING)
     _choose(risk, "exam", "complete")
     assert "3 findings not read yet" in panel.exam.text.text()
@@ -218,7 +218,7 @@ def test_the_panel_fits_a_small_screen(risk: Desk) -> None:
     risk.window.resize(1366, 768)
     _set(risk, Setting.SCREENING)
     _choose(risk, "type", "part-solid")
-    panel = risk.window.side.risk
+    panel = risk.window.side.nodules.risk
     assert panel.area.widget().width() <= panel.area.viewport().width()
     for editor in panel.finding.editors.values():
         if editor.isVisible():
@@ -243,7 +243,7 @@ def test_a_finding_of_an_earlier_ct_of_the_same_patient_gives_the_doubling_time(
     risk.bot.waitUntil(lambda: risk.case is today)
     _set(risk, Setting.SCREENING)
     risk.window.review_controller.choose(1)
-    panel = risk.window.side.risk
+    panel = risk.window.side.nodules.risk
     assert panel.prior.count() == 2
     assert panel.prior.itemText(1).startswith("2023-01-31 · finding 1")
     risk.wait_kept(lambda: panel.prior.activated.emit(1))
@@ -283,7 +283,7 @@ def test_a_reading_that_cannot_be_saved_is_told(risk: Desk, tmp_path: Path) -> N
 
 def test_entries_that_contradict_are_named_above_the_form(risk: Desk) -> None:
     _set(risk, Setting.SCREENING)
-    panel = risk.window.side.risk
+    panel = risk.window.side.nodules.risk
     assert panel.wrong.isHidden()
     _type(risk, "long_mm", "6")
     _type(risk, "short_mm", "8")
@@ -296,7 +296,7 @@ def test_entries_that_contradict_are_named_above_the_form(risk: Desk) -> None:
 def test_the_entry_that_is_being_made_keeps_its_place_while_answers_come(risk: Desk) -> None:
     _set(risk, Setting.SCREENING)
     risk.window.resize(1000, 560)
-    panel = risk.window.side.risk
+    panel = risk.window.side.nodules.risk
     editor = _editor(risk, "short_mm")
     assert editor.line is not None
     editor.line.setFocus()

@@ -177,7 +177,7 @@ def test_tool_tips_and_the_overview_follow_changed_keys(read_ct: Desk, dialog: S
     dialog.accept()
     window = read_ct.window
     assert "(J)" in window.actions_["reject"].toolTip()
-    (button,) = (b for b in window.side.findings.buttons.values() if b.property("action") == "reject")
+    (button,) = (b for b in window.side.nodules.findings.buttons.values() if b.property("action") == "reject")
     assert button.toolTip() == "Reject (J)"
     _press(read_ct, KEY.Key_F1)
     text = _overview(read_ct)

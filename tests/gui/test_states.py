@@ -41,7 +41,7 @@ def test_a_stopped_case_is_analysed_again_only_when_asked(ct: Desk) -> None:
 
 
 def test_findings_are_listed_by_score_with_size_and_images(read_ct: Desk) -> None:
-    model = read_ct.window.side.findings.model
+    model = read_ct.window.side.nodules.findings.model
     assert "3 findings at or above 0.50" in _state(read_ct)
     first = model.index(0).data()
     assert first == "Finding 1, score 0.90, 7.5 mm, no. 8–10, not read"
@@ -79,7 +79,7 @@ def test_a_missing_model_is_a_failure_with_a_reason_not_a_traceback(desk: Desk, 
 
 
 def test_the_slider_shows_candidates_at_once(read_ct: Desk) -> None:
-    panel = read_ct.window.side.findings
+    panel = read_ct.window.side.nodules.findings
     panel.slider.setValue(350)
     assert panel.model.rowCount() == 4
     assert len(read_ct.window.workspace.scrollbar.stretches) == 4
@@ -90,12 +90,12 @@ def test_the_slider_shows_candidates_at_once(read_ct: Desk) -> None:
 
 def test_a_selected_finding_that_the_slider_hides_is_no_longer_selected(read_ct: Desk) -> None:
     read_ct.window.review_controller.choose(3)
-    read_ct.window.side.findings.slider.setValue(850)
+    read_ct.window.side.nodules.findings.slider.setValue(850)
     assert read_ct.case.selected is None
 
 
 def test_a_click_in_the_list_jumps_to_the_finding(read_ct: Desk) -> None:
-    panel = read_ct.window.side.findings
+    panel = read_ct.window.side.nodules.findings
     panel.list.clicked.emit(panel.model.index(1))
     assert (read_ct.case.selected, read_ct.viewport.index) == (2, 7)
 

@@ -155,7 +155,7 @@ def test_a_ct_with_findings_measures_and_its_risk_is_translated(
             bot.keyClick(window, key)
         window.actions_["invert"].trigger()
         seen += [*seen_texts.of_widgets(window), *_paint(window, monkeypatch)]
-    window.side.tabs.setCurrentIndex(1)
+    window.side.nodules.setCurrentIndex(1)
     window.commands.context_menu()
     seen += [*seen_texts.of_widgets(window), *_paint(window, monkeypatch)]
     assert any("MIP" in text for _, text in seen)

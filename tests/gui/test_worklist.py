@@ -17,7 +17,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 def _listed(desk: Desk) -> list[int]:
-    model = desk.window.side.findings.model
+    model = desk.window.side.nodules.findings.model
     return [model.index(row).data(Qt.ItemDataRole.UserRole).number for row in range(model.rowCount())]
 
 
@@ -45,7 +45,7 @@ def sized(ct: Desk) -> Desk:
 def test_the_list_is_sorted_as_the_reader_wants_and_next_follows_it(
     sized: Desk, order: SortOrder, numbers: list[int]
 ) -> None:
-    _pick(sized, sized.window.side.findings.order, list(SortOrder).index(order))
+    _pick(sized, sized.window.side.nodules.findings.order, list(SortOrder).index(order))
     assert _listed(sized) == numbers
     seen = []
     for _ in numbers:
@@ -57,16 +57,16 @@ def test_the_list_is_sorted_as_the_reader_wants_and_next_follows_it(
 def test_the_list_is_filtered_by_what_the_reader_decided(sized: Desk) -> None:
     sized.window.review_controller.choose(2)
     sized.wait_kept(lambda: sized.bot.keyClick(sized.window, KEY.Key_X))
-    only = sized.window.side.findings.only
+    only = sized.window.side.nodules.findings.only
     _pick(sized, only, list(ListFilter).index(ListFilter.UNREAD))
     assert _listed(sized) == [1, 3]
-    assert "1 not listed" in sized.window.side.findings.count.text()
+    assert "1 not listed" in sized.window.side.nodules.findings.count.text()
     _pick(sized, only, list(ListFilter).index(ListFilter.REJECTED))
     assert _listed(sized) == [2]
 
 
 def test_a_finding_leaves_the_list_of_unread_ones_when_it_is_read_and_next_goes_on(sized: Desk) -> None:
-    _pick(sized, sized.window.side.findings.only, list(ListFilter).index(ListFilter.UNREAD))
+    _pick(sized, sized.window.side.nodules.findings.only, list(ListFilter).index(ListFilter.UNREAD))
     sized.bot.keyClick(sized.window, KEY.Key_N)
     for expected in (1, 2, 3):  # an answer selects the next one
         assert sized.case.selected == expected
@@ -75,7 +75,7 @@ def test_a_finding_leaves_the_list_of_unread_ones_when_it_is_read_and_next_goes_
 
 
 def test_the_slider_acts_at_once(read_ct: Desk) -> None:
-    slider = read_ct.window.side.findings.slider
+    slider = read_ct.window.side.nodules.findings.slider
     slider.setValue(150)
     assert _listed(read_ct) == [1, 2, 3, 4, 5]
     slider.setValue(850)
@@ -85,7 +85,7 @@ def test_the_slider_acts_at_once(read_ct: Desk) -> None:
 
 def test_type_and_note_of_a_finding_are_journalled_with_their_time_and_copied(read_ct: Desk) -> None:
     read_ct.window.review_controller.choose(1)
-    editors = read_ct.window.side.findings.about.editors
+    editors = read_ct.window.side.nodules.findings.about.editors
     box = editors["type"].choice
     assert box is not None
     read_ct.wait_kept(lambda: _pick(read_ct, box, box.findData("solid")))
@@ -111,7 +111,7 @@ def test_the_note_of_another_finding_is_another_one(read_ct: Desk) -> None:
     read_ct.window.review_controller.choose(1)
     read_ct.wait_kept(lambda: read_ct.window.review_controller.enter(1, {"note": "first"}))
     read_ct.window.review_controller.choose(2)
-    line = read_ct.window.side.findings.about.editors["note"].line
+    line = read_ct.window.side.nodules.findings.about.editors["note"].line
     assert line is not None
     assert line.text() == ""
 
@@ -128,7 +128,7 @@ def second(desk: Desk, ct_folder: object) -> Desk:
 
 def test_in_second_read_mode_nothing_of_the_model_is_shown_before_the_first_read_is_done(second: Desk) -> None:
     side = second.window.side
-    assert side.findings.first_read.isVisible()
+    assert side.nodules.findings.first_read.isVisible()
     assert _listed(second) == []
     assert second.window.workspace.scrollbar.stretches == ()
     assert "2" not in side.state.text()
@@ -146,14 +146,14 @@ def test_in_second_read_mode_nothing_of_the_model_is_shown_before_the_first_read
 def test_after_the_first_read_everything_is_shown_and_its_time_is_kept(second: Desk) -> None:
     second.wait_kept(lambda: second.bot.keyClick(second.window, KEY.Key_Return, Qt.KeyboardModifier.ControlModifier))
     assert _listed(second) == [1, 2]
-    assert not second.window.side.findings.first_read.isVisible()
+    assert not second.window.side.nodules.findings.first_read.isVisible()
     (entry,) = Session(case_key(second.case.series)).entries()
     assert entry.mark == Entered("first_read", "done")
     assert second.case.first_read_done == entry.time
 
 
 def test_the_first_read_is_still_done_when_the_case_is_opened_again(second: Desk) -> None:
-    second.wait_kept(lambda: second.bot.mouseClick(second.window.side.findings.first_read.button, LEFT))
+    second.wait_kept(lambda: second.bot.mouseClick(second.window.side.nodules.findings.first_read.button, LEFT))
     second.window.actions_["analyse"].trigger()
     second.finish(nodule(1, 0.9, 2, 4))
     second.bot.waitUntil(lambda: second.case.result is not None)
@@ -161,7 +161,7 @@ def test_the_first_read_is_still_done_when_the_case_is_opened_again(second: Desk
 
 
 def test_in_concurrent_mode_findings_are_shown_at_once(read_ct: Desk) -> None:
-    assert not read_ct.window.side.findings.first_read.isVisible()
+    assert not read_ct.window.side.nodules.findings.first_read.isVisible()
     assert read_ct.window.review_controller.reveal() is None
     assert read_ct.window.journal.pending == 0
     assert Answer.ACCEPTED not in read_ct.case.kept.answers.values()

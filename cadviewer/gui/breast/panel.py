@@ -168,7 +168,11 @@ class BreastPanel(QWidget):
             row.addWidget(button)
         column.addLayout(row)
 
-    def show_case(self, case: Case, frame: int) -> None:
+    def shows(self, case: Case) -> bool:
+        """See `gui.shell.side_panel.Panel`."""
+        return case.result is not None
+
+    def show_case(self, case: Case, frame: int, priors: object = ()) -> None:
         """Show what is said of a frame."""
         finding = case.frame_finding(frame)
         for widget in (self.call, self.score, self.caution, self.size_, self.count, self.reason, self.frame):

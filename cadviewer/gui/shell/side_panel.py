@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
@@ -12,19 +13,17 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QStackedWidget,
-    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from cadviewer.findings import Task
+from cadviewer.findings import Task, resolve
 from cadviewer.gui.breast.panel import BreastPanel
 from cadviewer.gui.cases.case import Case, Status
 from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.nodules.findings import FindingsPanel
+from cadviewer.gui.nodules.panel import NodulesPanel
 from cadviewer.gui.nodules.priors import Prior
-from cadviewer.gui.nodules.risk import RiskPanel
 from cadviewer.gui.shell import style
 
 UNKNOWN = "ANALYSIS"
@@ -42,6 +41,18 @@ SIGNS = {
 MARGIN = 14
 
 
+class Panel(Protocol):
+    """The widget of a task beside the image (`findings.TaskSpec.panel`); made without arguments."""
+
+    def shows(self, case: Case) -> bool:
+        """Whether there is something to show of a case of its task."""
+        ...
+
+    def show_case(self, case: Case, frame: int, priors: Sequence[Prior]) -> None:
+        """Show a case as it is now. frame: of the image on screen. priors: findings of earlier CTs of the patient."""
+        ...
+
+
 class SidePanel(QFrame):
     """What is known of the open case."""
 
@@ -57,25 +68,14 @@ class SidePanel(QFrame):
         self.reason.setObjectName("dim")
         self.reason.setWordWrap(True)
         self.reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.findings = FindingsPanel()
-        self.risk = RiskPanel()
-        self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
-        self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.tabs.tabBar().setDrawBase(False)
-        self.tabs.addTab(self.findings, tr("Findings"))
-        self.tabs.addTab(self.risk, tr("Risk"))
-        self.breast = BreastPanel()
         self.lines = QLabel()  # of a task that has no panel of its own
         self.lines.setWordWrap(True)
         self.lines.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.lines.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.pages = QStackedWidget()
         self.pages.addWidget(QWidget())
-        self.pages.addWidget(self.tabs)
-        self.pages.addWidget(self.breast)
         self.pages.addWidget(self.lines)
+        self._panels: dict[Task, Panel] = {}
         self.foot = QLabel()
         self.foot.setWordWrap(True)
         self.foot.setTextFormat(Qt.TextFormat.RichText)
@@ -114,24 +114,43 @@ class SidePanel(QFrame):
         self.state.setText(f"{SIGNS[case.status]}  {headline}")
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
-        if case.task is Task.NODULES and (case.result is not None or case.found()):
-            self.findings.show_case(case)
-            self.risk.show_case(case, priors)
-            self.pages.setCurrentWidget(self.tabs)
-        elif case.result is not None and case.task is Task.BREAST:
-            self.breast.show_case(case, frame)
-            self.pages.setCurrentWidget(self.breast)
-        elif case.result is not None:
+        panel = self.panel(case.task) if case.task is not None else None
+        if panel is not None and panel.shows(case):
+            panel.show_case(case, frame, priors)
+            self.pages.setCurrentWidget(panel)  # type: ignore[arg-type]
+        elif panel is None and case.result is not None:
             self.lines.setText("\n".join(case.result.lines))
             self.pages.setCurrentWidget(self.lines)
         else:
             self.pages.setCurrentIndex(0)
         self._show_foot(case)
 
+    def panel(self, task: Task) -> Panel | None:
+        """The panel of a task (`TaskSpec.panel`), made when it is first needed; None where it has none."""
+        if task not in self._panels and task.spec.panel:
+            made: Panel = resolve(task.spec.panel)()
+            self._panels[task] = made
+            self.pages.addWidget(made)  # type: ignore[arg-type]
+        return self._panels.get(task)
+
+    @property
+    def nodules(self) -> NodulesPanel:
+        """The panel of a chest CT."""
+        found = self.panel(Task.NODULES)
+        assert isinstance(found, NodulesPanel)
+        return found
+
+    @property
+    def breast(self) -> BreastPanel:
+        """The panel of breast ultrasound."""
+        found = self.panel(Task.BREAST)
+        assert isinstance(found, BreastPanel)
+        return found
+
     def toggle_risk(self) -> None:
         """From the findings to the rules and back."""
-        if self.pages.currentWidget() is self.tabs:
-            self.tabs.setCurrentIndex(1 - self.tabs.currentIndex())
+        if self.pages.currentWidget() is self.nodules:
+            self.nodules.setCurrentIndex(1 - self.nodules.currentIndex())
 
     def _show_foot(self, case: Case) -> None:
         from html import escape
