@@ -84,8 +84,8 @@ def run(args: Opening) -> int:
 
     # While that is seen: what the real window needs takes several times as long
     from cadviewer.gui.engine.bridge import Bridge
-    from cadviewer.gui.shell import style
     from cadviewer.gui.shell.main_window import MainWindow
+    from cadviewer.gui.widgets import style
     from cadviewer.inference.engine import Engine
 
     _log_to_file()
@@ -149,7 +149,7 @@ class _Status:
 def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status) -> None:
     from PySide6.QtCore import QSize, QTimer
 
-    from cadviewer.gui.shell.notifications import Notification
+    from cadviewer.gui.widgets.notifications import Notification
 
     def done(value: int, message: str) -> None:
         status.value, status.message = value, message

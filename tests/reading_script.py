@@ -154,7 +154,7 @@ class Reading:
         QTest.mouseRelease(view, left, none, b)
 
     def _draw(self, tool: str, number: int) -> None:
-        from cadviewer.gui.viewing.canvas.mouse import Tool
+        from cadviewer.gui.canvas.mouse import Tool
 
         self._window.workspace.viewport.mouse.set_tool(Tool.DISTANCE if tool == "d" else Tool.ELLIPSE)
         x, y = 40 + self._across, 2.0 + number % 10

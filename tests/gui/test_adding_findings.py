@@ -14,7 +14,7 @@ from test_drawing import click, drag
 
 from cadviewer import paths
 from cadviewer.findings import Nodule, Result, Task
-from cadviewer.gui.viewing.canvas.mouse import Tool
+from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.inference.protocol import Failed, Finished, OutlineJob
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.store.reading import Origin

@@ -19,11 +19,11 @@ from pytestqt.qtbot import QtBot
 from test_drawing import drag
 
 from cadviewer.findings import Task
+from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.gui.engine.bridge import Bridge
 from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.banner import patient_line
 from cadviewer.gui.shell.main_window import MainWindow
-from cadviewer.gui.viewing.canvas.mouse import Tool
 from cadviewer.gui.viewing.grid.layout import Layout
 from cadviewer.inference.protocol import Finished
 from cadviewer.store.session import Answer

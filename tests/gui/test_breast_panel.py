@@ -14,8 +14,8 @@ from PySide6.QtWidgets import QInputDialog
 
 from cadviewer.findings import BreastFinding, Call, Estimate, Result, ScoreMap, Task
 from cadviewer.gui.breast import score_map
-from cadviewer.gui.i18n import wording
-from cadviewer.gui.viewing.canvas.shapes import Drawing
+from cadviewer.gui.canvas.shapes import Drawing
+from cadviewer.gui.cases import wording
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import ExplainJob, Failed, Finished, Progressed

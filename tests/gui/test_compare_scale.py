@@ -10,7 +10,7 @@ from gui_images import write_ct
 from PySide6.QtCore import QPointF, Qt
 from test_compare import compare, head, pair
 
-from cadviewer.gui.viewing.canvas.viewport import Viewport
+from cadviewer.gui.canvas.viewport import Viewport
 from cadviewer.gui.viewing.grid.layout import Layout
 
 CTRL = Qt.KeyboardModifier.ControlModifier

@@ -4,7 +4,7 @@ import pytest
 from gui_desk import Desk, nodule
 from PySide6.QtCore import QPoint, Qt
 
-from cadviewer.gui.viewing.canvas.mouse import Tool
+from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.store.session import Answer, JournalError, Measure, Session, case_key
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier

@@ -14,10 +14,10 @@ from gui_desk import Desk
 from labelled import DIRECTIONS, geometry, volume
 from PySide6.QtCore import QPoint, QPointF, Qt
 
-from cadviewer.gui.viewing.canvas import shapes
-from cadviewer.gui.viewing.canvas.mouse import SHAPES, Tool
-from cadviewer.gui.viewing.canvas.shapes import Drawing
-from cadviewer.gui.viewing.canvas.text_entry import TextLine
+from cadviewer.gui.canvas import shapes
+from cadviewer.gui.canvas.mouse import SHAPES, Tool
+from cadviewer.gui.canvas.shapes import Drawing
+from cadviewer.gui.canvas.text_entry import TextLine
 from cadviewer.phantoms import files as phantom_files
 from cadviewer.store.session import JournalError, Measure, MeasureKind, Session, case_key
 

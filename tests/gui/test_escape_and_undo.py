@@ -12,9 +12,9 @@ from gui_images import write_ct, write_ultrasound
 from PySide6.QtCore import Qt
 from test_drawing import drag
 
+from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.gui.review import saving
 from cadviewer.gui.shell import banner
-from cadviewer.gui.viewing.canvas.mouse import Tool
 from cadviewer.inference.protocol import Finished
 from cadviewer.store.session import Answer
 

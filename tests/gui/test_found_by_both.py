@@ -9,7 +9,7 @@ import pytest
 from gui_desk import Desk, nodule
 from PySide6.QtCore import Qt
 
-from cadviewer.gui.i18n import wording
+from cadviewer.gui.cases import wording
 from cadviewer.gui.nodules import boxes
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Drawn

@@ -13,7 +13,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from test_drawing import drag
 
-from cadviewer.gui.viewing.canvas.mouse import Tool
+from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.inference.protocol import Finished
 from cadviewer.store import session as sessions
 from cadviewer.store.reading import Origin

@@ -14,10 +14,10 @@ from PySide6.QtGui import QColor
 from test_drawing import drag
 from test_painting import _mark, _picture
 
-from cadviewer.gui.shell import style
-from cadviewer.gui.viewing.canvas.mouse import Tool
-from cadviewer.gui.viewing.canvas.text_places import TextPlaces
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks
+from cadviewer.gui.canvas.mouse import Tool
+from cadviewer.gui.canvas.text_places import TextPlaces
+from cadviewer.gui.canvas.viewport import FindingMarks
+from cadviewer.gui.widgets import style
 from cadviewer.inference.protocol import Finished
 
 KEY, SHIFT = Qt.Key, Qt.KeyboardModifier.ShiftModifier

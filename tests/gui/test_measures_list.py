@@ -12,11 +12,11 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from test_drawing import click, drag
 
-from cadviewer.gui.viewing.canvas import shapes
-from cadviewer.gui.viewing.canvas.mouse import Tool
-from cadviewer.gui.viewing.canvas.plane_intersections import crossings, home
-from cadviewer.gui.viewing.canvas.text_entry import TextLine
-from cadviewer.gui.viewing.canvas.viewport import OverlayMode
+from cadviewer.gui.canvas import shapes
+from cadviewer.gui.canvas.mouse import Tool
+from cadviewer.gui.canvas.plane_intersections import crossings, home
+from cadviewer.gui.canvas.text_entry import TextLine
+from cadviewer.gui.canvas.viewport import OverlayMode
 from cadviewer.imaging.planes import Plane
 from cadviewer.store.session import Measure, Session, case_key
 

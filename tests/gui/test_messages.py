@@ -16,7 +16,8 @@ from gui_desk import Desk, StillEngine, ct_result, nodule
 
 import cadviewer
 from cadviewer.findings import Result, Task
-from cadviewer.gui.i18n import language, wording
+from cadviewer.gui.cases import wording
+from cadviewer.gui.i18n import language
 from cadviewer.gui.i18n.language import translate
 from cadviewer.imaging import files
 from cadviewer.imaging.series import InputError, Rejected

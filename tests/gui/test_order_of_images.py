@@ -10,9 +10,9 @@ from gui_desk import Desk, nodule
 from gui_images import write_ct, write_ultrasound
 from PySide6.QtCore import Qt
 
-from cadviewer.gui.i18n import wording
-from cadviewer.gui.viewing.canvas import overlay_text
-from cadviewer.gui.viewing.canvas.stack import Stack
+from cadviewer.gui.canvas import overlay_text
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.cases import wording
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
 

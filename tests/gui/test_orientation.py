@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from cadviewer.gui.viewing.canvas.orientation import edges, letters, slice_axis
+from cadviewer.gui.canvas.orientation import edges, letters, slice_axis
 from cadviewer.imaging.geometry import Geometry
 
 AXIAL = ((0, 0, 1), (0, 1, 0), (1, 0, 0))

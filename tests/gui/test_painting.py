@@ -13,11 +13,11 @@ from PySide6.QtGui import QColor, QImage
 
 from cadviewer.findings import Task
 from cadviewer.gui.breast.mask import outline
+from cadviewer.gui.canvas import overlay_text, render
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.studies_panel import short_state
-from cadviewer.gui.i18n import wording
 from cadviewer.gui.nodules import boxes
-from cadviewer.gui.viewing.canvas import overlay_text, render
-from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo, Window
 from cadviewer.inference.protocol import Finished

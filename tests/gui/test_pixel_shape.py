@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cadviewer.gui.viewing.canvas import shapes
-from cadviewer.gui.viewing.canvas.stack import Stack
+from cadviewer.gui.canvas import shapes
+from cadviewer.gui.canvas.stack import Stack
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
 from cadviewer.models.breast import lesion_measures

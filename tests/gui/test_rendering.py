@@ -9,9 +9,9 @@ import pytest
 from gui_desk import Desk
 from PySide6.QtCore import QEvent, QObject, QPointF
 
-from cadviewer.gui.viewing.canvas import render
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.viewport import OverlayMode
+from cadviewer.gui.canvas import render
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.viewport import OverlayMode
 from cadviewer.imaging.planes import Plane
 from cadviewer.imaging.series import Window
 from cadviewer.inference.protocol import Progressed

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from cadviewer.gui.viewing.canvas.image_renderer import ImageRenderer
-from cadviewer.gui.viewing.canvas.resampler import Request, Resampler
-from cadviewer.gui.viewing.canvas.stack import Stack
+from cadviewer.gui.canvas.image_renderer import ImageRenderer
+from cadviewer.gui.canvas.resampler import Request, Resampler
+from cadviewer.gui.canvas.stack import Stack
 from cadviewer.imaging.planes import Plane, Projection, Slab
 from cadviewer.phantoms import files as phantom_files
 

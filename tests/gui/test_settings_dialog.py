@@ -151,13 +151,13 @@ def test_a_key_that_opens_a_menu_is_said(dialog: SettingsDialog) -> None:
 
 
 def test_every_action_of_the_window_is_on_the_page_of_keys(dialog: SettingsDialog) -> None:
-    from cadviewer.gui.shell.actions import SPECS
+    from cadviewer.gui.widgets.actions import SPECS
 
     assert set(dialog.pages["keys"]._rows) == {spec.name for spec in SPECS}
 
 
 def test_a_new_usual_key_reaches_who_changed_another(read_ct: Desk) -> None:
-    from cadviewer.gui.shell.shortcuts import overrides, resolve
+    from cadviewer.gui.widgets.shortcuts import overrides, resolve
 
     class Spec:
         def __init__(self, name: str, *keys: str) -> None:
@@ -186,7 +186,7 @@ def test_tool_tips_and_the_overview_follow_changed_keys(read_ct: Desk, dialog: S
 
 
 def _overview(desk: Desk) -> str:
-    from cadviewer.gui.shell.dialogs import TextDialog
+    from cadviewer.gui.widgets.dialogs import TextDialog
 
     (dialog,) = desk.window.findChildren(TextDialog)
     return " ".join(dialog.text.toPlainText().replace("\xa0", " ").split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gui_desk import Desk
 from PySide6.QtCore import Qt
 
-from cadviewer.gui.viewing.canvas.mouse import Tool
+from cadviewer.gui.canvas.mouse import Tool
 
 KEY, SHIFT = Qt.Key, Qt.KeyboardModifier.ShiftModifier
 

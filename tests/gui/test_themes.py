@@ -9,8 +9,8 @@ from gui_desk import Desk
 from PySide6.QtGui import QColor, QIcon
 from PySide6.QtWidgets import QApplication, QToolButton
 
-from cadviewer.gui.shell import style
-from cadviewer.gui.shell.notifications import Notification
+from cadviewer.gui.widgets import style
+from cadviewer.gui.widgets.notifications import Notification
 
 
 @pytest.fixture(autouse=True)

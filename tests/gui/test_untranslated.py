@@ -22,13 +22,13 @@ from test_drawing import click, drag
 
 from cadviewer import app
 from cadviewer.findings import Call
+from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.gui.engine.bridge import Bridge
 from cadviewer.gui.i18n import language
 from cadviewer.gui.settings.models_dialog import ModelsDialog
 from cadviewer.gui.settings.preferences import Preferences
-from cadviewer.gui.shell.actions import SPECS
 from cadviewer.gui.shell.main_window import MainWindow
-from cadviewer.gui.viewing.canvas.mouse import Tool
+from cadviewer.gui.widgets.actions import SPECS
 from cadviewer.inference.protocol import Finished
 from trainers import asking
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cadviewer.gui.viewing.canvas.view import ViewState
+from cadviewer.gui.canvas.view import ViewState
 from cadviewer.imaging.series import Window
 
 SIZE = (800.0, 600.0)

@@ -14,8 +14,8 @@ from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt
 from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
-from cadviewer.gui.viewing.canvas import orientation
-from cadviewer.gui.viewing.canvas.viewport import OverlayMode
+from cadviewer.gui.canvas import orientation
+from cadviewer.gui.canvas.viewport import OverlayMode
 from cadviewer.gui.viewing.grid.layout import MIP, Layout
 from cadviewer.imaging.planes import Plane, Projection, Slab
 from cadviewer.phantoms import files as phantom_files

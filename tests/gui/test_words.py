@@ -7,7 +7,7 @@ from dataclasses import replace
 from gui_desk import nodule
 
 from cadviewer.findings import Estimate
-from cadviewer.gui.i18n import wording
+from cadviewer.gui.cases import wording
 
 
 def test_a_suspicion_is_shown_as_the_readers_impression_that_it_is() -> None:

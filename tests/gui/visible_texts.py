@@ -24,23 +24,23 @@ from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.gui.batch.cases import COLUMNS
 from cadviewer.gui.batch.dialog import EXISTING
-from cadviewer.gui.cases import case
-from cadviewer.gui.i18n import language, wording
+from cadviewer.gui.canvas.overlay_text import PLANES
+from cadviewer.gui.canvas.viewport import FindingMarks, OverlayMode
+from cadviewer.gui.cases import case, wording
+from cadviewer.gui.i18n import language
 from cadviewer.gui.nodules.risk import LACKING
 from cadviewer.gui.review.measures_panel import NAMES
 from cadviewer.gui.settings.keys import KeysPage
 from cadviewer.gui.settings.presets import PresetsPage
 from cadviewer.gui.shell import side_panel
-from cadviewer.gui.shell.actions import MENUS, PRESETS, SPECS, STEPS
 from cadviewer.gui.shell.banner import AGES
 from cadviewer.gui.shell.commands import HALVES
 from cadviewer.gui.training.chart import FIGURES
 from cadviewer.gui.training.dialog import TASKS as TRAINED
 from cadviewer.gui.training.said import SAID
 from cadviewer.gui.training.standing import STAGES, STATES
-from cadviewer.gui.viewing.canvas.overlay_text import PLANES
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, OverlayMode
 from cadviewer.gui.widgets import fields as fields_
+from cadviewer.gui.widgets.actions import MENUS, PRESETS, SPECS, STEPS
 from cadviewer.imaging import windowing
 from cadviewer.imaging.planes import ANATOMICAL, Projection
 from cadviewer.models.nodules.nodule_type import KINDS

@@ -18,8 +18,8 @@ from PySide6.QtCore import (
 
 from cadviewer.batch import BatchEvent, CaseDone, CaseFound, CaseProgress, CaseStarted
 from cadviewer.findings import Call, Task
+from cadviewer.gui.cases.wording import CALLS
 from cadviewer.gui.i18n.language import tr, translate
-from cadviewer.gui.i18n.wording import CALLS
 
 COLUMNS = ("Case", "Series", "Task", "State", "Findings", "Call", "Probability", "Reason")
 PROBABILITY = COLUMNS.index("Probability")

@@ -8,11 +8,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPen
 
 from cadviewer.findings import BreastFinding
+from cadviewer.gui.canvas.overlay_text import HALO
+from cadviewer.gui.canvas.viewport import FindingMarks, Kind, Viewport
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.nodules.boxes import paint_corners
-from cadviewer.gui.shell import style
-from cadviewer.gui.viewing.canvas.overlay_text import HALO
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Kind, Viewport
+from cadviewer.gui.widgets import style
 
 
 class MaskOutline:

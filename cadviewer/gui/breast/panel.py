@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
 
 from cadviewer.findings import Estimate
 from cadviewer.gui.breast.score_map import AGAINST, FOR, WEAK, ScoreMapState
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell import style
+from cadviewer.gui.widgets import style
 from cadviewer.gui.widgets.buttons import answer_button
 from cadviewer.gui.widgets.fields import Editor
 from cadviewer.store.breast_form import FRAME_FIELDS

@@ -10,9 +10,9 @@ from PySide6.QtCore import QObject, QRectF, Signal
 from PySide6.QtGui import QImage, QPainter
 
 from cadviewer.findings import ScoreMap, Task
+from cadviewer.gui.canvas.viewport import Kind, Viewport
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.engine.requests import JobRequests
-from cadviewer.gui.viewing.canvas.viewport import Kind, Viewport
 from cadviewer.inference.protocol import Cancelled, ExplainJob, Failed, Finished, JobEvent, Progressed, SharedArray
 from cadviewer.messages import Message
 

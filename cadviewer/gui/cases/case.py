@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cadviewer.findings import Box, BreastFinding, Call, Half, Nodule, Result, Task, half_of
-from cadviewer.gui.viewing.canvas.shapes import Drawing
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.view import ViewState
+from cadviewer.gui.canvas.shapes import Drawing
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.view import ViewState
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
 from cadviewer.messages import Message

@@ -19,7 +19,7 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.background import Background
 from cadviewer.findings import Task
-from cadviewer.gui.viewing.canvas.stack import Stack
+from cadviewer.gui.canvas.stack import Stack
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
 from cadviewer.messages import Message
 from cadviewer.store import last_results

@@ -18,12 +18,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from cadviewer.gui.canvas import render
 from cadviewer.gui.cases.case import Case, Status
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n import language
 from cadviewer.gui.i18n.language import tr, translate
-from cadviewer.gui.shell import style
-from cadviewer.gui.viewing.canvas import render
+from cadviewer.gui.widgets import style
 from cadviewer.imaging.series import Series
 from cadviewer.imaging.windowing import default_window
 

@@ -14,14 +14,14 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from cadviewer.findings import Box, Nodule
+from cadviewer.gui.canvas.overlay_text import HALO, draw_text, overlay_font
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.text_places import text_rect
+from cadviewer.gui.canvas.viewport import FindingMarks, Kind, OverlayMode, Viewport
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell import style
-from cadviewer.gui.viewing.canvas.overlay_text import HALO, draw_text, overlay_font
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.text_places import text_rect
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Kind, OverlayMode, Viewport
+from cadviewer.gui.widgets import style
 from cadviewer.imaging.planes import Plane, Planes
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Answer

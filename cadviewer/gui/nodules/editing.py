@@ -6,13 +6,13 @@ from PySide6.QtCore import QObject, QPointF, QRectF, Signal
 from PySide6.QtGui import QPainter, QPen, Qt
 
 from cadviewer.findings import Box
+from cadviewer.gui.canvas import shapes
+from cadviewer.gui.canvas.mouse import Handle, Tool
+from cadviewer.gui.canvas.overlay_text import HALO
+from cadviewer.gui.canvas.viewport import Kind, OverlayMode, Viewport
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell import style
-from cadviewer.gui.viewing.canvas import shapes
-from cadviewer.gui.viewing.canvas.mouse import Handle, Tool
-from cadviewer.gui.viewing.canvas.overlay_text import HALO
-from cadviewer.gui.viewing.canvas.viewport import Kind, OverlayMode, Viewport
+from cadviewer.gui.widgets import style
 from cadviewer.imaging.planes import Plane
 
 REACH = 7

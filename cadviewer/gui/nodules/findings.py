@@ -33,14 +33,14 @@ from PySide6.QtWidgets import (
 )
 
 from cadviewer.findings import Nodule
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.case import Case, ListFilter, SortOrder
-from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.boxes import LOOKS
-from cadviewer.gui.shell import style
-from cadviewer.gui.shell.shortcuts import hint
+from cadviewer.gui.widgets import style
 from cadviewer.gui.widgets.buttons import answer_button
 from cadviewer.gui.widgets.fields import Choice, Editor
+from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.series import Series, Shape
 from cadviewer.risk.form import FINDING_FIELDS
 from cadviewer.store.reading import Origin, proposed_type

@@ -12,10 +12,10 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import Nodule, Result, Task
 from cadviewer.gui.cases.case import Case
+from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.engine.requests import LAST, JobRequests
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.review.journal_thread import JournalThread
 from cadviewer.inference.protocol import Failed, Finished, JobEvent, OutlineJob, SharedArray
 from cadviewer.models import catalogue, own_models
 from cadviewer.store.session import DrawnOutline, Outlined

@@ -29,9 +29,9 @@ from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n import language
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.priors import Prior
-from cadviewer.gui.shell import style
-from cadviewer.gui.shell.shortcuts import hint
+from cadviewer.gui.widgets import style
 from cadviewer.gui.widgets.fields import Choice, Editor
+from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.risk import form
 from cadviewer.risk.contradictions import contradictions
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS, Field, Setting

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import Box, Nodule
+from cadviewer.gui.canvas.shapes import Drawing, to_measure
+from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.cases.case import Case, JournalState
+from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.review.finding_measurement import FindingMeasurement, overlap
-from cadviewer.gui.review.journal_thread import JournalThread
 from cadviewer.gui.review.measures_panel import MeasureRow
-from cadviewer.gui.shell.shortcuts import hint
-from cadviewer.gui.viewing.canvas.shapes import Drawing, to_measure
-from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.gui.viewing.workspace import Workspace
+from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Deleted, Drawn, KeyImage
 

@@ -17,9 +17,9 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.background import Background
 from cadviewer.findings import Box
+from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.store.session import Drawn, DrawnBox
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
+from cadviewer.gui.canvas.overlay_text import PLANES
+from cadviewer.gui.canvas.plane_intersections import home
+from cadviewer.gui.canvas.shapes import Drawing, on_plane, value
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell import style
-from cadviewer.gui.viewing.canvas.overlay_text import PLANES
-from cadviewer.gui.viewing.canvas.plane_intersections import home
-from cadviewer.gui.viewing.canvas.shapes import Drawing, on_plane, value
+from cadviewer.gui.widgets import style
 from cadviewer.imaging.planes import Plane
 from cadviewer.store.areas import REGIONS
 from cadviewer.store.session import Measure, MeasureKind

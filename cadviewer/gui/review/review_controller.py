@@ -9,11 +9,11 @@ from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import Task
 from cadviewer.gui.cases.case import FIRST_READ, Case, JournalState, ListFilter, SortOrder
+from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.review.journal_thread import JournalThread
-from cadviewer.gui.shell.shortcuts import hint
 from cadviewer.gui.viewing.workspace import Workspace
+from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.store.session import Answer, Decision, Entered, PixelSize
 
 

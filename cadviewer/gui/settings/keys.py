@@ -22,8 +22,8 @@ from PySide6.QtWidgets import (
 
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.settings.page import Page
-from cadviewer.gui.shell.actions import GROUPS, MENUS, SPECS, Spec
-from cadviewer.gui.shell.shortcuts import PORTABLE, Keys, normal, overrides, resolve, shown
+from cadviewer.gui.widgets.actions import GROUPS, MENUS, SPECS, Spec
+from cadviewer.gui.widgets.shortcuts import PORTABLE, Keys, normal, overrides, resolve, shown
 from cadviewer.settings import Settings
 
 NAME = Qt.ItemDataRole.UserRole

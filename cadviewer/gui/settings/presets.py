@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
 
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.settings.page import Page
-from cadviewer.gui.shell.actions import SPECS
-from cadviewer.gui.shell.shortcuts import resolve, shown
+from cadviewer.gui.widgets.actions import SPECS
+from cadviewer.gui.widgets.shortcuts import resolve, shown
 from cadviewer.imaging import windowing
 from cadviewer.settings import Preset, Settings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.studies_panel import date
-from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.widgets.elided_label import ElidedLabel
 from cadviewer.imaging.series import Series

@@ -13,14 +13,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMenu
 
 from cadviewer.findings import SPLITS, Half, Task
+from cadviewer.gui.canvas.mouse import SHAPES
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.loader import small
 from cadviewer.gui.cases.opener import OpenReport
 from cadviewer.gui.engine.analysis import AnalysisOrder
-from cadviewer.gui.i18n import language, wording
+from cadviewer.gui.i18n import language
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell.notifications import Notification
-from cadviewer.gui.viewing.canvas.mouse import SHAPES
+from cadviewer.gui.widgets.notifications import Notification
 from cadviewer.imaging.series import ULTRASOUND
 from cadviewer.models import catalogue
 from cadviewer.store.session import Answer, MeasureKind, PixelSize
@@ -451,13 +452,13 @@ class Commands:
         ModelsDialog(self._window.preferences, self._window).open()
 
     def show_shortcuts(self) -> None:
-        from cadviewer.gui.shell import dialogs
+        from cadviewer.gui.widgets import dialogs
 
         preferences = self._window.preferences
         dialogs.shortcuts(self._window, self._window.actions_.keys, preferences.now, preferences.presets).open()
 
     def about(self) -> None:
-        from cadviewer.gui.shell import dialogs
+        from cadviewer.gui.widgets import dialogs
 
         dialogs.about(self._window).open()
 

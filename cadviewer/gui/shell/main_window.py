@@ -12,41 +12,41 @@ from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitte
 from cadviewer import background
 from cadviewer.findings import Task
 from cadviewer.gui.breast.score_map import ScoreMaps
+from cadviewer.gui.canvas.mouse import Tool
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.viewport import FindingMarks, OverlayMode, Viewport
 from cadviewer.gui.cases.case import Case
+from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.kept_results import KeptResults
 from cadviewer.gui.cases.loader import Loader
 from cadviewer.gui.cases.opener import Opener, OpenReport
-from cadviewer.gui.cases.prefetch import Prefetch
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.cases.studies_panel import StudiesPanel
 from cadviewer.gui.engine.analysis import Analysis, AnalysisOrder
 from cadviewer.gui.engine.bridge import Bridge, EngineLike
+from cadviewer.gui.engine.prefetch import Prefetch
 from cadviewer.gui.engine.requests import JobRequests
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.outline_requests import OutlineRequests
 from cadviewer.gui.nodules.priors import priors
 from cadviewer.gui.review.drawing_controller import DrawingController
-from cadviewer.gui.review.journal_thread import JournalThread
 from cadviewer.gui.review.measures_panel import MeasuresPanel
 from cadviewer.gui.review.review_controller import ReviewController
 from cadviewer.gui.review.saving import Saving
 from cadviewer.gui.settings.preferences import Preferences
-from cadviewer.gui.shell import style
-from cadviewer.gui.shell.actions import ANALYSE, FILE, IMAGE, PRESETS, STEPS, TOOLBAR, VIEW, Actions
 from cadviewer.gui.shell.banner import Banner
 from cadviewer.gui.shell.commands import Commands
-from cadviewer.gui.shell.notifications import Notification
 from cadviewer.gui.shell.side_panel import SidePanel
 from cadviewer.gui.shell.status_line import StatusLine
 from cadviewer.gui.shell.tools import Tools
+from cadviewer.gui.shell.view_actions import ViewActions
 from cadviewer.gui.viewing import keyboard_navigation
-from cadviewer.gui.viewing.canvas.mouse import Tool
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, OverlayMode, Viewport
 from cadviewer.gui.viewing.comparison import Comparison
-from cadviewer.gui.viewing.view_actions import ViewActions
 from cadviewer.gui.viewing.workspace import Workspace
+from cadviewer.gui.widgets import style
+from cadviewer.gui.widgets.actions import ANALYSE, FILE, IMAGE, PRESETS, STEPS, TOOLBAR, VIEW, Actions
 from cadviewer.gui.widgets.fields import Line
+from cadviewer.gui.widgets.notifications import Notification
 from cadviewer.inference.protocol import DeviceReady
 from cadviewer.settings import Settings
 
@@ -422,7 +422,7 @@ class MainWindow(QMainWindow):
 
     def show_text(self, report: OpenReport) -> None:
         """Which files were not opened, and why."""
-        from cadviewer.gui.shell import dialogs
+        from cadviewer.gui.widgets import dialogs
 
         dialogs.not_opened(self, report).open()
 

@@ -19,12 +19,12 @@ from PySide6.QtWidgets import (
 
 from cadviewer.findings import Task, resolve
 from cadviewer.gui.breast.panel import BreastPanel
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.case import Case, Status
-from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.panel import NodulesPanel
 from cadviewer.gui.nodules.priors import Prior
-from cadviewer.gui.shell import style
+from cadviewer.gui.widgets import style
 
 UNKNOWN = "ANALYSIS"
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QByteArray, QEventLoop, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-from cadviewer.gui.shell import style
+from cadviewer.gui.widgets import style
 
 PATIENCE_MS = 250
 """How long a system may take to show it; it is no reason to wait longer."""

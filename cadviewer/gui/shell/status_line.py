@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolBu
 
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr, translate
-from cadviewer.gui.shell import style
-from cadviewer.gui.shell.shortcuts import hint
+from cadviewer.gui.widgets import style
 from cadviewer.gui.widgets.elided_label import ElidedLabel
+from cadviewer.gui.widgets.shortcuts import hint
 
 MESSAGE_MS = 6000
 

@@ -11,8 +11,8 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell import style
 from cadviewer.gui.training.run import RunState
+from cadviewer.gui.widgets import style
 
 LINES = (("#56b4e9", "o", "●"), ("#f0a63a", "s", "■"), ("#3fc8a0", "t", "▼"), ("#cc79a7", "d", "◆"))
 """Colour (Okabe and Ito), sign of each figure and the same sign as text: colour is not the only difference."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cadviewer.gui.viewing.canvas.viewport import Viewport
+from cadviewer.gui.canvas.viewport import Viewport
 
 if TYPE_CHECKING:
     from cadviewer.gui.viewing.grid.grid import Grid

@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
 )
 
 from cadviewer.background import Background
-from cadviewer.gui.i18n import wording
+from cadviewer.gui.cases import wording
 from cadviewer.gui.i18n.language import tr
 from cadviewer.imaging.series import InputError, Series
 

@@ -11,26 +11,26 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 from cadviewer.findings import Nodule
 from cadviewer.gui.breast.mask import MaskOutline
 from cadviewer.gui.breast.score_map import ScoreMapLayer
+from cadviewer.gui.canvas.drawings import Drawings
+from cadviewer.gui.canvas.handles import AllHandles
+from cadviewer.gui.canvas.overlay_text import CornerText
+from cadviewer.gui.canvas.plane_intersections import home
+from cadviewer.gui.canvas.shapes import Drawing, on_plane, seen
+from cadviewer.gui.canvas.slice_scrollbar import SliceScrollbar, Stretch
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.text_entry import TextLine
+from cadviewer.gui.canvas.viewport import Layer, OverlayMode, Viewport
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.nodules.boxes import LOOKS, planes_of
 from cadviewer.gui.nodules.editing import BoxEditing
-from cadviewer.gui.review.key_image_layer import KeyImageLayer
-from cadviewer.gui.shell import style
-from cadviewer.gui.shell.notifications import Notification, Notifications
-from cadviewer.gui.shell.shortcuts import hint
-from cadviewer.gui.viewing.canvas.drawings import Drawings
-from cadviewer.gui.viewing.canvas.handles import AllHandles
-from cadviewer.gui.viewing.canvas.overlay_text import CornerText
-from cadviewer.gui.viewing.canvas.plane_intersections import home
-from cadviewer.gui.viewing.canvas.shapes import Drawing, on_plane, seen
-from cadviewer.gui.viewing.canvas.slice_scrollbar import SliceScrollbar, Stretch
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.text_entry import TextLine
-from cadviewer.gui.viewing.canvas.viewport import Layer, OverlayMode, Viewport
 from cadviewer.gui.viewing.grid.grid import Grid
 from cadviewer.gui.viewing.grid.layout import Layout
 from cadviewer.gui.viewing.grid.pane import Pane
+from cadviewer.gui.viewing.key_image_layer import KeyImageLayer
+from cadviewer.gui.widgets import style
+from cadviewer.gui.widgets.notifications import Notification, Notifications
+from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.planes import Plane
 from cadviewer.imaging.series import ULTRASOUND, Shape
 from cadviewer.imaging.windowing import default_window

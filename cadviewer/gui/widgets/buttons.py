@@ -6,8 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSizePolicy, QToolButton
 
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell import style
-from cadviewer.gui.shell.shortcuts import hint
+from cadviewer.gui.widgets import style
+from cadviewer.gui.widgets.shortcuts import hint
 
 
 def answer_button(icon: str, text: str) -> QToolButton:

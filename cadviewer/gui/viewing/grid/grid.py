@@ -10,17 +10,17 @@ import numpy as np
 from PySide6.QtCore import QPoint, QPointF, Signal
 from PySide6.QtWidgets import QGridLayout, QWidget
 
+from cadviewer.gui.canvas.resampler import Resampler
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.view import ViewState
+from cadviewer.gui.canvas.viewport import FindingMarks, Layer, OverlayMode, Viewport
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.studies_panel import date
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell.shortcuts import hint
-from cadviewer.gui.viewing.canvas.resampler import Resampler
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.view import ViewState
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Layer, OverlayMode, Viewport
 from cadviewer.gui.viewing.grid.layout import MIP, PLACES, Content, Layout, contents
 from cadviewer.gui.viewing.grid.linking import Point, link, realign, unlinked
 from cadviewer.gui.viewing.grid.pane import Pane
+from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.planes import Plane, why_not
 from cadviewer.imaging.series import Window
 from cadviewer.imaging.windowing import default_window

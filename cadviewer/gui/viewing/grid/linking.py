@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell.shortcuts import hint
+from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.planes import why_not
 from cadviewer.imaging.series import Series

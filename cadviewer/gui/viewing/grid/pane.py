@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
+from cadviewer.gui.canvas.crosshair import Crosshair
+from cadviewer.gui.canvas.overlay_text import CornerText, OrientationLetters, ScaleBar
+from cadviewer.gui.canvas.slice_scrollbar import SliceScrollbar
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.viewport import Layer, Viewport
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.nodules.boxes import Boxes
-from cadviewer.gui.viewing.canvas.crosshair import Crosshair
-from cadviewer.gui.viewing.canvas.overlay_text import CornerText, OrientationLetters, ScaleBar
-from cadviewer.gui.viewing.canvas.slice_scrollbar import SliceScrollbar
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.viewport import Layer, Viewport
 from cadviewer.imaging.planes import Slab
 from cadviewer.imaging.series import Window
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cadviewer.gui.canvas.mouse import DRAWING, SHAPES, Tool
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.view import ViewState
+from cadviewer.gui.canvas.viewport import FindingMarks, Viewport
 from cadviewer.gui.cases import patients
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell.notifications import Notification
-from cadviewer.gui.shell.shortcuts import hint
 from cadviewer.gui.viewing import keyboard_navigation
-from cadviewer.gui.viewing.canvas.mouse import DRAWING, SHAPES, Tool
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.view import ViewState
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Viewport
 from cadviewer.gui.viewing.grid.layout import MIP, Layout
+from cadviewer.gui.widgets.notifications import Notification
+from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.planes import Plane, Projection, Slab, why_not
 from cadviewer.imaging.series import ULTRASOUND, Window
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
 
+from cadviewer.gui.canvas import orientation
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.text_places import text_rect
+from cadviewer.gui.canvas.viewport import FindingMarks, Kind, OverlayMode, Viewport
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell.shortcuts import hint
-from cadviewer.gui.viewing.canvas import orientation
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.text_places import text_rect
-from cadviewer.gui.viewing.canvas.viewport import FindingMarks, Kind, OverlayMode, Viewport
+from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.planes import TILT, Plane, Slab, tilt
 
 PLANES = {Plane.AXIAL: "Axial", Plane.CORONAL: "Coronal", Plane.SAGITTAL: "Sagittal"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtGui import QColor, QPainter
 
-from cadviewer.gui.viewing.canvas.viewport import Kind, Viewport
+from cadviewer.gui.canvas.viewport import Kind, Viewport
 
 COLOUR = QColor(120, 200, 255)
 _RIM = QColor(0, 0, 0, 130)

@@ -9,9 +9,9 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell import style
-from cadviewer.gui.viewing.canvas.stack import Stack
+from cadviewer.gui.widgets import style
 
 WIDTH = 26
 END = 8

@@ -12,11 +12,11 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 import cadviewer
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.opener import OpenReport
-from cadviewer.gui.i18n import wording
 from cadviewer.gui.i18n.language import tr, translate
-from cadviewer.gui.shell.actions import GROUPS, SPECS
-from cadviewer.gui.shell.shortcuts import Keys, shown
+from cadviewer.gui.widgets.actions import GROUPS, SPECS
+from cadviewer.gui.widgets.shortcuts import Keys, shown
 from cadviewer.imaging.series import Window
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.settings import Settings, label_of

@@ -16,13 +16,13 @@ from itertools import pairwise
 from PySide6.QtCore import QObject, QPointF, QRectF, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF, Qt
 
-from cadviewer.gui.viewing.canvas import plane_intersections, shapes
-from cadviewer.gui.viewing.canvas.mouse import DRAWING, SHAPES, Handle, Tool
-from cadviewer.gui.viewing.canvas.overlay_text import HALO, draw_text, overlay_font
-from cadviewer.gui.viewing.canvas.shapes import Drawing, Point, Value
-from cadviewer.gui.viewing.canvas.slice_scrollbar import MARKED
-from cadviewer.gui.viewing.canvas.text_places import text_rect
-from cadviewer.gui.viewing.canvas.viewport import Kind, OverlayMode, Viewport
+from cadviewer.gui.canvas import plane_intersections, shapes
+from cadviewer.gui.canvas.mouse import DRAWING, SHAPES, Handle, Tool
+from cadviewer.gui.canvas.overlay_text import HALO, draw_text, overlay_font
+from cadviewer.gui.canvas.shapes import Drawing, Point, Value
+from cadviewer.gui.canvas.slice_scrollbar import MARKED
+from cadviewer.gui.canvas.text_places import text_rect
+from cadviewer.gui.canvas.viewport import Kind, OverlayMode, Viewport
 from cadviewer.store.areas import REGIONS
 from cadviewer.store.session import MeasureKind
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer import background
-from cadviewer.gui.viewing.canvas.stack import Stack
+from cadviewer.gui.canvas.stack import Stack
 from cadviewer.imaging.planes import Slab
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF
 
-from cadviewer.gui.viewing.canvas.mouse import Handle, Handles, Tool
-from cadviewer.gui.viewing.canvas.viewport import Viewport
+from cadviewer.gui.canvas.mouse import Handle, Handles, Tool
+from cadviewer.gui.canvas.viewport import Viewport
 
 
 class AllHandles:

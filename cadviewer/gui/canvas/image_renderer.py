@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QImage, QPainter
 
-from cadviewer.gui.viewing.canvas import render
-from cadviewer.gui.viewing.canvas.resampler import Request, Resampler
+from cadviewer.gui.canvas import render
+from cadviewer.gui.canvas.resampler import Request, Resampler
 from cadviewer.imaging.planes import Slab
 from cadviewer.imaging.series import Window
 
 if TYPE_CHECKING:
-    from cadviewer.gui.viewing.canvas.viewport import Viewport
+    from cadviewer.gui.canvas.viewport import Viewport
 
 
 class ImageRenderer:

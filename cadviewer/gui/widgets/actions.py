@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QAbstractButton, QMenu, QMenuBar, QWidget
 
 from cadviewer.findings import Task
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell import style
-from cadviewer.gui.shell.shortcuts import PORTABLE, Keys, hint, resolve, use
+from cadviewer.gui.widgets import style
+from cadviewer.gui.widgets.shortcuts import PORTABLE, Keys, hint, resolve, use
 from cadviewer.imaging.series import Window
 
 

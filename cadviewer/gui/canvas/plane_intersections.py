@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from cadviewer.gui.viewing.canvas.shapes import Drawing, Point, on_plane, outline, place, seen
-from cadviewer.gui.viewing.canvas.stack import Stack
+from cadviewer.gui.canvas.shapes import Drawing, Point, on_plane, outline, place, seen
+from cadviewer.gui.canvas.stack import Stack
 from cadviewer.imaging.planes import Plane, why_not
 
 NEAR = 0.5

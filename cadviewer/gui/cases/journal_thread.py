@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.background import Background, describe, log_where
+from cadviewer.gui.canvas.shapes import Drawing, of_measure
 from cadviewer.gui.cases.case import JournalState
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.viewing.canvas.shapes import Drawing, of_measure
 from cadviewer.imaging.series import Series
 from cadviewer.store.session import (
     Deleted,

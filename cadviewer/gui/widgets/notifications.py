@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell import style
+from cadviewer.gui.widgets import style
 
 
 @dataclass(frozen=True)

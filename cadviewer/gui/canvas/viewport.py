@@ -25,12 +25,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from cadviewer.gui.canvas.image_renderer import ImageRenderer
+from cadviewer.gui.canvas.mouse import Mouse
+from cadviewer.gui.canvas.stack import Stack
+from cadviewer.gui.canvas.text_places import TextPlaces
+from cadviewer.gui.canvas.view import ViewState
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.viewing.canvas.image_renderer import ImageRenderer
-from cadviewer.gui.viewing.canvas.mouse import Mouse
-from cadviewer.gui.viewing.canvas.stack import Stack
-from cadviewer.gui.viewing.canvas.text_places import TextPlaces
-from cadviewer.gui.viewing.canvas.view import ViewState
 from cadviewer.imaging.planes import Slab, upright
 from cadviewer.imaging.series import Window
 

@@ -15,8 +15,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.viewing.canvas.stack import Stack
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.planes import Plane
 from cadviewer.store.areas import REGIONS, area_px

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QFocusEvent
 
+from cadviewer.gui.canvas.viewport import Viewport
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.viewing.canvas.viewport import Viewport
 from cadviewer.gui.widgets.fields import Line
 
 

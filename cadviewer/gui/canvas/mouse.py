@@ -13,7 +13,7 @@ from PySide6.QtGui import QCursor, QMouseEvent, QWheelEvent
 from cadviewer.store.session import MeasureKind
 
 if TYPE_CHECKING:
-    from cadviewer.gui.viewing.canvas.viewport import Viewport
+    from cadviewer.gui.canvas.viewport import Viewport
 
 CLICK = 4
 """Screen units within which a press and its release are a click."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
+from cadviewer.gui.canvas.overlay_text import MARGIN, draw_text, overlay_font
+from cadviewer.gui.canvas.text_places import text_rect
+from cadviewer.gui.canvas.viewport import Kind, Viewport
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.viewing.canvas.overlay_text import MARGIN, draw_text, overlay_font
-from cadviewer.gui.viewing.canvas.text_places import text_rect
-from cadviewer.gui.viewing.canvas.viewport import Kind, Viewport
 from cadviewer.imaging.planes import Plane
 
 COLOUR = QColor(255, 233, 130)
