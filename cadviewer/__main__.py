@@ -30,13 +30,14 @@ def _run(given: list[str]) -> int:
     if given == ["--reader"]:  # how `imaging.contained` starts the process that reads what may crash
         return int(importlib.import_module("cadviewer.imaging.reading_process").main())
     from cadviewer import cli
+    from cadviewer.cli.arguments import USAGE, WindowArgs
 
     args = cli.parse(given)
-    if not isinstance(args, cli.WindowArgs):
+    if not isinstance(args, WindowArgs):
         return cli.run_command(args)
     if sys.stderr is not None and (said := cli.missing(args)):  # a windowed start on Windows says it in the window
         sys.stderr.write(said)
-        return cli.USAGE
+        return USAGE
     app = importlib.import_module("cadviewer.app")  # by name: Qt, and only when there is a window to open
     return int(app.run(argparse.Namespace(device=None, **vars(args))))
 

@@ -38,7 +38,7 @@ from cadviewer.imaging.series import InputError
 from cadviewer.inference.protocol import AnalyseJob, DeviceReady, ExplainJob, Job
 from cadviewer.inference.shared import attach
 from cadviewer.inference.worker_loop import JobError, Reporter
-from cadviewer.inference.worker_process import WorkerOptions
+from cadviewer.inference.worker_messages import WorkerOptions
 
 
 def create(options: WorkerOptions) -> FakeHandler:

@@ -28,8 +28,8 @@ from cadviewer.inference.engine import Engine
 from cadviewer.inference.protocol import Event
 from cadviewer.messages import Message
 from cadviewer.store import results
+from cadviewer.store.case_report import CaseReport, CaseState
 from cadviewer.store.journal import JournalError
-from cadviewer.store.report import CaseReport, CaseState
 from cadviewer.store.results import Existing, ExistingResultsError, ResultsError
 
 __all__ = [

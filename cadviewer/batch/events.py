@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cadviewer.findings import Task
+from cadviewer.store.case_report import CaseState
 from cadviewer.store.export import DEFAULT
-from cadviewer.store.report import CaseState
 from cadviewer.store.results import Existing
 
 

@@ -24,7 +24,7 @@ from cadviewer.imaging.series import InputError, Rejected, Series, Volume
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.models.catalogue import CardError
 from cadviewer.models.gate import input_gate
-from cadviewer.store.report import CaseState
+from cadviewer.store.case_report import CaseState
 
 
 @dataclass

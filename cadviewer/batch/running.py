@@ -41,10 +41,10 @@ from cadviewer.inference.protocol import (
     Started,
 )
 from cadviewer.messages import Message
+from cadviewer.store import case_report, results
 from cadviewer.store import report as reports
-from cadviewer.store import results
+from cadviewer.store.case_report import CaseReport, CaseState
 from cadviewer.store.export.case_json import ExportError
-from cadviewer.store.report import CaseReport, CaseState
 from cadviewer.store.results import ResultsFolder
 
 POLL_SECONDS = 0.1
@@ -145,7 +145,7 @@ class BatchRun:
 
     def _take(self, what: Series | Rejected) -> None:
         """A case was found: it is finished already, ends here, or goes to the readers."""
-        case = self._name(what.case_id if isinstance(what, Series) else reports.case_of(what.source))
+        case = self._name(what.case_id if isinstance(what, Series) else case_report.case_of(what.source))
         self._states[case] = None
         self._open += 1
         self._on_event(CaseFound(case, what.source, _series_name(what) if isinstance(what, Series) else ""))
@@ -222,7 +222,7 @@ class BatchRun:
         """A case ends without a result."""
         series = case.volume.series if case.volume else case.series
         self._let_go(case)
-        reason = reports.one_line(reason) or Message("no reason was given")
+        reason = case_report.one_line(reason) or Message("no reason was given")
         report = CaseReport(
             case.id,
             series.source,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cadviewer import background, batch
-from cadviewer.cli import DONE, TROUBLED, USAGE, AnnotateArgs, DemoArgs
+from cadviewer.cli.arguments import DONE, TROUBLED, USAGE, AnnotateArgs, DemoArgs
 from cadviewer.cli.progress import Progress
 from cadviewer.findings import Task
 from cadviewer.imaging import archives

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from cadviewer import NOTICE
-from cadviewer.cli import DONE, USAGE, ModelsArgs
+from cadviewer.cli.arguments import DONE, USAGE, ModelsArgs
 from cadviewer.models import catalogue
 
 _HEAD = ("name", "version", "task", "role", "companions", "paper", "network", "threshold", "licence", "weights_sha256")

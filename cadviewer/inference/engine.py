@@ -37,7 +37,8 @@ from cadviewer.inference.protocol import (
     Priority,
     Started,
 )
-from cadviewer.inference.worker_process import CannotStart, Command, RunJob, Stop, Warm, WorkerOptions, usable_cores
+from cadviewer.inference.worker_messages import CannotStart, Command, RunJob, Stop, Warm, WorkerOptions
+from cadviewer.inference.worker_process import usable_cores
 from cadviewer.messages import Message
 
 CLOSE_SECONDS = 5.0

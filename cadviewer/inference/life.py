@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 
-from cadviewer.inference.worker_process import WorkerOptions, run_worker
+from cadviewer.inference.worker_messages import WorkerOptions
+from cadviewer.inference.worker_process import run_worker
 from cadviewer.messages import Message
 
 END_SECONDS = 2.0

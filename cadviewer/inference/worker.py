@@ -21,7 +21,7 @@ from cadviewer.imaging.series import InputError, Volume
 from cadviewer.inference.protocol import AnalyseJob, DeviceReady, ExplainJob, Job, OutlineJob
 from cadviewer.inference.shared import attach
 from cadviewer.inference.worker_loop import JobError, Reporter
-from cadviewer.inference.worker_process import WorkerOptions
+from cadviewer.inference.worker_messages import WorkerOptions
 from cadviewer.models import catalogue, runtime
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.gate.input_gate import OutOfScope

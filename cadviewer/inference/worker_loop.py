@@ -23,7 +23,7 @@ from cadviewer.inference.protocol import (
     Progressed,
     Started,
 )
-from cadviewer.inference.worker_process import Command, RunJob, Stop, Warm
+from cadviewer.inference.worker_messages import Command, RunJob, Stop, Warm
 
 PROGRESS_SECONDS = 0.05
 """No more often than this goes a Progressed to the window."""

@@ -20,9 +20,9 @@ from typing import Any
 from cadviewer import atomic
 from cadviewer.imaging.series import UNTOLD, Volume
 from cadviewer.messages import Message
+from cadviewer.store.case_report import CaseReport, CaseState
 from cadviewer.store.export import FORMATS, Format, load, pictures, tables
 from cadviewer.store.journal import Journal, JournalError, Record
-from cadviewer.store.report import CaseReport, CaseState
 
 STATE = ".cadviewer"
 """Folder of the run's own state inside the results folder."""

@@ -73,11 +73,12 @@ FORMAT = '''
 """A count of findings in a text file, for a test."""
 
 from cadviewer.store.export import Format
+from cadviewer.store.export.parts import findings_of
 
 
 def _write(report, volume, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{report.case}.txt").write_text(f"{report.findings} findings")
+    (folder / f"{report.case}.txt").write_text(f"{findings_of(report)} findings")
 
 
 FORMAT = Format("a count in a text file", folder="counts", write_case=_write)
@@ -121,7 +122,7 @@ import cv2
 import numpy as np
 
 from cadviewer.store.export.parts import Part, number
-from cadviewer.store.report import path_text
+from cadviewer.store.case_report import path_text
 
 
 def _rows(report):

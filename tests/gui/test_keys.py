@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 
 from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.gui.canvas.viewport import OverlayMode
-from cadviewer.gui.widgets.dialogs import TextDialog
+from cadviewer.gui.help.dialogs import TextDialog
 from cadviewer.settings import Preset
 
 KEY, SHIFT, CTRL = Qt.Key, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier

@@ -186,7 +186,7 @@ def test_tool_tips_and_the_overview_follow_changed_keys(read_ct: Desk, dialog: S
 
 
 def _overview(desk: Desk) -> str:
-    from cadviewer.gui.widgets.dialogs import TextDialog
+    from cadviewer.gui.help.dialogs import TextDialog
 
     (dialog,) = desk.window.findChildren(TextDialog)
     return " ".join(dialog.text.toPlainText().replace("\xa0", " ").split())

@@ -48,7 +48,7 @@ from cadviewer.risk import contradictions
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS
 from cadviewer.settings import Settings
 from cadviewer.store.breast_form import FRAME_FIELDS
-from cadviewer.store.report import CaseState
+from cadviewer.store.case_report import CaseState
 from trainers import tasks
 from trainers.options import PRESETS as OPTION_PRESETS
 

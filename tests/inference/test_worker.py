@@ -21,7 +21,7 @@ from cadviewer.inference.protocol import AnalyseJob, DeviceReady, Job
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker import ModelHandler
 from cadviewer.inference.worker_loop import JobError
-from cadviewer.inference.worker_process import WorkerOptions
+from cadviewer.inference.worker_messages import WorkerOptions
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.gate.input_gate import OutOfScope

@@ -12,7 +12,7 @@ from cadviewer.findings import Box, Task
 from cadviewer.inference.protocol import DeviceReady, OutlineJob
 from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker_loop import JobError
-from cadviewer.inference.worker_process import WorkerOptions
+from cadviewer.inference.worker_messages import WorkerOptions
 from cadviewer.models import catalogue
 from cadviewer.models.nodules.measurement import NoduleMeasures
 from cadviewer.models.nodules.outlining import outline_findings

@@ -10,7 +10,7 @@ from cadviewer.findings import Box, BreastFinding, Call, Estimate, Nodule, Prove
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Rejected, Series, Shape, SliceInfo, State, Volume
 from cadviewer.store import report as reports
-from cadviewer.store.report import CaseReport
+from cadviewer.store.case_report import CaseReport
 
 SHA = "ab" * 32
 

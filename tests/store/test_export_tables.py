@@ -11,8 +11,8 @@ from store_cases import NODULES, breast_case, breast_finding, ct, nodule_case, r
 
 from cadviewer.findings import BreastFinding, Call, Nodule
 from cadviewer.imaging.series import State
-from cadviewer.store.export import tables
-from cadviewer.store.report import CaseReport, CaseState
+from cadviewer.store.case_report import CaseReport, CaseState
+from cadviewer.store.export import parts, tables
 
 HEADERS = {
     "nodules": "source,series_uid,sop_uid,instance_number,finding,slice_first,slice_last,slice,x0,y0,x1,y1,"
@@ -70,7 +70,7 @@ def test_frames_are_rows_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     rows = write(tmp_path, case)["breast"]
     assert [r["frame"] for r in rows] == [str(k) for k in range(12)]
     assert rows[10]["mask"] == f"masks/{case.case}-0010.png"
-    assert case.findings == 12
+    assert parts.findings_of(case) == 12
 
 
 def test_cases_tells_of_every_case_and_errors_of_those_refused_or_failed(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cadviewer.store.case_report import CaseState
 from cadviewer.store.export import FORMATS, load, tables
-from cadviewer.store.report import CaseState
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "results.md"
 

@@ -8,10 +8,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPen
 
 from cadviewer.findings import BreastFinding
+from cadviewer.gui.canvas.marks import paint_corners
 from cadviewer.gui.canvas.overlay_text import HALO
 from cadviewer.gui.canvas.viewport import FindingMarks, Kind, Viewport
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.nodules.boxes import paint_corners
 from cadviewer.gui.widgets import style
 
 

@@ -5,7 +5,6 @@ Colour, line and sign each say what the reader decided; none of them alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +13,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from cadviewer.findings import Box, Nodule
+from cadviewer.gui.canvas.marks import paint_corners
 from cadviewer.gui.canvas.overlay_text import HALO, draw_text, overlay_font
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.canvas.text_places import text_rect
@@ -152,16 +152,6 @@ def _on_screen(viewport: Viewport, box: Box) -> QRectF:
     """A box on screen, a little larger: it is drawn beside the finding, not on it."""
     rect = QRectF(viewport.to_screen(box.x0, box.y0), viewport.to_screen(box.x1, box.y1)).normalized()
     return rect.adjusted(-2, -2, 2, 2)
-
-
-def paint_corners(painter: QPainter, rect: QRectF, pens: Sequence[QPen]) -> None:
-    """The corners of a rectangle alone, once with each pen."""
-    arm = min(10.0, rect.width() / 3)
-    for pen in pens:
-        painter.setPen(pen)
-        for x, dx in ((rect.left(), arm), (rect.right(), -arm)):
-            for y, dy in ((rect.top(), arm), (rect.bottom(), -arm)):
-                painter.drawPolyline([QPointF(x + dx, y), QPointF(x, y), QPointF(x, y + dy)])
 
 
 def label(case: Case, nodule: Nodule) -> str:

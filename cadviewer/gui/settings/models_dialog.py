@@ -21,9 +21,9 @@ from PySide6.QtWidgets import (
 
 from cadviewer.findings import Task
 from cadviewer.gui.cases import wording
+from cadviewer.gui.help import dialogs
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.settings.preferences import Preferences
-from cadviewer.gui.widgets import dialogs
 from cadviewer.models import catalogue, own_models
 from cadviewer.models.catalogue import CardError, ModelCard
 

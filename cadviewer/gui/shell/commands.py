@@ -452,13 +452,13 @@ class Commands:
         ModelsDialog(self._window.preferences, self._window).open()
 
     def show_shortcuts(self) -> None:
-        from cadviewer.gui.widgets import dialogs
+        from cadviewer.gui.help import dialogs
 
         preferences = self._window.preferences
         dialogs.shortcuts(self._window, self._window.actions_.keys, preferences.now, preferences.presets).open()
 
     def about(self) -> None:
-        from cadviewer.gui.widgets import dialogs
+        from cadviewer.gui.help import dialogs
 
         dialogs.about(self._window).open()
 

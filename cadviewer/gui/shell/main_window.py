@@ -422,7 +422,7 @@ class MainWindow(QMainWindow):
 
     def show_text(self, report: OpenReport) -> None:
         """Which files were not opened, and why."""
-        from cadviewer.gui.widgets import dialogs
+        from cadviewer.gui.help import dialogs
 
         dialogs.not_opened(self, report).open()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer.imaging.series import Volume
-from cadviewer.store.report import CaseReport
+from cadviewer.store.case_report import CaseReport
 
 Rows = Mapping[str, Sequence[Sequence[str]]]
 """Rows of one case by table ("nodules", "breast", "cases", "errors"), cells as they are written."""

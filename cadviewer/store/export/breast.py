@@ -11,9 +11,9 @@ import cv2
 from cadviewer.findings import BreastFinding, Call, Provenance, Result
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.messages import Message
+from cadviewer.store.case_report import CaseReport, mask_name, one_line, path_text
 from cadviewer.store.export.drawing import BLACK, SKY, Image, enlarged, origin, with_footer
 from cadviewer.store.export.parts import Named, Part, Row, json_estimate, json_number, number
-from cadviewer.store.report import CaseReport, mask_name, one_line, path_text
 
 COLUMNS = (
     "source",

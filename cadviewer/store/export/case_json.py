@@ -13,10 +13,10 @@ from cadviewer import NOTICE, atomic, paths
 from cadviewer.findings import Provenance
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.messages import Message, code_of
+from cadviewer.store.case_report import CaseReport, one_line, path_text
 from cadviewer.store.export import Format, reading_json
 from cadviewer.store.export.parts import json_numbers, of_all
 from cadviewer.store.reading import Reading
-from cadviewer.store.report import CaseReport, one_line, path_text
 
 SCHEMA = 1
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging import windowing
 from cadviewer.imaging.series import Volume
-from cadviewer.store.report import CaseReport
+from cadviewer.store.case_report import CaseReport
 
 NOTICE = "For research use only"
 LONGEST = 1024

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from cadviewer.findings import Nodule, Provenance
 from cadviewer.imaging.series import Series, Volume
+from cadviewer.store.case_report import CaseReport, path_text
 from cadviewer.store.export.drawing import BLACK, LINE_HEIGHT, ORANGE, Image, draw_text, enlarged, origin, with_footer
 from cadviewer.store.export.parts import Named, Part, Row, json_estimate, json_number, json_numbers, number
-from cadviewer.store.report import CaseReport, path_text
 
 COLUMNS = (
     "source",

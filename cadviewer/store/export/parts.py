@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cadviewer.findings import Estimate, Result, Task, resolve
 from cadviewer.imaging.series import Volume
-from cadviewer.store.report import CaseReport
+from cadviewer.store.case_report import CaseReport, CaseState
 
 Row = tuple[str, ...]
 """Cells of a table, as they are written."""
@@ -56,6 +56,13 @@ def part_of(task: Task) -> Part:
 def of_all() -> list[Part]:
     """The parts of all tasks, in the order of their table."""
     return [part_of(task) for task in Task]
+
+
+def findings_of(report: CaseReport) -> int | None:
+    """How many there are, as its task counts them (`Part.count`); None where the case was not done."""
+    if report.result is None or report.state is not CaseState.DONE:
+        return None
+    return part_of(report.result.task).count(report.result)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -12,10 +12,10 @@ import cv2
 
 from cadviewer import atomic
 from cadviewer.imaging.series import Volume
+from cadviewer.store.case_report import CaseReport, mask_name
 from cadviewer.store.export import Format
 from cadviewer.store.export.drawing import Image
 from cadviewer.store.export.parts import part_of
-from cadviewer.store.report import CaseReport, mask_name
 
 
 def write_masks(report: CaseReport, folder: Path) -> None:

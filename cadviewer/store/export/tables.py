@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic
+from cadviewer.store.case_report import CaseReport, CaseState, one_line, path_text
 from cadviewer.store.export import Format, Rows
-from cadviewer.store.export.parts import Row, number, of_all, part_of
-from cadviewer.store.report import CaseReport, CaseState, one_line, path_text
+from cadviewer.store.export.parts import Row, findings_of, number, of_all, part_of
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     **{name: columns for part in of_all() for name, columns in part.columns.items()},
@@ -99,7 +99,7 @@ def _case_row(report: CaseReport) -> Row:
         series.modality if series else "",
         report.task.value if report.task else "",
         report.state.value,
-        "" if report.findings is None else str(report.findings),
+        "" if (count := findings_of(report)) is None else str(count),
         one_line(report.reason),
         str(report.n_files),
         number(report.seconds_load),
