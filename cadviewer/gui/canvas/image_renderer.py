@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,9 @@ from PySide6.QtGui import QImage, QPainter
 
 from cadviewer.gui.canvas import render
 from cadviewer.gui.canvas.resampler import Request, Resampler
+from cadviewer.gui.canvas.surface import Surface
 from cadviewer.imaging.planes import Slab
 from cadviewer.imaging.series import Window
-
-if TYPE_CHECKING:
-    from cadviewer.gui.canvas.viewport import Viewport
 
 
 class ImageRenderer:
@@ -26,7 +24,7 @@ class ImageRenderer:
     plane stands in for one that is being made.
     """
 
-    def __init__(self, viewport: Viewport) -> None:
+    def __init__(self, viewport: Surface) -> None:
         self._viewport = viewport
         self.resampler: Resampler | None = None
         self.sharp = True

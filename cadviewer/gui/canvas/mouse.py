@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QCursor, QMouseEvent, QWheelEvent
 
+from cadviewer.gui.canvas.surface import Surface
 from cadviewer.store.session import MeasureKind
-
-if TYPE_CHECKING:
-    from cadviewer.gui.canvas.viewport import Viewport
 
 CLICK = 4
 """Screen units within which a press and its release are a click."""
@@ -80,17 +78,17 @@ class Handle(Protocol):
 class Handles(Protocol):
     """Offers grips: what lies under the mouse, and what the tools that draw begin."""
 
-    def grip_at(self, viewport: Viewport, at: QPointF) -> Handle | None:
+    def grip_at(self, viewport: Any, at: QPointF) -> Handle | None:
         """What lies under a screen point and gives way to no tool that is in the hand (`viewport.mouse.tool`)."""
         ...
 
-    def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Handle | None: ...
+    def begin(self, viewport: Any, tool: Tool, x: float, y: float) -> Handle | None: ...
 
-    def tap(self, viewport: Viewport, tool: Tool, x: float, y: float) -> bool:
+    def tap(self, viewport: Any, tool: Tool, x: float, y: float) -> bool:
         """A left click of a tool at an image point; True when the tool has a use for it."""
         ...
 
-    def click(self, viewport: Viewport, at: QPointF) -> bool:
+    def click(self, viewport: Any, at: QPointF) -> bool:
         """A left click without a drag; True when something was hit."""
         ...
 
@@ -110,7 +108,7 @@ class Mouse:
     buttons: what a drag with the others does; wheel_zooms: the wheel zooms, and scrolls with Ctrl.
     """
 
-    def __init__(self, viewport: Viewport) -> None:
+    def __init__(self, viewport: Surface) -> None:
         self._viewport = viewport
         self._drag: _Drag | None = None
         self._grip: Handle | None = None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMenu
@@ -21,14 +20,12 @@ from cadviewer.gui.cases.opener import OpenReport
 from cadviewer.gui.engine.analysis import AnalysisOrder
 from cadviewer.gui.i18n import language
 from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.shell.view_actions import ViewActions
+from cadviewer.gui.shell.window_parts import WindowParts
 from cadviewer.gui.widgets.notifications import Notification
 from cadviewer.imaging.series import ULTRASOUND
 from cadviewer.models import catalogue
 from cadviewer.store.session import Answer, MeasureKind, PixelSize
-
-if TYPE_CHECKING:
-    from cadviewer.gui.shell.main_window import MainWindow
-
 
 HALVES = {Half.LEFT: "Left half", Half.RIGHT: "Right half"}
 """What the halves of a split screen are called, in English."""
@@ -37,8 +34,8 @@ HALVES = {Half.LEFT: "Left half", Half.RIGHT: "Right half"}
 class Commands:
     """Handlers of the actions; they call the parts of the window."""
 
-    def __init__(self, window: MainWindow) -> None:
-        self._window = window
+    def __init__(self, window: WindowParts, view_actions: ViewActions) -> None:
+        self._window, self._view_actions = window, view_actions
 
     @property
     def _case(self) -> Case | None:
@@ -107,7 +104,7 @@ class Commands:
         actions.enable(bool(loaded and not ultrasound), f"analyse_{Task.NODULES.value}")
         actions.enable(case is not None and case.task is not Task.BREAST, "risk")
         actions.enable(bool(shown), "delete", "close_series")
-        undoable = case is not None and (case.kept.can_undo or self._window.view_actions.can_undo_reset)
+        undoable = case is not None and (case.kept.can_undo or self._view_actions.can_undo_reset)
         actions.enable(bool(shown and undoable), "undo")
         actions.enable(bool(shown and case is not None and case.kept.can_redo), "redo")
         actions.enable(len(self._window.cases) > 0, "find_series", "close_all")
@@ -211,7 +208,7 @@ class Commands:
         """Take series out of the list: what runs for them ends, what was decided on them stays in the journal."""
         window = self._window
         if window.cases.beside in gone:
-            window.view_actions.leave_comparison()
+            self._view_actions.leave_comparison()
         for case in gone:
             window.analysis.leave(case)
         listed = window.studies.rows.listed()
@@ -263,16 +260,16 @@ class Commands:
         window = self._window
         if not (
             window.workspace.cancel()
-            or window.view_actions.tool_back()
+            or self._view_actions.tool_back()
             or self.cancel()
             or window.review_controller.unselect()
         ):
-            window.view_actions.reset()
+            self._view_actions.reset()
             self.refresh(self._case)
 
     def undo(self) -> None:
         """Take back the reset of a view where that was the last thing done to it, else the last answer or drawing."""
-        if self._window.view_actions.undo_reset():
+        if self._view_actions.undo_reset():
             self.refresh(self._case)
         else:
             self._window.review_controller.undo()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
-from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QMenu, QSplitter, QToolBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QMenu, QSplitter, QToolBar, QVBoxLayout, QWidget
 
 from cadviewer import background
 from cadviewer.findings import Task
@@ -40,6 +40,7 @@ from cadviewer.gui.shell.side_panel import SidePanel
 from cadviewer.gui.shell.status_line import StatusLine
 from cadviewer.gui.shell.tools import Tools
 from cadviewer.gui.shell.view_actions import ViewActions
+from cadviewer.gui.shell.window_parts import WindowParts
 from cadviewer.gui.viewing import keyboard_navigation
 from cadviewer.gui.viewing.comparison import Comparison
 from cadviewer.gui.viewing.workspace import Workspace
@@ -51,7 +52,7 @@ from cadviewer.inference.protocol import DeviceReady
 from cadviewer.settings import Settings
 
 
-class MainWindow(QMainWindow):
+class MainWindow(WindowParts):
     """Signal: first_frame(): the window has been painted once."""
 
     first_frame = Signal()
@@ -78,7 +79,8 @@ class MainWindow(QMainWindow):
         self.tools = Tools(self, engine, bridge, preferences)
         self.saving = Saving(self)
         self.comparison = Comparison(self.cases, self.loader, self)
-        self.commands, self.view_actions = Commands(self), ViewActions(self)
+        self.view_actions = ViewActions(self)
+        self.commands = Commands(self, self.view_actions)
         handlers = (
             self.commands.handlers() | self.view_actions.handlers() | keyboard_navigation.handlers(self.workspace.grid)
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from cadviewer.gui.canvas.mouse import DRAWING, SHAPES, Tool
 from cadviewer.gui.canvas.stack import Stack
@@ -14,15 +13,13 @@ from cadviewer.gui.canvas.viewport import FindingMarks, Viewport
 from cadviewer.gui.cases import patients
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.shell.window_parts import WindowParts
 from cadviewer.gui.viewing import keyboard_navigation
 from cadviewer.gui.viewing.grid.layout import MIP, Layout
 from cadviewer.gui.widgets.notifications import Notification
 from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.planes import Plane, Projection, Slab, why_not
 from cadviewer.imaging.series import ULTRASOUND, Window
-
-if TYPE_CHECKING:
-    from cadviewer.gui.shell.main_window import MainWindow
 
 THICKNESSES = (3.0, 5.0, 8.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 """mm of slabs."""
@@ -40,7 +37,7 @@ SLABS = ("slab", "slab_thicker", "slab_thinner")
 class ViewActions:
     """Handlers of the actions that change what is seen and nothing else. Most act on the active view."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: WindowParts) -> None:
         self._window = window
         self.tool = self._before = Tool.WINDOW
         self._reset: tuple[Viewport, Stack | None, ViewState, ViewState] | None = (
