@@ -7,3 +7,6 @@ APPLICATION = f"cadviewer {__version__}"
 
 NOTICE = "For research use only. Not a medical device, not for diagnosis."
 """Said wherever results are shown or written."""
+
+HU_OF_8_BITS = (-1000.0, 400.0)
+"""Hounsfield units that the 8-bit values of a CT slice without a header span where nobody says otherwise: LUNA16's."""

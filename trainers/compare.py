@@ -11,7 +11,6 @@ import csv
 import io
 import json
 import os
-import statistics as middle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -217,7 +216,7 @@ def speed(network: torch.nn.Module, card: ModelCard, rounds: int) -> dict[str, f
             forward(image)
             if k >= 3:
                 times.append((time.perf_counter() - begin) * 1000)
-        found[device] = round(middle.median(times), 2)
+        found[device] = round(float(np.median(times)), 2)
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cadviewer import HU_OF_8_BITS
 from cadviewer.findings import Task
 from cadviewer.store.case_report import CaseState
 from cadviewer.store.export import DEFAULT
@@ -29,7 +30,7 @@ class Options:
     device: str = "auto"
     threshold: float | None = None
     spacing_mm: float | None = None
-    window: tuple[float, float] = (-1000.0, 400.0)
+    window: tuple[float, float] = HU_OF_8_BITS
     formats: tuple[str, ...] = DEFAULT
     existing: Existing = Existing.KEEP_OUT
     jobs: int = 2

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import cadviewer
-from cadviewer import NOTICE
+from cadviewer import HU_OF_8_BITS, NOTICE
 from cadviewer.cli import words
 from cadviewer.cli.arguments import (
     USAGE,
@@ -183,7 +183,7 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
     add(
         "--window",
         type=words.window,
-        default=(-1000.0, 400.0),
+        default=HU_OF_8_BITS,
         metavar="LOW,HIGH",
         help="Hounsfield units that the 8-bit values of 2-D CT slices span (default: -1000,400)",
     )

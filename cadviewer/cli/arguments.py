@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cadviewer import HU_OF_8_BITS
+
 DONE, TROUBLED, USAGE = 0, 1, 2
 
 
@@ -30,7 +32,7 @@ class AnnotateArgs:
     device: str = "auto"
     threshold: float | None = None
     spacing_mm: float | None = None
-    window: tuple[float, float] = (-1000.0, 400.0)
+    window: tuple[float, float] = HU_OF_8_BITS
     formats: tuple[str, ...] = ("csv", "json")
     existing: str = "keep out"
     jobs: int = 2

@@ -8,7 +8,7 @@ edge coordinates: pixel (column c, row r) covers [c, c+1) × [r, r+1), so the in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -93,10 +93,6 @@ class Geometry:
         inverse = self._inverse  # raises when the image has no known place
         index: NDArray[np.float64] = (np.asarray(point, float) - np.array(self.origin, float)) @ inverse.T
         return index
-
-    def with_shape(self, shape: tuple[int, int, int]) -> Geometry:
-        """The same grid with another number of voxels."""
-        return replace(self, shape=shape)
 
 
 def edge_to_index(x: float, y: float) -> tuple[float, float]:

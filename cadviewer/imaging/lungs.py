@@ -51,11 +51,6 @@ class Lungs:
         """Whether there is any lung."""
         return bool(self.air.any())
 
-    @property
-    def volume_ml(self) -> float:
-        """Volume of aerated lung."""
-        return float(self.air.sum()) * self.cell_mm[0] * self.cell_mm[1] * self.slice_mm / 1000
-
     def slices(self) -> NDArray[np.intp]:
         """Indices of slices with lung, rising."""
         return np.flatnonzero(self.coarse.any(axis=(1, 2)))

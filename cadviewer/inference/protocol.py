@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from cadviewer import HU_OF_8_BITS
 from cadviewer.findings import Box, Half, Result, Task
 from cadviewer.imaging.series import Series
 
@@ -60,7 +61,7 @@ class AnalyseJob(Job):
 
     threshold: float | None = None
     spacing_mm: float | None = None
-    window: tuple[float, float] = (-1000.0, 400.0)
+    window: tuple[float, float] = HU_OF_8_BITS
     half: Half | None = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from cadviewer import HU_OF_8_BITS
 from cadviewer.findings import BreastFinding, Half, Nodule, Task, resolve
 from cadviewer.imaging.series import Volume
 from cadviewer.models.catalogue import ModelCard
@@ -24,7 +25,7 @@ class Demand:
 
     threshold: float | None = None
     spacing_mm: float | None = None
-    window: tuple[float, float] = (-1000.0, 400.0)
+    window: tuple[float, float] = HU_OF_8_BITS
     half: Half | None = None
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 Array = NDArray[np.float32]
 
@@ -58,7 +59,7 @@ def _wave(rng: np.random.Generator, x: Array, height: float) -> Array:
 
 def _step(value: Array, width: float) -> Array:
     """0 well below 0, 1 well above, softly over `width`."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(value / width, -30, 30))), np.float32)
+    return np.asarray(expit(value / width), np.float32)
 
 
 def _layers(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, float]:

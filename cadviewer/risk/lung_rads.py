@@ -144,11 +144,6 @@ def management(category: str) -> str:
     return MANAGEMENT["4B" if category == "4X" else category]
 
 
-def grew(previous_mm: float, now_mm: float, months: float) -> bool:
-    """Whether a mean diameter has grown by the table's definition: by more than 1.5 mm within 12 months."""
-    return months <= 12 and rounded(now_mm - previous_mm, 1) > GROWTH_MM
-
-
 def assess_exam(
     nodules: Sequence[tuple[str, Assessment]],
     *,

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from cadviewer.findings import Box, BreastFinding, Nodule, Result
+from cadviewer.findings import Box, BreastFinding, Nodule, Result, overlap
 from cadviewer.imaging.series import Series
 from cadviewer.risk import form
 from cadviewer.risk.words import Assessment, NoduleType
@@ -34,7 +34,6 @@ from cadviewer.store.session import (
     decisions,
     filled_in,
     frame_answer,
-    overlap,
     pixel_size,
     reference,
     same_place,

@@ -19,7 +19,7 @@ from typing import Any
 
 import cadviewer
 from cadviewer import paths
-from cadviewer.findings import Box, BreastFinding, Nodule
+from cadviewer.findings import BreastFinding, Nodule, overlap
 from cadviewer.imaging.series import Series
 from cadviewer.messages import Message
 from cadviewer.store.journal import Journal, JournalError, Record
@@ -354,16 +354,6 @@ def answer_at(decisions: dict[FindingRef, Answer], nodule: Nodule) -> Answer | N
     Overlap is intersection over union; of several the last decision counts.
     """
     return next((decisions[finding] for finding in reversed(decisions) if same_place(finding, nodule)), None)
-
-
-def overlap(a: Box | FindingRef, b: Box | FindingRef) -> float:
-    """Intersection over union of two boxes, whichever slices they are on."""
-    width = min(a.x1, b.x1) - max(a.x0, b.x0)
-    height = min(a.y1, b.y1) - max(a.y0, b.y0)
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / ((a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - both)
 
 
 def _record(entry: Entry) -> Record:

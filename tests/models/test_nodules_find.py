@@ -126,7 +126,7 @@ def test_progress_is_told_after_each_batch_and_can_end_the_run() -> None:
 def test_a_part_of_the_lungs_is_said_to_be_one() -> None:
     geometry = geometry_of(STRAIGHT)
     pixels = chest(geometry, [], MIDDLE)
-    whole = find_nodules(volume_of(pixels[20:40], geometry.with_shape((20, *SHAPE[1:]))), Blobs(), CARD)
+    whole = find_nodules(volume_of(pixels[20:40], replace(geometry, shape=(20, *SHAPE[1:]))), Blobs(), CARD)
     assert any("Only part of the lungs" in w for w in whole.warnings)
 
 
@@ -140,7 +140,7 @@ def test_thick_slices_are_mentioned() -> None:
 def test_a_stack_is_searched_image_by_image_without_millimetres() -> None:
     geometry = geometry_of(STRAIGHT)
     pixels = chest(geometry, [(at(-70, 0, 0), 14.0)], MIDDLE)[24:36]
-    volume = volume_of(pixels, replace(geometry.with_shape(pixels.shape), slice_spacing=None))
+    volume = volume_of(pixels, replace(replace(geometry, shape=pixels.shape), slice_spacing=None))
     volume = replace(volume, series=replace(volume.series, shape=Shape.STACK, not_volume="a slice is missing"))
     analysis = find_nodules(volume, Blobs(), CARD)
     assert len(analysis.nodules) > 3

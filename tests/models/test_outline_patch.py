@@ -21,10 +21,8 @@ def disc(size: tuple[int, int], centre: tuple[float, float], radius: float) -> N
 
 @pytest.mark.parametrize("side", [3.0, 11.0, 47.3])
 @pytest.mark.parametrize("pixel_mm", [(1.0, 1.0), (0.7, 0.9)])
-def test_points_come_back_exactly_from_the_patch(side: float, pixel_mm: tuple[float, float]) -> None:
+def test_the_middle_of_the_patch_is_that_of_the_box(side: float, pixel_mm: tuple[float, float]) -> None:
     patch = OutlinePatch.around(Box(0, 20.25, 31.5, 20.25 + side, 31.5 + side, 0.5), pixel_mm)
-    points = np.random.default_rng(0).uniform(-50, 90, (40, 2))
-    np.testing.assert_allclose(patch.to_source(patch.to_patch(points)), points, rtol=0, atol=1e-9)
     np.testing.assert_allclose(patch.to_source(np.full((1, 2), SIDE / 2))[0], [20.25 + side / 2, 31.5 + side / 2])
 
 

@@ -187,15 +187,6 @@ def test_a_volume_that_gives_another_category_is_told() -> None:
     assert "by volume it would be category 3" in answer.notes
 
 
-@pytest.mark.parametrize(
-    ("before", "now", "months", "expected"), [(6.0, 7.5, 12, False), (6.0, 7.6, 12, True), (6.0, 7.6, 13, False)]
-)
-def test_growth_is_more_than_a_millimetre_and_a_half_within_a_year(
-    before: float, now: float, months: float, expected: bool
-) -> None:
-    assert lung_rads.grew(before, now, months) is expected
-
-
 @pytest.mark.parametrize("mm", [0.0, -1.0])
 def test_a_size_of_nothing_is_an_error(mm: float) -> None:
     with pytest.raises(ValueError, match="positive"):

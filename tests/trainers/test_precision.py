@@ -60,13 +60,6 @@ def test_confusion_counts_every_nodule_that_is_not_found_as_missed() -> None:
     assert counts.f1 == pytest.approx(2 * 0.5 / 3 / (0.5 + 1 / 3))
 
 
-def test_the_threshold_with_the_best_f1_is_found() -> None:
-    ranked = detection_metrics.rank([one([(0, 0.9), (50, 0.2)], [0]), one([(0, 0.6), (50, 0.1)], [0])])
-    assert detection_metrics.best_threshold(ranked) == 0.6
-    with pytest.raises(ValueError, match="no threshold"):
-        detection_metrics.best_threshold(detection_metrics.rank([one([], [0])]))
-
-
 def test_the_top_mark_decides_and_a_slice_without_marks_is_a_miss() -> None:
     slices = [one([(0, 0.9), (50, 0.8)], [0]), one([(0, 0.7), (50, 0.8)], [0]), one([], [0])]
     assert list(detection_metrics.top1(slices)) == [1, 0, 0]

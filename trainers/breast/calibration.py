@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from cadviewer.models.breast import analysis as breast
 from cadviewer.models.runtime import Forward
@@ -92,7 +93,7 @@ def calibrate(
     logits = np.array([o.logit for o in observations])
     labels = np.array([float(o.malignant) for o in observations])
     slope, bias = fit_platt(logits, labels)
-    probability = 1 / (1 + np.exp(-(slope * logits + bias)))
+    probability = expit(slope * logits + bias)
     names, groups = np.unique([o.patient for o in observations], return_inverse=True)
     rows = [np.flatnonzero(groups == g) for g in range(len(names))]
     generator = np.random.default_rng(seed)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from cadviewer import atomic
 from cadviewer.findings import BreastFinding, Call
@@ -210,7 +211,7 @@ def uncalibrated(probability: float, card: ModelCard) -> float:
     """The network's own probability, before temperature and bias."""
     p = min(max(probability, 1e-9), 1 - 1e-9)
     z = math.log(p / (1 - p)) - float(card.calibration.get("bias", 0.0))
-    return 1 / (1 + math.exp(-z * float(card.calibration.get("temperature", 1.0))))
+    return float(expit(z * float(card.calibration.get("temperature", 1.0))))
 
 
 def draw_reliability(seen: Sequence[FigureRow], name: str, out: Path) -> None:

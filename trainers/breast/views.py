@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from cadviewer import atomic
 from cadviewer.models import runtime
@@ -154,7 +155,7 @@ def cross_fitted(
     for part in range(parts):
         held = number % parts == part
         slope, bias = fit_platt(logits[~held], label[~held].astype(float))
-        probability[held] = 1 / (1 + np.exp(-(slope * logits[held] + bias)))
+        probability[held] = expit(slope * logits[held] + bias)
     return probability
 
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.metrics.froc import IGNORED_IOU, Floats, Slice, hit_table, iou
+from cadviewer.models.nodules.boxes import iou
+from trainers.metrics.froc import IGNORED_IOU, Floats, Slice, hit_table
 
 
 @dataclass(frozen=True)
@@ -116,16 +117,6 @@ def confusion(ranked: Ranked, threshold: float) -> Confusion:
     kept = ranked.score >= threshold
     tp = int((ranked.hit & kept).sum())
     return Confusion(tp, int((~ranked.hit & kept).sum()), int(ranked.truths.sum()) - tp)
-
-
-def best_threshold(ranked: Ranked) -> float:
-    """The score with the highest F1 (of equals the strictest); choose it on the tune fold, never on the test fold."""
-    precision, recall, threshold = precision_recall(ranked)
-    if not len(threshold):
-        raise ValueError("no mark at all: there is no threshold to choose")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        f1 = np.nan_to_num(2 * precision * recall / (precision + recall))
-    return float(threshold[np.argmax(f1)])
 
 
 def top1(slices: Sequence[Slice], *, least_iou: float = 0.5) -> Floats:

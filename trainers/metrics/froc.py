@@ -27,6 +27,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cadviewer.models.nodules.boxes import iou
 from trainers.metrics import bootstrap
 from trainers.metrics.bootstrap import Figure
 
@@ -130,15 +131,6 @@ def match_slices(slices: Iterable[Slice], *, rule: Rule = "iou", least_iou: floa
         ignored.append(hit_table(one.boxes, one.ignored, rule=rule, least_iou=min(least_iou, IGNORED_IOU)))
         scores.append(_scores(one.scores, len(hits[-1])))
     return _collect(hits, ignored, scores)
-
-
-def iou(a: Floats, b: Floats) -> Floats:
-    """Intersection over union of every pair of boxes, (len(a), len(b)), in double precision."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    size_a, size_b = ((x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b))
-    return np.asarray(shared / np.maximum(size_a[:, None] + size_b[None] - shared, 1e-12), float)
 
 
 def hit_table(boxes: ArrayLike, truth: ArrayLike, *, rule: Rule = "iou", least_iou: float = 0.5) -> NDArray[np.bool_]:

@@ -25,6 +25,7 @@ from cadviewer.models import runtime
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.gate.input_gate import OutOfScope
 from cadviewer.models.nodules.analysis import find_nodules
+from cadviewer.models.nodules.boxes import iou
 from cadviewer.models.nodules.detection import Decoding
 from cadviewer.models.runtime import Forward
 from trainers.config import ConfigError
@@ -223,7 +224,7 @@ def _write_marks(items: Sequence[LabelledSlice], scored: Sequence[froc.Slice], o
         writer = csv.writer(stream)
         writer.writerow(("image", "patient", "box_px", "diameter_mm", "top1_hit", "best_overlap", "marks"))
         for item, one, hit in zip(items, scored, hits, strict=True):
-            overlap = froc.iou(one.boxes, one.nodules).max(initial=0.0)
+            overlap = iou(one.boxes, one.nodules).max(initial=0.0)
             side = " ".join(f"{b[2] - b[0]:.1f}" for b in item.boxes)
             mm = " ".join(f"{d:.2f}" for d in item.diameters)
             row = (

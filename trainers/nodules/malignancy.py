@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from cadviewer.findings import Box
@@ -133,7 +134,7 @@ def _fit(
         line = (scaled @ p[CUTS:])[rows]
         # Probability of a rating above 0, 1 … 5, and its derivative by the line.
         above = np.ones((len(rows), CUTS + 2))
-        above[:, 1:-1] = 1 / (1 + np.exp(-np.clip(line[:, None] - cuts, -30, 30)))
+        above[:, 1:-1] = expit(line[:, None] - cuts)
         above[:, -1] = 0
         slope = above * (1 - above)
         at = np.arange(len(rows))

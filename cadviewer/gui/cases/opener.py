@@ -9,7 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import SPLITS, Task, half_of
-from cadviewer.gui.cases.case import Case
+from cadviewer.gui.cases.case import Case, Status
 from cadviewer.gui.cases.loader import LoadedSeries, Loader
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
@@ -175,7 +175,7 @@ class Opener(QObject):
             return
         case.stack = reading.stack
         self._cases.keep(case, reading.shared)
-        if case.status.name == "FAILED" and case.result is None:
+        if case.status is Status.FAILED and case.result is None:
             case.reason = ""  # it can be read this time
         self._show(case)
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from cadviewer.findings import Box, Nodule
+from cadviewer.findings import Box, Nodule, overlap
 from cadviewer.gui.canvas.shapes import Drawing, to_measure
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.cases.case import Case, JournalState
 from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.review.finding_measurement import FindingMeasurement, overlap
+from cadviewer.gui.review.finding_measurement import FindingMeasurement
 from cadviewer.gui.review.measures_panel import MeasureRow
 from cadviewer.gui.viewing.workspace import Workspace
 from cadviewer.gui.widgets.shortcuts import hint

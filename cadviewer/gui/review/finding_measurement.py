@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.background import Background
-from cadviewer.findings import Box
+from cadviewer.findings import Box, overlap
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
@@ -168,12 +168,3 @@ def _drawn(around: VolumePatch, boxes: Sequence[Box], best: Box) -> Drawn:
         if line is not None
         else (),
     )
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / ((a.x1 - a.x0) * (a.y1 - a.y0) + (b.x1 - b.x0) * (b.y1 - b.y0) - both)

@@ -23,6 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from cadviewer.findings import BreastFinding, Call, Estimate, Half
 from cadviewer.imaging import windowing
@@ -384,13 +385,9 @@ def _merge(masks: Sequence[tuple[InputView, Map]]) -> Map:
         mask = small
         if small.shape[0] != side:
             mask = np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
-        total += _zoomed(_sigmoid(mask)[:, :: -1 if view.flip else 1], 1 / view.zoom)
+        total += _zoomed(expit(mask)[:, :: -1 if view.flip else 1], 1 / view.zoom)
         weight += _zoomed(np.ones_like(mask), 1 / view.zoom)
     return np.asarray(total / np.maximum(weight, 1e-3), np.float32)
-
-
-def _sigmoid(x: NDArray[np.float32]) -> Map:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -30, 30))), np.float32)
 
 
 # What it means -------------------------------------------------------------------------------------------------------
@@ -406,7 +403,7 @@ def calibrated(logit: float, spread: float, calibration: Mapping[str, Any]) -> E
     (aa, ab), (_, bb) = calibration.get("covariance", ((0.0, 0.0), (0.0, 0.0)))
     variance = aa * logit**2 + 2 * ab * logit + bb + (slope * spread) ** 2
     reach = 1.96 * math.sqrt(max(variance, 0.0))
-    low, value, high = (1 / (1 + math.exp(-min(max(v, -30.0), 30.0))) for v in (z - reach, z, z + reach))
+    low, value, high = (float(expit(v)) for v in (z - reach, z, z + reach))
     return Estimate(value, low, high)
 
 

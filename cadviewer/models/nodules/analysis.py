@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cadviewer import HU_OF_8_BITS
 from cadviewer.findings import Box, Estimate, Nodule
 from cadviewer.imaging.geometry import Vector, edge_to_index
 from cadviewer.imaging.series import Shape, Volume
@@ -54,7 +55,7 @@ def find_nodules(
     *,
     threshold: float | None = None,
     spacing_mm: float | None = None,
-    window: tuple[float, float] = (-1000, 400),
+    window: tuple[float, float] = HU_OF_8_BITS,
     progress: Progress = no_progress,
     companions: Companions = ALONE,
 ) -> NoduleAnalysis:

@@ -107,14 +107,14 @@ def decode(deltas: Boxes, defaults: Boxes) -> Boxes:
     return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
 
 
-def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """Intersection over union of every pair, (len(a), len(b))."""
+def iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Intersection over union of every pair, (len(a), len(b)), in the precision of the boxes."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
     area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b))
     union = np.maximum(area_a[:, None] + area_b[None] - shared, 1e-9)
-    return np.asarray(shared / union, np.float32)
+    return np.asarray(shared / union)
 
 
 def match(

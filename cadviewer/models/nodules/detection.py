@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from cadviewer.models.nodules.boxes import Boxes, Level, decode, default_boxes, iou, levels, suppress
 from cadviewer.models.runtime import Forward, Progress, no_progress
@@ -205,7 +206,7 @@ def _detect_batch(images: Sequence[Image], forward: Forward, decoding: Decoding)
 def probability(logits: NDArray[np.float32], *, softmax: bool) -> NDArray[np.float32]:
     """(A, C) scores of the classes without the background."""
     if not softmax:
-        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -40, 40))), np.float32)
+        return np.asarray(expit(logits), np.float32)
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray((raised / raised.sum(axis=1, keepdims=True))[:, 1:], np.float32)
 

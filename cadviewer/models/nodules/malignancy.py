@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from cadviewer.findings import Box, Estimate
 from cadviewer.models.nodules.detection import Image
@@ -114,7 +115,7 @@ def exceeding(line: NDArray[np.float64], cuts: NDArray[np.float64], agreement: S
 
 
 def _share(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float64)
+    return np.asarray(expit(logits), np.float64)
 
 
 def _estimate(chances: NDArray[np.float64]) -> Estimate:

@@ -16,6 +16,7 @@ import contourpy
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from cadviewer.findings import Box
 from cadviewer.models.runtime import Forward
@@ -56,10 +57,6 @@ class OutlinePatch:
     def to_source(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """(n, 2) of (x, y) in the patch → on the slice, both in edge coordinates."""
         return np.asarray(np.asarray(points, float) * np.array(self.step) + np.array([self.x0, self.y0]))
-
-    def to_patch(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The way back of `to_source`."""
-        return np.asarray((np.asarray(points, float) - np.array([self.x0, self.y0])) / np.array(self.step))
 
     def matrix(self) -> NDArray[np.float64]:
         """2×3 map from pixel indices of the patch to those of the slice, as OpenCV wants it: index = edge − ½."""
@@ -134,7 +131,7 @@ def chances_of(planes: Floats, forward: Forward, views: Sequence[OutlineView] = 
     total = np.zeros((len(planes), *planes.shape[2:]), np.float32)
     for view in views:
         logits = forward(view.show(planes))[0][:, 0]
-        total += view.back(np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32))
+        total += view.back(np.asarray(expit(logits), np.float32))
     return np.asarray(total / len(views), np.float32)
 
 

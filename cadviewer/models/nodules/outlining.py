@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import HU_OF_8_BITS
 from cadviewer.findings import Box, Nodule
 from cadviewer.imaging.series import Shape as SeriesShape
 from cadviewer.imaging.series import Volume
@@ -75,7 +76,7 @@ def outline_findings(
     places = [place for k, boxes in enumerate(findings) for place in _places(k, boxes, pixels, pixel_mm, slice_mm)]
     if not places:
         return []
-    low, high = companion.card.inputs.get("window", (-1000.0, 400.0))
+    low, high = companion.card.inputs.get("window", HU_OF_8_BITS)
     planes = np.stack([_planes(pixels[p.slice], p.patch, float(low), float(high)) for p in places])
     chance = _chances(planes, companion, many=slice_mm is None)
     found: list[dict[int, _Section]] = [{} for _ in findings]

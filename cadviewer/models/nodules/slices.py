@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import HU_OF_8_BITS
 from cadviewer.findings import Box
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.lungs import Lungs, find_lungs
@@ -162,7 +163,7 @@ def prepare(
     size = (max(1, round(values.shape[1] * pixel_mm[0] / scale)), max(1, round(values.shape[2] * pixel_mm[1] / scale)))
     if "size" in inputs:
         size = (int(inputs["size"][0]), int(inputs["size"][1]))
-    low, high = inputs.get("window", (-1000.0, 400.0))
+    low, high = inputs.get("window", HU_OF_8_BITS)
     hounsfield_window = (float(low), float(high))
     beside = _beside(volume, inputs)
     return Prepared(values, pixel_mm, known, lungs, indices, size, hounsfield_window, tuple(warnings), beside)

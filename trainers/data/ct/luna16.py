@@ -42,7 +42,7 @@ from pathlib import Path
 
 import cv2
 
-from cadviewer import atomic
+from cadviewer import HU_OF_8_BITS, atomic
 from cadviewer.imaging import lungs
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Volume
@@ -78,7 +78,7 @@ class Luna16Settings:
     mode: str = "default"
     split: str = ""
     pixel_mm: float = 1.0
-    window: tuple[float, ...] = (-1000.0, 400.0)
+    window: tuple[float, ...] = HU_OF_8_BITS
     masked: bool | None = None
     neighbours: int = 1
     neighbour_mm: float = NEIGHBOUR_MM

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer import HU_OF_8_BITS
 from cadviewer.imaging import files
 from cadviewer.imaging.geometry import Geometry, Vector
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
@@ -66,7 +67,7 @@ class Wanted:
 
     paper: bool = False
     pixel_mm: float = 1.0
-    window: tuple[float, float] = (-1000.0, 400.0)
+    window: tuple[float, float] = HU_OF_8_BITS
     masked: bool = True
     neighbours: int = 1
     neighbour_mm: float = NEIGHBOUR_MM

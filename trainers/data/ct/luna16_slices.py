@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cadviewer import HU_OF_8_BITS
 from cadviewer.models.nodules.boxes import Boxes
 from trainers.config import ConfigError
 from trainers.data.ct import samples
@@ -21,7 +22,7 @@ from trainers.data.ct.samples import TEST, TRAIN, TUNE, LabelledSlice, Summary
 
 __all__ = ["PIXEL_MM", "TEST", "TITLE", "TRAIN", "TUNE", "WINDOW", "LabelledSlice", "find", "holds", "read", "summary"]
 
-WINDOW = (-1000.0, 400.0)
+WINDOW = HU_OF_8_BITS
 PIXEL_MM = 1.0
 TITLE = "LUNA16 slices"
 
