@@ -1,8 +1,8 @@
 """The folder of a run: the lines it says of itself, what stops it, one run at a time, what it can go on from. No torch.
 
 `log.jsonl` holds one JSON object per line:
-`{"kind": "start", "pid", "resume", "at", "output"}` by who starts the process, before it says anything by itself,
-`{"kind": "begin", "pid", "data", "settings"}`,
+`{"kind": "start", "pid", "since", "resume", "at", "output"}` by who starts the process, before it says anything by
+itself, `{"kind": "begin", "pid", "since", "data", "settings"}`,
 `{"kind": "stage", "stage": "reading" | "training" | "finishing", "step"}`, step: what training goes on from,
 `{"kind": "step", "step", "epoch", "loss", "progress", "seconds"}` at most once a second,
 `{"kind": "tune", "epoch", "step", "progress", "seconds", figures…}` after each look at the tune fold, and
@@ -24,6 +24,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from cadviewer import atomic
 from trainers.config import ConfigError
@@ -71,7 +73,7 @@ def recorded(out: Path, settings: Mapping[str, Any], data: Path) -> Iterator[dic
     """A run in `out` from its first line to its last, whatever ends it. Put the path of the card under "card"."""
     out.mkdir(parents=True, exist_ok=True)
     (out / STOP).unlink(missing_ok=True)
-    write(out, "begin", pid=os.getpid(), data=str(data), settings=dict(settings))
+    write(out, "begin", pid=os.getpid(), since=psutil.Process().create_time(), data=str(data), settings=dict(settings))
     result: dict[str, Any] = {}
     try:
         stage(out, "reading")

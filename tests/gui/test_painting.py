@@ -12,7 +12,7 @@ from gui_images import write_ct, write_ultrasound
 from PySide6.QtGui import QColor, QImage
 
 from cadviewer.findings import Task
-from cadviewer.gui.breast.mask import outline
+from cadviewer.gui.breast.mask import outlines
 from cadviewer.gui.canvas import overlay_text, render
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.cases import wording
@@ -127,15 +127,15 @@ def test_a_scale_bar_is_a_round_length() -> None:
 def test_the_outline_of_a_mask_runs_along_the_borders_of_its_pixels() -> None:
     mask = np.zeros((6, 8), np.uint8)
     mask[2:5, 3:6] = 255
-    points = outline(mask).reshape(-1, 2)
+    (points,) = outlines(mask)
     assert points.min(axis=0).tolist() == [3.0, 2.0]
     assert points.max(axis=0).tolist() == [6.0, 5.0]
 
 
 def test_the_outline_of_a_mask_at_the_border_is_closed() -> None:
-    pieces = outline(np.full((3, 4), 255, np.uint8))
-    ends = {tuple(p) for piece in pieces.tolist() for p in piece}
-    assert len(pieces) == len(ends)  # every point joins exactly two pieces
+    (line,) = outlines(np.full((3, 4), 255, np.uint8))
+    assert line[0].tolist() == line[-1].tolist()
+    assert (line.min(axis=0).tolist(), line.max(axis=0).tolist()) == ([0.0, 0.0], [4.0, 3.0])
 
 
 def test_a_mask_is_outlined_on_its_image(desk: Desk, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether a process runs: real ones here, and Windows by what its functions answer."""
+"""Whether a process runs, and is the one that is meant."""
 
 from __future__ import annotations
 
@@ -13,31 +13,8 @@ import pytest
 
 from cadviewer import atomic
 from cadviewer.gui.training import processes
-from cadviewer.gui.training.processes import ACCESS_DENIED, STILL_RUNNING, SYNCHRONIZE, alive, alive_on_windows
+from cadviewer.gui.training.processes import alive
 from cadviewer.gui.training.run import TrainingRun
-
-INVALID_PARAMETER = 87  # what OpenProcess says of a number that is nobody's
-SIGNALLED = 0  # WAIT_OBJECT_0: it has ended
-
-
-class Kernel:
-    """kernel32 as it answers of one process. handle: 0 when it cannot be opened."""
-
-    def __init__(self, handle: int, state: int = SIGNALLED) -> None:
-        self.handle, self.state = handle, state
-        self.asked: list[tuple[object, ...]] = []
-        self.closed: list[int] = []
-
-    def OpenProcess(self, access: int, inherit: bool, pid: int) -> int:
-        self.asked.append((access, inherit, pid))
-        return self.handle
-
-    def WaitForSingleObject(self, handle: int, milliseconds: int) -> int:
-        assert (handle, milliseconds) == (self.handle, 0)
-        return self.state
-
-    def CloseHandle(self, handle: int) -> None:
-        self.closed.append(handle)
 
 
 def test_a_process_is_alive_until_it_has_ended() -> None:
@@ -50,22 +27,20 @@ def test_a_process_is_alive_until_it_has_ended() -> None:
 @pytest.mark.parametrize("pid", [0, -1, 2**40, 2**70])
 def test_a_number_that_no_process_can_have_is_not_alive(pid: int) -> None:
     assert not alive(pid)
-    assert not alive_on_windows(max(pid, 2**40), Kernel(5, STILL_RUNNING), lambda: 0)
 
 
-@pytest.mark.parametrize(("state", "runs"), [(STILL_RUNNING, True), (SIGNALLED, False)])
-def test_windows_a_handle_is_waited_for_and_always_closed(state: int, runs: bool) -> None:
-    kernel = Kernel(0x1_0000_0004, state)
-    assert alive_on_windows(77, kernel, lambda: 0) is runs
-    assert kernel.asked == [(SYNCHRONIZE, False, 77)]
-    assert kernel.closed == [kernel.handle]
-
-
-@pytest.mark.parametrize(("error", "runs"), [(ACCESS_DENIED, True), (INVALID_PARAMETER, False)])
-def test_windows_what_cannot_be_opened_is_alive_only_if_that_is_forbidden(error: int, runs: bool) -> None:
-    kernel = Kernel(0)
-    assert alive_on_windows(77, kernel, lambda: error) is runs
-    assert kernel.closed == []
+def test_a_number_that_went_to_another_process_is_not_the_run(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        since = processes.created(child.pid)
+        assert since is not None
+        assert alive(child.pid, since)
+        assert not alive(child.pid, since - 3600)
+        processes.end(child.pid, since - 3600)
+        time.sleep(0.2)
+        assert child.poll() is None  # somebody else's: left alone
+        processes.end(child.pid, since)
+        assert child.wait(10) != 0
+    processes.end(child.pid, since)  # quiet
 
 
 def test_following_a_run_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QPainter, QPainterPath, QPen
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF
 
 from cadviewer.findings import BreastFinding
 from cadviewer.gui.canvas.marks import paint_corners
@@ -33,9 +33,8 @@ class MaskOutline:
             return
         if finding is not self._of:
             self._of, self._path = finding, QPainterPath()
-            for (x0, y0), (x1, y1) in outline(finding.mask).tolist():
-                self._path.moveTo(x0, y0)
-                self._path.lineTo(x1, y1)
+            for line in outlines(finding.mask):
+                self._path.addPolygon(QPolygonF([QPointF(x, y) for x, y in line.tolist()]))
         path = viewport.transform().map(self._path)
         if viewport.findings is FindingMarks.NONE:
             return
@@ -47,36 +46,13 @@ class MaskOutline:
             painter.strokePath(path, QPen(colour, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
 
 
-_A, _B, _C, _D = 1, 2, 4, 8  # the corners of a cell: top left, top right, bottom right, bottom left
-_TOP, _RIGHT, _BOTTOM, _LEFT = (0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.0, 0.5)  # the middles of its sides, (x, y)
-_LINES = {
-    _A: ((_LEFT, _TOP),),
-    _B: ((_TOP, _RIGHT),),
-    _C: ((_RIGHT, _BOTTOM),),
-    _D: ((_BOTTOM, _LEFT),),
-    _A | _B: ((_LEFT, _RIGHT),),
-    _B | _C: ((_TOP, _BOTTOM),),
-    _C | _D: ((_LEFT, _RIGHT),),
-    _A | _D: ((_TOP, _BOTTOM),),
-    _B | _C | _D: ((_LEFT, _TOP),),
-    _A | _C | _D: ((_TOP, _RIGHT),),
-    _A | _B | _D: ((_RIGHT, _BOTTOM),),
-    _A | _B | _C: ((_BOTTOM, _LEFT),),
-    _A | _C: ((_LEFT, _TOP), (_RIGHT, _BOTTOM)),
-    _B | _D: ((_TOP, _RIGHT), (_BOTTOM, _LEFT)),
-}
+def outlines(mask: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+    """Closed lines (n, 2) of (x, y) edge coordinates around the regions of a (rows, columns) mask, holes too.
 
-
-def outline(mask: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Line pieces (n, 2, 2) of (x, y) edge coordinates around the regions of a (rows, columns) mask, holes too.
-
-    Marching squares half-way between the centres of pixels of 0 and 255; pieces in no particular order.
+    Half-way between the centres of pixels of 0 and 255 (marching squares).
     """
-    m = np.pad(mask > 0, 1).astype(np.uint8)
-    cells = m[:-1, :-1] * _A + m[:-1, 1:] * _B + m[1:, 1:] * _C + m[1:, :-1] * _D
-    pieces = [np.empty((0, 2, 2))]
-    for cell, lines in _LINES.items():
-        rows, columns = np.nonzero(cells == cell)
-        corner = np.stack([columns, rows], axis=-1)[:, None, :] - 0.5  # centre of its top left pixel, padding taken off
-        pieces += [corner + np.array(line) for line in lines]
-    return np.concatenate(pieces)
+    import contourpy  # with its compiled part, which nothing else of the first frame needs
+
+    padded = np.pad(mask > 0, 1).astype(np.float64)
+    lines = contourpy.contour_generator(z=padded).lines(0.5)
+    return [np.asarray(line, np.float64) - 0.5 for line in lines]  # padding taken off, centres to edges

@@ -1,50 +1,42 @@
-"""Whether a process that another program may have started still runs, told without starting one. No Qt."""
+"""Whether a process that another program may have started still runs, and ending it. No Qt.
+
+The number of a process that has ended goes to another one sooner or later: what is meant is known by the time at which
+it was created as well.
+"""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
-from typing import Any
+import contextlib
 
-SYNCHRONIZE = 0x00100000
-ACCESS_DENIED = 5
-STILL_RUNNING = 0x102  # WAIT_TIMEOUT
+import psutil
+
+SAME = 2.0
+"""Seconds by which two readings of when one process was created may differ."""
 
 
-def alive(pid: int) -> bool:
-    """Whether a process of that number runs, whoever's it is. A number may have gone to another process meanwhile."""
-    if pid <= 0:
-        return False
-    if sys.platform == "win32":
-        import ctypes
-
-        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-        kernel.OpenProcess.restype = ctypes.c_void_p  # a handle has 64 bits
-        kernel.WaitForSingleObject.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
-        kernel.CloseHandle.argtypes = (ctypes.c_void_p,)
-        return alive_on_windows(pid, kernel, ctypes.get_last_error)
+def created(pid: int) -> float | None:
+    """When a process was created (seconds since 1970); None where there is none, or it is another user's."""
     try:
-        os.kill(pid, 0)  # which on Windows would end it
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
+        return float(psutil.Process(pid).create_time())
+    except (psutil.Error, ValueError, OverflowError):
+        return None
+
+
+def alive(pid: int, since: float | None = None) -> bool:
+    """Whether that process runs, whoever's it is. since: when it was created, None where nobody wrote it down."""
+    try:
+        process = psutil.Process(pid) if pid > 0 else None
+        if process is None or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return since is None or abs(process.create_time() - since) < SAME
+    except psutil.AccessDenied:
         return True
-    return True
-
-
-def alive_on_windows(pid: int, kernel: Any, last_error: Callable[[], int]) -> bool:
-    """By the functions of kernel32 (Microsoft Learn, processthreadsapi.h and synchapi.h).
-
-    A process object outlives its process while somebody holds a handle of it, so opening it is not enough: it is waited
-    for, zero milliseconds long.
-    """
-    if pid >= 2**32:
+    except (psutil.Error, ValueError, OverflowError):
         return False
-    handle = kernel.OpenProcess(SYNCHRONIZE, False, pid)
-    if not handle:
-        return last_error() == ACCESS_DENIED  # another user's
-    try:
-        return bool(kernel.WaitForSingleObject(handle, 0) == STILL_RUNNING)
-    finally:
-        kernel.CloseHandle(handle)
+
+
+def end(pid: int, since: float | None = None) -> None:
+    """End that process if it still runs; another one that has its number now is left alone."""
+    if alive(pid, since):
+        with contextlib.suppress(psutil.Error):  # it ended meanwhile
+            psutil.Process(pid).terminate()

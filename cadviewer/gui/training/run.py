@@ -8,10 +8,7 @@ lose, and it is ended at once.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic, paths
-from cadviewer.gui.training.processes import alive
+from cadviewer.gui.training.processes import alive, created, end
 from cadviewer.models import catalogue, own_models
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
@@ -53,6 +50,7 @@ class RunState:
     state: str = "new"
     reason: str = ""
     pid: int = 0
+    since: float | None = None
     stage: str = ""
     stopping: bool = False
     progress: float = 0.0
@@ -145,7 +143,7 @@ class TrainingRun:
                 self._say("end", state="failed", reason=str(error))
                 raise
         _started[process.pid] = process
-        self._say("start", pid=process.pid, resume=resume, at=time.time(), output=before)
+        self._say("start", pid=process.pid, since=created(process.pid), resume=resume, at=time.time(), output=before)
         self.poll()
 
     def _say(self, kind: str, **values: Any) -> None:
@@ -170,8 +168,7 @@ class TrainingRun:
         """End the process at once; a checkpoint that is being written then leaves the one before it."""
         if not self.state.active or not self._at_it():
             return
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            os.kill(self.state.pid, signal.SIGTERM)
+        end(self.state.pid, self.state.since)
         self._say("end", state="stopped", reason="")
         self.poll()
 
@@ -206,7 +203,11 @@ class TrainingRun:
             return True
         if (process := _started.get(self.state.pid)) is not None:
             return process.poll() is None
-        return 0 <= time.time() - self._began < SECONDS_TO_LOCK and not self.state.stage and alive(self.state.pid)
+        return (
+            0 <= time.time() - self._began < SECONDS_TO_LOCK
+            and not self.state.stage
+            and alive(self.state.pid, self.state.since)
+        )
 
     def _held(self) -> bool:
         lock = self.folder / LOCK
@@ -234,9 +235,11 @@ class TrainingRun:
         state = self.state
         if kind == "start":
             state.state, state.reason, state.pid, state.stage = "starting", "", int(said["pid"]), ""
+            state.since = said.get("since")
             self._began, self._output = float(said.get("at", 0)), int(said.get("output", 0))
         elif kind == "begin":
             state.state, state.reason, state.pid, state.stage = "starting", "", int(said["pid"]), "reading"
+            state.since = said.get("since")
         elif kind == "stage":
             state.stage = str(said["stage"])
             if state.stage == "training":
