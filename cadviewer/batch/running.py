@@ -44,7 +44,7 @@ from cadviewer.messages import Message
 from cadviewer.store import case_report, results
 from cadviewer.store import report as reports
 from cadviewer.store.case_report import CaseReport, CaseState
-from cadviewer.store.export.case_json import ExportError
+from cadviewer.store.export import ExportError
 from cadviewer.store.results import ResultsFolder
 
 POLL_SECONDS = 0.1

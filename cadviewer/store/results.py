@@ -103,7 +103,7 @@ class ResultsFolder:
     def add(self, report: CaseReport, volume: Volume | None, fingerprint: str) -> None:
         """Write a case's files, then its record; it is finished when this returns.
 
-        Raises OSError, JournalError or `export.case_json.ExportError`; the case is then not finished.
+        Raises OSError, JournalError or `export.ExportError`; the case is then not finished.
         """
         self._check()
         if report.case in self.finished:  # done before, and perhaps with a mask that there is none of now

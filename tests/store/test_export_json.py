@@ -15,8 +15,7 @@ from store_cases import SHA, breast_case, breast_finding, ct, nodule_case, refus
 from cadviewer.findings import BreastFinding, Call
 from cadviewer.imaging.series import Shape, State
 from cadviewer.store.case_report import CaseReport
-from cadviewer.store.export import case_json
-from cadviewer.store.export.case_json import ExportError
+from cadviewer.store.export import ExportError, case_json
 
 CASES = {
     "nodules": nodule_case(),

@@ -18,8 +18,7 @@ from store_cases import breast_case, ct, nodule_case, refused_case, volume
 from cadviewer.imaging.series import Volume
 from cadviewer.store import export, results
 from cadviewer.store.case_report import CaseReport, CaseState
-from cadviewer.store.export import Format
-from cadviewer.store.export.case_json import ExportError
+from cadviewer.store.export import ExportError, Format
 from cadviewer.store.results import Existing, ResultsError
 
 OPTIONS: Mapping[str, Any] = {"--threshold": None, "inputs": "ab", "model": "ssd 1"}

@@ -15,6 +15,7 @@ from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.studies_panel import date
 from cadviewer.gui.i18n.language import tr
 from cadviewer.imaging.series import Series
+from cadviewer.store import export
 from cadviewer.store.reading import Reading
 from cadviewer.store.report import of_result
 
@@ -35,16 +36,19 @@ class Saving(QObject):
 
     def ask(self, case: Case, folder: str) -> None:
         """Ask where to, then save. The name proposed is of the study, see `proposed`: no patient's."""
-        dialog = QFileDialog(self._window, tr("Save the reading"), folder, "JSON (*.json)")
+        kinds = {f"{suffix[1:].upper()} (*{suffix})": suffix[1:] for suffix in export.for_files()}
+        dialog = QFileDialog(self._window, tr("Save the reading"), folder, ";;".join(kinds))
+        dialog.selectNameFilter("JSON (*.json)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
+        dialog.filterSelected.connect(lambda kind: dialog.setDefaultSuffix(kinds[kind]))
         dialog.selectFile(f"{proposed(case.series)}.json")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(lambda name: self.save(case, Path(name)))
         dialog.open()
 
     def save(self, case: Case, path: Path) -> None:
-        """Write the case's JSON with its reading as they are now."""
+        """Write the case as it is now, in the way that the suffix of the file names (`store.export.write`)."""
         if case.result is not None:
             result = case.result if self.candidates else replace(case.result, candidates=())
             self._thread.do(self._write, case.series, result, case.reading(), path)
@@ -53,13 +57,10 @@ class Saving(QObject):
         self._thread.close()
 
     def _write(self, series: Series, result: Result, reading: Reading, path: Path) -> None:
-        from cadviewer.store.export import case_json, pictures
-
         report = of_result(series, result, None)
         try:
-            pictures.write_masks(report, path.parent)  # the JSON names them: they are there before it is
-            case_json.write(path, report, reading)
-        except (OSError, case_json.ExportError) as error:
+            export.write(report, reading, path)
+        except (OSError, export.ExportError) as error:
             log.warning("a reading could not be saved: %s", type(error).__name__)
             reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)
             self._not_saved(reason)

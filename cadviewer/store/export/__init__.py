@@ -1,4 +1,5 @@
-"""Ways of writing results into a folder. Another one is one more file here and one line in FORMATS."""
+"""Ways of writing results: of a batch into a folder, and of one case into a file. Another one is one more file here
+and one line in FORMATS."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer.imaging.series import Volume
+from cadviewer.messages import Message
 from cadviewer.store.case_report import CaseReport
+from cadviewer.store.reading import Reading
 
 Rows = Mapping[str, Sequence[Sequence[str]]]
 """Rows of one case by table ("nodules", "breast", "cases", "errors"), cells as they are written."""
@@ -25,6 +28,9 @@ class Format:
         where nothing was read. Raises OSError.
     write_tables(cases, folder): writes what is made of all cases, from the rows of each. Raises OSError.
     tables: names of the files that write_tables writes.
+    suffix: of a file that holds one case; write_file(report, reading, path): writes it, whole or not at all, with what
+    a
+        reader made of the case where somebody has read it. Raises OSError, ExportError.
     """
 
     title: str
@@ -32,6 +38,12 @@ class Format:
     write_case: Callable[[CaseReport, Volume | None, Path], None] | None = None
     write_tables: Callable[[Sequence[Rows], Path], None] | None = None
     tables: tuple[str, ...] = ()
+    suffix: str = ""
+    write_file: Callable[[CaseReport, Reading | None, Path], None] | None = None
+
+
+class ExportError(Exception):
+    """Something that cannot be written in this way; one line says why."""
 
 
 FORMATS: Mapping[str, str] = {
@@ -50,3 +62,16 @@ def load(name: str) -> Format:
     found: Any = importlib.import_module(FORMATS[name]).FORMAT
     assert isinstance(found, Format)
     return found
+
+
+def for_files() -> dict[str, Format]:
+    """The formats that hold one case in one file, by suffix: what the window offers to save as."""
+    return {found.suffix: found for name in FORMATS if (found := load(name)).write_file is not None}
+
+
+def write(report: CaseReport, reading: Reading | None, path: Path) -> None:
+    """One case into one file, in the way that its suffix names. Raises OSError, ExportError."""
+    found = for_files().get(path.suffix.lower())
+    if found is None or found.write_file is None:
+        raise ExportError(Message("no way of writing a file that ends in {suffix}", suffix=path.suffix or "nothing"))
+    found.write_file(report, reading, path)

@@ -14,15 +14,11 @@ from cadviewer.findings import Provenance
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.messages import Message, code_of
 from cadviewer.store.case_report import CaseReport, one_line, path_text
-from cadviewer.store.export import Format, reading_json
+from cadviewer.store.export import ExportError, Format, pictures, reading_json
 from cadviewer.store.export.parts import json_numbers, of_all
 from cadviewer.store.reading import Reading
 
 SCHEMA = 1
-
-
-class ExportError(Exception):
-    """Something to be written breaks the schema: an error of this program; the message names the place."""
 
 
 def document(report: CaseReport, reading: Reading | None = None) -> dict[str, Any]:
@@ -110,7 +106,18 @@ def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-FORMAT = Format("one JSON per case with everything, by schema", folder="json", write_case=_write_case)
+def _write_file(report: CaseReport, reading: Reading | None, path: Path) -> None:
+    pictures.write_masks(report, path.parent)  # the JSON names them: they are there before it is
+    write(path, report, reading)
+
+
+FORMAT = Format(
+    "one JSON per case with everything, by schema",
+    folder="json",
+    write_case=_write_case,
+    suffix=".json",
+    write_file=_write_file,
+)
 
 
 def _series(series: Series) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic
+from cadviewer.messages import Message
 from cadviewer.store.case_report import CaseReport, CaseState, one_line, path_text
-from cadviewer.store.export import Format, Rows
+from cadviewer.store.export import ExportError, Format, Rows
 from cadviewer.store.export.parts import Row, findings_of, number, of_all, part_of
+from cadviewer.store.reading import Reading
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     **{name: columns for part in of_all() for name, columns in part.columns.items()},
@@ -70,10 +72,21 @@ def _write_tables(cases: Sequence[Rows], folder: Path) -> None:
         write_csv(folder / f"{table}.csv", table, [row for case in cases for row in case.get(table, ())])
 
 
+def _write_file(report: CaseReport, reading: Reading | None, path: Path) -> None:
+    """The table of the case's task with its findings; what the reader made of them is not in the tables."""
+    names = part_of(report.task).columns if report.task is not None else {}
+    if not names:
+        raise ExportError(Message("there is no table for this task"))
+    for name in names:
+        write_csv(path, name, rows(report)[name])
+
+
 FORMAT = Format(
     "tables: " + ", ".join(f"{name}.csv" for name in COLUMNS),
     write_tables=_write_tables,
     tables=tuple(f"{name}.csv" for name in COLUMNS),
+    suffix=".csv",
+    write_file=_write_file,
 )
 
 
