@@ -308,11 +308,17 @@ def test_the_entry_that_is_being_made_keeps_its_place_while_answers_come(risk: D
     def place() -> int:
         return int(editor.line.mapTo(panel.area.viewport(), editor.line.rect().topLeft()).y())
 
+    def settled() -> bool:
+        seen = place()
+        risk.bot.wait(100)
+        return place() == seen
+
+    risk.bot.waitUntil(settled)  # a busy machine lays the form out late
     before = place()
     assert editor.line.hasFocus()
     assert 0 < bar.value() < bar.maximum(), (bar.value(), bar.maximum())
     risk.wait_kept(
         lambda: risk.window.review_controller.enter(risk.case.selected, {"type": "solid", "status": "baseline"})
     )
-    risk.bot.wait(200)
+    risk.bot.waitUntil(settled)
     assert abs(place() - before) <= 2
