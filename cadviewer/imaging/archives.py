@@ -1,4 +1,4 @@
-"""Zip archives of images: unpacked into a temporary folder that goes when the program ends.
+"""Zip archives of images (an `imaging.sources.Source`): unpacked into a temporary folder that goes with the program.
 
 The folder, its sub-folders and its files have numbers for names, since paths inside an archive can hold patient names.
 Headers that name other files (MetaImage, NRRD) are written anew with the numbers. Each folder holds a file that its
@@ -25,6 +25,7 @@ from cadviewer.imaging import renaming, unzipping
 from cadviewer.imaging.budget import Budget, Share, TooMuch
 from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.series import InputError, Rejected, State
+from cadviewer.imaging.sources import Contents
 from cadviewer.messages import Message
 
 _SPARE = 2**30  # bytes that unpacking leaves free on the disk
@@ -40,21 +41,12 @@ _LONGEST_PATH = 1000
 _ENCRYPTED = 0x1
 
 
-class Unpacked(dict[Path, str]):
-    """Unpacked file → its path in the archive, in the archive's order. broken: what could not be, path → reason."""
-
-    broken: dict[str, str]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.broken = {}
-
-
-def is_archive(head: bytes) -> bool:
+def recognises(head: bytes) -> bool:
+    """Whether a file begins as a zip does, an empty one too (APPNOTE.TXT 4.3.7, 4.3.16)."""
     return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
-def unpack(file: Path, share: Share | None = None) -> Unpacked | Rejected:
+def unpack(file: Path, share: Share | None = None) -> Contents | Rejected:
     """The files of an archive. share: what it may take; it is taken from it.
 
     An office document or a program is a zip too, but not an archive of images: Rejected, as one is that is too large
@@ -76,26 +68,10 @@ def unpack(file: Path, share: Share | None = None) -> Unpacked | Rejected:
         return Rejected(file, State.REFUSED, str(error))
 
 
-def too_large_together(archives: list[Path], share: Share) -> str:
-    """Why archives that lie in one are not opened, by what they declare; "" where they may be.
-
-    They are counted before the first of them is unpacked: a thousand small ones can each be just small enough.
-    """
-    members = size = 0
-    for file in archives:
-        with contextlib.suppress(InputError, OSError):  # damaged: said when it is opened itself
-            try:
-                found = _members(file, share)
-            except TooMuch as error:
-                return str(error)
-            members += len(found)
-            size += sum(m.file_size for m in found)
-    try:
-        share.check_members(members)
-        share.check_size(size)
-    except TooMuch as error:
-        return str(error)
-    return ""
+def declared(file: Path, share: Share) -> tuple[int, int]:
+    """(files, bytes) that its list of contents promises. Raises InputError, OSError, TooMuch."""
+    members = _members(file, share)
+    return len(members), sum(m.file_size for m in members)
 
 
 def _members(file: Path, share: Share) -> list[zipfile.ZipInfo]:
@@ -135,14 +111,14 @@ def _listed(stream: BinaryIO) -> tuple[int, int]:
     return count, min(length, size)
 
 
-def _extract(file: Path, members: list[zipfile.ZipInfo], share: Share) -> Unpacked:
+def _extract(file: Path, members: list[zipfile.ZipInfo], share: Share) -> Contents:
     folder = _folder()
     size = sum(m.file_size for m in members)
     if size > shutil.disk_usage(folder).free - _SPARE:
         raise InputError(
             Message("an archive of {size:.1f} GiB, for which there is no room on the disk", size=size / 2**30)
         )
-    unpacked = Unpacked()
+    unpacked = Contents()
     numbers = renaming.Numbers(folder)
     began = time.monotonic()
     with zipfile.ZipFile(file) as archive:

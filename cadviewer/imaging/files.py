@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.imaging import archives, contained
+from cadviewer.imaging import contained, sources
 from cadviewer.imaging.budget import DEEPEST, Budget, Share
 from cadviewer.imaging.faults import one_line, reason_of
 from cadviewer.imaging.formats import images, simpleitk
@@ -276,10 +276,11 @@ def _owned(
 
 def _too_large(heads: Sequence[tuple[Path, bytes | Rejected]], share: Share) -> str:
     """Why the archives that lie in one are not opened, "" where they may be."""
-    nested = [file for file, head in heads if isinstance(head, bytes) and archives.is_archive(head)]
+    known = [(file, sources.source_of(head)) for file, head in heads if isinstance(head, bytes)]
+    nested = [(file, source) for file, source in known if source is not None]
     if nested and share.depth > DEEPEST:
         return Message("an archive within {deepest} others, which is not opened", deepest=DEEPEST)
-    return archives.too_large_together(nested, share) if nested else ""
+    return sources.too_large_together(nested, share) if nested else ""
 
 
 def _scan_file(file: Path, head: bytes, found: _Found) -> Iterator[Series | Rejected]:
@@ -291,21 +292,21 @@ def _scan_file(file: Path, head: bytes, found: _Found) -> Iterator[Series | Reje
         yield contained.call("cadviewer.imaging.formats.images:scan_image", file, size=_DENSE * file.stat().st_size)
     elif kind := simpleitk.kind_of(head):
         yield contained.call("cadviewer.imaging.formats.simpleitk:scan_volume", file, kind)
-    elif archives.is_archive(head):
-        yield from _scan_archive(file, found)
+    elif source := sources.source_of(head):
+        yield from _scan_contents(file, source, found)
     elif _may_be_bare_dicom(head) and (header := _bare_dicom(file)) is not None:
         found.dicom.append(header)
     else:
         yield _not_an_image(file, head)
 
 
-def _scan_archive(file: Path, found: _Found) -> Iterator[Series | Rejected]:
-    """The images of a zip; its files are named by the zip and their path in it, its series by the zip."""
+def _scan_contents(file: Path, source: sources.Source, found: _Found) -> Iterator[Series | Rejected]:
+    """The images in a file; those files are named by it and their path in it, series by the file alone."""
     if found.too_large:
         yield Rejected(file, State.REFUSED, found.too_large)
         return
     share = found.share or found.budget.share(file.stat().st_size)
-    names = archives.unpack(file, share)
+    names = source.unpack(file, share)
     if isinstance(names, Rejected):
         yield names
         return

@@ -1,15 +1,17 @@
-"""Another backbone, data set layout, export format and modality: each one new file and one new line in one table.
+"""Another backbone, layout, source, export format, runtime and task: each one new file and one new line in one table.
 
 The source is copied, the files and lines are added to the copy, and the copy's own command lines are run.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +84,39 @@ def _write(report, volume, folder):
 
 
 FORMAT = Format("a count in a text file", folder="counts", write_case=_write)
+'''
+
+SOURCE = '''
+"""A list of files that lie elsewhere, for a test."""
+
+from pathlib import Path
+
+from cadviewer.imaging.series import InputError
+from cadviewer.imaging.sources import Contents
+
+
+def recognises(head):
+    return head.startswith(b"FILES\\n")
+
+
+def _files(file):
+    return [Path(line) for line in file.read_text().splitlines()[1:]]
+
+
+def declared(file, share):
+    return len(_files(file)), sum(f.stat().st_size for f in _files(file) if f.exists())
+
+
+def unpack(file, share):
+    contents = Contents()
+    for one in _files(file):
+        if one.exists():
+            contents[one] = f"listed/{one.name}"
+        else:
+            contents.broken[f"listed/{one.name}"] = "not where the list says"
+    if not contents:
+        raise InputError("a list of nothing")
+    return contents
 '''
 
 TASK = {
@@ -290,6 +325,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exports = "cadviewer/store/export"
     line = '    "toy": "cadviewer.store.export.toy",'
     add(source, f"{exports}/toy.py", FORMAT, f"{exports}/__init__.py", '    "png"', line)
+    line = '        "toy": "cadviewer.imaging.toy_source",'
+    add(source, "cadviewer/imaging/toy_source.py", SOURCE, "cadviewer/imaging/sources.py", '        "zip"', line)
     for name, text in TASK.items():
         (source / name).parent.mkdir(exist_ok=True)
         (source / name).write_text(text.lstrip())
@@ -306,13 +343,26 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return source
 
 
-def run(source: Path, home: Path, *arguments: object, **more: str) -> str:
-    """What a command line of the copy prints; it must succeed."""
+def own_toy_model(home: Path) -> Path:
+    """`home`, with a model for breast ultrasound that the toy runtime computes."""
+    from cadviewer.models import catalogue
+
+    weights = home / "data" / "weights"
+    weights.mkdir(parents=True)
+    shipped = catalogue.load(REPOSITORY / "resources" / "weights" / "breast-efficientnet-unet.json")
+    card = replace(shipped, name="own-toy", default=False, inputs={**shipped.inputs, "runtime": "toy"})
+    (weights / "own-toy.json").write_text(card.to_json())
+    (weights / "own-toy.safetensors").write_bytes(b"nothing that torch could read")
+    return home
+
+
+def run(source: Path, home: Path, *arguments: object, status: int = 0, **more: str) -> str:
+    """What a command line of the copy prints; it must end with `status`."""
     environment = os.environ | {"PYTHONPATH": str(source), "CADVIEWER_HOME": str(home), "OMP_NUM_THREADS": "1"}
     environment |= more
     command = [sys.executable, "-m", *map(str, arguments)]
     done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == status, done.stderr[-2000:]
     return done.stdout
 
 
@@ -346,6 +396,31 @@ def test_a_toy_of_each_kind_works_with_one_file_and_one_line(extended: Path, tmp
     run(extended, home, "cadviewer", "annotate", data / "0.png", "--out", found, "--task", "nodules",
         "--model", "toy-ssd", "--spacing", 1, "--formats", "csv,toy", "--device", "cpu")  # fmt: skip
     assert len(list((found / "counts").glob("*.txt"))) == 1
+
+
+def test_files_of_a_toy_source_are_read_like_any_other(extended: Path, tmp_path: Path) -> None:
+    from cadviewer.phantoms import files as phantom_files
+    from cadviewer.phantoms.breast import breast_ultrasound
+
+    elsewhere, given, out = tmp_path / "elsewhere", tmp_path / "in", tmp_path / "out"
+    phantom_files.write_png(breast_ultrasound(1)[0], elsewhere / "a.png")
+    phantom_files.write_png(breast_ultrasound(2)[0], elsewhere / "b.png")
+    given.mkdir()
+    (given / "archive.files").write_text(f"FILES\n{elsewhere / 'a.png'}\n{elsewhere / 'gone.png'}\n")
+    with zipfile.ZipFile(given / "c.zip", "w") as archive:  # one kind within the other
+        archive.writestr("more.files", f"FILES\n{elsewhere / 'b.png'}\n")
+    (given / "empty.files").write_text("FILES\n")
+    command = ("cadviewer", "annotate", given, "--out", out, "--task", "breast", "--formats", "csv")
+    run(extended, own_toy_model(tmp_path / "home"), *command, "--model", "own-toy", status=1)
+    with (out / "cases.csv").open(newline="") as stream:
+        rows = {Path(row["source"]).relative_to(given).as_posix(): row for row in csv.DictReader(stream)}
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "archive.files": "done",
+        "archive.files/listed/gone.png": "failed",
+        "c.zip": "done",
+        "empty.files": "failed",
+    }
+    assert rows["archive.files/listed/gone.png"]["reason"] == "not where the list says"
 
 
 def test_a_toy_task_is_a_package_and_a_line(extended: Path, tmp_path: Path) -> None:
@@ -395,17 +470,10 @@ def test_a_toy_task_is_a_package_and_a_line(extended: Path, tmp_path: Path) -> N
 
 
 def test_a_card_that_names_a_toy_runtime_is_computed_by_it(extended: Path, tmp_path: Path) -> None:
-    from cadviewer.models import catalogue
     from cadviewer.phantoms import files as phantom_files
     from cadviewer.phantoms.breast import breast_ultrasound
 
-    home = tmp_path / "home"
-    weights = home / "data" / "weights"
-    weights.mkdir(parents=True)
-    shipped = catalogue.load(REPOSITORY / "resources" / "weights" / "breast-efficientnet-unet.json")
-    card = replace(shipped, name="own-toy", default=False, inputs={**shipped.inputs, "runtime": "toy"})
-    (weights / "own-toy.json").write_text(card.to_json())
-    (weights / "own-toy.safetensors").write_bytes(b"nothing that torch could read")
+    home = own_toy_model(tmp_path / "home")
     phantom_files.write_png(breast_ultrasound(1)[0], tmp_path / "in" / "a.png")
     command = ("cadviewer", "annotate", tmp_path / "in", "--out", tmp_path / "out", "--task", "breast")
     run(extended, home, *command, "--model", "own-toy", "--formats", "csv,json")
