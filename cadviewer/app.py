@@ -30,6 +30,10 @@ log = logging.getLogger("cadviewer")
 WORKER = "cadviewer.inference.worker"
 """Module of the worker process; CADVIEWER_WORKER names another, for tests of the whole program without torch."""
 
+SWITCH = 0.001
+"""Seconds after which a thread that reads lets the window's go on: Python's own 0.005 are a third of a frame, and
+a frame waits more than once."""
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -91,6 +95,7 @@ def run(args: Opening) -> int:
     _log_to_file()
     sys.excepthook = _unexpected
     background.catch_all()
+    sys.setswitchinterval(SWITCH)
     speak(app, preferences.now.language)
     style.apply(app, preferences.now.theme)
     bridge = Bridge()

@@ -6,7 +6,7 @@ Names, types and defaults are those of each trainer's `Settings`; here stands wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from cadviewer.models.nets import BACKBONES, NETWORKS
@@ -118,7 +118,7 @@ NODULES: dict[str, Option] = COMMON | {
     "pretrained": Option(
         "Start of the backbone", "none: from scratch; imagenet: weights learned on photographs; or a file of weights."
     ),
-    "backbone_rate": Option("Rate of the backbone", "Its learning rate, as a share of that of the rest.", 0, 10),
+    "backbone_lr_factor": Option("Rate of the backbone", "Its learning rate, as a share of that of the rest.", 0, 10),
     "mine": Option("Learn from false alarms", "Cut crops where the earlier run saw nodules that are none."),
     "select": Option("Select features", "Keep the channels that tell the most.", choices=("", "anova", "mutual_info")),
     "select_keep": Option("Share of features kept", "Of the channels, where some are selected.", 0, 1),
@@ -149,8 +149,6 @@ BREAST: dict[str, Option] = COMMON | {
     ),
     "image_size": Option("Image size", "Side of what the network sees, in pixels.", 32, 1024, main=True),
     "minutes": Option("Minutes", "End after so long, with the schedule fitted to it; 0 for the epochs.", 0, main=True),
-    "rate": replace(COMMON["lr"]),
-    "decay": replace(COMMON["weight_decay"]),
     "mt_estan": Option("MT-ESTAN branch", "Of Hybrid-MT-ESTAN."),
     "swin": Option("Swin branch", "Of Hybrid-MT-ESTAN."),
     "aaa": Option(
@@ -166,14 +164,14 @@ BREAST: dict[str, Option] = COMMON | {
     "pretrained": Option(
         "Start of the encoder", "none: from scratch; imagenet: weights learned on photographs; or a file of weights."
     ),
-    "encoder_rate": Option("Rate of the encoder", "Its learning rate, as a share of that of the rest.", 0, 10),
+    "backbone_lr_factor": Option("Rate of the encoder", "Its learning rate, as a share of that of the rest.", 0, 10),
     "sets": Option("Further sets", "Folders of other sets that are learned from too."),
     "epoch_images": Option("Images of an epoch", "Drawn from all sets; 0 for as many as there are.", 0),
     "loss": Option("Loss", "tuned, or as published.", choices=("tuned", "paper")),
     "augmentation": Option(
         "Augmentation", "How images are changed; domain is for other hospitals.", choices=("strong", "paper", "domain")
     ),
-    "optimiser": Option("Optimiser", "How weights follow the gradient.", choices=("adamw", "adam")),
+    "optimizer": Option("Optimiser", "How weights follow the gradient.", choices=("adamw", "adam")),
     "class_weight": Option("Weight of the class loss", "Beside that of the outline.", 0, 100),
     "smoothing": Option("Label smoothing", "How far from sure the labels are taken.", 0, 0.5),
     "positive_weight": Option("Weight of malignant images", "Beside benign ones.", 0, 100),
@@ -184,7 +182,7 @@ BREAST: dict[str, Option] = COMMON | {
     "views": Option(
         "Views", "How often an image is looked at: plain, mirrored, and smaller too.", choices=("one", "two", "four")
     ),
-    "init": Option("Start from", "Cards of models whose mean the training starts from; empty for fresh weights."),
+    "start_from": Option("Start from", "Cards of models whose mean the training starts from; empty for fresh weights."),
 }
 
 PRESETS: Mapping[str, str] = {

@@ -161,8 +161,8 @@ def test_settings_are_a_form_with_names_ranges_and_meaning(desk: Desk) -> None:
         about = form.edits["batch"].widget.accessibleDescription()
         assert about == "Images learned from at a time; more need more memory. (1 … 4096)"
         assert form.edits["batch"].widget.accessibleName() == "Batch"
-    form.put(["epochs=7", "rate=1e-3", "swin=no", "train_folds=1,2"])
-    assert form.assignments() == ["rate=1e-3", "epochs=7", "swin=false", "train_folds=1,2"]
+    form.put(["epochs=7", "lr=1e-3", "swin=no", "train_folds=1,2"])
+    assert form.assignments() == ["lr=1e-3", "epochs=7", "swin=false", "train_folds=1,2"]
     rows = [dialog.preset.itemText(k) for k in range(dialog.preset.count())]
     assert [text for text in rows if "smallest" in text] == [rows[-1]]
     assert rows[-1].startswith("quick")
@@ -170,11 +170,11 @@ def test_settings_are_a_form_with_names_ranges_and_meaning(desk: Desk) -> None:
     assert form.edits["limit"].get() == "64"
     assert "epochs=7" in form.assignments()  # what was entered stays
     assert "limit=64" not in form.assignments()
-    form.put(["rate=7"])
+    form.put(["lr=7"])
     assert form.problem() == "Learning rate: a number is wanted (1e-08 … 1)"
     assert form.problem() in dialog.status.text()
     assert not dialog.start.isEnabled()
-    form.put(["rate=0.002"])
+    form.put(["lr=0.002"])
     assert form.problem() == ""
 
 

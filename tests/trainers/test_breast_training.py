@@ -127,8 +127,8 @@ def test_cards_of_several_runs_are_averaged_without_training(drawn: Path, tmp_pa
         breast.run(None, drawn, out, [*TINY, "epochs=1", f"seed={seed}"], False)
         cards.append(out / "breast-hybrid-mt-estan-tiny.json")
     joined = tmp_path / "joined"
-    breast.run(None, drawn, joined, [*TINY, "epochs=0", f"init={cards[0]},{cards[1]}"], False)
-    told = catalogue.load(joined / "breast-hybrid-mt-estan-tiny.json").training["settings"]["init"]
+    breast.run(None, drawn, joined, [*TINY, "epochs=0", f"start_from={cards[0]},{cards[1]}"], False)
+    told = catalogue.load(joined / "breast-hybrid-mt-estan-tiny.json").training["settings"]["start_from"]
     assert told == ["run1/breast-hybrid-mt-estan-tiny.json", "run2/breast-hybrid-mt-estan-tiny.json"]
     before = catalogue.load(joined / "breast-hybrid-mt-estan-tiny.json").training["started_from"]
     assert [b["settings"]["seed"] for b in before] == [1, 2]

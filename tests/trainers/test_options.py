@@ -50,7 +50,7 @@ def test_defaults_and_presets_are_within_their_ranges(task: str) -> None:
     [
         ("breast", "epochs=-1", "epochs: -1 is not in the range 0 … 100000"),
         ("breast", "batch=0", "batch: 0 is not in the range 1 … 4096"),
-        ("breast", "rate=3", "rate: 3.0 is not in the range 1e-08 … 1"),
+        ("breast", "lr=3", "lr: 3.0 is not in the range 1e-08 … 1"),
         ("breast", "augmentation=weak", "augmentation: 'weak' is none of strong, paper, domain"),
         ("breast", "train_folds=1,9", "train_folds: 9 is not in the range 1 … 5"),
         ("outline", "dice=nan", "dice"),

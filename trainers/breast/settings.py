@@ -24,12 +24,12 @@ class BreastSettings:
     train_folds, tune_folds: official folds of BUS-BRA; fold 5 is left to `evaluate`.
     limit: use only so many training images, 0 for all (for tests).
     views: what the exported card shows to the network: "one", "two" (mirrored) or "four" (and smaller).
-    init: cards whose weights, averaged, training starts from; none for fresh ones. Cards of several runs from one start
-        with `epochs=0` are joined that way (Wortsman et al. 2022, "Model soups", arXiv 2203.05482).
+    start_from: cards whose weights, averaged, training starts from; none for fresh ones. Cards of several runs from
+        one start with `epochs=0` are joined that way (Wortsman et al. 2022, "Model soups", arXiv 2203.05482).
     sets: folders of further sets to learn from, each with its folds (see `breast_sets.of_sets`); an epoch then draws
         from each set in proportion to the root of its size, `epoch_images` altogether (0: as many as there are).
-    pretrained: "none", "imagenet" or a file of ImageNet weights; encoder_rate: learning rate of a pretrained encoder,
-        as a share of that of the rest.
+    pretrained: "none", "imagenet" or a file of ImageNet weights; backbone_lr_factor: learning rate of a pretrained
+        encoder, as a share of that of the rest.
     name: of the card; "" for one made of network and size.
     """
 
@@ -45,12 +45,12 @@ class BreastSettings:
     aaa_up: str = ""
     fuse: str = ""
     pretrained: str = "none"
-    encoder_rate: float = 1.0
+    backbone_lr_factor: float = 1.0
     loss: str = "tuned"
     augmentation: str = "strong"
-    optimiser: str = "adamw"
-    rate: float = 2e-3
-    decay: float = 0.05
+    optimizer: str = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 0.05
     average: float = 0.998
     batch: int = 16
     epochs: int = 60
@@ -70,7 +70,7 @@ class BreastSettings:
     epoch_images: int = 0
     limit: int = 0
     views: str = "four"
-    init: tuple[Path, ...] = ()
+    start_from: tuple[Path, ...] = ()
     name: str = ""
     version: str = "1"
 
@@ -79,8 +79,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "unet": {
         "network": "efficientnet_unet",
         "pretrained": "imagenet",
-        "encoder_rate": 0.33,
-        "rate": 1.5e-3,
+        "backbone_lr_factor": 0.33,
+        "lr": 1.5e-3,
         "average": 0.998,
         "augmentation": "domain",
     },
@@ -91,9 +91,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "loss": "paper",
         "augmentation": "paper",
         "normals": 0.0,
-        "optimiser": "adam",
-        "rate": 1e-5,
-        "decay": 0.0,
+        "optimizer": "adam",
+        "lr": 1e-5,
+        "weight_decay": 0.0,
         "average": 0.0,
         "batch": 4,
         "precision": "32-true",

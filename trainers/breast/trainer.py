@@ -61,9 +61,9 @@ def make_network(settings: BreastSettings) -> BreastNetwork:
         raise ConfigError(f"{settings.network}: {error}") from error
     if not isinstance(network, BreastNetwork):
         raise ConfigError(f"{settings.network} is no network for breast ultrasound")
-    if settings.init:
+    if settings.start_from:
         try:
-            states = [build_from_card(catalogue.load(card)).state_dict() for card in settings.init]
+            states = [build_from_card(catalogue.load(card)).state_dict() for card in settings.start_from]
             network.load_state_dict({k: _mean([s[k] for s in states]) for k in states[0]})
         except (catalogue.CardError, KeyError, RuntimeError) as error:
             raise ConfigError(f"init: {str(error).splitlines()[0]}") from error
@@ -198,7 +198,7 @@ def ship(
         "steps": "gray, zero-padded to a square, resized, less its mean and over its deviation where not black",
     }
     trained, tuned_on = (of_sets(data, settings.sets, f) for f in (settings.train_folds, settings.tune_folds))
-    before = [_told(catalogue.load(c)) for c in settings.init]
+    before = [_told(catalogue.load(c)) for c in settings.start_from]
     normals = settings.normals or any(b.get("settings", {}).get("normals") for b in before)
     card = ModelCard(
         name=card_name(settings),

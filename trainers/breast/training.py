@@ -136,10 +136,10 @@ class Training(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         factor = fitting.cosine(self.progress(), self.settings.warm_up, least=0)
-        if self.settings.optimiser == "adam":
+        if self.settings.optimizer == "adam":
             factor = 1.0  # the paper's constant rate
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = group.get("initial_lr", self.settings.rate) * max(factor, 1e-3)
+            group["lr"] = group.get("initial_lr", self.settings.lr) * max(factor, 1e-3)
         if self.settings.minutes and self.seconds >= self.settings.minutes * 60:
             self.trainer.should_stop = True
             return -1
@@ -148,11 +148,11 @@ class Training(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         s = self.settings
         optimiser: torch.optim.Optimizer
-        if s.optimiser == "adam":
-            optimiser = torch.optim.Adam(self.network.parameters(), s.rate, fused=True)
+        if s.optimizer == "adam":
+            optimiser = torch.optim.Adam(self.network.parameters(), s.lr, fused=True)
         else:
-            rates = {"encoder": s.rate * s.encoder_rate} if self.network.encoder_name else None
-            optimiser = torch.optim.AdamW(fitting.groups(self.network, s.decay, rates), s.rate, fused=True)
+            rates = {"encoder": s.lr * s.backbone_lr_factor} if self.network.encoder_name else None
+            optimiser = torch.optim.AdamW(fitting.groups(self.network, s.weight_decay, rates), s.lr, fused=True)
         for group in optimiser.param_groups:
             group["initial_lr"] = group["lr"]
         return optimiser

@@ -66,7 +66,7 @@ class NoduleTask(fitting.Averaged):
     def configure_optimizers(self) -> Any:
         """AdamW, RMSProp or momentum; linear warm-up, then a cosine to 1 %, or not."""
         s = self.settings
-        rates = {"backbone": s.lr * s.backbone_rate} if s.backbone_rate != 1 else None
+        rates = {"backbone": s.lr * s.backbone_lr_factor} if s.backbone_lr_factor != 1 else None
         groups = fitting.groups(self.net, s.weight_decay, rates)
         made: torch.optim.Optimizer
         if s.optimizer == "adamw":

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from cadviewer import atomic
 from cadviewer.findings import Box
-from cadviewer.imaging import files
+from cadviewer.imaging import archives, files, sources
+from cadviewer.imaging.budget import Budget
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.models.nodules.measurement import NoduleMeasures, measure
 from cadviewer.models.nodules.outlining import outline_findings
 from cadviewer.models.runtime import Companion
+from trainers.config import ConfigError
 from trainers.data.ct import lidc_xml
 from trainers.data.ct.lidc_crops import box_of
 from trainers.data.ct.lidc_xml import ReadNodule
@@ -97,8 +99,10 @@ def figures(data: Path, companion: Companion, out: Path) -> dict[str, Any]:
     made: dict[str, Any] = {}
     rows: list[tuple[Any, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
+        if why := sources.too_large_together([(archive, archives)], Budget().share(archive.stat().st_size)):
+            raise ConfigError(f"{archive}: {why}")
         with zipfile.ZipFile(archive) as opened:
-            opened.extractall(folder)
+            opened.extractall(folder)  # of each file no more than it declares, which has just been bounded
         for case in read(Path(folder)):
             for number, nodule in enumerate(case.nodules, start=1):
                 rows += _compare(case, number, nodule, companion)

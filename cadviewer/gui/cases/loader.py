@@ -5,7 +5,6 @@ A request is made on the window's thread, works on captured state only, and come
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
 
 TELL_EVERY = 0.05
 """Seconds between two messages of a running scan or read."""
-SWITCH = 0.001
-"""Seconds after which a thread that reads lets the window's go on: Python's own 0.005 are a third of a frame, and
-a frame waits more than once."""
 
 
 class LoadStopped(Exception):
@@ -80,18 +76,19 @@ class Loader(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        sys.setswitchinterval(SWITCH)
         self._scanner = Background("scan")
         self._reader = Background("read")
         self._thumbnailer = Background("thumbnail")
         self._stop = threading.Event()
-        self._busy = threading.Event()  # a series is being read: thumbnails wait
+        self._idle = threading.Event()  # no series is being read: until then thumbnails wait
+        self._idle.set()
         self._reading: LoadedSeries | None = None
         self._number = 0
 
     def close(self) -> None:
         """Stop everything. Waits for the step at hand only."""
         self._stop.set()
+        self._idle.set()  # who waits for it finds that it is over
         if self._reading is not None:
             self._reading.stop.set()
         for pool in (self._scanner, self._reader, self._thumbnailer):
@@ -108,7 +105,8 @@ class Loader(QObject):
         self.give_up()
         self._number += 1
         reading = self._reading = LoadedSeries(self._number, series, first)
-        self._busy.set()
+        if not self._stop.is_set():
+            self._idle.clear()
         self._submit(self._reader, self._read, reading)
         return reading
 
@@ -182,7 +180,7 @@ class Loader(QObject):
                 self.finished.emit(reading, volume)
         finally:
             if reading is self._reading or self._reading is None:
-                self._busy.clear()
+                self._idle.set()
 
     def _fill(self, reading: LoadedSeries, quiet: bool = False) -> Volume:
         from cadviewer.imaging import files
@@ -226,8 +224,7 @@ class Loader(QObject):
         return volume
 
     def _ahead(self, reading: LoadedSeries) -> None:
-        while self._busy.is_set() and not self._stop.is_set():
-            time.sleep(0.02)  # the open series goes first
+        self._idle.wait()  # the open series goes first
         volume: Volume | None = None
         try:
             if self._stop.is_set():
@@ -259,8 +256,7 @@ class Loader(QObject):
             kept.append(np.array(kept[0][k]))
             raise LoadStopped
 
-        while self._busy.is_set() and not self._stop.is_set():
-            time.sleep(0.02)  # the open series goes first
+        self._idle.wait()  # the open series goes first
         if self._stop.is_set():
             return
         try:

@@ -73,6 +73,7 @@ def _read(folder: Path) -> tuple[list[LabelledSlice], tuple[str, ...]]:
 
 
 def _parse(path: Path) -> xml.Element:
+    # Nothing outside the file is fetched for it, and expat (2.4.1 on) stops entities that blow up.
     try:
         return xml.parse(path).getroot()
     except (xml.ParseError, UnicodeDecodeError) as error:
