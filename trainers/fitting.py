@@ -43,6 +43,8 @@ class Fitted(Protocol):
     @property
     def epochs(self) -> int: ...
     @property
+    def check_every(self) -> int: ...
+    @property
     def seed(self) -> int: ...
 
 
@@ -158,18 +160,22 @@ def device(settings: Fitted) -> torch.device:
 
 
 def fit(
-    task: Averaged,
+    task: lightning.LightningModule,
     loader: DataLoader[Any],
     out: Path,
     checkpoint: Path | None,
-    validation: lightning.Callback,
+    callbacks: Sequence[lightning.Callback],
     settings: Fitted,
     *,
     iterations: int = 0,
+    tune: DataLoader[Any] | None = None,
+    deterministic: bool = True,
 ) -> None:
     """Train `task` into `out` (last.ckpt after each epoch, log.jsonl), from `checkpoint` on.
 
-    iterations: train for so many steps, whatever `settings.epochs` says; 0 for these.
+    callbacks: what takes figures or averages weights. tune: what the task's own `validation_step` looks at, every
+    `settings.check_every` epochs. iterations: train for so many steps, whatever `settings.epochs` says; 0 for these.
+    deterministic: False for a network with steps that a graphics processor has no deterministic form of.
     """
     cuda = device(settings).type == "cuda"
     precision = settings.precision
@@ -186,14 +192,15 @@ def fit(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=out,
-        deterministic=True,
+        deterministic=deterministic,
+        check_val_every_n_epoch=settings.check_every,
         plugins=[checkpoints.Whole()],
         callbacks=[
-            validation,
+            *callbacks,
             run_log.RunLog(out),
             *checkpoints.callbacks(out, settings.seed),
             TQDMProgressBar(refresh_rate=20),
         ],
     )
     # Tensors and plain values: nothing is unpickled, in a run from elsewhere neither.
-    trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(task, loader, tune, ckpt_path=checkpoint, weights_only=True)

@@ -176,7 +176,6 @@ BREAST: dict[str, Option] = COMMON | {
     "smoothing": Option("Label smoothing", "How far from sure the labels are taken.", 0, 0.5),
     "positive_weight": Option("Weight of malignant images", "Beside benign ones.", 0, 100),
     "normals": Option("Share without a lesion", "Of the images, shown as tissue beside their lesion.", 0, 1),
-    "precision": Option("Precision", "Of the numbers while training.", choices=("bf16-mixed", "32-true", "16-mixed")),
     "train_folds": Option("Folds to train on", "Of the set, 1 to 5; the last one is left for measuring.", 1, 5),
     "tune_folds": Option("Folds to calibrate on", "Of the set, 1 to 5, none of those trained on.", 1, 5),
     "views": Option(

@@ -63,7 +63,9 @@ class BreastSettings:
     check_every: int = 1
     seed: int = 1
     threads: int = 0
-    precision: str = "bf16-mixed"
+    device: str = "auto"
+    precision: str = "auto"
+    clip: float = 1.0
     train_folds: tuple[int, ...] = (1, 2, 3)
     tune_folds: tuple[int, ...] = (4,)
     sets: tuple[Path, ...] = ()
@@ -97,6 +99,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "average": 0.0,
         "batch": 4,
         "precision": "32-true",
+        "clip": 0.0,
     },
     "quick": {"epochs": 2, "limit": 64, "check_every": 1},
 }

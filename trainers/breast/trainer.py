@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from torch.utils.data import DataLoader
 
@@ -19,8 +18,8 @@ from cadviewer.models import catalogue, nets, runtime
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets.breast_network import BreastNetwork
 from cadviewer.models.nets.runtime import build as build_from_card
-from trainers import checkpoints, enough, fitting, run_log
 from trainers import config as configuration
+from trainers import enough, fitting
 from trainers.breast.calibration import calibrate, observe
 from trainers.breast.settings import PRESETS, BreastSettings
 from trainers.breast.training import Average, Images, SetSampler, Training
@@ -128,35 +127,18 @@ def train(settings: BreastSettings, data: Path, out: Path, last: Path | None) ->
     channels = network.config.in_channels
     images = load_images(settings, data, settings.train_folds, strength, channels)
     tune = load_images(settings, data, settings.tune_folds, None, channels)
-    callbacks: list[lightning.Callback] = [
-        run_log.RunLog(out),
-        *checkpoints.callbacks(out, settings.seed),
-    ]
-    if settings.average:
-        callbacks.append(Average(settings.average))
-    trainer = lightning.Trainer(
-        max_epochs=settings.epochs,
-        accelerator="auto",
-        devices=1,
-        precision=settings.precision,  # type: ignore[arg-type]
-        callbacks=callbacks,
-        plugins=[checkpoints.Whole()],
-        default_root_dir=out,
-        logger=False,
-        check_val_every_n_epoch=settings.check_every,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        gradient_clip_val=1.0 if settings.loss == "tuned" else None,
-    )
     module = Training(settings, network)
     module.seen = images.seen
     module.started_with = started
-    trainer.fit(
+    fitting.fit(
         module,
         DataLoader(images, settings.batch, sampler=SetSampler(images), drop_last=len(images) > settings.batch),
-        DataLoader(tune, 32),
-        ckpt_path=str(last) if last is not None else None,
-        weights_only=True,  # tensors and plain values: nothing is unpickled, in a run from elsewhere neither
+        out,
+        last,
+        [Average(settings.average)] if settings.average else [],
+        settings,
+        tune=DataLoader(tune, 32),
+        deterministic=False,  # the gradients of its resizing have no deterministic form on CUDA
     )
     return module
 

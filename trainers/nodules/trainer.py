@@ -154,7 +154,7 @@ def fit(
     loader = _batches(task, train, crops, false_alarms) if settings.in_batches else _crops(task, train, false_alarms)
     task.steps = settings.iterations or settings.epochs * len(loader)
     validation = NoduleValidation(tune, settings, out)
-    fitting.fit(task, loader, out, checkpoint, validation, settings, iterations=settings.iterations)
+    fitting.fit(task, loader, out, checkpoint, [validation], settings, iterations=settings.iterations)
     return task
 
 

@@ -122,7 +122,7 @@ def fit(
         patches, batch_size=settings.batch, sampler=sampler, drop_last=len(sampler) > settings.batch
     )
     task = OutlineTask(settings, settings.epochs * len(loader))
-    fitting.fit(task, loader, out, checkpoint, OutlineValidation(tune, settings, out), settings)
+    fitting.fit(task, loader, out, checkpoint, [OutlineValidation(tune, settings, out)], settings)
     return task
 
 
