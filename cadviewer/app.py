@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -50,19 +49,7 @@ class Opening:
     device: str | None = None
 
 
-def main(
-    paths: Sequence[Path] = (),
-    *,
-    screenshot: Path | None = None,
-    size: tuple[int, int] | None = None,
-    demo: bool = False,
-    device: str | None = None,
-) -> int:
-    """Exit status of the window opened as the command line says; the arguments are those of `Opening`."""
-    return run(Opening(tuple(paths), screenshot, size, demo, device))
-
-
-def run(args: Opening) -> int:
+def run(args: Opening = Opening()) -> int:
     """Open the window and wait until it is closed; returns the exit status."""
     if not _has_display():
         if args.screenshot is None:

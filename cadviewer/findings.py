@@ -28,6 +28,8 @@ class TaskSpec:
     export: `store.export.parts.Part`, what tables, JSON and pictures say of it; "" for none.
     panel: class of the widget beside the image (`gui.shell.side_panel.Panel`), "" for plain lines.
     trainer: package with a `trainers.tasks.TrainerSpec`, "" for none.
+    model_setting, threshold_setting: fields of `settings.Settings` that name the model and the threshold which are used
+    where none is asked for; "" for the default model and the threshold of its card.
     """
 
     heading: str
@@ -37,6 +39,8 @@ class TaskSpec:
     export: str = ""
     panel: str = ""
     trainer: str = ""
+    model_setting: str = ""
+    threshold_setting: str = ""
 
 
 class Task(StrEnum):

@@ -237,8 +237,11 @@ from PySide6.QtWidgets import QApplication
 
 from cadviewer.findings import Task
 from cadviewer.gui.engine.bridge import Bridge
+from cadviewer.gui.settings.dialog import SettingsDialog
+from cadviewer.gui.settings.models_dialog import ModelsDialog
 from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.main_window import MainWindow
+from cadviewer.gui.training.dialog import TASKS
 from cadviewer.inference.engine import Engine
 
 if __name__ == "__main__":
@@ -258,6 +261,11 @@ if __name__ == "__main__":
             window.actions_["analyse_toy"].trigger()
         if case.result is not None:
             print(window.side.pages.currentWidget().text(), "| kept:", bool(case.made), "| asked:", len(asked))
+            window.commands.fill_models()
+            models = ModelsDialog(window.preferences)
+            models.choose("toy-brightness")
+            print("models:", models.chosen().name, models.use.isEnabled(), models.back.isEnabled())
+            print("settings:", SettingsDialog(window.preferences).windowTitle(), "| trained:", *TASKS)
             window.results.close()
             app.quit()
 
@@ -461,6 +469,8 @@ def test_a_toy_task_is_a_package_and_a_line(extended: Path, tmp_path: Path) -> N
     environment = {"QT_QPA_PLATFORM": "offscreen"}
     said = run(extended, home, "cadviewer.toy.window", tmp_path / "1.png", **environment)
     assert "spots: 2, mean 70.0 | kept: False | asked: 1" in said
+    assert "models: toy-brightness False False" in said
+    assert "settings: Settings | trained: nodules breast toy outline" in said
     assert "brightness" in run(extended, home, "cadviewer", "models").lower()
 
     settings = json.loads(run(extended, home, "trainers", "settings", "toy", "--json"))

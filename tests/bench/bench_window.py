@@ -34,7 +34,7 @@ def painted(self, event, was=MainWindow.paintEvent):
     QTimer.singleShot(0, QApplication.quit)
 
 MainWindow.paintEvent = painted
-app.main()
+app.run()
 """
 FIRST = """
 import os
@@ -47,7 +47,7 @@ def painted(self, event, was=StartWindow.paintEvent):
     os._exit(0)
 
 StartWindow.paintEvent = painted
-app.main()
+app.run()
 """
 BARE = """
 import sys

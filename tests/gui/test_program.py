@@ -95,7 +95,7 @@ def test_findings_come_without_torch_in_the_windows_process(home: Path, tmp_path
 import sys
 from cadviewer import app
 from pathlib import Path
-status = app.main([Path({str(folder)!r})], screenshot=Path({str(tmp_path / "out.png")!r}))
+status = app.run(app.Opening((Path({str(folder)!r}),), Path({str(tmp_path / "out.png")!r})))
 assert status == 0
 heavy = [m for m in ("torch", "torchvision", "timm", "lightning", "pyqtgraph") if m in sys.modules]
 assert not heavy, heavy
@@ -126,7 +126,7 @@ def told(self):
     QApplication.quit()
 
 MainWindow.show = show
-app.main()
+app.run()
 """
 
 
@@ -151,7 +151,7 @@ def painted(self, event, was=MainWindow.paintEvent):
     QTimer.singleShot(0, QApplication.quit)
 
 MainWindow.paintEvent = painted
-app.main()
+app.run()
 """
 
 
@@ -166,7 +166,7 @@ def painted(self, event, was=StartWindow.paintEvent):
     os._exit(0)
 
 StartWindow.paintEvent = painted
-app.main()
+app.run()
 """
 
 

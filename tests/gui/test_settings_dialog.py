@@ -389,6 +389,7 @@ def test_no_setting_is_without_effect() -> None:
     folder = Path(cadviewer.__file__).parent
     code = "".join(p.read_text(encoding="utf-8") for p in [folder / "app.py", *(folder / "gui").rglob("*.py")])
     used = set(re.findall(r"(?:now|settings)\.(\w+)", code)) | ({"shortcuts"} if "now.keys" in code else set())
+    used |= {name for task in Task for name in (task.spec.model_setting, task.spec.threshold_setting)}
     assert [option.name for option in fields(Settings) if option.name not in used] == []
 
 

@@ -30,8 +30,7 @@ from cadviewer.models.catalogue import CardError, ModelCard
 
 def usual_name(preferences: Preferences, task: Task) -> str:
     """The model that is used for a task where none is named; "" when there is none."""
-    chosen = str(getattr(preferences.now, setting_of(task)))
-    if chosen:
+    if chosen := chosen_name(preferences, task):
         return chosen
     try:
         return catalogue.default(task).name
@@ -39,9 +38,10 @@ def usual_name(preferences: Preferences, task: Task) -> str:
         return ""
 
 
-def setting_of(task: Task) -> str:
-    """The setting that names the model of a task."""
-    return {Task.NODULES: "nodule_model", Task.BREAST: "breast_model"}[task]
+def chosen_name(preferences: Preferences, task: Task) -> str:
+    """The model that the settings name for a task, "" for the default; a task need not have such a setting."""
+    setting = task.spec.model_setting
+    return str(getattr(preferences.now, setting)) if setting else ""
 
 
 def label_of(card: ModelCard, usual: str) -> str:
@@ -120,12 +120,10 @@ class ModelsDialog(QDialog):
         shown = dialogs.card_html(card) if card is not None else f"<p>{tr('No model is installed')}.</p>"
         self.card.setHtml(f"{shown}{problems}<p><b>{tr(wording.RESEARCH)}</b></p>")
         usual = usual_name(self._preferences, card.task) if card is not None and not card.role else ""
-        self.use.setEnabled(card is not None and not card.role and card.name != usual)
-        self.back.setEnabled(card is not None and not card.role and bool(self._setting(card)))
+        can_choose = card is not None and not card.role and bool(card.task.spec.model_setting)
+        self.use.setEnabled(can_choose and card is not None and card.name != usual)
+        self.back.setEnabled(card is not None and not card.role and bool(chosen_name(self._preferences, card.task)))
         self.remove.setEnabled(card is not None and own_models.is_own(card))
-
-    def _setting(self, card: ModelCard) -> str:
-        return str(getattr(self._preferences.now, setting_of(card.task)))
 
     def _use(self) -> None:
         card = self.chosen()
@@ -137,7 +135,7 @@ class ModelsDialog(QDialog):
     def _back(self) -> None:
         card = self.chosen()
         if card is not None:
-            self._preferences.change(**{setting_of(card.task): ""})
+            self._preferences.change(**{card.task.spec.model_setting: ""})
             usual = usual_name(self._preferences, card.task)
             self._fill(usual)
             self.say.setText(tr("“{name}” is used from now on.", name=usual))
@@ -164,8 +162,8 @@ class ModelsDialog(QDialog):
         except (CardError, OSError) as error:
             self.say.setText(tr("It cannot be removed: {error}", error=error))
             return
-        if not card.role and self._setting(card) == card.name:
-            self._preferences.change(**{setting_of(card.task): ""})
+        if not card.role and chosen_name(self._preferences, card.task) == card.name:
+            self._preferences.change(**{card.task.spec.model_setting: ""})
         self._fill("")
         self.say.setText(tr("The model “{name}” is gone.", name=card.name))
 
@@ -173,4 +171,4 @@ class ModelsDialog(QDialog):
 def use(preferences: Preferences, card: ModelCard) -> None:
     """Use a model wherever none is named; the shipped default is not named, so that a better one replaces it."""
     usual = catalogue.default(card.task).name
-    preferences.change(**{setting_of(card.task): "" if card.name == usual else card.name})
+    preferences.change(**{card.task.spec.model_setting: "" if card.name == usual else card.name})

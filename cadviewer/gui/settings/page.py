@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field, fields
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QLocale, Qt, Signal
@@ -185,8 +186,7 @@ def _languages() -> dict[Any, str]:
 
 
 _CHOSEN: dict[str, Callable[[], dict[Any, str]]] = {
-    "nodule_model": lambda: _models(Task.NODULES),
-    "breast_model": lambda: _models(Task.BREAST),
+    **{task.spec.model_setting: partial(_models, task) for task in Task if task.spec.model_setting},
     "device": lambda: {name: tr("auto: the GPU if it can be used") if name == "auto" else name for name in DEVICES},
     "language": _languages,
     "scale": lambda: {scale: f"{scale * 100:.0f} %" for scale in SCALES},

@@ -181,10 +181,12 @@ class MainWindow(WindowParts):
 
     def _usual(self, task: Task) -> AnalysisOrder:
         """The model and the threshold that the settings name for a task."""
-        settings = self.preferences.now
-        if task is Task.NODULES:
-            return AnalysisOrder(task, settings.nodule_model or None, settings.nodule_threshold)
-        return AnalysisOrder(task, settings.breast_model or None if task is Task.BREAST else None)
+        spec, settings = task.spec, self.preferences.now
+        return AnalysisOrder(
+            task,
+            (getattr(settings, spec.model_setting) or None) if spec.model_setting else None,
+            getattr(settings, spec.threshold_setting) if spec.threshold_setting else None,
+        )
 
     # layout ------------------------------------------------------------------------------------------------------
 

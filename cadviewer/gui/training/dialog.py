@@ -43,9 +43,8 @@ from cadviewer.models import catalogue, own_models
 from cadviewer.models.catalogue import CardError
 
 TASKS = {
-    "nodules": Task.NODULES.heading,
+    **{task.spec.trainer.rpartition(".")[2]: task.heading for task in Task if task.spec.trainer},
     "outline": "Outlines of lung nodules",
-    "breast": Task.BREAST.heading,
 }
 """What can be trained: command of the trainer → what it is called."""
 POLL_MS = 500

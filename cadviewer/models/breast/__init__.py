@@ -9,4 +9,5 @@ SPEC = TaskSpec(
     export="cadviewer.store.export.breast:PART",
     panel="cadviewer.gui.breast.panel:BreastPanel",
     trainer="trainers.breast",
+    model_setting="breast_model",
 )

@@ -9,4 +9,6 @@ SPEC = TaskSpec(
     export="cadviewer.store.export.nodules:PART",
     panel="cadviewer.gui.nodules.panel:NodulesPanel",
     trainer="trainers.nodules",
+    model_setting="nodule_model",
+    threshold_setting="nodule_threshold",
 )
