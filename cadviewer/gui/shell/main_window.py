@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, Signal
@@ -79,12 +80,12 @@ class MainWindow(WindowParts):
         self.tools = Tools(self, engine, bridge, preferences)
         self.saving = Saving(self)
         self.comparison = Comparison(self.cases, self.loader, self)
-        self.view_actions = ViewActions(self)
+        self.view_actions = ViewActions(self.workspace, self.cases, self.comparison, preferences, self.status.say)
         self.commands = Commands(self, self.view_actions)
         handlers = (
             self.commands.handlers() | self.view_actions.handlers() | keyboard_navigation.handlers(self.workspace.grid)
         )
-        self.actions_ = Actions(self, handlers, preferences.now.keys)
+        self.actions_ = self.view_actions.actions = Actions(self, handlers, preferences.now.keys)
         self._painted = False
         self._arrange()
         self._fill_menus()
@@ -232,14 +233,14 @@ class MainWindow(WindowParts):
         self.preset_menu = QMenu(tr(PRESETS), self)
         menus[IMAGE].insertMenu(self.actions_["turn_right"], self.preset_menu)
         self.file_windows = QMenu(tr("Windows of the &file"), self)
-        self.file_windows.aboutToShow.connect(self.view_actions.fill_file_windows)
+        self.file_windows.aboutToShow.connect(partial(self.view_actions.fill_file_windows, self.file_windows))
         menus[IMAGE].insertMenu(self.actions_["turn_right"], self.file_windows)
         self.slab_menu = QMenu(tr("Slab thi&ckness"), self)
-        self.slab_menu.aboutToShow.connect(self.view_actions.fill_slabs)
+        self.slab_menu.aboutToShow.connect(partial(self.view_actions.fill_slabs, self.slab_menu))
         menus[IMAGE].addMenu(self.slab_menu)
         menus[IMAGE].addMenu(menus[STEPS])
         self.compare_menu = QMenu(tr("&Compare with"), self)
-        self.compare_menu.aboutToShow.connect(self.view_actions.fill_compare)
+        self.compare_menu.aboutToShow.connect(partial(self.view_actions.fill_compare, self.compare_menu))
         menus[VIEW].insertMenu(self.actions_["plane_acquired"], self.compare_menu)
         self.model_menu = QMenu(tr("With &model"), self)
         self.model_menu.aboutToShow.connect(self.commands.fill_models)

@@ -6,16 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from PySide6.QtWidgets import QMenu
+
 from cadviewer.gui.canvas.mouse import DRAWING, SHAPES, Tool
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.canvas.view import ViewState
 from cadviewer.gui.canvas.viewport import FindingMarks, Viewport
 from cadviewer.gui.cases import patients
 from cadviewer.gui.cases.case import Case
+from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.shell.window_parts import WindowParts
+from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.viewing import keyboard_navigation
+from cadviewer.gui.viewing.comparison import Comparison
 from cadviewer.gui.viewing.grid.layout import MIP, Layout
+from cadviewer.gui.viewing.workspace import Workspace
+from cadviewer.gui.widgets.actions import Actions
 from cadviewer.gui.widgets.notifications import Notification
 from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.planes import Plane, Projection, Slab, why_not
@@ -35,10 +41,23 @@ SLABS = ("slab", "slab_thicker", "slab_thinner")
 
 
 class ViewActions:
-    """Handlers of the actions that change what is seen and nothing else. Most act on the active view."""
+    """Handlers of the actions that change what is seen and nothing else. Most act on the active view.
 
-    def __init__(self, window: WindowParts) -> None:
-        self._window = window
+    actions: those that it switches on and off, once they are made. say: shows one line below the images.
+    """
+
+    actions: Actions
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        cases: Cases,
+        comparison: Comparison,
+        preferences: Preferences,
+        say: Callable[[str], None],
+    ) -> None:
+        self._workspace, self._cases, self._comparison = workspace, cases, comparison
+        self._preferences, self._say = preferences, say
         self.tool = self._before = Tool.WINDOW
         self._reset: tuple[Viewport, Stack | None, ViewState, ViewState] | None = (
             None  # which view, of what, before and after
@@ -46,11 +65,11 @@ class ViewActions:
 
     @property
     def _view(self) -> Viewport:
-        return self._window.workspace.active
+        return self._workspace.active
 
     @property
     def _case(self) -> Case | None:
-        return self._window.cases.current
+        return self._cases.current
 
     def handlers(self) -> dict[str, Callable[[], object]]:
         """By name of the action."""
@@ -89,7 +108,7 @@ class ViewActions:
 
     def refresh(self, case: Case | None) -> None:
         """Only what can be done now can be chosen."""
-        actions, view = self._window.actions_, self._view
+        actions, view = self.actions, self._view
         shown = case is not None and case.stack is not None
         several = len(view.stack or ()) > 1
         actions.enable(
@@ -100,16 +119,16 @@ class ViewActions:
         actions.enable(through, *PLANES, *SLABS, *(name for name, layout in LAYOUTS.items() if layout.planes))
         actions.enable(through, *(f"preset_{number}" for number in range(1, 10)))
         actions.enable(shown and several, "cine", "cine_faster", "cine_slower")
-        actions.enable(shown and len(self._window.workspace.grid.shown) > 1, "crosshair")
-        actions.enable(self._window.workspace.grid.layout_now is Layout.PAIR, "link")
-        now = self._window.workspace.grid.layout_now
+        actions.enable(shown and len(self._workspace.grid.shown) > 1, "crosshair")
+        actions.enable(self._workspace.grid.layout_now is Layout.PAIR, "link")
+        now = self._workspace.grid.layout_now
         for name, layout in LAYOUTS.items():
             actions[name].setChecked(layout is now)
         self.show_states()
 
     def show_states(self) -> None:
         """What is on and what is off, in menu and tool bar."""
-        actions, grid, view = self._window.actions_, self._window.workspace.grid, self._view
+        actions, grid, view = self.actions, self._workspace.grid, self._view
         actions["crosshair"].setChecked(grid.crosshair and len(grid.shown) > 1)
         actions["link"].setChecked(grid.layout_now is Layout.PAIR and grid.link.offset is not None)
         actions["invert"].setChecked(view.view is not None and view.view.inverted)
@@ -118,7 +137,7 @@ class ViewActions:
 
     def stop(self) -> None:
         """The window closes."""
-        for pane in self._window.workspace.grid.panes:
+        for pane in self._workspace.grid.panes:
             pane.viewport.stop_cine()
 
     def invert(self) -> None:
@@ -157,7 +176,7 @@ class ViewActions:
         if layout is Layout.PAIR:
             self._compare()
             return
-        grid = self._window.workspace.grid
+        grid = self._workspace.grid
         if layout.planes and self._no_planes():
             self.refresh(self._case)
             return
@@ -168,25 +187,25 @@ class ViewActions:
 
     def prepare(self, case: Case | None) -> None:
         """Another case comes on screen: in the layout, and with the slab, that were chosen last for its kind."""
-        grid = self._window.workspace.grid
+        grid = self._workspace.grid
         if case is not None and case is not grid.case:
-            now = self._window.preferences.now
+            now = self._preferences.now
             grid.wanted = layout_of(dict(now.layouts).get(_kind(case), ""))
             grid.slab = slab_of(dict(now.slabs).get(_kind(case), ""))
 
     def _remember(self, name: str, case: Case, value: str) -> None:
         """Keep what was chosen for the modality of a case; "" for what everybody begins with."""
-        chosen = dict(getattr(self._window.preferences.now, name))
+        chosen = dict(getattr(self._preferences.now, name))
         chosen.pop(_kind(case), None)
         if value:
             chosen[_kind(case)] = value
-        self._window.preferences.change(**{name: tuple(sorted(chosen.items()))})
+        self._preferences.change(**{name: tuple(sorted(chosen.items()))})
 
     def use_plane(self, plane: Plane) -> None:
         """Other planes in the active view."""
         if plane is Plane.ACQUIRED or not self._no_planes():
-            self._window.workspace.grid.set_plane(plane)
-            self._window.workspace.refresh()
+            self._workspace.grid.set_plane(plane)
+            self._workspace.refresh()
             self.refresh(self._case)
 
     def _no_planes(self) -> bool:
@@ -194,11 +213,11 @@ class ViewActions:
         reason = why_not(self._case.series) if self._case is not None else "nothing is open"
         if reason:
             text = tr("No axial, coronal and sagittal views of this series: {reason}.", reason=reason)
-            self._window.workspace.notifications.say(Notification("planes", text))
+            self._workspace.notifications.say(Notification("planes", text))
         return bool(reason)
 
     def toggle_crosshair(self) -> None:
-        grid = self._window.workspace.grid
+        grid = self._workspace.grid
         grid.set_crosshair(not grid.crosshair)
         self.show_states()
 
@@ -206,46 +225,45 @@ class ViewActions:
 
     def _compare(self) -> None:
         """The likeliest other examination beside the open one."""
-        grid = self._window.workspace.grid
-        other = grid.beside or self._window.comparison.likeliest()
+        grid = self._workspace.grid
+        other = grid.beside or self._comparison.likeliest()
         if other is None:
-            self._window.status.say(tr("There is no other series to compare with: open the other examination too"))
+            self._say(tr("There is no other series to compare with: open the other examination too"))
             self.refresh(self._case)
         else:
-            self._window.comparison.want(other)
+            self._comparison.want(other)
 
     def leave_comparison(self) -> None:
         """The second series is no longer on screen, and nothing that was said of it."""
-        self._window.cases.beside = None
-        self._window.workspace.grid.leave_beside()
-        self._window.workspace.notifications.dismiss("patients", "link")
+        self._cases.beside = None
+        self._workspace.grid.leave_beside()
+        self._workspace.notifications.dismiss("patients", "link")
 
-    def fill_compare(self) -> None:
+    def fill_compare(self, menu: QMenu) -> None:
         from cadviewer.gui.cases.studies_panel import content, study_title, title
 
-        menu = self._window.compare_menu
+        """The menu of the series that can be put beside the one on screen."""
         menu.clear()
-        for case in self._window.comparison.candidates():
+        for case in self._comparison.candidates():
             text = f"{study_title(case.series)} · {title(case.series)} · {content(case.series)}".replace("&", "&&")
-            menu.addAction(text).triggered.connect(lambda _=False, case=case: self._window.comparison.want(case))
+            menu.addAction(text).triggered.connect(lambda _=False, case=case: self._comparison.want(case))
         if menu.isEmpty():
             menu.addAction(tr("No other series is open")).setEnabled(False)
 
     def show_beside(self, case: Case) -> None:
         """The second series has been read."""
-        window = self._window
-        window.cases.beside = case
-        window.workspace.grid.show_beside(case)
+        self._cases.beside = case
+        self._workspace.grid.show_beside(case)
         first = self._case
         if first is not None and patients.contradict(first.series.patient, case.series.patient):
             text = tr("These two series may be of different patients: their names or numbers differ.")
-            window.workspace.notifications.say(Notification("patients", text))
+            self._workspace.notifications.say(Notification("patients", text))
         else:
-            window.workspace.notifications.dismiss("patients")
-        if window.workspace.grid.link.guessed:
+            self._workspace.notifications.dismiss("patients")
+        if self._workspace.grid.link.guessed:
             self.say_link()
         else:
-            window.workspace.notifications.dismiss("link")
+            self._workspace.notifications.dismiss("link")
 
     def say_link(self) -> None:
         """That the place of one examination in the other was guessed, and how to set it right."""
@@ -254,21 +272,21 @@ class ViewActions:
             "them{key}, scroll one, and link them again{key}.",
             key=hint("link"),
         )
-        self._window.workspace.notifications.say(Notification("link", text))
+        self._workspace.notifications.say(Notification("link", text))
 
     def toggle_link(self) -> None:
-        self._window.status.say(self._window.workspace.grid.toggle_link())
+        self._say(self._workspace.grid.toggle_link())
         self.show_states()
 
     def show_tags(self) -> None:
         """Every element of the header of the image on screen."""
         from cadviewer.gui.viewing.tag_browser import TagBrowser
 
-        pane = self._window.workspace.grid.active
+        pane = self._workspace.grid.active
         if pane.case is None:
             return
         index = pane.viewport.index if pane.viewport.stack is pane.case.stack else len(pane.case.series.slices) // 2
-        browser = TagBrowser(pane.case.series, index, self._window)
+        browser = TagBrowser(pane.case.series, index, self._workspace.window())
         if pane.viewport.stack is pane.case.stack:
             pane.viewport.index_changed.connect(browser.show_image)
         browser.show()
@@ -280,13 +298,13 @@ class ViewActions:
             self._before = self.tool
         self.tool = tool
         if tool in SHAPES:
-            self._window.workspace.grid.set_measures(True)  # what is drawn now is to be seen
-            self._window.actions_["measures"].setChecked(True)
+            self._workspace.grid.set_measures(True)  # what is drawn now is to be seen
+            self.actions["measures"].setChecked(True)
         if tool is Tool.FINDING and self._view.findings is FindingMarks.NONE:
-            self._window.workspace.grid.set_findings(FindingMarks[self._window.preferences.now.finding_marks.upper()])
-        for pane in self._window.workspace.grid.panes:
+            self._workspace.grid.set_findings(FindingMarks[self._preferences.now.finding_marks.upper()])
+        for pane in self._workspace.grid.panes:
             pane.viewport.mouse.set_tool(tool)
-        self._window.actions_[f"tool_{tool.value}"].setChecked(True)
+        self.actions[f"tool_{tool.value}"].setChecked(True)
 
     def tool_back(self) -> bool:
         """Put a tool that draws or adds away, for the one before; False where none is in the hand."""
@@ -302,7 +320,7 @@ class ViewActions:
 
     def use_preset(self, preset: Window | None) -> None:
         """A window of the number keys; they are in Hounsfield units, so other images keep theirs. None: of the file."""
-        view, case = self._view, self._window.workspace.grid.active.case
+        view, case = self._view, self._workspace.grid.active.case
         if case is None or view.file_window is None or view.view is None:
             return
         if preset is None:
@@ -312,16 +330,16 @@ class ViewActions:
         elif case.series.hounsfield:
             view.set_window(preset)
         else:
-            self._window.status.say(tr("Window presets are for CT images"))
+            self._say(tr("Window presets are for CT images"))
 
     def use_preset_number(self, number: int) -> None:
         """The preset of a number key, as the settings have it."""
-        preset = self._window.preferences.presets.get(number)
+        preset = self._preferences.presets.get(number)
         if preset is not None:
             self.use_preset(preset)
 
-    def fill_file_windows(self) -> None:
-        menu = self._window.file_windows
+    def fill_file_windows(self, menu: QMenu) -> None:
+        """The menu of the windows that the file names."""
         menu.clear()
         for window in self._file_windows():
             kind = tr("table") + " " if window.curve else ""
@@ -337,38 +355,38 @@ class ViewActions:
     def _use_window(self, window: Window, _: bool = False) -> None:
         self._view.set_window(window)
         if window.name:
-            self._window.status.say(tr("Window of the file: {name}", name=window.name))
+            self._say(tr("Window of the file: {name}", name=window.name))
 
     def toggle_smooth(self) -> None:
         """Interpolate between pixels or show them as they are, in all views and from now on."""
         on = not self._view.interpolate
-        for pane in self._window.workspace.grid.panes:
+        for pane in self._workspace.grid.panes:
             pane.viewport.set_interpolation(on)
-        self._window.preferences.change(interpolate=on)
+        self._preferences.change(interpolate=on)
         self.show_states()
-        self._window.status.say(tr("Pixels are smoothed") if on else tr("Pixels are shown as they are"))
+        self._say(tr("Pixels are smoothed") if on else tr("Pixels are shown as they are"))
 
     def cycle_marks(self) -> None:
         view = self._view
         view.cycle_marks()
-        self._window.workspace.grid.set_marks(view.marks)
-        self._window.status.say(tr("Shown: {what}", what=tr(view.marks.value)))
+        self._workspace.grid.set_marks(view.marks)
+        self._say(tr("Shown: {what}", what=tr(view.marks.value)))
 
     def cycle_finding_marks(self) -> None:
         """Findings by box and outline, by their outline, by corners, or not at all; the next start has them again."""
         order = list(FindingMarks)
         how = order[(order.index(self._view.findings) + 1) % len(order)]
-        self._window.workspace.grid.set_findings(how)
+        self._workspace.grid.set_findings(how)
         if how is not FindingMarks.NONE:
-            self._window.preferences.change(finding_marks=how.name.lower())
-        self._window.status.say(tr("Findings: {how}", how=tr(how.value)))
+            self._preferences.change(finding_marks=how.name.lower())
+        self._say(tr("Findings: {how}", how=tr(how.value)))
 
     def toggle_measures(self) -> None:
         """What the reader drew, shown or not, whatever is shown of findings."""
         on = not self._view.measures
-        self._window.workspace.grid.set_measures(on)
+        self._workspace.grid.set_measures(on)
         self.show_states()
-        self._window.status.say(tr("Measures are shown") if on else tr("Measures are hidden"))
+        self._say(tr("Measures are shown") if on else tr("Measures are hidden"))
 
     # slabs -------------------------------------------------------------------------------------------------------
 
@@ -378,7 +396,7 @@ class ViewActions:
         order: list[Projection | None] = [None, *Projection]
         if view is not None:
             projection = order[(order.index(view.slab.projection if view.slab else None) + 1) % len(order)]
-            mm = view.slab.mm if view.slab is not None else self._window.workspace.grid.slab.mm
+            mm = view.slab.mm if view.slab is not None else self._workspace.grid.slab.mm
             self._use_slab(Slab(projection, mm) if projection is not None else None)
 
     def step_slab(self, by: int) -> None:
@@ -396,8 +414,9 @@ class ViewActions:
             thinner = [mm for mm in THICKNESSES if mm < slab.mm]
             self._use_slab(replace(slab, mm=thinner[-1]) if thinner else None)
 
-    def fill_slabs(self) -> None:
-        menu, view = self._window.slab_menu, self._view.view
+    def fill_slabs(self, menu: QMenu) -> None:
+        """The menu of thicknesses."""
+        view = self._view.view
         menu.clear()
         slab = view.slab if view is not None else None
         for mm in THICKNESSES:
@@ -407,9 +426,9 @@ class ViewActions:
             action.triggered.connect(partial(self._use_slab, Slab(slab.projection if slab else Projection.MIP, mm)))
 
     def _use_slab(self, slab: Slab | None, _: bool = False) -> None:
-        grid = self._window.workspace.grid
+        grid = self._workspace.grid
         if not self._view.set_slab(slab):
-            self._window.status.say(tr("No thick slab: the distance between these images is unknown"))
+            self._say(tr("No thick slab: the distance between these images is unknown"))
         elif slab is not None and grid.active.case is not None:
             grid.slab = slab
             text = f"{slab.projection.name.lower()} {slab.mm:g}"
@@ -426,10 +445,10 @@ class ViewActions:
         else:
             self._view.set_cine_rate(rate)
             rate = self._view.cine_rate
-            for pane in self._window.workspace.grid.panes:
+            for pane in self._workspace.grid.panes:
                 pane.viewport.set_cine_rate(rate)
-            self._window.preferences.change(cine_rate=rate)
-        self._window.status.say(tr("Cine: {rate:g} images per second", rate=rate))
+            self._preferences.change(cine_rate=rate)
+        self._say(tr("Cine: {rate:g} images per second", rate=rate))
 
 
 def _kind(case: Case) -> str:
