@@ -17,7 +17,7 @@ from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.review.finding_measurement import FindingMeasurement
-from cadviewer.gui.review.measures_panel import MeasureRow
+from cadviewer.gui.review.measures_panel import MeasureRow, MeasuresPanel
 from cadviewer.gui.viewing.workspace import Workspace
 from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.store.reading import Origin
@@ -50,6 +50,14 @@ class DrawingController(QObject):
         self.outlining.nothing.connect(self._nothing)
         journal.kept.connect(self._kept)
         journal.failed.connect(self._not_kept)
+
+    def listen(self, measures: MeasuresPanel) -> None:
+        """Do what the reader asks for in the list of measures, which follows what is drawn."""
+        drawings = self._desk.drawings
+        drawings.repaint.connect(lambda: measures.select(drawings.selected))
+        measures.chosen.connect(self.go_to)
+        measures.rename_asked.connect(self.rename)
+        measures.delete_asked.connect(self.drop)
 
     @property
     def _case(self) -> Case | None:

@@ -8,10 +8,12 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, Signal
 
 from cadviewer.findings import Task
+from cadviewer.gui.breast.panel import BreastPanel
 from cadviewer.gui.cases.case import FIRST_READ, Case, JournalState, ListFilter, SortOrder
 from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.nodules.panel import NodulesPanel
 from cadviewer.gui.viewing.workspace import Workspace
 from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.store.session import Answer, Decision, Entered, PixelSize
@@ -35,6 +37,21 @@ class ReviewController(QObject):
         journal.kept.connect(self._kept)
         journal.failed.connect(self._not_kept)
         journal.told.connect(self._told)
+        desk.finding_clicked.connect(self.select)
+
+    def listen(self, nodules: NodulesPanel, breast: BreastPanel) -> None:
+        """Do what the reader asks for in the panels of the tasks."""
+        findings = nodules.findings
+        findings.chosen.connect(self.choose)
+        findings.cut_moved.connect(self.cut)
+        findings.answered.connect(self.answer)
+        findings.entered.connect(self.enter)
+        findings.sorted_by.connect(self.sort)
+        findings.filtered_to.connect(self.show_only)
+        findings.reveal_asked.connect(self.reveal)
+        nodules.risk.entered.connect(self.enter)
+        breast.answered.connect(self.answer)
+        breast.entered.connect(self.enter_of_frame)
 
     @property
     def _case(self) -> Case | None:
