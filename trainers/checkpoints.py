@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cadviewer import atomic
+from cadviewer.training_events import LAST
 from trainers import run_folder
 
 
@@ -46,7 +47,7 @@ class Room(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Raises `run_folder.NoRoomError`."""
-        last = self.out / run_folder.LAST
+        last = self.out / LAST
         run_folder.check_room(self.out, last.stat().st_size if last.is_file() else expected(trainer, pl_module))
 
 
@@ -78,7 +79,7 @@ def callbacks(out: Path, seed: int) -> list[lightning.Callback]:
     Its trainer needs the plugin `Whole`.
     """
     # Without a monitor "the best one" is the latest; Lightning saves none at all for save_top_k=0.
-    name = Path(run_folder.LAST).stem
+    name = Path(LAST).stem
     return [
         Seeded(seed),
         Room(out),

@@ -7,6 +7,7 @@ looked up beside it.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -26,7 +27,8 @@ from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.nets import runtime
 from cadviewer.models.nodules.detection import MULTIPLE
-from trainers import evaluate, run_log, tasks
+from cadviewer.training_events import LOG, Begun, Step, TrainingEvent, Tune, parse
+from trainers import evaluate, tasks
 from trainers.breast import paired as breast_paired
 from trainers.config import ConfigError
 from trainers.data import read_slices
@@ -137,7 +139,7 @@ def find(name: str) -> tuple[ModelCard, Path | None]:
             card = evaluate.find_card(name)
         except CardError as error:
             raise ConfigError(str(error)) from error
-        return card, card.folder if (card.folder / run_log.LOG).is_file() else None
+        return card, card.folder if (card.folder / LOG).is_file() else None
     paths = [path for path in sorted(place.glob("*.json")) if path.with_suffix(".safetensors").is_file()]
     if len(paths) != 1:
         raise ConfigError(f"{place}: holds {len(paths) or 'no'} models; name the card of one")
@@ -240,21 +242,21 @@ def described(card: ModelCard) -> str:
 def course_of(card: ModelCard, run: Path | None) -> Course:
     """How long a model was trained, from its run's log, else from its card."""
     settings = dict(card.training.get("settings", {}))
-    started = [settings["start_from"]] if settings.get("start_from") else list(settings.get("init") or ())
+    given = settings.get("start_from") or settings.get("init") or ()  # older breast models say init
+    started = [given] if isinstance(given, str) else list(given)
     start = ", ".join(Path(str(path)).parent.name for path in started)
-    lines = list(_lines(run)) if run else []
-    steps = [line for line in lines if line["kind"] in ("step", "tune")]
-    if not steps:
+    events = list(_events(run)) if run else []
+    looks = [event for event in events if isinstance(event, Step | Tune)]
+    if not looks:
         return Course(seconds=_seconds(card), start=start)
     total, part = 0.0, 0.0
-    for line in lines:
-        if line["kind"] == "begin":
+    for event in events:
+        if isinstance(event, Begun):
             total, part = total + part, 0.0
-        part = max(part, float(line.get("seconds", 0.0)))
-    tunes = [line for line in lines if line["kind"] == "tune"]
+        part = max(part, getattr(event, "seconds", None) or 0.0)
     # A step names the epoch it lies in, counted from 0; a look at the tune fold one that is over (from 1 for nodules).
-    epochs = max(int(line["epoch"]) + (line["kind"] == "step") for line in [*steps, *tunes])
-    count = max(int(line["step"]) for line in steps)
+    epochs = max((event.epoch or 0) + isinstance(event, Step) for event in looks)
+    count = max(event.step for event in looks)
     batch = settings.get("batch")
     return Course(epochs, count, round(total + part, 1), count * int(batch) if batch else None, start)
 
@@ -273,18 +275,12 @@ def _seconds(card: ModelCard) -> float | None:
     return float(sum(found.values())) if found else None
 
 
-def _lines(run: Path) -> Iterator[dict[str, Any]]:
-    try:
-        text = (run / run_log.LOG).read_text(encoding="utf-8")
-    except OSError:
-        return
-    for line in text.splitlines():
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue  # the end of a killed run
-        if isinstance(found, dict) and "kind" in found:
-            yield found
+def _events(run: Path) -> Iterator[TrainingEvent]:
+    """What a run said of itself, but for lines that a kill cut off."""
+    with contextlib.suppress(OSError):
+        for line in (run / LOG).read_bytes().splitlines():
+            if (event := parse(line)) is not None:
+                yield event
 
 
 def _load() -> dict[str, float]:

@@ -1,21 +1,12 @@
-"""The folder of a run: the lines it says of itself, what stops it, one run at a time, what it can go on from. No torch.
+"""The folder of a run: one run at a time, from its first line to its last, and what it can go on from. No torch.
 
-`log.jsonl` holds one JSON object per line:
-`{"kind": "start", "pid", "since", "resume", "at", "output"}` by who starts the process, before it says anything by
-itself, `{"kind": "begin", "pid", "since", "data", "settings"}`,
-`{"kind": "stage", "stage": "reading" | "training" | "finishing", "step"}`, step: what training goes on from,
-`{"kind": "step", "step", "epoch", "loss", "progress", "seconds"}` at most once a second,
-`{"kind": "tune", "epoch", "step", "progress", "seconds", figures…}` after each look at the tune fold, and
-`{"kind": "end", "state": "done" | "stopped" | "failed", "reason", "card"}`. A figure that could not be measured is not
-there. A file called `stop` ends a run that is training at the next step; the checkpoint of the last whole epoch stays.
+What its lines say, and what its files are called: `cadviewer.training_events`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
-import math
 import os
 import shutil
 import sys
@@ -28,9 +19,9 @@ from typing import Any
 import psutil
 
 from cadviewer import atomic
+from cadviewer.training_events import LAST, LOCK, STOP, Begun, Ended, Stage, append
 from trainers.config import ConfigError
 
-LOG, STOP, LOCK, LAST = "log.jsonl", "stop", "run.lock", "last.ckpt"
 RESERVE = 32 << 20
 """Bytes that have to stay free beside a checkpoint: for the log, and for other programs."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -61,43 +52,31 @@ def claimed(out: Path) -> Iterator[None]:
         yield
 
 
-def write(out: Path, kind: str, **values: Any) -> None:
-    """Append one line to the log of the run in `out`; a number that is none (NaN) is left out. Raises OSError."""
-    known = {k: v for k, v in values.items() if not (isinstance(v, float) and not math.isfinite(v))}
-    with (out / LOG).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps({"kind": kind, **known}, default=str) + "\n")
-
-
 @contextlib.contextmanager
 def recorded(out: Path, settings: Mapping[str, Any], data: Path) -> Iterator[dict[str, Any]]:
     """A run in `out` from its first line to its last, whatever ends it. Put the path of the card under "card"."""
     out.mkdir(parents=True, exist_ok=True)
     (out / STOP).unlink(missing_ok=True)
-    write(out, "begin", pid=os.getpid(), since=psutil.Process().create_time(), data=str(data), settings=dict(settings))
+    append(out, Begun(os.getpid(), psutil.Process().create_time(), str(data), dict(settings)))
     result: dict[str, Any] = {}
     try:
-        stage(out, "reading")
+        append(out, Stage("reading"))
         yield result
     except (TrainingStopped, KeyboardInterrupt):
-        _last(out, state="stopped", reason="stopped by the user")
+        _last(out, Ended("stopped", "stopped by the user"))
         raise KeyboardInterrupt from None
     except BaseException as error:
-        _last(out, state="failed", reason=reason(error, out))
+        _last(out, Ended("failed", reason(error, out)))
         raise
-    _last(out, state="done", reason="", **result)
+    _last(out, Ended("done", **result))
 
 
-def _last(out: Path, **values: Any) -> None:
+def _last(out: Path, event: Ended) -> None:
     """The last line; on a full disk it goes to standard error, which the window reads where the log ends too early."""
     try:
-        write(out, "end", **values)
+        append(out, event)
     except OSError:
-        sys.stderr.write(f"cadviewer-train: {values['reason'] or values['state']}\n")
-
-
-def stage(out: Path, name: str, **values: Any) -> None:
-    """Say what a run does now: "reading", "training" (from `step` on) or "finishing" (calibrating, exporting)."""
-    write(out, "stage", stage=name, **values)
+        sys.stderr.write(f"cadviewer-train: {event.reason or event.state}\n")
 
 
 def checkpoint(out: Path, *, resume: bool) -> Path | None:

@@ -1,4 +1,4 @@
-"""What a run says of itself while it trains on Lightning; `run_folder` says what the lines mean."""
+"""What a run says of itself while it trains on Lightning (`cadviewer.training_events`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import lightning
 
-from trainers.run_folder import LOG, STOP, TrainingStopped, recorded, stage, write
-
-__all__ = ["LOG", "STOP", "RunLog", "TrainingStopped", "recorded", "write"]
+from cadviewer.training_events import STOP, Stage, Step, append
+from trainers.run_folder import TrainingStopped
 
 
 class RunLog(lightning.Callback):
@@ -24,10 +23,10 @@ class RunLog(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.started = self.last = time.monotonic()
-        stage(self.out, "training", step=trainer.global_step)
+        append(self.out, Stage("training", trainer.global_step))
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        stage(self.out, "finishing")
+        append(self.out, Stage("finishing"))
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -38,15 +37,9 @@ class RunLog(lightning.Callback):
         if now - self.last >= self.every_seconds or trainer.global_step == 1:
             progress = getattr(pl_module, "progress", None)
             total = max(1.0, float(trainer.estimated_stepping_batches))
-            write(
-                self.out,
-                "step",
-                step=trainer.global_step,
-                epoch=trainer.current_epoch,
-                loss=round(self.sum / self.count, 5),
-                progress=round(float(progress()) if callable(progress) else trainer.global_step / total, 4),
-                seconds=round(now - self.started, 1),
-            )
+            done = float(progress()) if callable(progress) else trainer.global_step / total
+            loss, seconds = round(self.sum / self.count, 5), round(now - self.started, 1)
+            append(self.out, Step(trainer.global_step, loss, trainer.current_epoch, round(done, 4), seconds))
             self.sum, self.count, self.last = 0.0, 0, now
         if (self.out / STOP).exists():
             raise TrainingStopped

@@ -56,10 +56,10 @@ def test_a_model_is_trained_stopped_resumed_and_used_without_a_restart(desk: Des
     press(bot, dialog.stop)
     bot.waitUntil(lambda: run.state.state == "stopped", timeout=60000)
     bot.waitUntil(dialog.resume.isEnabled, timeout=5000)
-    reached = run.state.tune[-1]["step"]
+    reached = run.state.tune[-1].step
     press(bot, dialog.resume)
     bot.waitUntil(lambda: run.state.state == "done", timeout=150000)
-    assert run.state.tune[-1]["step"] == 120 > reached  # 2 steps an epoch: it went on and did not begin again
+    assert run.state.tune[-1].step == 120 > reached  # 2 steps an epoch: it went on and did not begin again
     bot.waitUntil(dialog.use.isEnabled, timeout=5000)
     press(bot, dialog.use)
     day = datetime.date.today().isoformat()

@@ -174,7 +174,7 @@ def test_another_dialog_follows_a_run_that_is_under_way(tmp_path: Path) -> None:
     later = TrainingRun(tmp_path / "run")
     state = until(later, lambda s: bool(s.tune))
     assert state.state == "running"
-    assert state.tune[0]["auc"] == pytest.approx(0.51)
+    assert state.tune[0].figures["auc"] == pytest.approx(0.51)
     later.stop()
     until(later, lambda s: s.state == "stopped")
 

@@ -17,6 +17,7 @@ import torch
 from drawn_bus_bra import TINY
 
 from cadviewer import atomic
+from cadviewer.training_events import Tune, append
 from trainers import checkpoints, run_folder
 from trainers.__main__ import main
 from trainers.breast import trainer as breast
@@ -132,5 +133,5 @@ def test_the_folder_is_free_again_when_its_process_dies_and_what_it_left_half_wr
 
 
 def test_a_number_that_is_none_is_left_out_of_the_log(tmp_path: Path) -> None:
-    run_folder.write(tmp_path, "tune", step=4, auc=float("nan"), dice=0.5)
+    append(tmp_path, Tune(step=4, figures={"auc": float("nan"), "dice": 0.5}))
     assert said(tmp_path, "tune") == [{"kind": "tune", "step": 4, "dice": 0.5}]

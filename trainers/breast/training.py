@@ -18,7 +18,8 @@ from torchmetrics.classification import BinaryAUROC, BinaryRecall, BinarySpecifi
 
 from cadviewer.models.breast.analysis import normalise, pad_to_square, resize
 from cadviewer.models.nets.breast_network import BreastNetwork
-from trainers import fitting, run_log
+from cadviewer.training_events import Tune, append
+from trainers import fitting
 from trainers.breast.losses import paper_loss, tuned_loss
 from trainers.breast.settings import BreastSettings
 from trainers.data.ultrasound.augmentation import Strength, augment, without_lesion
@@ -214,17 +215,15 @@ class Training(lightning.LightningModule):
 
     def _report(self, figures: Mapping[str, float]) -> None:
         count = max(1.0, self.sums[2])
-        run_log.write(
-            Path(self.trainer.default_root_dir),
-            "tune",
-            epoch=self.current_epoch,
-            step=self.global_step,
-            progress=round(self.progress(), 4),
-            seconds=round(self.seconds, 1),
-            loss_segmentation=round(self.sums[0] / count, 4),
-            loss_classification=round(self.sums[1] / count, 4),
-            **{k: round(v, 4) for k, v in figures.items()},
+        losses = {"loss_segmentation": self.sums[0] / count, "loss_classification": self.sums[1] / count}
+        event = Tune(
+            self.global_step,
+            self.current_epoch,
+            round(self.progress(), 4),
+            round(self.seconds, 1),
+            {k: round(float(v), 4) for k, v in (losses | dict(figures)).items()},
         )
+        append(Path(self.trainer.default_root_dir), event)
         self.sums[:] = 0
 
 

@@ -22,7 +22,8 @@ from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nets.ssd import SSD
 from cadviewer.models.nodules.boxes import default_boxes, levels
 from cadviewer.models.nodules.detection import Decoding
-from trainers import config, enough, fitting, run_log
+from cadviewer.training_events import Tune, append
+from trainers import config, enough, fitting
 from trainers.data import read_slices, recognise
 from trainers.data.ct import lidc_crops, samples
 from trainers.data.ct.lidc_crops import OutlinedCrop
@@ -101,16 +102,14 @@ class NoduleValidation(lightning.Callback):
             decoding = Decoding.of(pl_module.network, {"views": {"volume": "one"}})
             scored = score_slices(self.slices, forward, decoding, sizes_of(self.settings))
             figures = {k: round(v, 4) for k, v in summary(scored).items()}
-        run_log.write(
-            self.out,
-            "tune",
-            epoch=epoch,
-            step=trainer.global_step,
-            progress=round(min(1.0, trainer.global_step / pl_module.steps), 4),
-            seconds=round(time.monotonic() - self.started, 1),
-            **parts,
-            **figures,
+        event = Tune(
+            trainer.global_step,
+            epoch,
+            round(min(1.0, trainer.global_step / pl_module.steps), 4),
+            round(time.monotonic() - self.started, 1),
+            {**parts, **figures},
         )
+        append(self.out, event)
 
 
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:

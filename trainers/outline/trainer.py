@@ -27,7 +27,8 @@ from cadviewer.models.nets import build
 from cadviewer.models.nets.runtime import TorchForward
 from cadviewer.models.nodules import outline
 from cadviewer.models.runtime import Companion
-from trainers import config, enough, export, fitting, run_log
+from cadviewer.training_events import Tune, append
+from trainers import config, enough, export, fitting
 from trainers.data.ct import lidc_crops, lidc_ratings, samples
 from trainers.data.ct.lidc_crops import OutlinedCrop
 from trainers.data.ct.luna16_slices import WINDOW
@@ -84,15 +85,14 @@ class OutlineValidation(lightning.Callback):
         if not self.crops or (epoch % self.settings.check_every and epoch != self.settings.epochs):
             return
         forward = TorchForward(pl_module.smooth, pl_module.device, batch_size=32)
-        run_log.write(
-            self.out,
-            "tune",
-            epoch=epoch,
-            step=trainer.global_step,
-            progress=round(epoch / self.settings.epochs, 4),
-            seconds=round(time.monotonic() - self.started, 1),
-            **{k: round(v, 4) for k, v in outline_figures.quick(self.crops, forward).items()},
+        event = Tune(
+            trainer.global_step,
+            epoch,
+            round(epoch / self.settings.epochs, 4),
+            round(time.monotonic() - self.started, 1),
+            {k: round(v, 4) for k, v in outline_figures.quick(self.crops, forward).items()},
         )
+        append(self.out, event)
 
 
 def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], resume: bool) -> None:

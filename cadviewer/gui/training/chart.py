@@ -100,7 +100,7 @@ class Chart(QWidget):
                     symbolBrush=_shade(colour),
                     symbolPen=None,
                 )
-            points = [(t["step"], t[name]) for t in state.tune if name in t and "step" in t]
+            points = [(t.step, t.figures[name]) for t in state.tune if name in t.figures]
             at = [p[0] for p in points]
             self._lines[name].setData(at, [p[1] for p in points], connect=_joined(at, state.parts))
 
@@ -130,7 +130,7 @@ def _legend(state: RunState, names: list[str]) -> str:
         return tr("On the tune fold")
     parts = []
     for (colour, _, sign), name in zip(LINES, names, strict=False):
-        last = next(t[name] for t in reversed(state.tune) if name in t)
+        last = next(t.figures[name] for t in reversed(state.tune) if name in t.figures)
         title = tr(FIGURES[name]) if name in FIGURES else name.removeprefix("tune_").replace("_", " ")
         parts.append(f'<span style="color:{_shade(colour).name()}">{sign}</span> {title} {last:.3f}')
     return tr("On the tune fold") + "<br>" + " &nbsp; ".join(parts)
@@ -138,10 +138,9 @@ def _legend(state: RunState, names: list[str]) -> str:
 
 def figure_names(state: RunState) -> list[str]:
     """Figures on the tune fold that lie in 0…1, so that one axis serves them all; four at most."""
-    known = ("kind", "epoch", "step", "progress", "seconds")
     names: dict[str, None] = {}
-    for line in state.tune:
-        for key, value in line.items():
-            if key not in known and not key.startswith("loss") and isinstance(value, int | float) and 0 <= value <= 1:
+    for look in state.tune:
+        for key, value in look.figures.items():
+            if not key.startswith("loss") and isinstance(value, int | float) and 0 <= value <= 1:
                 names[key] = None
     return list(names)[: len(LINES)]

@@ -1,9 +1,9 @@
 """A training run as the window sees it: a process of its own, and a folder that tells how it goes. No Qt, no torch.
 
 The process is started detached, so it outlives the dialog and the window; whoever opens its folder later follows it by
-the lines of `log.jsonl` (see `trainers.run_folder`, which writes all but the first of them). It runs as long as it
-holds `run.lock`. Once it trains, a file called `stop` ends it at the next step; before and after there is nothing to
-lose, and it is ended at once.
+the lines of `log.jsonl` (`cadviewer.training_events`), all but the first of which the trainer writes. It runs as long
+as it holds `run.lock`. Once it trains, a file called `stop` ends it at the next step; before and after there is nothing
+to lose, and it is ended at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,26 @@ from typing import Any
 from cadviewer import atomic, paths
 from cadviewer.gui.training.processes import alive, created, end
 from cadviewer.models import catalogue, own_models
+from cadviewer.training_events import (
+    LAST,
+    LOCK,
+    LOG,
+    STOP,
+    Begun,
+    Ended,
+    Launched,
+    Scan,
+    Stage,
+    Step,
+    TrainingEvent,
+    Tune,
+    append,
+    parse,
+)
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
 """Processes of this program by number, so that one that has ended is not taken for running until somebody waits."""
-LOG, STOP, OUTPUT, COMMAND, LOCK, LAST = "log.jsonl", "stop", "output.txt", "command.json", "run.lock", "last.ckpt"
+OUTPUT, COMMAND = "output.txt", "command.json"
 SAYS = "cadviewer-train: "
 """How a line of the trainer begins that is meant for the user."""
 SECONDS_TO_LOCK = 120
@@ -41,8 +57,8 @@ class RunState:
 
     state: "new" (no log yet), "starting" (until it trains), "running", "done", "stopped", "failed" or "lost" (its
     process is gone without a word). stage: what it does meanwhile, "", "reading", "training" or "finishing"; stopping:
-    it was asked to stop, or has said its last word and its process is not gone yet. losses: (step, loss); tune: one
-    mapping of figures per look at the tune fold, with "step"; parts: the step after which each resumed part began.
+    it was asked to stop, or has said its last word and its process is not gone yet. losses: (step, loss); tune: the
+    looks at the tune fold; parts: the step after which each resumed part began.
     progress: 0…1; card: path of the exported model card, once done. resumable: whether there is something to go on
     from.
     """
@@ -57,7 +73,7 @@ class RunState:
     epoch: int = 0
     seconds: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
-    tune: list[Mapping[str, Any]] = field(default_factory=list)
+    tune: list[Tune] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
     card: Path | None = None
     resumable: bool = False
@@ -69,7 +85,7 @@ class RunState:
 
 
 @dataclass(frozen=True)
-class Begun:
+class StartedWith:
     """Task, data folder and `key=value` settings of a run."""
 
     task: str
@@ -120,12 +136,12 @@ class TrainingRun:
         except (OSError, ValueError, TypeError):
             return None
 
-    def begun_with(self) -> Begun | None:
+    def begun_with(self) -> StartedWith | None:
         """What the run was started with; None where its folder does not say."""
         command = self._command() or []
         if len(command) < 5:
             return None
-        return Begun(command[0], Path(command[2]), tuple(command[6::2]))
+        return StartedWith(command[0], Path(command[2]), tuple(command[6::2]))
 
     def _launch(self, arguments: Sequence[str], *, resume: bool) -> None:
         (self.folder / STOP).unlink(missing_ok=True)
@@ -140,15 +156,11 @@ class TrainingRun:
                     **_detached(),
                 )
             except OSError as error:
-                self._say("end", state="failed", reason=str(error))
+                append(self.folder, Ended("failed", str(error)))
                 raise
         _started[process.pid] = process
-        self._say("start", pid=process.pid, since=created(process.pid), resume=resume, at=time.time(), output=before)
+        append(self.folder, Launched(process.pid, created(process.pid), resume, time.time(), before))
         self.poll()
-
-    def _say(self, kind: str, **values: Any) -> None:
-        with (self.folder / LOG).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"kind": kind, **values}) + "\n")
 
     def stop(self) -> None:
         """End the run: while it trains at its next step, else, and when it was asked already, at once.
@@ -169,7 +181,7 @@ class TrainingRun:
         if not self.state.active or not self._at_it():
             return
         end(self.state.pid, self.state.since)
-        self._say("end", state="stopped", reason="")
+        append(self.folder, Ended("stopped"))
         self.poll()
 
     def poll(self) -> RunState:
@@ -182,7 +194,8 @@ class TrainingRun:
             whole = data.rfind(b"\n") + 1  # the last line may be half written
             self._offset += whole
             for line in data[:whole].splitlines():
-                self._take(line)
+                if (event := parse(line)) is not None:
+                    self._take(event)
         state = self.state
         if state.active:
             state.stopping = (self.folder / STOP).exists()
@@ -226,43 +239,43 @@ class TrainingRun:
         last = self.folder / LAST
         return last.is_file() and zipfile.is_zipfile(last) and self._command() is not None
 
-    def _take(self, line: bytes) -> None:
-        try:
-            said = json.loads(line)
-            kind = said["kind"]
-        except (ValueError, KeyError, TypeError):
-            return  # a line damaged by a crash says nothing
+    def _take(self, event: TrainingEvent) -> None:
         state = self.state
-        if kind == "start":
-            state.state, state.reason, state.pid, state.stage = "starting", "", int(said["pid"]), ""
-            state.since = said.get("since")
-            self._began, self._output = float(said.get("at", 0)), int(said.get("output", 0))
-        elif kind == "begin":
-            state.state, state.reason, state.pid, state.stage = "starting", "", int(said["pid"]), "reading"
-            state.since = said.get("since")
-        elif kind == "stage":
-            state.stage = str(said["stage"])
-            if state.stage == "training":
-                state.state = "running"
-                self._cut(int(said.get("step", 0)))
-        elif kind == "step":
-            state.state, state.stage = "running", "training"
-            state.losses.append((int(said["step"]), float(said["loss"])))
-        elif kind == "tune":
-            state.tune.append(said)
-        elif kind == "end":
-            state.state, state.reason, state.stage = str(said["state"]), str(said.get("reason", "")), ""
-            state.card, state.stopping = Path(said["card"]) if said.get("card") else None, False
-            state.progress = 1.0 if state.state == "done" else state.progress
-        state.progress = float(said.get("progress", state.progress))
-        state.epoch = int(said.get("epoch", state.epoch))
-        state.seconds = float(said.get("seconds", state.seconds))
+        match event:
+            case Launched():
+                state.state, state.reason, state.pid, state.stage = "starting", "", event.pid, ""
+                state.since, self._began, self._output = event.since, event.at, event.output
+            case Begun():
+                state.state, state.reason, state.pid, state.stage = "starting", "", event.pid, "reading"
+                state.since = event.since
+            case Stage():
+                state.stage = event.stage
+                if state.stage == "training":
+                    state.state = "running"
+                    self._cut(event.step)
+            case Step():
+                state.state, state.stage = "running", "training"
+                if event.loss is not None:
+                    state.losses.append((event.step, event.loss))
+            case Tune():
+                state.tune.append(event)
+            case Ended():
+                state.state, state.reason, state.stage = event.state, event.reason, ""
+                state.card, state.stopping = Path(event.card) if event.card else None, False
+                state.progress = 1.0 if state.state == "done" else state.progress
+            case Scan():
+                pass
+        if isinstance(event, Step | Tune | Scan):
+            state.progress = state.progress if event.progress is None else event.progress
+            state.seconds = state.seconds if event.seconds is None else event.seconds
+        if isinstance(event, Step | Tune):
+            state.epoch = state.epoch if event.epoch is None else event.epoch
 
     def _cut(self, step: int) -> None:
         """A resumed part begins after `step`: what was beyond it is learned again, and the curve is another one."""
         state = self.state
         state.losses = [point for point in state.losses if point[0] <= step]
-        state.tune = [figures for figures in state.tune if figures.get("step", 0) <= step]
+        state.tune = [look for look in state.tune if look.step <= step]
         if step:
             state.parts.append(step)
 

@@ -47,6 +47,7 @@ from cadviewer.imaging import lungs
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import InputError, Volume
 from cadviewer.models.nodules.slices import NEIGHBOUR_MM
+from cadviewer.training_events import STOP, Scan, append
 from trainers import config, run_folder
 from trainers.config import ConfigError
 from trainers.data.ct import luna16_rows as labels
@@ -153,10 +154,10 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
         def tell(step: Step) -> None:
             seconds = round(time.monotonic() - started, 1)
             progress = round(step.scan / step.scans, 4)
-            run_folder.write(out, "scan", **asdict(step), progress=progress, seconds=seconds)
+            append(out, Scan(**asdict(step), progress=progress, seconds=seconds))
             sys.stderr.write(f"\r{step.scan}/{step.scans} scans, {step.boxes} boxes, {seconds:.0f} s ")
             sys.stderr.flush()
-            if (out / run_folder.STOP).exists():
+            if (out / STOP).exists():
                 raise run_folder.TrainingStopped
 
         failed = import_scans(settings, data, out, resume=resume, on_scan=tell)
