@@ -20,6 +20,7 @@ from cadviewer.cli.arguments import (
     AnnotateArgs,
     Args,
     DemoArgs,
+    DoctorArgs,
     ModelsArgs,
     WindowArgs,
 )
@@ -50,6 +51,10 @@ def run_command(args: Args) -> int:
             from cadviewer.cli import models
 
             return models.run(args)
+        case DoctorArgs():
+            from cadviewer.cli import doctor
+
+            return doctor.run(args)
         case WindowArgs():
             raise ValueError("the window is no command")
 
@@ -103,6 +108,7 @@ def _parse_window(argv: list[str]) -> WindowArgs:
         "  cadviewer annotate INPUT… --out DIR   analyse files and folders without a window\n"
         "  cadviewer models [show NAME]          what models there are, what they were trained on and measured\n"
         "  cadviewer demo --out DIR              the built-in demo study and its results, without a window\n"
+        "  cadviewer doctor                      whether it works here, and what a report of a fault needs\n"
         "  cadviewer-train --help                train and evaluate models\n\n"
         "A file named like a command is opened as ./NAME.",
     )
@@ -241,9 +247,21 @@ def _parse_demo(argv: list[str]) -> DemoArgs:
     return DemoArgs(given.out, given.device)
 
 
+def _parse_doctor(argv: list[str]) -> DoctorArgs:
+    parser = _Parser(
+        "doctor",
+        "Print what a report of a fault needs (versions, machine, models, folders; no patient data) and analyse the\n"
+        "built-in demo study, whose truth is known. Exit status 1 where something is wrong.",
+        NOTICE,
+    )
+    parser.add_argument("--no-self-test", action="store_true", help="leave out the demo study")
+    return DoctorArgs(not parser.parse_args(argv).no_self_test)
+
+
 COMMANDS: dict[str, Callable[[list[str]], Args]] = {
     "annotate": _parse_annotate,
     "models": _parse_models,
     "demo": _parse_demo,
+    "doctor": _parse_doctor,
 }
 """First words that are commands; everything else opens the window."""

@@ -53,4 +53,11 @@ class DemoArgs:
     device: str = "auto"
 
 
-Args = WindowArgs | AnnotateArgs | ModelsArgs | DemoArgs
+@dataclass(frozen=True)
+class DoctorArgs:
+    """`cadviewer doctor`: what a report of a fault needs. self_test: analyse the demo study too."""
+
+    self_test: bool = True
+
+
+Args = WindowArgs | AnnotateArgs | ModelsArgs | DemoArgs | DoctorArgs

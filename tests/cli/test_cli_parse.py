@@ -85,7 +85,7 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wanted(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("--help", ["annotate", "models", "demo", "cadviewer-train", "--screenshot", "research use only"]),
+        ("--help", ["annotate", "models", "demo", "doctor", "cadviewer-train", "--screenshot", "research use only"]),
         ("annotate --help", ["--resume", "350 mm", "errors.csv", "Exit status", "csv, json, png", "research use only"]),
         ("models --help", ["show", "one line each"]),
         ("demo --help", ["--out", "known truth"]),
