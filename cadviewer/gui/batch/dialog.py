@@ -83,6 +83,16 @@ class BatchDialog(QDialog):
 
     # --- layout -------------------------------------------------------------------------------------------------------
     def _build(self) -> None:
+        self.status = QLabel(wordWrap=True)
+        layout = QVBoxLayout(self)
+        layout.addLayout(self._form())
+        layout.addWidget(self._table(), 1)
+        layout.addLayout(self._bars())
+        layout.addWidget(self.status)
+        layout.addLayout(self._buttons())
+
+    def _form(self) -> QFormLayout:
+        """What is annotated, how, and where to."""
         self.source = QLineEdit(placeholderText=tr("Folder with images, searched with all its folders"))
         self.target = QLineEdit(placeholderText=tr("Folder for tables, masks and pictures"))
         self.task = QComboBox()
@@ -94,6 +104,17 @@ class BatchDialog(QDialog):
         self.existing = QComboBox()
         for existing, text in EXISTING.items():
             self.existing.addItem(tr(text), existing.value)
+        form = QFormLayout()
+        form.addRow(tr("Images"), self._with_button(self.source, tr("Folder with images")))
+        form.addRow(tr("Results"), self._with_button(self.target, tr("Folder for results")))
+        form.addRow(tr("Task"), self.task)
+        form.addRow(tr("Model"), self.model)
+        form.addRow(tr("Threshold of nodules"), self._numbers())
+        form.addRow(tr("Write"), self._format_boxes())
+        form.addRow(tr("Results of an earlier run"), self.existing)
+        return form
+
+    def _format_boxes(self) -> QHBoxLayout:
         self.formats = {name: QCheckBox(name) for name in FORMATS}
         for name, box in self.formats.items():
             box.setChecked(name in DEFAULT)
@@ -101,15 +122,12 @@ class BatchDialog(QDialog):
         for box in self.formats.values():
             formats.addWidget(box)
         formats.addStretch(1)
-        form = QFormLayout()
-        form.addRow(tr("Images"), self._with_button(self.source, tr("Folder with images")))
-        form.addRow(tr("Results"), self._with_button(self.target, tr("Folder for results")))
-        form.addRow(tr("Task"), self.task)
-        form.addRow(tr("Model"), self.model)
+        return formats
+
+    def _numbers(self) -> QHBoxLayout:
         self.threshold = _number(tr("model's own"), 0.0, 1.0, 0.05, 2)
         self.threshold.setAccessibleName(tr("Threshold of nodules"))
         self.pixel = _number(tr("not known"), 0.0, 5.0, 0.01, 3, " mm")
-        self.threshold.setAccessibleName(tr("Threshold of nodules"))
         numbers = QHBoxLayout()
         numbers.addWidget(self.threshold)
         numbers.addSpacing(16)
@@ -118,9 +136,10 @@ class BatchDialog(QDialog):
         numbers.addWidget(label)
         numbers.addWidget(self.pixel)
         numbers.addStretch(1)
-        form.addRow(tr("Threshold of nodules"), numbers)
-        form.addRow(tr("Write"), formats)
-        form.addRow(tr("Results of an earlier run"), self.existing)
+        return numbers
+
+    def _table(self) -> QTableView:
+        """The cases, as found until a heading is clicked."""
         self.sorted = SortedCases(self)
         self.sorted.setSourceModel(self.cases)
         self.table = QTableView()
@@ -139,6 +158,9 @@ class BatchDialog(QDialog):
             header.resizeSection(column, width)
         self.table.setTabKeyNavigation(False)  # the Tab key leads on to the buttons
         self.table.activated.connect(self._open)  # a double click, or Enter
+        return self.table
+
+    def _bars(self) -> QGridLayout:
         self.overall, self.case_progress = QProgressBar(textVisible=False), QProgressBar(textVisible=False)
         self.count = QLabel()
         bars = QGridLayout()
@@ -147,7 +169,9 @@ class BatchDialog(QDialog):
             bars.addWidget(bar, line, 1)
         bars.addWidget(self.count, 0, 2)
         bars.setColumnStretch(1, 1)
-        self.status = QLabel(wordWrap=True)
+        return bars
+
+    def _buttons(self) -> QHBoxLayout:
         self.start = QPushButton(tr("Start"))
         self.cancel = QPushButton(tr("Cancel"))
         close = QPushButton(tr("Close"))
@@ -164,12 +188,7 @@ class BatchDialog(QDialog):
         buttons.addWidget(self.tell)
         buttons.addStretch(1)
         buttons.addWidget(close)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self.table, 1)
-        layout.addLayout(bars)
-        layout.addWidget(self.status)
-        layout.addLayout(buttons)
+        return buttons
 
     def _with_button(self, line: QLineEdit, title: str) -> QHBoxLayout:
         def choose() -> None:
