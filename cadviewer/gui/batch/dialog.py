@@ -101,9 +101,6 @@ class BatchDialog(QDialog):
             self.task.addItem(tr(task.heading), task.value)
         self.task.currentIndexChanged.connect(self._fill_models)
         self.model = QComboBox()
-        self.existing = QComboBox()
-        for existing, text in EXISTING.items():
-            self.existing.addItem(tr(text), existing.value)
         form = QFormLayout()
         form.addRow(tr("Images"), self._with_button(self.source, tr("Folder with images")))
         form.addRow(tr("Results"), self._with_button(self.target, tr("Folder for results")))
@@ -111,6 +108,9 @@ class BatchDialog(QDialog):
         form.addRow(tr("Model"), self.model)
         form.addRow(tr("Threshold of nodules"), self._numbers())
         form.addRow(tr("Write"), self._format_boxes())
+        self.existing = QComboBox()
+        for existing, text in EXISTING.items():
+            self.existing.addItem(tr(text), existing.value)
         form.addRow(tr("Results of an earlier run"), self.existing)
         return form
 
