@@ -45,7 +45,7 @@ class Scale(nn.Module):
 
 
 class Silent:
-    """A `serve.Reporter` for whom nothing is done."""
+    """A `worker_loop.Reporter` for whom nothing is done."""
 
     def step(self, done: int, total: int) -> None: ...
     def check(self) -> None: ...

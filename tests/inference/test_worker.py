@@ -48,7 +48,7 @@ class Means(nn.Module):
 
 
 class Listener:
-    """A `serve.Reporter` that keeps what it is told."""
+    """A `worker_loop.Reporter` that keeps what it is told."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[int, int]] = []

@@ -30,7 +30,7 @@ SPECS = (
 
 
 class Silent:
-    """A `serve.Reporter` for whom nothing is done."""
+    """A `worker_loop.Reporter` for whom nothing is done."""
 
     def step(self, done: int, total: int) -> None: ...
     def check(self) -> None: ...

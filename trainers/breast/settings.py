@@ -26,8 +26,9 @@ class BreastSettings:
     views: what the exported card shows to the network: "one", "two" (mirrored) or "four" (and smaller).
     start_from: cards whose weights, averaged, training starts from; none for fresh ones. Cards of several runs from
         one start with `epochs=0` are joined that way (Wortsman et al. 2022, "Model soups", arXiv 2203.05482).
-    sets: folders of further sets to learn from, each with its folds (see `breast_sets.of_sets`); an epoch then draws
-        from each set in proportion to the root of its size, `epoch_images` altogether (0: as many as there are).
+    sets: folders of further sets to learn from, each with its folds (see `trainers.data.ultrasound.sets.of_sets`); an
+        epoch then draws from each set in proportion to the root of its size, `epoch_images` altogether (0: as many as
+        there are).
     pretrained: "none", "imagenet" or a file of ImageNet weights; backbone_lr_factor: learning rate of a pretrained
         encoder, as a share of that of the rest.
     name: of the card; "" for one made of network and size.

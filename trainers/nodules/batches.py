@@ -308,7 +308,7 @@ def _blurred(images: Tensor, sigma: Tensor) -> Tensor:
 def assign(
     boxes: Tensor, valid: Tensor, defaults: Tensor, settings: CropSettings, ignored: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Labels (n, A) and true boxes (n, A, 4), as `nodule_crops.assign` gives them for each crop.
+    """Labels (n, A) and true boxes (n, A, 4), as `trainers.nodules.crops.assign` gives them for each crop.
 
     boxes: (n, m, 4), of which those that are `valid` (n, m) are nodules; nothing is learned on `ignored` (n, m) ones.
     """

@@ -100,7 +100,7 @@ def shelf_of_slices(
     seed: int,
     false_alarms: Sequence[Sequence[tuple[float, float]]] | None = None,
 ) -> Shelf:
-    """Lung-masked slices; a neighbour of one is itself. false_alarms: as `nodule_crops.Crops` takes them."""
+    """Lung-masked slices; a neighbour of one is itself. false_alarms: as `trainers.nodules.crops.Crops` takes them."""
     pixels = [repair_wrapped(item.pixels()) for item in slices]
     boxes = [np.concatenate([item.boxes, item.others]) for item in slices]
     made = nodule_batches.shelf(
@@ -146,8 +146,8 @@ def shelf_of_crops(crops: Sequence[OutlinedCrop], device: torch.device, seed: in
 
 
 class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Batches of crops, as a loader of `nodule_crops.Crops` would give them; indices (epoch, place, …) are those of
-    `EpochSampler`, and the whole of a batch follows from them and the seed.
+    """Batches of crops, as a loader of `trainers.nodules.crops.Crops` would give them; indices (epoch, place, …) are
+    those of `EpochSampler`, and the whole of a batch follows from them and the seed.
 
     sources: the shelves with the share of a batch that each gives.
     """

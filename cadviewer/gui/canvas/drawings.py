@@ -167,6 +167,7 @@ class Drawings(QObject):
     # grips -------------------------------------------------------------------------------------------------------
 
     def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Handle | None:
+        """Draw a shape of that tool from (x, y), in pixels of the image; None where it does not begin there."""
         stack, kind = viewport.stack, SHAPES.get(tool)
         if stack is None or stack.pixels is not self.pixels or kind is None or kind is MeasureKind.TEXT:
             return None
@@ -210,6 +211,7 @@ class Drawings(QObject):
         return _Drag(self, viewport, shape, lambda x, y: shapes.with_short_axis(flat, (x, y), mm), None)
 
     def grip_at(self, viewport: Viewport, at: QPointF) -> Handle | None:
+        """What a press at this point of the screen takes hold of: an end of a shape, or all of it; None for neither."""
         hit = self._hit(viewport, at)
         if hit is None:
             return None

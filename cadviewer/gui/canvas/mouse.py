@@ -144,6 +144,7 @@ class Mouse:
         self._viewport.setCursor(QCursor(_CURSORS[tool]))
 
     def press(self, event: QMouseEvent) -> None:
+        """Take hold of what lies there, or begin what the tool or the button does."""
         viewport, at = self._viewport, event.position()
         if viewport.view is None or self._drag is not None:
             return
@@ -164,6 +165,7 @@ class Mouse:
         self._drag = _Drag(tool, at, at, viewport.index)
 
     def move(self, event: QMouseEvent) -> None:
+        """Go on with a drag, or follow a shape whose next point is set by a click."""
         viewport, at = self._viewport, event.position()
         if viewport.view is None:
             return
@@ -185,6 +187,7 @@ class Mouse:
         viewport.hovered.emit()
 
     def release(self, event: QMouseEvent) -> None:
+        """End a drag; a press that hardly moved was a click."""
         drag, self._drag = self._drag, None
         grip, self._grip = self._grip, None
         if grip is not None and (drag is None or drag.moved):
@@ -206,6 +209,7 @@ class Mouse:
                 self._viewport.clicked.emit(at)
 
     def wheel(self, event: QWheelEvent) -> None:
+        """Scroll through the images, or zoom about the pointer, as the settings and Ctrl say."""
         viewport = self._viewport
         turn = event.angleDelta().y() or event.angleDelta().x()  # with Alt held Qt turns the wheel sideways
         if viewport.view is None or turn == 0:

@@ -27,7 +27,7 @@ def letters(vector: Vector) -> str:
 def edges(geometry: Geometry, turns: int = 0, mirrored: bool = False) -> dict[str, str] | None:
     """Letters for "left", "right", "top" and "bottom" of a slice; None when the orientation is unknown.
 
-    turns, mirrored: how the slice is turned on the screen, see `gui.canvas.view.View`.
+    turns, mirrored: how the slice is turned on the screen, see `gui.canvas.view.ViewState`.
     """
     if geometry.direction is None:
         return None

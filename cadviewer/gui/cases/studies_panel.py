@@ -178,6 +178,7 @@ class StudiesModel(QAbstractListModel):
         return next((k for k, entry in enumerate(self._rows) if entry is case), -1) if case is not None else -1
 
     def add_picture(self, case_id: str, frame: NDArray[np.generic], series: Series) -> None:
+        """Show a frame (rows, columns[, 3]) as the thumbnail of a case, in its window and its true proportions."""
         image = render.to_image(frame, default_window(series, frame), series.inverted)
         row_mm, column_mm = series.geometry.pixel_spacing or (series.pixel_aspect, 1.0)
         height = round(image.height() * row_mm / column_mm) or 1

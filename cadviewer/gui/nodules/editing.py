@@ -120,6 +120,7 @@ class BoxEditing(QObject):
         return _Drag(self, viewport, box, sides, nodule.number)
 
     def begin(self, viewport: Viewport, tool: Tool, x: float, y: float) -> Handle | None:
+        """Draw the box of a finding from (x, y), in pixels of the image; None where it does not begin there."""
         if tool is not Tool.FINDING:
             return None
         if not self._acts_on(viewport):
@@ -129,6 +130,7 @@ class BoxEditing(QObject):
         return _Drag(self, viewport, start, (False, False, True, True), 0)
 
     def tap(self, viewport: Viewport, tool: Tool, x: float, y: float) -> bool:
+        """Ask for a finding at a click in any plane; False where the click is not meant for it."""
         stack = viewport.stack
         if tool is not Tool.FINDING or self.case is None or stack is None or self.case.stack is None:
             return False

@@ -68,6 +68,7 @@ class FindingsModel(QAbstractListModel):
         self._series: Series | None = None
 
     def show(self, rows: list[Shown], series: Series) -> None:
+        """List these findings; where they are the same ones, the selection and the scroll position stay."""
         self._series = series
         if [n.number for n, *_ in rows] == [n.number for n, *_ in self._rows] and rows:
             self._rows = rows

@@ -91,6 +91,7 @@ class PresetsPage(Page):
     # the page ----------------------------------------------------------------------------------------------------
 
     def show_settings(self, settings: Settings) -> None:
+        """Show the presets of these settings, and the usual ones where none is the user's own."""
         keys = resolve(SPECS, settings.keys).of
         self._keys = {number: shown(keys.get(f"preset_{number}", ())[:1]) for number in range(1, len(USUAL) + 1)}
         own = dict(settings.presets)

@@ -240,9 +240,9 @@ class ViewActions:
         self._workspace.notifications.dismiss("patients", "link")
 
     def fill_compare(self, menu: QMenu) -> None:
+        """The menu of the series that can be put beside the one on screen."""
         from cadviewer.gui.cases.studies_panel import content, study_title, title
 
-        """The menu of the series that can be put beside the one on screen."""
         menu.clear()
         for case in self._comparison.candidates():
             text = f"{study_title(case.series)} · {title(case.series)} · {content(case.series)}".replace("&", "&&")
@@ -294,6 +294,7 @@ class ViewActions:
     # tools and windows -------------------------------------------------------------------------------------------
 
     def use_tool(self, tool: Tool) -> None:
+        """Put a tool into the left button of every view; what it draws is shown from then on."""
         if self.tool not in DRAWING:
             self._before = self.tool
         self.tool = tool

@@ -292,7 +292,7 @@ class TrainingRun:
         return (meant or lines or ["the training process is gone"])[-1].removeprefix(SAYS)
 
     def install(self, name: str) -> str:
-        """Give the exported weights to the viewer as a model of the user's own called `name`; see `own.install`.
+        """Give the exported weights to the viewer as a model of the user's own called `name`; see `own_models.install`.
 
         Raises CardError when the run has exported none, or they cannot be used.
         """

@@ -45,7 +45,7 @@ def may_lose(syntax: str) -> bool:
 def decode(dataset: FileDataset, syntax: str, frame: int) -> NDArray[Any]:
     """Stored numbers of one frame, (rows, columns), or RGB (rows, columns, 3).
 
-    Raises one of `dicom_dataset.FAULTS` for damaged pixels.
+    Raises one of `imaging.dicom.dataset.FAULTS` for damaged pixels.
     """
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import UID

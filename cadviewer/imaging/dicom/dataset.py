@@ -115,7 +115,7 @@ def _frame_count(dataset: FileDataset) -> int:
 
 
 def read_header(file: Path, size: int) -> Header:
-    """The header as `dicom.read_header` gives it, of any encoding. Raises InputError, OSError."""
+    """The header as `imaging.dicom.reader.read_header` gives it, of any encoding. Raises InputError, OSError."""
     dataset = read_dataset(file)
     values = {tag: text for tag in dh.WANTED if (text := _text(dataset, tag)) is not None}
     sequences = frozenset(tag for tag in dh.SEQUENCES if tag in dataset)

@@ -232,7 +232,7 @@ def first_frame(header: Header) -> tuple[Frame, int]:
 
 
 def has_groups(header: Header) -> bool:
-    """Whether functional groups say more of each frame (`dicom_dataset.frames_of`)."""
+    """Whether functional groups say more of each frame (`imaging.dicom.dataset.frames_of`)."""
     return bool(header.sequences & {dh.SHARED_GROUPS, dh.FRAME_GROUPS})
 
 
@@ -246,6 +246,10 @@ def alike(plain: Frame, count: int) -> list[Frame]:
 def stored_of(
     header: Header, index: int, colour: bool, slope: float | None = None, intercept: float | None = None
 ) -> Stored:
+    """How frame `index` lies in its file (DICOM PS3.5 8.1.1): bits, sign, rescaling, and its offset where it is native.
+
+    slope, intercept: of a functional group, None for those of the header.
+    """
     allocated = header.integer(dh.BITS_ALLOCATED) or 16
     bits = header.integer(dh.BITS_STORED) or allocated
     bits = bits if 0 < bits <= allocated else allocated

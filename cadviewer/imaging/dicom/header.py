@@ -2,8 +2,8 @@
 
 pydicom needs about 1 ms for each header, which is most of the time a series takes to open. So the common encodings
 (explicit and implicit VR, little-endian; DICOM PS3.5 section 7) are walked here without decoding what is not needed;
-everything unusual is left to pydicom (`dicom_dataset`); `dicom.read_header` chooses. The tests check that both say
-the same of every file they have.
+everything unusual is left to pydicom (`imaging.dicom.dataset`); `imaging.dicom.reader.read_header` chooses. The tests
+check that both say the same of every file they have.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pixels of DICOM slices: stored numbers → values (Hounsfield units, intensities, RGB), straight into an array.
 
 Native little-endian pixels are read from their place in the file into the array that the caller gave and rescaled
-there. Everything else (compressed, big-endian, colour, tables) goes through pydicom (`dicom_dataset`).
+there. Everything else (compressed, big-endian, colour, tables) goes through pydicom (`imaging.dicom.dataset`).
 """
 
 from __future__ import annotations

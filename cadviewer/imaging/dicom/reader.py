@@ -33,7 +33,10 @@ def read_header(file: Path) -> Header:
 
 
 def frames_of(header: Header) -> list[Frame]:
-    """The frames of a file that `dicom_frames.reject` let through. Raises InputError for damaged functional groups."""
+    """The frames of a file that `imaging.dicom.frames.reject` let through.
+
+    Raises InputError for damaged functional groups.
+    """
     plain, count = dicom_frames.first_frame(header)
     if not dicom_frames.has_groups(header):
         return dicom_frames.alike(plain, count)

@@ -94,7 +94,7 @@ def assess(
 
     spacing_mm: mm per pixel as the user gave it, for an image whose file does not say; what a file says goes before.
     half: which of two images side by side, None for an image that is one.
-    Raises `scope.OutOfScope` for a series that is no ultrasound, and where no frame is one that the model reads
+    Raises `input_gate.OutOfScope` for a series that is no ultrasound, and where no frame is one that the model reads
     (colour, too small, blank, a CT slice). Among others such a frame gets the call `out_of_scope`, with the reason and
     no score.
     """
@@ -163,7 +163,7 @@ _FLOW_OVER_LESION = Message("colour flow over the lesion; the breast model reads
 
 
 def analyse(volume: Volume, forward: Forward, card: ModelCard, demand: Demand, progress: Progress) -> TaskFindings:
-    """See `models.tasks.TaskModule`; the threshold of a demand is for nodules and leaves the call alone."""
+    """See `models.tasks.Analyse`; the threshold of a demand is for nodules and leaves the call alone."""
     found = assess(volume, forward, card, progress=progress, spacing_mm=demand.spacing_mm, half=demand.half)
     return TaskFindings(breast=found.findings, warnings=found.warnings)
 

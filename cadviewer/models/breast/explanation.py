@@ -54,9 +54,9 @@ def explain(
 ) -> ScoreMap:
     """The map of one frame, made by `occlude` from the plain view (not mirrored, not enlarged).
 
-    half: as `breast.assess` takes it.
+    half: as `models.breast.analysis.assess` takes it.
 
-    Raises `scope.OutOfScope` where there is no score to explain, ValueError for a frame that is not there.
+    Raises `input_gate.OutOfScope` where there is no score to explain, ValueError for a frame that is not there.
     """
     series = volume.series
     if not 0 <= frame < len(volume.pixels):

@@ -2,8 +2,8 @@
 
 §2 of the paper, made small: four levels instead of five, a quarter of the width, padded 3×3 convolutions with batch
 normalisation, and nearest-neighbour upsampling with a 1×1 convolution in the place of the transposed convolution.
-What goes in is made by `cadviewer.models.nodules.outline.cut`: the patch, the square of the box in it, and the box's
-scale.
+What goes in is made by `cadviewer.models.nodules.outline.OutlinePatch.planes`: the patch, the square of the box in it,
+and the box's scale.
 """
 
 from __future__ import annotations

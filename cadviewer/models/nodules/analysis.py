@@ -103,7 +103,7 @@ def analyse(
     progress: Progress,
     companions: Companions = ALONE,
 ) -> TaskFindings:
-    """See `models.tasks.TaskModule`."""
+    """See `models.tasks.Analyse`."""
     found = find_nodules(
         volume,
         forward,

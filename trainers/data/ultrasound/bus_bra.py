@@ -27,12 +27,12 @@ def find(data: Path) -> Path | None:
 
 
 def name(place: Path) -> str:
-    """See `breast_sets.Layout`."""
+    """See `trainers.data.ultrasound.sets.Layout`."""
     return "BUS-BRA"
 
 
 def load(place: Path) -> list[UltrasoundCase]:
-    """See `breast_sets.Layout`: with the official folds, which must be there."""
+    """See `trainers.data.ultrasound.sets.Layout`: with the official folds, which must be there."""
     return cases(place, range(1, 6))
 
 

@@ -36,12 +36,13 @@ def _holds(folder: Path) -> bool:
 
 
 def name(place: Path) -> str:
-    """See `breast_sets.Layout`."""
+    """See `trainers.data.ultrasound.sets.Layout`."""
     return "BUS-UCLM"
 
 
 def load(place: Path) -> list[UltrasoundCase]:
-    """See `breast_sets.Layout`. Images with colour Doppler say so; a lesion without a mask is an error."""
+    """See `trainers.data.ultrasound.sets.Layout`. Images with colour Doppler say so; a lesion without a mask is an
+    error."""
     found = []
     try:
         with (place / "index.csv").open(newline="", encoding="utf-8-sig") as stream:

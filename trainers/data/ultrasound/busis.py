@@ -26,12 +26,12 @@ def find(data: Path) -> Path | None:
 
 
 def name(place: Path) -> str:
-    """See `breast_sets.Layout`."""
+    """See `trainers.data.ultrasound.sets.Layout`."""
     return "BUSIS"
 
 
 def load(place: Path) -> list[UltrasoundCase]:
-    """See `breast_sets.Layout`: without folds."""
+    """See `trainers.data.ultrasound.sets.Layout`: without folds."""
     return cases(place)
 
 

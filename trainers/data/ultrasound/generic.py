@@ -12,17 +12,17 @@ LABELS = {"benign": False, "malignant": True, "normal": False, "0": False, "1": 
 
 
 def find(data: Path) -> Path | None:
-    """See `breast_sets.Layout`."""
+    """See `trainers.data.ultrasound.sets.Layout`."""
     return data / TABLE if (data / TABLE).is_file() else None
 
 
 def name(place: Path) -> str:
-    """See `breast_sets.Layout`."""
+    """See `trainers.data.ultrasound.sets.Layout`."""
     return place.resolve().parent.name
 
 
 def load(place: Path) -> list[UltrasoundCase]:
-    """See `breast_sets.Layout`."""
+    """See `trainers.data.ultrasound.sets.Layout`."""
     return from_csv(place)
 
 

@@ -313,6 +313,7 @@ class Grid(QWidget):
         return self._cross[self.layout_now.planes]
 
     def set_crosshair(self, on: bool) -> None:
+        """Show or hide the crosshair in all views of this layout."""
         changed, self._cross[self.layout_now.planes] = self.crosshair != on, on
         for pane in self.panes:
             if pane.crosshair.on != on:
