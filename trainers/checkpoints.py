@@ -9,7 +9,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cadviewer import atomic
@@ -48,7 +48,7 @@ class Room(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Raises `run_folder.NoRoomError`."""
         last = self.out / LAST
-        run_folder.check_room(self.out, last.stat().st_size if last.is_file() else expected(trainer, pl_module))
+        run_folder.check_room(self.out, last.stat().st_size if last.is_file() else expected(pl_module))
 
 
 class Seeded(lightning.Callback):
@@ -65,12 +65,11 @@ class Seeded(lightning.Callback):
         torch.manual_seed(int(np.random.SeedSequence((self.seed, trainer.global_step)).generate_state(1)[0]))
 
 
-def expected(trainer: lightning.Trainer, module: lightning.LightningModule) -> int:
+def expected(module: lightning.LightningModule) -> int:
     """About how many bytes a first checkpoint takes: the weights, their average, two moments of what is trained."""
     state: int = sum(t.nbytes for t in module.state_dict().values())
     moments: int = 2 * sum(p.nbytes for p in module.parameters() if p.requires_grad)
-    averages = sum(isinstance(c, WeightAveraging) for c in trainer.callbacks)  # type: ignore[attr-defined]
-    return state * (1 + averages) + moments
+    return state + moments
 
 
 def callbacks(out: Path, seed: int) -> list[lightning.Callback]:

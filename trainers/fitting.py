@@ -121,10 +121,11 @@ def groups(network: nn.Module, decay: float, rates: Mapping[str, float] | None =
 class Averaged(lightning.LightningModule):
     """A network that learns (`net`) with the running average of its weights (`smooth`), which is what is exported.
 
-    steps: of the whole run, which the schedule of the learning rate ends with.
+    average: share that is kept of it at each step, 0 for the network as it is. steps: of the whole run, which the
+    schedule of the learning rate ends with; 0 for a task with a schedule of its own.
     """
 
-    def __init__(self, make: Callable[[], nn.Module], average: float, steps: int) -> None:
+    def __init__(self, make: Callable[[], nn.Module], average: float, steps: int = 0) -> None:
         super().__init__()
         self.average, self.steps = average, steps
         self.net = make().to(memory_format=torch.channels_last)
@@ -134,12 +135,13 @@ class Averaged(lightning.LightningModule):
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the running average; it follows faster at the start. Counts and index tables are copied."""
         decay = min(self.average, (1 + self.global_step) / (10 + self.global_step))
-        ours = self.net.state_dict()
-        for key, value in self.smooth.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(ours[key].to(value.dtype), 1 - decay)
-            else:
-                value.copy_(ours[key])
+        pairs = list(zip(self.smooth.state_dict().values(), self.net.state_dict().values(), strict=True))
+        means = [(mean, ours) for mean, ours in pairs if mean.is_floating_point()]
+        # All at once: one by one costs as much as the optimiser.
+        torch._foreach_lerp_([mean for mean, _ in means], [ours for _, ours in means], 1 - decay)
+        for mean, ours in pairs:
+            if not mean.is_floating_point():
+                mean.copy_(ours)
 
     def scheduled(self, optimiser: torch.optim.Optimizer, warm_up: float, *, constant: bool = False) -> dict[str, Any]:
         """What `configure_optimizers` returns: `optimiser` with `cosine`, or at a constant rate after the warm-up."""

@@ -136,6 +136,8 @@ def test_a_set_that_names_no_patients_is_not_said_to_be_split_by_them(
 
 def test_figures_of_one_class_are_no_numbers() -> None:
     class Network(torch.nn.Module):
+        encoder_name = ""
+
         def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.ones(len(image), 1, 8, 8), torch.zeros(len(image))
 

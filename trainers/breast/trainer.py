@@ -22,7 +22,7 @@ from trainers import config as configuration
 from trainers import enough, fitting
 from trainers.breast.calibration import calibrate, observe
 from trainers.breast.settings import PRESETS, BreastSettings
-from trainers.breast.training import Average, Images, SetSampler, Training
+from trainers.breast.training import Images, SetSampler, Training
 from trainers.config import ConfigError
 from trainers.data.ultrasound import duplicates
 from trainers.data.ultrasound.augmentation import Strength
@@ -135,7 +135,7 @@ def train(settings: BreastSettings, data: Path, out: Path, last: Path | None) ->
         DataLoader(images, settings.batch, sampler=SetSampler(images), drop_last=len(images) > settings.batch),
         out,
         last,
-        [Average(settings.average)] if settings.average else [],
+        [],
         settings,
         tune=DataLoader(tune, 32),
         deterministic=False,  # the gradients of its resizing have no deterministic form on CUDA
@@ -274,4 +274,5 @@ def run(file: Path | None, data: Path, out: Path, assignments: Sequence[str], re
         settings = current.settings
         check(settings, data)
         module = train(settings, data, out, current.last)
-        current.made(ship(settings, module.network, data, out, module.seconds, module.seen, module.started_with))
+        assert isinstance(module.smooth, BreastNetwork)
+        current.made(ship(settings, module.smooth, data, out, module.seconds, module.seen, module.started_with))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import WeightAveraging
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -83,27 +82,12 @@ class Images(Dataset[tuple[NDArray[np.float32], NDArray[np.float32], np.float32]
         return prepared, mask[None].astype(np.float32), label
 
 
-class Average(WeightAveraging):
-    """Exponential moving average that starts quickly; counts and index tables are copied, never averaged."""
-
-    def __init__(self, decay: float) -> None:
-        def mean(averaged: Any, current: Any, steps: Tensor | int) -> None:
-            """Of all tensors of one type at once: one by one costs as much as the optimiser."""
-            if averaged[0].is_floating_point():
-                keep = min(decay, (1 + int(steps)) / (10 + int(steps)))
-                torch._foreach_lerp_(averaged, current, 1 - keep)
-            else:
-                torch._foreach_copy_(averaged, current)
-
-        super().__init__(use_buffers=True, multi_avg_fn=mean)
-
-
-class Training(lightning.LightningModule):
-    """One optimisation of one network."""
+class Training(fitting.Averaged):
+    """One optimisation of one network, whose running average is what is measured and kept (`smooth`)."""
 
     def __init__(self, settings: BreastSettings, network: BreastNetwork) -> None:
-        super().__init__()
-        self.settings, self.network = settings, network
+        super().__init__(lambda: copy.deepcopy(network), settings.average)
+        self.settings, self.encoder = settings, "encoder" if network.encoder_name else ""
         self.auc, self.recall, self.specificity = BinaryAUROC(), BinaryRecall(), BinarySpecificity()
         self.dices: list[Tensor] = []
         self.classes: set[int] = set()  # among the tune images looked at
@@ -150,10 +134,10 @@ class Training(lightning.LightningModule):
         s = self.settings
         optimiser: torch.optim.Optimizer
         if s.optimizer == "adam":
-            optimiser = torch.optim.Adam(self.network.parameters(), s.lr, fused=True)
+            optimiser = torch.optim.Adam(self.net.parameters(), s.lr, fused=True)
         else:
-            rates = {"encoder": s.lr * s.backbone_lr_factor} if self.network.encoder_name else None
-            optimiser = torch.optim.AdamW(fitting.groups(self.network, s.weight_decay, rates), s.lr, fused=True)
+            rates = {self.encoder: s.lr * s.backbone_lr_factor} if self.encoder else None
+            optimiser = torch.optim.AdamW(fitting.groups(self.net, s.weight_decay, rates), s.lr, fused=True)
         for group in optimiser.param_groups:
             group["initial_lr"] = group["lr"]
         return optimiser
@@ -166,11 +150,11 @@ class Training(lightning.LightningModule):
     ) -> None:
         # By hand, since Lightning refuses to clip for a fused optimiser; bfloat16 has no scaler, which that is about.
         if gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:
         image, mask_true, label = batch
-        mask, logit = self.network(image.contiguous(memory_format=torch.channels_last))
+        mask, logit = self.net(image.contiguous(memory_format=torch.channels_last))
         mask, logit = mask.float(), logit.float()
         s = self.settings
         if s.loss == "paper":
@@ -185,7 +169,7 @@ class Training(lightning.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> None:
         image, mask_true, label = batch
-        mask, logit = self.network(image.contiguous(memory_format=torch.channels_last))
+        mask, logit = self.smooth(image.contiguous(memory_format=torch.channels_last))
         lesion = (mask_true.flatten(1) > 0.5).any(1) | (label > 0.5)  # figures are of lesions; tissue is for `evaluate`
         if not lesion.any():
             return
