@@ -177,7 +177,7 @@ def fit(
 
     callbacks: what takes figures or averages weights. tune: what the task's own `validation_step` looks at, every
     `settings.check_every` epochs. iterations: train for so many steps, whatever `settings.epochs` says; 0 for these.
-    deterministic: False for a network with steps that a graphics processor has no deterministic form of.
+    deterministic: False for a network whose steps need not have a deterministic form on a graphics processor.
     """
     cuda = device(settings).type == "cuda"
     precision = settings.precision

@@ -138,7 +138,7 @@ def train(settings: BreastSettings, data: Path, out: Path, last: Path | None) ->
         [],
         settings,
         tune=DataLoader(tune, 32),
-        deterministic=False,  # the gradients of its resizing have no deterministic form on CUDA
+        deterministic=False,  # never tried on CUDA, where not every step has such a form
     )
     return module
 

@@ -81,19 +81,24 @@ def read_metaimage(file: Path) -> TextHeader:
     named = fields.get("elementdatafile")
     if named is None:
         raise InputError(Message("damaged: its header names no ElementDataFile"))
-    parts: tuple[Path, ...]
     if named.upper() == "LOCAL":
         return TextHeader(fields, (), _metaimage_numbers(fields, (file,), position))
+    listed: list[str] = []
     if named.upper().startswith("LIST"):
-        rest = head[position:].decode("utf-8", "replace").splitlines()
-        parts = tuple(checks.beside(file, n.strip()) for n in rest if n.strip())
-    elif "%" in named:
+        listed = head[position:].decode("utf-8", "replace").splitlines()
+    parts = _data_files(file, named, listed)
+    return TextHeader(fields, parts, _metaimage_numbers(fields, parts, 0) if parts else None)
+
+
+def _data_files(file: Path, named: str, listed: Sequence[str]) -> tuple[Path, ...]:
+    """The files that a header names: those listed after "LIST", a numbered pattern, or one."""
+    if named.upper().startswith("LIST"):
+        return tuple(checks.beside(file, line.strip()) for line in listed if line.strip())
+    if "%" in named:
         pattern, *numbers = named.split()
         low, high, step = ([*_integers(numbers), 1, 1, 1])[:3]
-        parts = checks.numbered(file, pattern, low, high, step)
-    else:
-        parts = (checks.beside(file, named),)
-    return TextHeader(fields, parts, _metaimage_numbers(fields, parts, 0) if parts else None)
+        return checks.numbered(file, pattern, low, high, step)
+    return (checks.beside(file, named),)
 
 
 def _metaimage_numbers(fields: Mapping[str, str], parts: tuple[Path, ...], start: int) -> Numbers | None:
@@ -133,18 +138,13 @@ def read_nrrd(file: Path) -> TextHeader:
         if sign and not line.startswith("#"):
             fields[name.strip().lower()] = value.lstrip("=").strip()
     named = fields.get("data file") or fields.get("datafile")
-    parts: tuple[Path, ...]
     if named is None:
         return TextHeader(fields, (), _nrrd_numbers(fields, (file,), len(text) + len(found)))
+    listed: list[str] = []
     if named.upper().startswith("LIST"):
         start = next(k for k, line in enumerate(lines) if line.partition(":")[0].lower() in ("data file", "datafile"))
-        parts = tuple(checks.beside(file, line.strip()) for line in lines[start + 1 :] if line.strip())
-    elif "%" in named:
-        pattern, *numbers = named.split()
-        low, high, step = ([*_integers(numbers), 1, 1, 1])[:3]
-        parts = checks.numbered(file, pattern, low, high, step)
-    else:
-        parts = (checks.beside(file, named),)
+        listed = lines[start + 1 :]
+    parts = _data_files(file, named, listed)
     return TextHeader(fields, parts, _nrrd_numbers(fields, parts, 0) if parts else None)
 
 
