@@ -14,7 +14,7 @@ from cadviewer.findings import Result
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.studies_panel import date
 from cadviewer.gui.i18n.language import tr
-from cadviewer.imaging.series import Series
+from cadviewer.imaging.series import Series, Volume
 from cadviewer.store import export
 from cadviewer.store.reading import Reading
 from cadviewer.store.report import of_result
@@ -51,15 +51,17 @@ class Saving(QObject):
         """Write the case as it is now, in the way that the suffix of the file names (`store.export.write`)."""
         if case.result is not None:
             result = case.result if self.candidates else replace(case.result, candidates=())
-            self._thread.do(self._write, case.series, result, case.reading(), path)
+            whole = case.stack is not None and case.stack.complete
+            volume = Volume(case.series, case.stack.pixels) if case.stack is not None and whole else None
+            self._thread.do(self._write, case.series, volume, result, case.reading(), path)
 
     def close(self) -> None:
         self._thread.close()
 
-    def _write(self, series: Series, result: Result, reading: Reading, path: Path) -> None:
+    def _write(self, series: Series, volume: Volume | None, result: Result, reading: Reading, path: Path) -> None:
         report = of_result(series, result, None)
         try:
-            export.write(report, reading, path)
+            export.write(report, volume, reading, path)
         except (OSError, export.ExportError) as error:
             log.warning("a reading could not be saved: %s", type(error).__name__)
             reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)

@@ -28,9 +28,9 @@ class Format:
         where nothing was read. Raises OSError.
     write_tables(cases, folder): writes what is made of all cases, from the rows of each. Raises OSError.
     tables: names of the files that write_tables writes.
-    suffix: of a file that holds one case; write_file(report, reading, path): writes it, whole or not at all, with what
-    a
-        reader made of the case where somebody has read it. Raises OSError, ExportError.
+    suffix: of a file that holds one case; write_file(report, volume, reading, path): writes it, whole or not at all.
+        volume: the pixels, None where they are not at hand. reading: what a reader made of the case, None where nobody
+        has read it. Raises OSError, ExportError.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Format:
     write_tables: Callable[[Sequence[Rows], Path], None] | None = None
     tables: tuple[str, ...] = ()
     suffix: str = ""
-    write_file: Callable[[CaseReport, Reading | None, Path], None] | None = None
+    write_file: Callable[[CaseReport, Volume | None, Reading | None, Path], None] | None = None
 
 
 class ExportError(Exception):
@@ -69,9 +69,9 @@ def for_files() -> dict[str, Format]:
     return {found.suffix: found for name in FORMATS if (found := load(name)).write_file is not None}
 
 
-def write(report: CaseReport, reading: Reading | None, path: Path) -> None:
+def write(report: CaseReport, volume: Volume | None, reading: Reading | None, path: Path) -> None:
     """One case into one file, in the way that its suffix names. Raises OSError, ExportError."""
     found = for_files().get(path.suffix.lower())
     if found is None or found.write_file is None:
         raise ExportError(Message("no way of writing a file that ends in {suffix}", suffix=path.suffix or "nothing"))
-    found.write_file(report, reading, path)
+    found.write_file(report, volume, reading, path)

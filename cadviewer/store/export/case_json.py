@@ -106,7 +106,7 @@ def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _write_file(report: CaseReport, reading: Reading | None, path: Path) -> None:
+def _write_file(report: CaseReport, volume: Volume | None, reading: Reading | None, path: Path) -> None:
     pictures.write_masks(report, path.parent)  # the JSON names them: they are there before it is
     write(path, report, reading)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic
+from cadviewer.imaging.series import Volume
 from cadviewer.messages import Message
 from cadviewer.store.case_report import CaseReport, CaseState, one_line, path_text
 from cadviewer.store.export import ExportError, Format, Rows
@@ -72,7 +73,7 @@ def _write_tables(cases: Sequence[Rows], folder: Path) -> None:
         write_csv(folder / f"{table}.csv", table, [row for case in cases for row in case.get(table, ())])
 
 
-def _write_file(report: CaseReport, reading: Reading | None, path: Path) -> None:
+def _write_file(report: CaseReport, volume: Volume | None, reading: Reading | None, path: Path) -> None:
     """The table of the case's task with its findings; what the reader made of them is not in the tables."""
     names = part_of(report.task).columns if report.task is not None else {}
     if not names:
