@@ -165,7 +165,7 @@ def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status
     if args.paths:
         window.open_paths(args.paths)
     elif args.demo:
-        window.commands.open_demo()
+        window.case_actions.open_demo()
     _let_signals_in(app)
 
 

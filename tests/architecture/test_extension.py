@@ -261,7 +261,7 @@ if __name__ == "__main__":
             window.actions_["analyse_toy"].trigger()
         if case.result is not None:
             print(window.side.pages.currentWidget().text(), "| kept:", bool(case.made), "| asked:", len(asked))
-            window.commands.fill_models()
+            window.analysis_actions.fill_models(window.menus.models)
             models = ModelsDialog(window.preferences)
             models.choose("toy-brightness")
             print("models:", models.chosen().name, models.use.isEnabled(), models.back.isEnabled())

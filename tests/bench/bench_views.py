@@ -251,7 +251,7 @@ def _measure_while_running(window: MainWindow, qtbot: QtBot) -> None:
     case, viewport = window.cases.current, window.workspace.viewport
     assert case is not None
     if case.task is not Task.NODULES:
-        window.commands.analyse(Task.NODULES)
+        window.analysis_actions.analyse(Task.NODULES)
     qtbot.waitUntil(lambda: case.done > 0, timeout=300_000)
     print(f"\n{len(case.series.slices)} slices, {catalogue.default(Task.NODULES).name} running")
     _square(window)

@@ -188,7 +188,7 @@ class Reader:
             self.settle()
 
     def close_series(self) -> None:
-        self.desk.window.commands.close_series()
+        self.desk.window.case_actions.close_series()
         self.settle()
 
     def restart(self) -> None:

@@ -92,7 +92,7 @@ def test_a_map_is_dropped_with_the_result_that_it_explains(read: Desk) -> None:
     panel = read.window.side.breast
     panel.score_map.click()
     job = read.engine.jobs[-1]
-    read.window.commands.analyse(None)
+    read.window.analysis_actions.analyse(None)
     read.bridge.take(Finished(job.case_id, job.request_id, explained(read)))
     again = read.engine.jobs[-1]
     read.bridge.take(Finished(again.case_id, again.request_id, breast_result(again.case_id, 160, 200, frames=2)))
@@ -137,10 +137,10 @@ def test_colours_are_by_sign_and_none_where_nothing_matters() -> None:
 
 def test_a_pixel_size_of_the_readers_own_makes_millimetres_everywhere(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_png(tmp_path / "a.png"))
-    desk.window.commands.analyse(Task.BREAST)
+    desk.window.analysis_actions.analyse(Task.BREAST)
     stack = desk.case.stack
     assert stack.distance(0, 0, 3, 4) == (5.0, "px")
-    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0.2))
+    desk.wait_kept(lambda: desk.window.analysis_actions.set_spacing(desk.case, 0.2))
     assert stack.distance(0, 0, 3, 4) == (pytest.approx(1.0), "mm")
     assert desk.engine.jobs[-1].spacing_mm == 0.2
     assert desk.engine.jobs[-1].task is Task.BREAST
@@ -149,9 +149,9 @@ def test_a_pixel_size_of_the_readers_own_makes_millimetres_everywhere(desk: Desk
 
 def test_a_pixel_size_is_undone_and_redone_like_any_decision(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_png(tmp_path / "a.png"))
-    desk.window.commands.analyse(Task.BREAST)
-    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0.2))
-    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0.3))
+    desk.window.analysis_actions.analyse(Task.BREAST)
+    desk.wait_kept(lambda: desk.window.analysis_actions.set_spacing(desk.case, 0.2))
+    desk.wait_kept(lambda: desk.window.analysis_actions.set_spacing(desk.case, 0.3))
     desk.wait_kept(desk.window.actions_["undo"].trigger)
     assert desk.case.spacing_mm == desk.engine.jobs[-1].spacing_mm == 0.2
     desk.wait_kept(desk.window.actions_["undo"].trigger)
@@ -159,7 +159,7 @@ def test_a_pixel_size_is_undone_and_redone_like_any_decision(desk: Desk, tmp_pat
     assert desk.case.stack.distance(0, 0, 3, 4) == (5.0, "px")
     desk.wait_kept(desk.window.actions_["redo"].trigger)
     assert desk.engine.jobs[-1].spacing_mm == 0.2
-    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0))
+    desk.wait_kept(lambda: desk.window.analysis_actions.set_spacing(desk.case, 0))
     assert desk.case.spacing_mm is None
 
 
@@ -170,14 +170,14 @@ def test_a_pixel_size_is_there_again_after_a_restart_and_is_used(desk: Desk, tmp
     Session(case_key(series)).record(PixelSize(0.25, 40.0, 10.0))  # as an earlier start of the program left it
     desk.open(path)
     desk.bot.waitUntil(lambda: desk.case.spacing_mm == 0.25)
-    desk.window.commands.analyse(Task.BREAST)
+    desk.window.analysis_actions.analyse(Task.BREAST)
     assert desk.engine.jobs[-1].spacing_mm == 0.25
     assert desk.case.stack.distance(0, 0, 3, 4) == (pytest.approx(1.25), "mm")
 
 
 def test_a_result_that_was_made_before_the_journal_was_read_is_made_again(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_png(tmp_path / "a.png"))
-    desk.window.commands.analyse(Task.BREAST)
+    desk.window.analysis_actions.analyse(Task.BREAST)
     job = desk.engine.jobs[-1]
     desk.bridge.take(Finished(job.case_id, job.request_id, breast_result(job.case_id, 100, 100)))
     desk.bot.waitUntil(lambda: desk.case.result is not None)
@@ -193,14 +193,14 @@ def test_a_pixel_size_that_cannot_be_kept_does_not_count(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.open(write_png(tmp_path / "a.png"))
-    desk.window.commands.analyse(Task.BREAST)
+    desk.window.analysis_actions.analyse(Task.BREAST)
     desk.bot.waitUntil(lambda: desk.window.journal.pending == 0)
 
     def full(self: Session, *marks: object) -> None:
         raise JournalError("the disk is full")
 
     monkeypatch.setattr(Session, "record_all", full)
-    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 0.2))
+    desk.wait_kept(lambda: desk.window.analysis_actions.set_spacing(desk.case, 0.2))
     assert desk.case.spacing_mm is None
     assert desk.case.stack.distance(0, 0, 3, 4) == (5.0, "px")
     assert any("disk is full" in text for text in desk.window.workspace.notifications.texts())
@@ -208,10 +208,10 @@ def test_a_pixel_size_that_cannot_be_kept_does_not_count(
 
 def test_the_saved_reading_says_who_said_how_large_a_pixel_is(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_png(tmp_path / "a.png"))
-    desk.window.commands.analyse(Task.BREAST)
+    desk.window.analysis_actions.analyse(Task.BREAST)
     ruler = Measure(MeasureKind.DISTANCE, 0, ((10.0, 10.0), (10.0, 60.0)), 50.0, "px")
     desk.wait_kept(lambda: desk.window.journal.record(desk.case.series, ruler))
-    desk.wait_kept(lambda: desk.window.commands.set_spacing(desk.case, 10.0, 50.0))
+    desk.wait_kept(lambda: desk.window.analysis_actions.set_spacing(desk.case, 10.0, 50.0))
     job = desk.engine.jobs[-1]
     desk.bridge.take(Finished(job.case_id, job.request_id, breast_result(job.case_id, 100, 100)))
     desk.bot.waitUntil(lambda: desk.case.result is not None)
@@ -228,7 +228,7 @@ def test_the_saved_reading_says_who_said_how_large_a_pixel_is(desk: Desk, tmp_pa
 
 def test_a_drawn_length_can_be_given_its_millimetres(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_png(tmp_path / "a.png"))
-    desk.window.commands.analyse(Task.BREAST)
+    desk.window.analysis_actions.analyse(Task.BREAST)
     drawings = desk.window.workspace.drawings
     drawings.show((Drawing("k", MeasureKind.DISTANCE, ((0.0, 10.0, 10.0), (0.0, 10.0, 60.0))),))
     drawings.selected = "k"

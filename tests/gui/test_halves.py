@@ -114,5 +114,5 @@ def test_a_series_that_is_closed_and_opened_again_is_read_ahead_again(desk: Desk
     for _ in range(2):
         desk.window.open_paths([first, other])
         desk.bot.waitUntil(read_ahead, timeout=10_000)
-        desk.window.commands.close_cases([c for c in desk.window.cases if c is not desk.case])
+        desk.window.case_actions.close_cases([c for c in desk.window.cases if c is not desk.case])
         desk.bot.waitUntil(lambda: not read_ahead())

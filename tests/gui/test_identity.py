@@ -103,6 +103,6 @@ def test_the_saved_reading_holds_the_area_of_a_region_by_the_pixel_size_that_cou
     breast.wait_kept(lambda: drag(breast, (40, 40), (80, 60)))
     ((area, unit),) = measured()
     assert (area, unit) == (pytest.approx(800, rel=0.05), "px²")
-    breast.wait_kept(lambda: breast.window.commands.set_spacing(breast.case, 0.5))
+    breast.wait_kept(lambda: breast.window.analysis_actions.set_spacing(breast.case, 0.5))
     _analysed(breast)
     assert measured() == [(pytest.approx(area / 4, abs=0.01), "mm²")]

@@ -71,7 +71,7 @@ def test_stopping_a_second_analysis_gives_the_former_result_back(ct: Desk) -> No
     finish(ct, 0.9)
     ct.window.actions_["analyse"].trigger()
     assert ct.case.result is None
-    assert ct.window.commands.cancel()
+    assert ct.window.analysis_actions.cancel()
     assert [n.score for n in ct.case.findings()] == [0.9]
     assert not ct.case.stopped
 
@@ -81,7 +81,7 @@ def test_a_second_analysis_that_ends_replaces_the_first(ct: Desk) -> None:
     ct.window.actions_["analyse"].trigger()
     finish(ct, 0.8, 0.6)
     assert [n.score for n in ct.case.findings()] == [0.8, 0.6]
-    assert not ct.window.commands.cancel()
+    assert not ct.window.analysis_actions.cancel()
     assert len(ct.case.findings()) == 2
 
 

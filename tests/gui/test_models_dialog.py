@@ -25,8 +25,8 @@ def dialog(desk: Desk) -> ModelsDialog:
     card = replace(catalogue.card("estan-test"), name="own-breast-1", folder=paths.own_weights(), default=True)
     (card.folder / "own-breast-1.json").write_text(card.to_json(), encoding="utf-8")
     card.weights.write_bytes(b"")
-    desk.window.commands.fill_models()
-    desk.window.model_menu.actions()[-1].trigger()
+    desk.window.analysis_actions.fill_models(desk.window.menus.models)
+    desk.window.menus.models.actions()[-1].trigger()
     found = desk.window.findChildren(ModelsDialog)[-1]
     desk.bot.waitExposed(found)
     return found
@@ -75,7 +75,7 @@ def test_an_own_model_is_removed_after_a_question_and_is_no_longer_used(desk: De
 
 
 def test_the_menu_says_whose_a_model_is_and_which_is_used(desk: Desk, dialog: ModelsDialog) -> None:
-    entries = {a.text(): a.isChecked() for a in desk.window.model_menu.actions() if "estan" in a.text()}
+    entries = {a.text(): a.isChecked() for a in desk.window.menus.models.actions() if "estan" in a.text()}
     assert [(("own" in text.split("·")[-1] or "· own" in text), used) for text, used in sorted(entries.items())] == [
         (False, True),
         (True, False),

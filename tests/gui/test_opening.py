@@ -45,8 +45,8 @@ def test_dropping_a_folder_opens_it(desk: Desk, ct_folder: Path) -> None:
 
 
 def test_what_was_opened_is_among_the_recent(ct: Desk, ct_folder: Path) -> None:
-    ct.window.commands.fill_recent()
-    assert ct.window.recent_menu.actions()[0].text() == str(ct_folder)
+    ct.window.case_actions.fill_recent(ct.window.menus.recent)
+    assert ct.window.menus.recent.actions()[0].text() == str(ct_folder)
 
 
 def test_several_files_are_all_listed_and_the_first_is_open(desk: Desk, tmp_path: Path) -> None:

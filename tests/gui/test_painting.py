@@ -141,7 +141,7 @@ def test_the_outline_of_a_mask_at_the_border_is_closed() -> None:
 def test_a_mask_is_outlined_on_its_image(desk: Desk, tmp_path: Path) -> None:
     desk.open(write_ultrasound(tmp_path / "us.dcm"))
     if not desk.engine.jobs:
-        desk.window.commands.analyse(Task.BREAST)
+        desk.window.analysis_actions.analyse(Task.BREAST)
     job = desk.engine.jobs[0]
     desk.bridge.take(Finished(job.case_id, job.request_id, breast_result(job.case_id, 160, 200)))
     desk.bot.waitUntil(lambda: desk.case.result is not None)

@@ -52,7 +52,7 @@ def test_a_case_that_is_closed_hears_nothing_more(ct: Desk) -> None:
     heard: list[JobEvent] = []
     request = _ask(ct, heard)
     case = ct.case
-    ct.window.commands.close_series()
+    ct.window.case_actions.close_series()
     assert request in ct.window.cases._jobs
     ct.bridge.take(Finished(case.case_id, request, ct_result(case.case_id)))
     assert heard == []

@@ -257,7 +257,7 @@ def test_an_edited_preset_is_under_its_key_at_once_and_is_all_that_is_stored(
     _press(read_ct, KEY.Key_2)
     window = read_ct.viewport.view.window
     assert (window.width, window.centre) == (1234, -56.5)
-    assert "Mine  1234 / −56.5" in [a.text() for a in read_ct.window.preset_menu.actions()]
+    assert "Mine  1234 / −56.5" in [a.text() for a in read_ct.window.menus.presets.actions()]
     _press(read_ct, KEY.Key_3)
     assert read_ct.viewport.view.window.width == 2500
     _saved(read_ct)
@@ -306,7 +306,7 @@ def test_a_tenth_preset_is_in_the_menu_and_a_removed_one_leaves_its_key_without_
     page.table.setCurrentCell(1, NAME)
     page.remove.click()
     dialog.apply.click()
-    actions = read_ct.window.preset_menu.actions()
+    actions = read_ct.window.menus.presets.actions()
     tenth = actions[-1]
     assert "77 / 40" in tenth.text()
     tenth.trigger()

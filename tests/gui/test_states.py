@@ -34,7 +34,7 @@ def test_running_shows_progress_time_left_and_a_cancel_button(ct: Desk) -> None:
 
 
 def test_a_stopped_case_is_analysed_again_only_when_asked(ct: Desk) -> None:
-    ct.window.commands.cancel()
+    ct.window.analysis_actions.cancel()
     assert len(ct.engine.jobs) == 1
     ct.window.actions_["analyse"].trigger()
     assert len(ct.engine.jobs) == 2
@@ -140,7 +140,7 @@ def test_a_breast_result_shows_call_score_interval_and_mask(desk: Desk, tmp_path
 
 
 def test_another_threshold_is_handed_to_the_model(read_ct: Desk) -> None:
-    read_ct.window.commands.analyse(None, "ssd-test", 0.25)
+    read_ct.window.analysis_actions.analyse(None, "ssd-test", 0.25)
     assert read_ct.engine.jobs[-1].threshold == 0.25
     assert read_ct.case.result is None
 

@@ -96,7 +96,7 @@ def _menu(desk: Desk, text: str) -> list[str]:
     studies = desk.window.studies
     at = _at(desk, text)
     studies.contextMenuEvent(QContextMenuEvent(QContextMenuEvent.Reason.Mouse, at, studies.mapToGlobal(at)))  # type: ignore[arg-type]
-    menu = studies.findChildren(type(desk.window.file_windows))[-1]
+    menu = studies.findChildren(type(desk.window.menus.file_windows))[-1]
     menu.close()
     return [action.text() for action in menu.actions()]
 
@@ -141,7 +141,7 @@ def test_a_closed_series_is_gone_and_the_next_one_is_on_screen(two: Desk) -> Non
 
 def test_closing_a_patient_leaves_the_other_and_closing_all_leaves_the_welcome(two: Desk) -> None:
     doe = [c for c in two.window.cases if c.series.patient.name.casefold().startswith("doe")]
-    two.window.commands.close_cases(doe)
+    two.window.case_actions.close_cases(doe)
     two.bot.waitUntil(lambda: two.case is not None and two.case.series.patient.name == "Roe Ann")
     assert len(two.window.cases) == 1
     two.window.actions_["close_all"].trigger()

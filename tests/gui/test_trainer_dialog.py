@@ -71,8 +71,8 @@ def test_a_model_is_trained_stopped_resumed_and_used_without_a_restart(desk: Des
     with bot.waitSignal(dialog.weights_installed, timeout=10000):
         press(bot, dialog.naming.ok)
     assert catalogue.card("toy-estan").folder == paths.own_weights()
-    desk.window.commands.fill_models()
-    entries = {a.text(): a.isChecked() for a in desk.window.model_menu.actions()}
+    desk.window.analysis_actions.fill_models(desk.window.menus.models)
+    entries = {a.text(): a.isChecked() for a in desk.window.menus.models.actions()}
     assert [checked for text, checked in entries.items() if "toy-estan" in text and "own" in text] == [False]
     assert [checked for text, checked in entries.items() if "(estan-test" in text] == [True]
     assert desk.window.analysis.usual(Task.BREAST).model is None

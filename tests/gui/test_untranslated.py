@@ -156,7 +156,7 @@ def test_a_ct_with_findings_measures_and_its_risk_is_translated(
         window.actions_["invert"].trigger()
         seen += [*seen_texts.of_widgets(window), *_paint(window, monkeypatch)]
     window.side.nodules.setCurrentIndex(1)
-    window.commands.context_menu()
+    window.menus.context_menu()
     seen += [*seen_texts.of_widgets(window), *_paint(window, monkeypatch)]
     assert any("MIP" in text for _, text in seen)
     assert any("‹added›" in text for _, text in seen)

@@ -33,8 +33,8 @@ from cadviewer.gui.review.measures_panel import NAMES
 from cadviewer.gui.settings.keys import KeysPage
 from cadviewer.gui.settings.presets import PresetsPage
 from cadviewer.gui.shell import side_panel
+from cadviewer.gui.shell.analysis_actions import HALVES
 from cadviewer.gui.shell.banner import AGES
-from cadviewer.gui.shell.commands import HALVES
 from cadviewer.gui.training.chart import FIGURES
 from cadviewer.gui.training.dialog import TASKS as TRAINED
 from cadviewer.gui.training.said import SAID

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from PySide6.QtCore import QByteArray, QEvent, QPoint, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
-from PySide6.QtWidgets import QApplication, QFrame, QMenu, QSplitter, QToolBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from cadviewer import background
-from cadviewer.findings import Task
 from cadviewer.gui.breast.score_map import ScoreMaps
 from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.gui.canvas.stack import Stack
@@ -20,10 +19,10 @@ from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.kept_results import KeptResults
 from cadviewer.gui.cases.loader import Loader
-from cadviewer.gui.cases.opener import Opener, OpenReport
+from cadviewer.gui.cases.opener import Opener
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.cases.studies_panel import StudiesPanel
-from cadviewer.gui.engine.analysis import Analysis, AnalysisOrder
+from cadviewer.gui.engine.analysis import Analysis
 from cadviewer.gui.engine.bridge import Bridge, EngineLike
 from cadviewer.gui.engine.prefetch import Prefetch
 from cadviewer.gui.engine.requests import JobRequests
@@ -35,25 +34,43 @@ from cadviewer.gui.review.measures_panel import MeasuresPanel
 from cadviewer.gui.review.review_controller import ReviewController
 from cadviewer.gui.review.saving import Saving
 from cadviewer.gui.settings.preferences import Preferences
+from cadviewer.gui.shell.analysis_actions import AnalysisActions
 from cadviewer.gui.shell.banner import Banner
-from cadviewer.gui.shell.commands import Commands
+from cadviewer.gui.shell.case_actions import CaseActions
+from cadviewer.gui.shell.menus import Menus
+from cadviewer.gui.shell.reading_actions import ReadingActions
+from cadviewer.gui.shell.score_map_actions import ScoreMapActions
 from cadviewer.gui.shell.side_panel import SidePanel
 from cadviewer.gui.shell.status_line import StatusLine
 from cadviewer.gui.shell.tools import Tools
 from cadviewer.gui.shell.view_actions import ViewActions
-from cadviewer.gui.shell.window_parts import WindowParts
+from cadviewer.gui.shell.window_actions import WindowActions
 from cadviewer.gui.viewing import keyboard_navigation
 from cadviewer.gui.viewing.comparison import Comparison
 from cadviewer.gui.viewing.workspace import Workspace
 from cadviewer.gui.widgets import style
-from cadviewer.gui.widgets.actions import ANALYSE, FILE, IMAGE, PRESETS, STEPS, TOOLBAR, VIEW, Actions
+from cadviewer.gui.widgets.actions import Actions
 from cadviewer.gui.widgets.fields import Line
 from cadviewer.gui.widgets.notifications import Notification
 from cadviewer.inference.protocol import DeviceReady
 from cadviewer.settings import Settings
 
 
-class MainWindow(WindowParts):
+class Controller(Protocol):
+    """Who does some of the actions of the table."""
+
+    actions: Actions
+
+    def handlers(self) -> dict[str, Callable[[], object]]:
+        """By name of the action."""
+        ...
+
+    def refresh(self, case: Case | None) -> None:
+        """Switch the actions on and off that can be chosen for a case, or for none."""
+        ...
+
+
+class MainWindow(QMainWindow):
     """Signal: first_frame(): the window has been painted once."""
 
     first_frame = Signal()
@@ -80,28 +97,80 @@ class MainWindow(WindowParts):
         self.tools = Tools(self, engine, bridge, preferences)
         self.saving = Saving(self)
         self.comparison = Comparison(self.cases, self.loader, self)
-        self.view_actions = ViewActions(self.workspace, self.cases, self.comparison, preferences, self.status.say)
-        self.commands = Commands(self, self.view_actions)
-        handlers = (
-            self.commands.handlers() | self.view_actions.handlers() | keyboard_navigation.handlers(self.workspace.grid)
-        )
-        self.actions_ = self.view_actions.actions = Actions(self, handlers, preferences.now.keys)
         self._painted = False
         self._arrange()
-        self._fill_menus()
+        self._make_actions()
         self._connect(bridge)
         self.setWindowTitle("cadviewer")
         self.setWindowIcon(style.app_icon())
         self.setAcceptDrops(True)
         self.actions_.tell_buttons()
         self.workspace.say_welcome()
-        self.analysis.usual = self._usual
         self.workspace.grid.equip = self.equip
         self.workspace.viewport.marks = OverlayMode[preferences.now.annotations.upper()]
         self.workspace.viewport.findings = FindingMarks[preferences.now.finding_marks.upper()]
         self._use_settings(None, preferences.now)
         self.show_case(None)
         self._place()
+
+    def _make_actions(self) -> None:
+        """Who does what the table of actions names; each with the parts that it needs, none with the window's."""
+        cases, desk, preferences, say = self.cases, self.workspace, self.preferences, self.status.say
+        self.view_actions = ViewActions(desk, cases, self.comparison, preferences, say)
+        self.analysis_actions = AnalysisActions(
+            self, cases, self.analysis, self.opener, self.engine, desk, self.review_controller, preferences, say
+        )
+        self.score_map_actions = ScoreMapActions(cases, self.score_map, desk, self.side)
+        self.reading_actions = ReadingActions(
+            cases,
+            self.review_controller,
+            self.drawing_controller,
+            self.measures,
+            self.side,
+            self.saving,
+            self.view_actions,
+            preferences,
+            say,
+        )
+        self.window_actions = WindowActions(
+            self,
+            (self.left, self.side),
+            desk,
+            self.tools,
+            self.review_controller,
+            self.view_actions,
+            self.analysis_actions,
+            self.reading_actions,
+            preferences,
+        )
+        self.case_actions = CaseActions(
+            self,
+            cases,
+            self.opener,
+            self.studies,
+            self.search,
+            self.analysis,
+            desk,
+            self.view_actions,
+            preferences,
+            say,
+            self.window_actions.show_sides,
+        )
+        self._controllers: tuple[Controller, ...] = (
+            self.case_actions,
+            self.analysis_actions,
+            self.score_map_actions,
+            self.reading_actions,
+            self.view_actions,
+            self.window_actions,
+        )
+        handlers = keyboard_navigation.handlers(desk.grid)
+        for each in self._controllers:
+            handlers |= each.handlers()
+        self.actions_ = Actions(self, handlers, preferences.now.keys)
+        for each in self._controllers:
+            each.actions = self.actions_
+        self.menus = Menus(self, self.actions_, self.case_actions, self.view_actions, self.analysis_actions)
 
     def _place(self) -> None:
         """Size and place as they were left, as far as there still is a screen there."""
@@ -153,7 +222,7 @@ class MainWindow(WindowParts):
             Stack.head_first = now.slice_order == "head_first"
             self.workspace.grid.update_places()
         if before is None or before.presets != now.presets:
-            self.actions_.name_presets(self.preset_menu, self.preferences.presets, self.view_actions.use_preset)
+            self.actions_.name_presets(self.menus.presets, self.preferences.presets, self.view_actions.use_preset)
         if before is not None and before.keys != now.keys:
             self.use_keys(now)
         if before is not None and before.theme != now.theme:
@@ -179,15 +248,6 @@ class MainWindow(WindowParts):
         self.tools.use_theme()
         if self.cases.current is not None:
             self._changed(self.cases.current)
-
-    def _usual(self, task: Task) -> AnalysisOrder:
-        """The model and the threshold that the settings name for a task."""
-        spec, settings = task.spec, self.preferences.now
-        return AnalysisOrder(
-            task,
-            (getattr(settings, spec.model_setting) or None) if spec.model_setting else None,
-            getattr(settings, spec.threshold_setting) if spec.threshold_setting else None,
-        )
 
     # layout ------------------------------------------------------------------------------------------------------
 
@@ -225,98 +285,48 @@ class MainWindow(WindowParts):
         rows.addWidget(self.status)
         self.setCentralWidget(whole)
 
-    def _fill_menus(self) -> None:
-        menus = self.actions_.fill(self.menuBar())
-        self.recent_menu = QMenu(tr("&Recent"), self)
-        self.recent_menu.aboutToShow.connect(self.commands.fill_recent)
-        menus[FILE].insertMenu(self.actions_["open_demo"], self.recent_menu)
-        self.preset_menu = QMenu(tr(PRESETS), self)
-        menus[IMAGE].insertMenu(self.actions_["turn_right"], self.preset_menu)
-        self.file_windows = QMenu(tr("Windows of the &file"), self)
-        self.file_windows.aboutToShow.connect(partial(self.view_actions.fill_file_windows, self.file_windows))
-        menus[IMAGE].insertMenu(self.actions_["turn_right"], self.file_windows)
-        self.slab_menu = QMenu(tr("Slab thi&ckness"), self)
-        self.slab_menu.aboutToShow.connect(partial(self.view_actions.fill_slabs, self.slab_menu))
-        menus[IMAGE].addMenu(self.slab_menu)
-        menus[IMAGE].addMenu(menus[STEPS])
-        self.compare_menu = QMenu(tr("&Compare with"), self)
-        self.compare_menu.aboutToShow.connect(partial(self.view_actions.fill_compare, self.compare_menu))
-        menus[VIEW].insertMenu(self.actions_["plane_acquired"], self.compare_menu)
-        self.model_menu = QMenu(tr("With &model"), self)
-        self.model_menu.aboutToShow.connect(self.commands.fill_models)
-        menus[ANALYSE].insertMenu(self.actions_["threshold"], self.model_menu)
-        bar = QToolBar(tr("Tools"))
-        bar.setMovable(False)
-        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        for name in TOOLBAR:
-            if name:
-                bar.addAction(self.actions_[name])
-            else:
-                bar.addSeparator()
-        self.toolbar = bar
-        self.addToolBar(bar)
-
     # wiring ------------------------------------------------------------------------------------------------------
 
     def _connect(self, bridge: Bridge) -> None:
-        opener, desk, decisions = self.opener, self.workspace, self.review_controller
+        """What happens in one part and concerns another; what concerns one part alone it connects itself."""
+        opener, desk, review, drawing = self.opener, self.workspace, self.review_controller, self.drawing_controller
+        say, notices = self.status.say, self.workspace.notifications
+        for part in (self.tools, self.saving, review, drawing, self.outline_requests, self.comparison):
+            part.said.connect(say)
+        self.results.failed.connect(say)
+        for changed in (self.analysis.changed, review.changed, self.outline_requests.changed):
+            changed.connect(self._changed)
         opener.added.connect(self._added)
         opener.opened.connect(self._opened)
         opener.closed.connect(lambda: self.show_case(None))
         opener.arrived.connect(lambda case: desk.pixels_arrived())
         opener.loaded.connect(self._loaded)
-        opener.broken.connect(self._broken)
-        opener.reported.connect(self._reported)
         opener.busy.connect(self.status.show_opening)
         self.loader.thumbnail.connect(self.studies.rows.add_picture)
-        self.analysis.changed.connect(self._changed)
         self.analysis.progressed.connect(self._progressed)
+        self.analysis.found.connect(self.results.keep)
+        self.score_map.made.connect(self.results.keep)
         self.tools.open_case.connect(lambda path: self.open_paths([path]))
-        self.tools.said.connect(self.status.say)
-        self.saving.said.connect(self.status.say)
-        self.saving.failed.connect(lambda text: desk.notifications.say(Notification("saving", text)))
-        decisions.listen(self.side.nodules, self.side.breast)
-        self.drawing_controller.listen(self.measures)
-        decisions.changed.connect(self.analysis.follow)
-        decisions.changed.connect(self._changed)
-        decisions.said.connect(self.status.say)
-        decisions.failed.connect(self._not_saved)
-        decisions.saved.connect(lambda: desk.notifications.dismiss("journal"))
+        review.listen(self.side.nodules, self.side.breast)
+        review.changed.connect(self.analysis.follow)
+        drawing.listen(self.measures)
+        drawing.added.connect(review.select)
+        drawing.added.connect(lambda number: self.view_actions.added())
+        drawing.met.connect(review.select)
+        drawing.measured.connect(self.outline_requests.ask)
+        review.failed.connect(self._not_saved)
+        review.saved.connect(lambda: notices.dismiss("journal"))
+        self.saving.failed.connect(lambda text: notices.say(Notification("saving", text)))
+        self.preferences.failed.connect(lambda text: notices.say(Notification("settings", text)))
         self._unforeseen.connect(
-            lambda what: desk.notifications.say(
-                Notification("unforeseen", tr("Something went wrong: {what}", what=what))
-            )
+            lambda what: notices.say(Notification("unforeseen", tr("Something went wrong: {what}", what=what)))
         )
         self._unlisten = background.listen(lambda name, said: self._unforeseen.emit(f"{name}: {said}"))
-        self.preferences.failed.connect(lambda text: desk.notifications.say(Notification("settings", text)))
         self.preferences.changed.connect(self._use_settings)
-        self.studies.asked.connect(opener.open_case)
-        self.studies.close_asked.connect(self.commands.close_cases)
-        self.search.textChanged.connect(self.studies.want)
-        self.search.returnPressed.connect(self.commands.open_first_listed)
-        side = self.side
-        side.breast.score_map_asked.connect(self.commands.toggle_score_map)
-        side.breast.opacity_moved.connect(self.commands.set_score_map_opacity)
-        self.score_map.changed.connect(self._show_score_map)
-        self.score_map.made.connect(self.results.keep)
         desk.index_changed.connect(self._moved)
-        self.drawing_controller.said.connect(self.status.say)
-        self.drawing_controller.added.connect(decisions.select)
-        self.drawing_controller.added.connect(lambda number: self.view_actions.added())
-        self.drawing_controller.met.connect(decisions.select)
-        self.drawing_controller.measured.connect(self.outline_requests.ask)
-        self.outline_requests.changed.connect(self._changed)
-        self.outline_requests.said.connect(self.status.say)
-        desk.grid.maximise_asked.connect(self.commands.maximise)
-        desk.grid.menu_asked.connect(self._popup)
-        desk.grid.crosshair_changed.connect(self.view_actions.show_states)
+        desk.grid.menu_asked.connect(self.menus.popup)
         desk.grid.layout_changed.connect(lambda: self.view_actions.refresh(self.cases.current))
-        self.comparison.ready.connect(self.view_actions.show_beside)
-        self.comparison.said.connect(self.status.say)
-        self.analysis.found.connect(self.results.keep)
-        self.results.failed.connect(self.status.say)
-        desk.welcome.clicked.connect(self.commands.open_files)
-        self.status.cancel_asked.connect(self.commands.cancel)
+        self.status.cancel_asked.connect(self.analysis_actions.cancel)
         bridge.device_ready.connect(self._device_ready)
 
     def _device_ready(self, event: DeviceReady) -> None:
@@ -348,17 +358,19 @@ class MainWindow(WindowParts):
         self.studies.select(case)
         self.status.show_case(case)
         self.side.show_case(case, priors=priors(case, self.cases) if case is not None else ())
-        self._show_score_map(case)
-        self.commands.refresh(case)
-        self.view_actions.refresh(case)
+        self.score_map_actions.show(case)
+        self._refresh_actions(case)
+
+    def _refresh_actions(self, case: Case | None) -> None:
+        for each in self._controllers:
+            each.refresh(case)
 
     def _loaded(self, case: Case) -> None:
         self.workspace.say_again()
         if self.preferences.now.analyse_on_open:
             self.analysis.consider(case)
         self._changed(case)
-        if case.stack is not None and self.studies.rows.row_of(case) >= 0:
-            self.commands.picture_of(case)
+        self.case_actions.make_thumbnail(case)
 
     def _changed(self, case: Case) -> None:
         """The analysis or the decisions of a case are further on."""
@@ -369,11 +381,10 @@ class MainWindow(WindowParts):
         self.measures.show_case(case)
         self.measures.select(self.workspace.drawings.selected)
         self.side.show_case(case, self.workspace.viewport.index, priors(case, self.cases))
-        self._show_score_map(case)
+        self.score_map_actions.show(case)
         self.status.show_case(case)
-        self.commands.refresh(case)
-        self.view_actions.refresh(case)
-        self.commands.ask_task(case)
+        self._refresh_actions(case)
+        self.analysis_actions.ask_task(case)
 
     def _progressed(self, case: Case) -> None:
         """Many times a second: what is painted for it must not cost a frame."""
@@ -385,49 +396,13 @@ class MainWindow(WindowParts):
         case = self.cases.current
         if case is not None and case.result is not None and case.result.breast:
             self.side.show_case(case, index)
-            self._show_score_map(case)
-
-    def _show_score_map(self, case: Case | None) -> None:
-        """The map of the frame on screen is further on, or is another."""
-        if case is None or case is not self.cases.current:
-            return
-        frame = self.workspace.viewport.index
-        finding = case.frame_finding(frame)
-        possible = finding is not None and finding.probability is not None
-        if possible and self.score_map.on:
-            self.score_map.ask(case, frame)
-        state = self.score_map.of(case, frame)
-        self.side.breast.show_score_map(state, possible, self.score_map.on)
-        self.workspace.score_map.show_map(case, state.map if state is not None else None)
-        self.workspace.viewport.update()
-
-    def _broken(self, case: Case, reason: str) -> None:
-        self.studies.rows.changed(case)
-        self.workspace.notifications.say(
-            Notification(
-                "open", tr("{name} could not be opened: {reason}", name=case.series.source.name, reason=reason)
-            )
-        )
-
-    def _reported(self, report: OpenReport) -> None:
-        self.commands.report(report)
-
-    def show_text(self, report: OpenReport) -> None:
-        """Which files were not opened, and why."""
-        from cadviewer.gui.help import dialogs
-
-        dialogs.not_opened(self, report).open()
-
-    def _popup(self, at: QPoint) -> None:
-        self.commands.context_menu().popup(at)
+            self.score_map_actions.show(case)
 
     # events ------------------------------------------------------------------------------------------------------
 
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Open files and folders, and remember them."""
-        for path in paths:
-            self.preferences.add_recent(str(path.absolute()))
-        self.opener.open_paths(paths)
+        self.case_actions.open_paths(paths)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

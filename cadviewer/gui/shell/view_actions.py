@@ -58,6 +58,8 @@ class ViewActions:
     ) -> None:
         self._workspace, self._cases, self._comparison = workspace, cases, comparison
         self._preferences, self._say = preferences, say
+        workspace.grid.crosshair_changed.connect(self.show_states)
+        comparison.ready.connect(self.show_beside)
         self.tool = self._before = Tool.WINDOW
         self._reset: tuple[Viewport, Stack | None, ViewState, ViewState] | None = (
             None  # which view, of what, before and after

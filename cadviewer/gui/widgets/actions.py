@@ -59,7 +59,7 @@ SPECS = (
     Spec("find_series", "Fi&nd a series", ("Ctrl+F",), FILE, separated=True),
     Spec("close_series", "&Close the series", ("Ctrl+W",), FILE),
     Spec("close_all", "Close a&ll series", ("Ctrl+Shift+W",), FILE),
-    Spec("save", "&Save the reading as JSON…", ("Ctrl+S",), FILE, separated=True),
+    Spec("save", "&Save the reading…", ("Ctrl+S",), FILE, separated=True),
     Spec("annotate", "&Annotate a folder…", ("Ctrl+B",), FILE, separated=True),
     Spec("tags", "DICOM &tags…", ("Ctrl+I",), FILE, separated=True),
     Spec("settings", "S&ettings…", ("Ctrl+,",), FILE, separated=True),
