@@ -28,6 +28,9 @@ class TaskSpec:
     export: `store.export.parts.Part`, what tables, JSON and pictures say of it; "" for none.
     panel: class of the widget beside the image (`gui.shell.side_panel.Panel`), "" for plain lines.
     trainer: package with a `trainers.tasks.TrainerSpec`, "" for none.
+    per_image: whether it is read image by image, with an answer for each, and not finding by finding.
+    gate: function of a `Series` that raises a `Refusal` for what its models never take, before anything is queued.
+    check_card: function of a `ModelCard` that raises a `CardError` for a trained model that cannot be used.
     model_setting, threshold_setting: fields of `settings.Settings` that name the model and the threshold which are used
     where none is asked for; "" for the default model and the threshold of its card.
     """
@@ -39,6 +42,9 @@ class TaskSpec:
     export: str = ""
     panel: str = ""
     trainer: str = ""
+    per_image: bool = False
+    gate: str = ""
+    check_card: str = ""
     model_setting: str = ""
     threshold_setting: str = ""
 

@@ -54,6 +54,33 @@ def joined(separator: str, parts: list[str] | tuple[str, ...]) -> str:
     return Message(separator.join(f"{{{name}}}" for name in names), **dict(zip(names, parts, strict=True)))
 
 
+MESSAGE = "message"
+"""Key of a message among JSON values: {"message": its template, "values": {place: value}}."""
+
+
+def to_json(text: str) -> Any:
+    """A text as a JSON value that keeps what a message was made of."""
+    if not isinstance(text, Message):
+        return text
+    return {
+        MESSAGE: text.template,
+        "values": {n: to_json(v) if isinstance(v, str) else v for n, v in text.values.items()},
+    }
+
+
+def from_json(value: Any) -> str:
+    """The text or message of a JSON value. Raises ValueError for what is neither."""
+    if isinstance(value, Mapping):
+        try:
+            values = {n: from_json(v) if isinstance(v, str | Mapping) else v for n, v in value["values"].items()}
+            return Message(value[MESSAGE], **values)
+        except (KeyError, AttributeError, IndexError, TypeError) as error:
+            raise ValueError(f"no message: {error}") from error
+    if not isinstance(value, str):
+        raise ValueError(f"no text, but {type(value).__name__}")
+    return value
+
+
 def _made(template: str, values: Mapping[str, Any]) -> Message:
     return Message(template, **values)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from cadviewer import messages
+
 LOG, STOP, LOCK, LAST = "log.jsonl", "stop", "run.lock", "last.ckpt"
 
 
@@ -97,6 +99,8 @@ KINDS: Mapping[str, type[Any]] = MappingProxyType(
     {"start": Launched, "begin": Begun, "stage": Stage, "step": Step, "tune": Tune, "scan": Scan, "end": Ended}
 )
 _NAMES = {kind: name for name, kind in KINDS.items()}
+_SAID: Mapping[type[Any], tuple[str, ...]] = MappingProxyType({Ended: ("reason",), Scan: ("problem",)})
+"""Fields with what people read: kept as messages, so that a window can say them in its language."""
 _PLAIN = {"int": int, "float": float, "str": str, "bool": bool}
 
 
@@ -104,6 +108,7 @@ def append(folder: Path, event: TrainingEvent) -> None:
     """Add a line to the log of the run in `folder`. Numbers that are none (NaN) are left out. Raises OSError."""
     values = asdict(event)
     values |= values.pop("figures", {})
+    values |= {name: messages.to_json(getattr(event, name)) for name in _SAID.get(type(event), ())}
     known = {k: v for k, v in values.items() if v is not None and not (isinstance(v, float) and not math.isfinite(v))}
     with (folder / LOG).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps({"kind": _NAMES[type(event)], **known}, default=str) + "\n")
@@ -129,4 +134,6 @@ def _typed(value: Any, hint: str) -> Any:
     plain, _, optional = hint.partition(" | ")
     if value is None and optional:
         return None
+    if plain == "str" and isinstance(value, Mapping):
+        return messages.from_json(value)
     return _PLAIN[plain](value) if plain in _PLAIN else dict(value)

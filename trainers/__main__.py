@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cadviewer import terminal
+from cadviewer import messages, terminal
+from cadviewer.messages import Message
 from trainers import tasks
 from trainers.config import ConfigError
 
@@ -28,6 +29,7 @@ def default_data() -> Path:
 def parser() -> argparse.ArgumentParser:
     """The command line, with a sub-command per trainer."""
     top = argparse.ArgumentParser(prog="cadviewer-train", description="Train and measure the models of cadviewer.")
+    top.add_argument("--json-errors", action="store_true", help="errors as JSON that can be translated, for programs")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, spec in tasks.specs().items():
         sub = commands.add_parser(name, help=f"train: {spec.summary}", description=spec.summary)
@@ -97,7 +99,29 @@ def _measuring(sub: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; 0 done, 1 failed with a message (inspect: the folder cannot be trained on), 2 wrong usage."""
     with terminal.speaking():
-        return _run(parser().parse_args(argv))
+        arguments = parser().parse_args(argv)
+        try:
+            return _run(arguments)
+        except ConfigError as error:
+            return _failed(str(error), arguments, 2)
+        except OSError as error:
+            from trainers import run_folder
+
+            named = error.filename is not None and error.strerror
+            full = error.errno in run_folder.FULL and hasattr(arguments, "out")
+            text = f"{error.filename}: {error.strerror}" if named else str(error)
+            return _failed(run_folder.reason(error, arguments.out) if full else text, arguments, 1)
+        except (ValueError, RuntimeError) as error:
+            return _failed(str(error), arguments, 1)
+        except KeyboardInterrupt:
+            return _failed(Message("stopped; go on with --resume"), arguments, 1)
+
+
+def _failed(text: str, arguments: argparse.Namespace, status: int) -> int:
+    """Say what went wrong on one line, and give back the exit status."""
+    said = json.dumps(messages.to_json(text), ensure_ascii=False) if arguments.json_errors else text
+    print(f"cadviewer-train: {said}", file=sys.stderr)
+    return status
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -107,56 +131,40 @@ def _run(arguments: argparse.Namespace) -> int:
         print(json.dumps(asking.settings(arguments.task)) if arguments.json else asking.text(arguments.task))
         return 0
     data = arguments.data or default_data()
-    try:
-        if not data.is_dir():
-            raise ConfigError(f"{data}: no such folder; name the data with --data or $CADVIEWER_TEST_DATA")
-        if arguments.command == "inspect":
-            from trainers import inspection
+    if not data.is_dir():
+        raise ConfigError(
+            Message("{folder}: no such folder; name the data with --data or $CADVIEWER_TEST_DATA", folder=data)
+        )
+    if arguments.command == "inspect":
+        from trainers import inspection
 
-            answer = inspection.inspect(arguments.task, data)
-            print(inspection.as_json(answer) if arguments.json else inspection.text(answer))
-            return 1 if answer["refused"] else 0
-        elif arguments.command == "compare":
-            from trainers import compare
+        answer = inspection.inspect(arguments.task, data)
+        print(inspection.as_json(answer) if arguments.json else inspection.text(answer))
+        return 1 if answer["refused"] else 0
+    elif arguments.command == "compare":
+        from trainers import compare
 
-            place = arguments.out
-            compare.compare(arguments.models, data, place, split=arguments.split, device=arguments.device)
-            print((place / "compare.md").read_text(encoding="utf-8"))
-        elif arguments.command == "evaluate":
-            _evaluate(arguments, data)
-        elif arguments.command == "marks":
-            _marks(arguments, data)
-        elif arguments.command == "tissue":
-            from trainers.breast import tissue as breast_tissue
+        place = arguments.out
+        compare.compare(arguments.models, data, place, split=arguments.split, device=arguments.device)
+        print((place / "compare.md").read_text(encoding="utf-8"))
+    elif arguments.command == "evaluate":
+        _evaluate(arguments, data)
+    elif arguments.command == "marks":
+        _marks(arguments, data)
+    elif arguments.command == "tissue":
+        from trainers.breast import tissue as breast_tissue
 
-            chosen = {"split": arguments.split, "device": arguments.device}
-            _print_figures(breast_tissue.run(_breast_card(arguments.model), data, arguments.out, **chosen))
-        elif arguments.command == "views":
-            _views(arguments, data)
-        elif arguments.command == "gate":
-            from trainers.breast import gate as breast_gate
+        chosen = {"split": arguments.split, "device": arguments.device}
+        _print_figures(breast_tissue.run(_breast_card(arguments.model), data, arguments.out, **chosen))
+    elif arguments.command == "views":
+        _views(arguments, data)
+    elif arguments.command == "gate":
+        from trainers.breast import gate as breast_gate
 
-            chosen = {k: getattr(arguments, k) for k in ("split", "seed", "limit", "other")}
-            print(breast_gate.table(breast_gate.run(data, arguments.out, **chosen)))
-        else:
-            _train(arguments, data)
-    except ConfigError as error:
-        print(f"cadviewer-train: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        from trainers import run_folder
-
-        named = error.filename is not None and error.strerror
-        text = f"{error.filename}: {error.strerror}" if named else str(error)
-        full = error.errno in run_folder.FULL and hasattr(arguments, "out")
-        print(f"cadviewer-train: {run_folder.reason(error, arguments.out) if full else text}", file=sys.stderr)
-        return 1
-    except (ValueError, RuntimeError) as error:
-        print(f"cadviewer-train: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("cadviewer-train: stopped; go on with --resume", file=sys.stderr)
-        return 1
+        chosen = {k: getattr(arguments, k) for k in ("split", "seed", "limit", "other")}
+        print(breast_gate.table(breast_gate.run(data, arguments.out, **chosen)))
+    else:
+        _train(arguments, data)
     return 0
 
 

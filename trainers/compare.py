@@ -235,7 +235,7 @@ def input_shape(card: ModelCard) -> tuple[int, int, int]:
 def described(card: ModelCard) -> str:
     """What a millisecond is per, in words."""
     _, rows, columns = input_shape(card)
-    what = "image" if card.task is Task.BREAST else "slice"
+    what = "image" if card.task.spec.per_image else "slice"
     return f"the network alone, one {what} of {columns} × {rows} px in one view"
 
 

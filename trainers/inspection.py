@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cadviewer import messages
 from trainers import tasks
 from trainers.data.ct.samples import Summary
 
@@ -46,5 +47,9 @@ def text(answer: dict[str, Any]) -> str:
 
 
 def as_json(answer: dict[str, Any]) -> str:
-    """The answer on one line, for programs."""
-    return json.dumps(answer, ensure_ascii=False)
+    """The answer on one line, for programs: what can be translated as `messages.to_json` has it."""
+    said = {
+        "warnings": [messages.to_json(w) for w in answer["warnings"]],
+        "refused": messages.to_json(answer["refused"]),
+    }
+    return json.dumps(answer | said, ensure_ascii=False)

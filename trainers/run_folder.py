@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from cadviewer import atomic
+from cadviewer.messages import Message
 from cadviewer.training_events import LAST, LOCK, STOP, Begun, Ended, Stage, append
 from trainers.config import ConfigError
 
@@ -47,7 +48,9 @@ def claimed(out: Path) -> Iterator[None]:
         try:  # a second, since whoever looks whether the folder is taken holds the lock for a moment
             held.enter_context(atomic.locked(out / LOCK, wait=1))
         except atomic.LockedError as error:
-            raise ConfigError(f"{out}: a training is under way in this folder; one folder takes one run") from error
+            raise ConfigError(
+                Message("{folder}: a training is under way in this folder; one folder takes one run", folder=out)
+            ) from error
         atomic.remove_temporaries(out)
         yield
 
@@ -63,7 +66,7 @@ def recorded(out: Path, settings: Mapping[str, Any], data: Path) -> Iterator[dic
         append(out, Stage("reading"))
         yield result
     except (TrainingStopped, KeyboardInterrupt):
-        _last(out, Ended("stopped", "stopped by the user"))
+        _last(out, Ended("stopped", Message("stopped by the user")))
         raise KeyboardInterrupt from None
     except BaseException as error:
         _last(out, Ended("failed", reason(error, out)))
@@ -88,7 +91,7 @@ def checkpoint(out: Path, *, resume: bool) -> Path | None:
     if resume and not last.is_file():
         raise ConfigError(f"{out}: holds no {LAST} to go on from")
     if resume and not _whole(last):
-        raise ConfigError(f"{last}: is damaged or cut off; nothing can go on from it")
+        raise ConfigError(Message("{file}: is damaged or cut off; nothing can go on from it", file=last))
     if not resume and last.exists():
         raise ConfigError(f"{out}: holds a run already; use --resume or another --out")
     return last if resume else None
@@ -107,24 +110,30 @@ def check_room(out: Path, needed: int) -> None:
     """Raises NoRoomError unless the disk of `out` has room for a checkpoint of `needed` bytes, beside the old one."""
     free = shutil.disk_usage(out).free
     if free < needed + RESERVE:
-        raise no_room(out, f"a checkpoint needs {_mb(needed + RESERVE)}, and {_mb(free)} are free")
+        raise no_room(
+            out,
+            Message("a checkpoint needs {needed}, and {free} are free", needed=_mb(needed + RESERVE), free=_mb(free)),
+        )
 
 
 def no_room(out: Path, why: str) -> NoRoomError:
     """What is said of a full disk."""
     kept = out / LAST
-    rest = f"the last one is kept ({kept}): free some space and resume the run" if kept.is_file() else (
-        "nothing was trained yet: free some space, or choose another place"
-    )  # fmt: skip
-    return NoRoomError(f"{out}: no room on this disk ({why}); {rest}")
+    rest = (
+        Message("the last one is kept ({file}): free some space and resume the run", file=kept)
+        if kept.is_file()
+        else Message("nothing was trained yet: free some space, or choose another place")
+    )
+    return NoRoomError(Message("{folder}: no room on this disk ({why}); {rest}", folder=out, why=why, rest=rest))
 
 
 def reason(error: BaseException, out: Path) -> str:
     """One line for the user about what ended a run."""
     if isinstance(error, OSError) and error.errno in FULL:
-        error = no_room(out, "it is full")
+        error = no_room(out, Message("it is full"))
     ours = isinstance(error, ConfigError | NoRoomError | ValueError)
-    return (str(error) if ours else f"{type(error).__name__}: {error}").splitlines()[0]
+    text = str(error) if ours else f"{type(error).__name__}: {error}"
+    return text if isinstance(text, Message) else text.splitlines()[0]
 
 
 def _mb(size: int) -> str:

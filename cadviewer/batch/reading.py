@@ -17,7 +17,7 @@ from cadviewer.background import describe
 from cadviewer.batch import inputs as batch_inputs
 from cadviewer.batch.cards import Cards
 from cadviewer.batch.events import Looked, Options
-from cadviewer.findings import Task
+from cadviewer.findings import Task, resolve
 from cadviewer.imaging import files
 from cadviewer.imaging.faults import one_line
 from cadviewer.imaging.series import InputError, Rejected, Series, Volume
@@ -180,8 +180,8 @@ class Readers:
         series, pixels = case.volume.series, case.volume.pixels
         told = self._options.told.get(case.id)
         case.task = told or self._options.task or input_gate.task_for(series, pixels[len(pixels) // 2])
-        if case.task is Task.BREAST:
-            input_gate.check_ultrasound(series)  # before the queue: what the model refuses need not wait for it
+        if case.task.spec.gate:
+            resolve(case.task.spec.gate)(series)  # before the queue: what the model refuses need not wait for it
         self._cards.of(case.task)
 
     def _check(self) -> None:

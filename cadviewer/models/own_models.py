@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cadviewer import atomic, paths
-from cadviewer.findings import Task
+from cadviewer.findings import resolve
 from cadviewer.messages import Message
 from cadviewer.models import card_check, catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
@@ -62,19 +62,8 @@ def check_use(card: ModelCard) -> None:
         raise CardError(Message("{name}: not the weights that the card describes", name=card.weights.name))
     if card.role:
         raise CardError(Message("{card}: it works with a model whose card names it, and not by itself", card=card.name))
-    if card.task is Task.BREAST:
-        seen = card.training.get("seen")
-        lacking = [kind for kind in ("benign", "malignant") if seen is not None and not seen.get(kind)]
-        if lacking:
-            raise CardError(
-                Message(
-                    "{card}: it never saw a {lacking} lesion and cannot tell the two apart",
-                    card=card.name,
-                    lacking=lacking[0],
-                )
-            )
-        if not card.calibration.get("cuts"):  # which need both; older cards do not say what was seen
-            raise CardError(Message("{card}: it was not calibrated on benign and malignant lesions", card=card.name))
+    if card.task.spec.check_card:
+        resolve(card.task.spec.check_card)(card)
 
 
 def install(card: Path, name: str) -> ModelCard:

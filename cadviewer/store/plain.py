@@ -11,13 +11,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cadviewer import messages
 from cadviewer.messages import Message
 
 ARRAY = "array"
 """Key of what stands for an array: {"array": its place in the list of arrays}."""
 
-MESSAGE = "message"
-"""Key of what stands for a sentence that can be translated: {"message": its template, "values": {place: value}}."""
 
 T = TypeVar("T")
 
@@ -28,7 +27,7 @@ def plain(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
         arrays.append(value)
         return {ARRAY: len(arrays) - 1}
     if isinstance(value, Message):
-        return {MESSAGE: value.template, "values": {name: plain(v, arrays) for name, v in value.values.items()}}
+        return messages.to_json(value)
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name), arrays) for f in fields(value)}
     if isinstance(value, StrEnum):
@@ -69,10 +68,5 @@ def _value(hint: Any, value: Any, arrays: Sequence[np.ndarray[Any, Any]]) -> Any
     if hint is float:
         return float(value)
     if hint is str and isinstance(value, Mapping):
-        return _message(value)
+        return messages.from_json(value)
     return hint(value) if isinstance(hint, type) and issubclass(hint, StrEnum) else value
-
-
-def _message(content: Mapping[str, Any]) -> Message:
-    values = {name: _message(v) if isinstance(v, Mapping) else v for name, v in content["values"].items()}
-    return Message(content[MESSAGE], **values)

@@ -20,6 +20,7 @@ from babel.messages import mofile, pofile
 from babel.messages.catalog import Catalog
 
 import cadviewer
+import trainers
 from cadviewer import paths
 from cadviewer.findings import Task
 from cadviewer.gui.batch.cases import COLUMNS
@@ -37,7 +38,8 @@ from cadviewer.gui.shell.analysis_actions import HALVES
 from cadviewer.gui.shell.banner import AGES
 from cadviewer.gui.training.chart import FIGURES
 from cadviewer.gui.training.dialog import TASKS as TRAINED
-from cadviewer.gui.training.said import SAID
+from cadviewer.gui.training.inspection import KINDS as LABELS
+from cadviewer.gui.training.inspection import PARTS
 from cadviewer.gui.training.standing import STAGES, STATES
 from cadviewer.gui.widgets import fields as fields_
 from cadviewer.gui.widgets.actions import MENUS, PRESETS, SPECS, STEPS
@@ -54,6 +56,7 @@ from trainers.options import PRESETS as OPTION_PRESETS
 
 PACKAGE = Path(cadviewer.__file__).parent
 GUI = PACKAGE / "gui"
+TRAINERS = Path(trainers.__file__).parent
 TRANSLATIONS = paths.resources() / "translations"
 
 
@@ -85,12 +88,12 @@ def in_calls() -> dict[str, str]:
 def in_messages() -> dict[str, str]:
     """Templates of what readers, models and the engine say (`cadviewer.messages`), each with its file."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted([*PACKAGE.rglob("*.py"), *TRAINERS.rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Message":
                 (text,) = node.args if len(node.args) == 1 else (None,)
                 if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                    found[text.value] = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+                    found[text.value] = f"{path.relative_to(PACKAGE.parent)}:{node.lineno}"
     return found
 
 
@@ -115,6 +118,7 @@ def in_tables() -> set[str]:
         *STATES.values(),
         *STAGES.values(),
         *FIGURES.values(),
+        *(*LABELS, *PARTS),
         *TRAINED.values(),
         *(text for table in OPTIONS for o in table.values() for text in (o.label, o.meaning)),
         *OPTION_PRESETS.values(),
@@ -131,7 +135,6 @@ def in_tables() -> set[str]:
         *NAMES.values(),
         *(status.value for status in case.Status),
         *contradictions.WORDS,
-        *SAID,
         *wording.ANSWERS.values(),
         *wording.IMPRESSIONS,
         *AGES.values(),

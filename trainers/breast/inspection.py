@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from cadviewer.messages import Message
 from trainers import enough
 from trainers.config import ConfigError
 from trainers.data.ct.samples import Summary
@@ -30,12 +31,19 @@ def inspect(folder: Path) -> Summary:
     except DataError as error:
         raise ConfigError(str(error)) from error
     split = Counter(BREAST_PARTS.get(case.fold or 0, "unused") for case in cases)
-    warnings = [] if known else ["patients unknown: images of one patient may be on both sides of the split"]
+    warnings: list[str] = (
+        [] if known else [Message("patients unknown: images of one patient may be on both sides of the split")]
+    )
     if alike:
         count = sum(len(g.cases) for g in alike)
-        warnings.append(f"{count} images look like another one; without folds of its own such a group is never split")
+        warnings.append(
+            Message(
+                "{count} images look like another one; without folds of its own such a group is never split",
+                count=count,
+            )
+        )
     warnings += [
-        f"they look alike but are labelled differently: {', '.join(c.name for c in g.cases[:4])}"
+        Message("they look alike but are labelled differently: {names}", names=", ".join(c.name for c in g.cases[:4]))
         for g in alike
         if g.conflict
     ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from cadviewer.messages import Message
 from trainers.config import ConfigError
 
 if TYPE_CHECKING:
@@ -37,14 +38,22 @@ class SliceLayout(Protocol):
 def layout_of(folder: Path) -> SliceLayout:
     """The importer for a folder of labelled slices. Raises ConfigError when it has none of the known layouts."""
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder")
+        raise ConfigError(Message("{folder}: no such folder", folder=folder))
     for module in LAYOUTS.values():
         layout = cast(SliceLayout, importlib.import_module(module))
         if layout.holds(folder):
             return layout
     if any(folder.rglob("annotations.csv")) and any(folder.rglob("*.mhd")):
-        raise ConfigError(f"{folder}: LUNA16 scans; turn them into slices first with cadviewer-train luna16")
-    raise ConfigError(f"{folder}: none of the known layouts of labelled slices ({', '.join(LAYOUTS)})")
+        raise ConfigError(
+            Message("{folder}: LUNA16 scans; turn them into slices first with cadviewer-train luna16", folder=folder)
+        )
+    raise ConfigError(
+        Message(
+            "{folder}: none of the known layouts of labelled slices ({layouts})",
+            folder=folder,
+            layouts=", ".join(LAYOUTS),
+        )
+    )
 
 
 def recognise(folder: Path) -> Summary:

@@ -268,9 +268,14 @@ class Case:
         return times[-1] if times else ""
 
     @property
+    def per_image(self) -> bool:
+        """Whether it is read image by image and not finding by finding (`TaskSpec.per_image`)."""
+        return self.task is not None and self.task.spec.per_image
+
+    @property
     def concealed(self) -> bool:
         """Whether nothing that the model found may be shown yet."""
-        return self.second_read and self.task is not Task.BREAST and not self.first_read_done
+        return self.second_read and not self.per_image and not self.first_read_done
 
     def findings(self) -> list[Nodule]:
         """What is at or above the cut, by falling score; what the reader drew is always there, at the end.

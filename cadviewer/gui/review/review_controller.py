@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from cadviewer.findings import Task
 from cadviewer.gui.breast.panel import BreastPanel
 from cadviewer.gui.cases.case import FIRST_READ, Case, JournalState, ListFilter, SortOrder
 from cadviewer.gui.cases.journal_thread import JournalThread
@@ -105,7 +104,7 @@ class ReviewController(QObject):
         case = self._case
         if case is None or case.result is None:
             return
-        if case.task is Task.BREAST:
+        if case.per_image:
             number, frame = None, self._desk.viewport.index
             place, given = case.frame_reference(frame), case.frame_answer(frame)
             if not case.takes_answer(frame):
@@ -122,7 +121,7 @@ class ReviewController(QObject):
         if given is answer:
             self.said.emit(tr("Answered so already; undo takes an answer back{key}", key=hint("undo")))
             return
-        self._answered = None if case.task is Task.BREAST else (case.case_id, number)
+        self._answered = None if case.per_image else (case.case_id, number)
         self._journal.record(case.series, Decision(place, answer))
 
     def sort(self, order: SortOrder) -> None:

@@ -84,7 +84,7 @@ class ReadingActions:
         enable(shown and case is not None and case.kept.can_redo, "redo")
         enable(findings, "next_finding", "previous_finding")
         enable(findings or breast, "accept", "reject", "unsure")
-        enable(case is not None and case.task is not Task.BREAST, "risk")
+        enable(case is not None and not case.per_image, "risk")
         enable(case is not None and case.concealed and case.task is Task.NODULES, "reveal")
         enable(case is not None and case.result is not None and not case.concealed, "copy", "save")
         enable(bool(self._measures.rows), "next_measure", "previous_measure")

@@ -37,7 +37,6 @@ from cadviewer.gui.training.form import SettingsForm
 from cadviewer.gui.training.inspection import Question, describe
 from cadviewer.gui.training.naming import NameDialog
 from cadviewer.gui.training.run import BusyError, RunState, TrainingRun
-from cadviewer.gui.training.said import said
 from cadviewer.gui.training.standing import status
 from cadviewer.models import catalogue, own_models
 from cadviewer.models.catalogue import CardError
@@ -57,7 +56,7 @@ class TrainerDialog(QDialog):
     """Name of a model that the viewer can use from now on."""
     usual_wanted = Signal(str)
     """Name of a model of these that is to be used wherever none is named."""
-    _copied = Signal(str, bool, str)
+    _copied = Signal(str, bool, object)
     """Name of the model and whether it is to be the usual one, or why its weights cannot be used."""
 
     def __init__(self, parent: QWidget | None = None, *, runs: Path | None = None) -> None:
@@ -324,7 +323,7 @@ class TrainerDialog(QDialog):
             proposed = own_models.proposed(self.run.state.card)
             own_models.check_use(catalogue.load(self.run.state.card))
         except (CardError, OSError) as error:
-            self._problem = tr("These weights cannot be used: {problem}", problem=said(str(error)))
+            self._problem = tr("These weights cannot be used: {problem}", problem=error)
             self._show()
             return
         self.naming = NameDialog(proposed, self)
@@ -352,7 +351,7 @@ class TrainerDialog(QDialog):
 
     def _used(self, name: str, usual: bool, problem: str) -> None:
         if problem:
-            self._problem = tr("These weights cannot be used: {problem}", problem=said(problem))
+            self._problem = tr("These weights cannot be used: {problem}", problem=problem)
             self._show()
             return
         self._problem = tr("The viewer now has the model “{name}”.", name=name)

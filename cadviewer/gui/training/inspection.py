@@ -9,13 +9,14 @@ from typing import Any
 from PySide6.QtCore import QObject, QProcess, Signal
 from shiboken6 import isValid
 
-from cadviewer import paths
-from cadviewer.gui.i18n.language import tr
-from cadviewer.gui.training.run import SAYS
-from cadviewer.gui.training.said import said
+from cadviewer import messages, paths
+from cadviewer.gui.i18n.language import tr, translate
+from cadviewer.gui.training.run import spoken
 
 PARTS = ("train", "tune", "test", "unused")
 """Of a data set, in the order in which they are told."""
+KINDS = ("benign", "malignant", "normal", "unlabelled", "nodule", "without a label")
+"""Of images, as sets label them; a set may have others."""
 
 
 class Question(QObject):
@@ -39,7 +40,7 @@ class Question(QObject):
         # whose end would otherwise call into what is gone.
         process.finished.connect(self._answer)
         program, *rest = paths.program()
-        process.start(program, [*rest, "--train", *words, "--json"])
+        process.start(program, [*rest, "--train", "--json-errors", *words, "--json"])
 
     def cancel(self) -> None:
         """Forget a question that is under way."""
@@ -64,14 +65,15 @@ class Question(QObject):
         if isinstance(answer, dict):
             self.answered.emit(answer)
         else:
-            self.refused.emit(said(error[-1].removeprefix(SAYS)) if error else tr("the trainer gave no answer"))
+            said = translate(spoken(error[-1])) if error else tr("the trainer gave no answer")
+            self.refused.emit(said)
 
 
 def describe(answer: Mapping[str, Any]) -> str:
     """The answer as the dialog shows it."""
-    labels = ", ".join(f"{count} {said(name)}" for name, count in answer.get("labels", {}).items())
+    labels = ", ".join(f"{count} {tr(name)}" for name, count in answer.get("labels", {}).items())
     parts = sorted(answer.get("split", {}).items(), key=lambda part: PARTS.index(part[0]) if part[0] in PARTS else 9)
-    split = ", ".join(f"{said(name)} {count}" for name, count in parts)
+    split = ", ".join(f"{tr(name)} {count}" for name, count in parts)
     patients = answer.get("patients")
     of = tr("patients unknown") if patients is None else tr("{patients} patients", patients=patients)
     lines = [
@@ -87,7 +89,8 @@ def describe(answer: Mapping[str, Any]) -> str:
     if split:
         by_patient = answer.get("by_patient", False)
         lines.append(tr("split by patient: {split}", split=split) if by_patient else tr("split: {split}", split=split))
-    lines += [tr("Warning: {text}", text=said(w)) for w in answer.get("warnings", [])]
+    lines += [tr("Warning: {text}", text=translate(messages.from_json(w))) for w in answer.get("warnings", [])]
     if answer.get("refused"):
-        lines.append("⚠ " + tr("Cannot train on this folder: {reason}", reason=said(answer["refused"])))
+        reason = translate(messages.from_json(answer["refused"]))
+        lines.append("⚠ " + tr("Cannot train on this folder: {reason}", reason=reason))
     return "\n".join(lines)

@@ -8,6 +8,7 @@ to lose, and it is ended at once.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cadviewer import atomic, paths
+from cadviewer import atomic, messages, paths
 from cadviewer.gui.training.processes import alive, created, end
+from cadviewer.messages import Message
 from cadviewer.models import catalogue, own_models
 from cadviewer.training_events import (
     LAST,
@@ -149,7 +151,7 @@ class TrainingRun:
             before = output.tell()
             try:
                 process = subprocess.Popen(
-                    [*paths.program(), "--train", *arguments],
+                    [*paths.program(), "--train", "--json-errors", *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -289,7 +291,7 @@ class TrainingRun:
             text = ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         meant = [line for line in lines if line.startswith(SAYS)]
-        return (meant or lines or ["the training process is gone"])[-1].removeprefix(SAYS)
+        return spoken((meant or lines)[-1]) if lines else Message("the training process is gone")
 
     def install(self, name: str) -> str:
         """Give the exported weights to the viewer as a model of the user's own called `name`; see `own_models.install`.
@@ -297,8 +299,17 @@ class TrainingRun:
         Raises CardError when the run has exported none, or they cannot be used.
         """
         if self.state.card is None:
-            raise catalogue.CardError(f"{self.folder.name}: this run has no weights yet")
+            raise catalogue.CardError(Message("{run}: this run has no weights yet", run=self.folder.name))
         return own_models.install(self.state.card, name).name
+
+
+def spoken(line: str) -> str:
+    """A line that a trainer printed for the user; a message where it was printed as one (`--json-errors`)."""
+    text = line.removeprefix(SAYS)
+    if text.startswith("{"):
+        with contextlib.suppress(ValueError):
+            return messages.from_json(json.loads(text))
+    return text
 
 
 def _detached() -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.training.run import RunState
-from cadviewer.gui.training.said import said
 
 STATES = {
     "starting": "starting: the program is being loaded",
@@ -40,7 +39,7 @@ def status(state: RunState) -> str:
     if state.state == "running" and state.stage == "training" and state.progress > 0.01:
         parts.append(tr("about {time} left", time=_duration(state.seconds * (1 - state.progress) / state.progress)))
     if state.reason and state.state in ("failed", "lost"):
-        parts.append(said(state.reason))
+        parts.append(translate(state.reason))
     if state.state in ("stopped", "failed", "lost") and not state.stopping:
         parts.append(
             tr("Resume goes on from the last whole epoch.")

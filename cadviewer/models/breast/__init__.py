@@ -9,5 +9,8 @@ SPEC = TaskSpec(
     export="cadviewer.store.export.breast:PART",
     panel="cadviewer.gui.breast.panel:BreastPanel",
     trainer="trainers.breast",
+    per_image=True,
+    gate="cadviewer.models.gate.input_gate:check_ultrasound",
+    check_card="cadviewer.models.breast.card:check_classes",
     model_setting="breast_model",
 )

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.messages import Message
 from trainers.config import ConfigError
 from trainers.data.ct import samples
 from trainers.data.ct.samples import Summary
@@ -96,7 +97,13 @@ def find(data: Path) -> Path:
     for folder in (data, data / NAME, data / "ct" / NAME):
         if (folder / "index.csv").is_file() and ((folder / "crops.zip").is_file() or (folder / "masks").is_dir()):
             return folder
-    raise ConfigError(f"{data}: holds no {NAME} (an index.csv beside crops.zip or images/ and masks/)")
+    raise ConfigError(
+        Message(
+            "{folder}: holds no {set} (an index.csv beside crops.zip or images/ and masks/)",
+            folder=data,
+            set=NAME,
+        )
+    )
 
 
 def summary(folder: Path) -> Summary:
@@ -115,7 +122,7 @@ def summary(folder: Path) -> Summary:
         labels={"nodule": len({(row.get("patient_id"), row.get("nodule")) for row in rows})},
         empty=0,
         split={part: split[part] for part in ("train", "tune", "test", "unused") if split[part]},
-        warnings=() if split["tune"] else ("no image to tune on",),
+        warnings=() if split["tune"] else (Message("no image to {part} on", part=Message("tune")),),
     )
 
 

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cadviewer.messages import Message
 from cadviewer.models.nodules.boxes import Boxes
 from trainers.config import ConfigError
 
@@ -119,18 +120,18 @@ def summarise(
     split = {"train": 0, "tune": 0, "test": 0, "unused": 0}
     for item in slices:
         split[part_of(item.fold)] += 1
-    warnings = []
+    warnings: list[str] = []
     parts: dict[str, set[str]] = defaultdict(set)
     for item in slices:
         parts[item.patient].add(part_of(item.fold))
     split_patients = sum(len(where - {"unused"}) > 1 for where in parts.values())
     if not patients:
-        warnings.append("patients unknown: images of one patient may be on both sides of the split")
+        warnings.append(Message("patients unknown: images of one patient may be on both sides of the split"))
     elif split_patients:
-        warnings.append(f"images of {split_patients} patients are in several parts of the split")
+        warnings.append(Message("images of {count} patients are in several parts of the split", count=split_patients))
     for part in ("train", "tune", "test"):
         if not split[part]:
-            warnings.append(f"no image to {part} on")
+            warnings.append(Message("no image to {part} on", part=Message(part)))
     return Summary(
         layout=layout,
         title=title,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
+from cadviewer.messages import Message
 from trainers.data.ultrasound import duplicates
 from trainers.data.ultrasound.cases import DataError, UltrasoundCase
 
@@ -52,8 +53,12 @@ def _find(data: Path) -> tuple[UltrasoundLayout, Path]:
         if place is not None:
             return layout, place
     raise DataError(
-        f"{data}: BUS-BRA is not here (bus_data.csv and Images), nor {', '.join(list(LAYOUTS)[2:])}, nor a cases.csv "
-        "with image, mask, label, patient"
+        Message(
+            "{folder}: BUS-BRA is not here (bus_data.csv and Images), nor {others}, nor a cases.csv with image, mask, "
+            "label, patient",
+            folder=data,
+            others=", ".join(list(LAYOUTS)[2:]),
+        )
     )
 
 
