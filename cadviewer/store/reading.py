@@ -319,7 +319,7 @@ def _moved(nodule: Nodule, mark: Drawn, outlined: Outlined | None) -> Nodule:
     if not mark.others:  # its boxes on the other slices stay the model's
         rest = [replace(b, score=min(b.score, own.score)) for b in nodule.boxes if b.slice != mark.slice]
         own = replace(own, boxes=tuple(sorted([*own.boxes, *rest], key=lambda b: b.slice)))
-    return replace(own, malignancy=nodule.malignancy, type=nodule.type)
+    return replace(own, malignancy=nodule.malignancy, type=nodule.type, place=nodule.place)
 
 
 def _nodule(number: int, mark: Drawn, score: float, outlined: Outlined | None) -> Nodule:
