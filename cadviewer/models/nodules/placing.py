@@ -22,22 +22,22 @@ LEAST_SHARE = 0.15
 """Of the lung in a slab each side has at least this: with less, there are no two lungs in it to be told apart."""
 UNSURE_MM = 6.0
 """A nodule this near to the line between the lungs gets no side."""
-REACH_MM = 60.0
-"""How far the edge of a lung is looked for: no point within one is farther from it."""
+REACH_MM = (15.0, 30.0, 60.0)
+"""How far the edge of a lung is looked for, one after the other: no point within one is farther from it."""
 _BIN_MM = 2.0
+_POINTS = 60_000
 
 
 @dataclass(frozen=True)
 class LungGrid:
     """The lung mask in the patient's axes. Coordinates in LPS mm; x rises to the patient's left, z to the head.
 
-    points: (n, 3) of the cells of aerated lung; slices: (n,) of each. open_ends: the lungs go on beyond the scan.
+    points: (n, 3), of so many cells of aerated lung that they stand for all.
     """
 
     lungs: Lungs
     geometry: Geometry
     points: NDArray[np.float32]
-    slices: NDArray[np.intp]
 
     @staticmethod
     def of(lungs: Lungs, geometry: Geometry) -> LungGrid | None:
@@ -45,19 +45,17 @@ class LungGrid:
         if not geometry.placed or not lungs.found:
             return None
         cells = np.argwhere(lungs.air)
-        points = geometry.to_patient(_voxels(lungs, cells)).astype(np.float32)
-        return LungGrid(lungs, geometry, points, cells[:, 0])
+        cells = cells[:: max(1, len(cells) // _POINTS)]
+        return LungGrid(lungs, geometry, geometry.to_patient(_voxels(lungs, cells)).astype(np.float32))
 
     def place(self, centre_mm: Vector, diameter_mm: float) -> LungPlace:
         """Of a nodule with its centre (LPS mm) and its mean diameter."""
-        side = self._side(centre_mm)
-        return LungPlace(side, self._third(centre_mm, side), self._edge(centre_mm, diameter_mm))
-
-    def _side(self, centre: Vector) -> Side | None:
-        middle = self._between(centre)
-        if middle is None or abs(centre[0] - middle) < UNSURE_MM:
-            return None
-        return Side.LEFT if centre[0] > middle else Side.RIGHT
+        middle = self._between(centre_mm)
+        edge = self._edge(centre_mm, diameter_mm)
+        if middle is None or abs(centre_mm[0] - middle) < UNSURE_MM:
+            return LungPlace(edge_mm=edge)
+        side = Side.LEFT if centre_mm[0] > middle else Side.RIGHT
+        return LungPlace(side, self._third(centre_mm, side, middle), edge)
 
     def _between(self, centre: Vector) -> float | None:
         """x of the line between the lungs at the height of a point: the emptiest place amid them."""
@@ -78,36 +76,37 @@ class LungGrid:
         share = float((x > middle).mean())
         return middle if LEAST_SHARE <= share <= 1 - LEAST_SHARE else None
 
-    def _third(self, centre: Vector, side: Side | None) -> Third | None:
-        """Of the height of its own lung; None where only a part of it is in the scan."""
-        if side is None or any(self.lungs.open_ends()):
+    def _third(self, centre: Vector, side: Side, middle: float) -> Third | None:
+        """Of the height of its own lung; None where only a part of the lungs is in the scan."""
+        if any(self.lungs.open_ends()):
             return None
-        between = self._between(centre)
-        assert between is not None
-        own = self.points[:, 0] > between if side is Side.LEFT else self.points[:, 0] < between
+        own = self.points[:, 0] > middle if side is Side.LEFT else self.points[:, 0] < middle
         low, high = np.percentile(self.points[own, 2], (0.1, 99.9))
-        if not high - low > 0:
-            return None
-        at = (centre[2] - low) / (high - low)
+        at = (centre[2] - low) / max(high - low, 1e-6)
         return Third.LOWER if at < 1 / 3 else Third.MIDDLE if at < 2 / 3 else Third.UPPER
 
     def _edge(self, centre: Vector, diameter_mm: float) -> float | None:
         """mm from the border of the nodule, taken as a ball, to the nearest cell that is no lung; 0 where it touches.
 
-        Where the image ends there is no edge.
+        Where the image ends there is no edge. None where none is near.
         """
-        step = np.array([self.lungs.slice_mm, *self.lungs.cell_mm])
         at = _cell(self.lungs, self.geometry.to_index(centre))
-        low = np.maximum(np.floor(at - REACH_MM / step), 0).astype(int)
-        high = np.minimum(np.ceil(at + REACH_MM / step) + 1, self.lungs.closed.shape).astype(int)
-        if (low >= high).any():
+        nearest = next((mm for reach in REACH_MM if (mm := self._nearest(at, reach)) <= reach), None)
+        if nearest is None:
             return None
+        half_a_cell = float(np.mean(self.lungs.cell_mm)) / 2
+        return max(0.0, nearest - half_a_cell - diameter_mm / 2)
+
+    def _nearest(self, at: NDArray[np.float64], reach: float) -> float:
+        """mm from a cell to the nearest that is no lung, infinite where there is none within reach along an axis."""
+        step = np.array([self.lungs.slice_mm, *self.lungs.cell_mm])
+        low = np.maximum(np.floor(at - reach / step), 0).astype(int)
+        high = np.minimum(np.ceil(at + reach / step) + 1, self.lungs.closed.shape).astype(int)
         part = self.lungs.closed[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
         outside = np.argwhere(~part)
         if not len(outside):
-            return None
-        nearest = float(np.sqrt((((outside + low - at) * step) ** 2).sum(axis=1).min()))
-        return max(0.0, nearest - float(step[1:].mean()) / 2 - diameter_mm / 2)
+            return float("inf")
+        return float(np.sqrt((((outside + low - at) * step) ** 2).sum(axis=1).min()))
 
 
 def _voxels(lungs: Lungs, cells: NDArray[np.intp]) -> NDArray[np.float64]:
