@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cadviewer.imaging import contained
 from cadviewer.imaging.series import InputError, Series
@@ -11,15 +10,12 @@ from cadviewer.imaging.series import InputError, Series
 
 @dataclass(frozen=True)
 class Examination:
-    """How an image was made, for whom and in which study; "" and None where the file does not say.
+    """How an image was made and for whom; "" and None where the file does not say.
 
-    identity: elements of the modules Patient and General Study (DICOM PS3.3 C.7.1.1, C.7.2.1) by keyword, as they stand
-        in the file, names with all their groups ("A=B=C").
     thickness_mm: Slice Thickness. kernel: Convolution Kernel, several joined by "\\". contrast: the agent.
     Its repr hides everything.
     """
 
-    identity: Mapping[str, str] = field(default_factory=dict)
     accession: str = ""
     referring: str = ""
     institution: str = ""

@@ -34,7 +34,6 @@ from cadviewer.gui.settings.keys import KeysPage
 from cadviewer.gui.settings.presets import PresetsPage
 from cadviewer.gui.shell import side_panel
 from cadviewer.gui.shell.analysis_actions import HALVES
-from cadviewer.gui.shell.banner import AGES
 from cadviewer.gui.training.chart import FIGURES
 from cadviewer.gui.training.dialog import TASKS as TRAINED
 from cadviewer.gui.training.said import SAID
@@ -158,7 +157,7 @@ def in_tables() -> set[str]:
         *SAID,
         *wording.ANSWERS.values(),
         *wording.IMPRESSIONS,
-        *AGES.values(),
+        *phrases.AGES.values(),
         *wording.FRAME_ANSWERS.values(),
         *wording.CALLS.values(),
         wording.RESEARCH,

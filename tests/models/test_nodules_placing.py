@@ -1,4 +1,4 @@
-"""Where in the lungs a nodule lies: the same whichever way a scan is stored, and nothing where the mask does not tell."""
+"""Where in the lungs a nodule lies: the same however a scan is stored, and nothing where the mask does not tell."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _to_wall(out: float) -> float:
 
 def test_what_lies_between_the_lungs_has_no_side() -> None:
     made = phantom()
-    x, y, z = made.nodules[1].centre_mm
+    _, y, z = made.nodules[1].centre_mm
     lungs = grid(made)
     middle = [lungs.place((float(at), y, z), 10.0).side for at in range(-20, 21, 2)]
     assert None in middle

@@ -12,12 +12,12 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from cadviewer.background import Background
 from cadviewer.findings import Result
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.cases.studies_panel import date
 from cadviewer.gui.i18n.language import tr
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.store import export
 from cadviewer.store.reading import Reading
 from cadviewer.store.report import of_result
+from cadviewer.store.reporting.phrases import date
 
 log = logging.getLogger(__name__)
 

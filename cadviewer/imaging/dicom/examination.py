@@ -11,13 +11,6 @@ from pydicom.multival import MultiValue
 from cadviewer.imaging.dicom.dataset import FAULTS, read_dataset
 from cadviewer.imaging.examination import Examination
 
-IDENTITY = (
-    *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge"),
-    *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription"),
-    *("AccessionNumber", "ReferringPhysicianName"),
-)
-"""Elements of the modules Patient and General Study (PS3.3 C.7.1.1, C.7.2.1) that a new object of the study repeats."""
-
 _LONGEST = 400
 
 
@@ -27,7 +20,6 @@ def read_examination(file: Path) -> Examination:
     parts = [dataset, *_groups(dataset)]
     makers = [_text([dataset], name) for name in ("Manufacturer", "ManufacturerModelName")]
     return Examination(
-        identity={name: text for name in IDENTITY if (text := _text([dataset], name))},
         accession=_text([dataset], "AccessionNumber"),
         referring=_person(_text([dataset], "ReferringPhysicianName")),
         institution=_text([dataset], "InstitutionName"),

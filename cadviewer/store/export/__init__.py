@@ -53,6 +53,9 @@ FORMATS: Mapping[str, str] = {
     "csv": "cadviewer.store.export.tables",
     "json": "cadviewer.store.export.case_json",
     "png": "cadviewer.store.export.pictures",
+    "report": "cadviewer.store.export.report",
+    "report-text": "cadviewer.store.export.report_text",
+    "report-pdf": "cadviewer.store.export.report_pdf",
 }
 """Module of each format; its `FORMAT` is imported when it is used, so that naming them costs nothing."""
 

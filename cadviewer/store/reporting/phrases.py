@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from cadviewer.findings import BreastFinding, Call, Estimate, LungPlace, Provenance, Side, Third
 from cadviewer.imaging.series import Series
-from cadviewer.risk.words import Assessment
-from cadviewer.store.words import IMPRESSIONS
+from cadviewer.risk.form import Field, Kind
+from cadviewer.risk.words import Assessment, rounded
+from cadviewer.store.areas import REGIONS
+from cadviewer.store.comparison import Change
+from cadviewer.store.marks import Measure, MeasureKind
+from cadviewer.store.words import IMPRESSIONS, MEASURES
 from cadviewer.translations import Words
 
 _SIDES = {Side.RIGHT: "right lung", Side.LEFT: "left lung"}
@@ -16,6 +21,8 @@ _THIRDS = {
     Third.MIDDLE: "middle third of its height",
     Third.LOWER: "lower third of its height",
 }
+AGES = {"Y": "{n} y", "M": "{n} months", "W": "{n} weeks", "D": "{n} days"}
+"""By the last letter of an age in DICOM (PS3.5, value representation AS)."""
 PLACES = (*_SIDES.values(), *_THIRDS.values())
 """Where a nodule lies, in words that are translated where they are shown."""
 
@@ -30,7 +37,8 @@ class Phrases:
         """ "22.4 × 18.0 mm", "22.4 mm", or "" when not measured."""
         if long_mm is None:
             return ""
-        return f"{long_mm:.1f} mm" if short_mm is None else f"{long_mm:.1f} × {short_mm:.1f} mm"
+        long = rounded(long_mm, 1)  # as the rules round: 5.25 is 5.3
+        return f"{long:.1f} mm" if short_mm is None else f"{long:.1f} × {rounded(short_mm, 1):.1f} mm"
 
     def images(self, series: Series, first: int, last: int | None = None) -> str:
         """ "no. 52–60": what the file calls images, by their Instance Number (DICOM PS3.3 C.7.6.1).
@@ -75,6 +83,13 @@ class Phrases:
             range=f"{low}–{high}" if low != high else str(low),
         )
 
+    def age(self, text: str) -> str:
+        """ "077Y" as "77 y"; what is written otherwise as it is."""
+        number, unit = text[:-1], text[-1:].upper()
+        if unit not in AGES or not number.isdecimal():
+            return text
+        return self.words.tr(AGES[unit], n=int(number))
+
     def place(self, place: LungPlace | None) -> str:
         """ "right lung, upper third of its height, 4 mm from its edge; lobe: reader", "" where nothing is known."""
         if place is None:
@@ -89,6 +104,49 @@ class Phrases:
                 else tr("at the edge of the lung")
             )
         return f"{', '.join(parts)}; {tr('lobe: reader')}" if parts else ""
+
+    def change(self, change: Change) -> str:
+        """ "grown since 2023-01-31, mean diameter +1.2 mm, volume +25 %, doubling time 300 days".
+
+        A match that is not sure is said to be one, with the reason, and no fact.
+        """
+        tr = self.words.tr
+        parts = [tr(change.state.value)]
+        if change.prior_date is not None:
+            parts = [tr("{what} since {date}", what=parts[0], date=change.prior_date.isoformat())]
+        if change.delta_mm is not None:
+            parts.append(tr("mean diameter {delta} mm", delta=_signed(change.delta_mm, 1)))
+        if change.delta_volume_percent is not None:
+            parts.append(tr("volume {delta} %", delta=_signed(change.delta_volume_percent, 0)))
+        if change.doubling_days is not None:
+            parts.append(tr("doubling time {days:.0f} days", days=change.doubling_days))
+        text = ", ".join(parts)
+        if change.sure:
+            return text
+        return tr("not sure whether it is the same nodule ({doubt}): {what}", doubt=change.doubt, what=text)
+
+    def entry(self, field: Field, value: str) -> str:
+        """ "Spiculation: yes": what the reader entered in a field of a form."""
+        shown = value if field.kind is Kind.TEXT else self.words.tr(value)
+        return f"{self.words.tr(field.label)}: {shown}{' ' + self.words.tr(field.unit) if field.unit else ''}"
+
+    def measure(self, measure: Measure, pixel_mm: tuple[float, float] | None = None) -> str:
+        """ "Distance: 12.3 mm", "Ellipse: mean −600.0 HU, area 45.0 mm²", with the reader's text.
+
+        pixel_mm: (row, column), None where nobody knows.
+        """
+        tr = self.words.tr
+        parts = [measure.label] if measure.label else []
+        if measure.kind is MeasureKind.BIDIRECTIONAL and measure.value is not None and len(measure.points) >= 4:
+            long, short = sorted((_length(measure, 0, pixel_mm), _length(measure, 2, pixel_mm)), reverse=True)
+            parts.append(f"{long:.1f} × {short:.1f} {measure.unit}")
+        elif measure.value is not None:
+            value = f"{measure.value:.1f} {measure.unit}".replace("-", "−").replace(" °", "°").rstrip()
+            parts.append(tr("mean {value}", value=value) if measure.kind in REGIONS else value)
+        if measure.area is not None:
+            parts.append(tr("area {area}", area=f"{measure.area:.1f} {measure.area_unit}"))
+        name = tr(MEASURES[measure.kind])
+        return f"{name}: {', '.join(parts)}" if parts else name
 
     def breast_caution(self, finding: BreastFinding, threshold: float) -> str:
         """What to mind about the score of a breast image; "" for nothing."""
@@ -165,9 +223,31 @@ class Phrases:
             return self.words.count(int(unread), "{n} finding not read yet", "{n} findings not read yet")
         return tr(text)
 
+    def inputs(self, answer: Assessment) -> str:
+        """What a rule's answer rests on, in its own words."""
+        return ", ".join(f"{name} {value}" for name, value in answer.used)
+
     def category(self, answer: Assessment) -> str:
         """ "Lung-RADS v2022: 4A", or what is missing for it. Categories are in the rule's own words, in English."""
         if answer.category is not None:
             return f"{answer.rule.title}: {answer.category}"
         lacking = ", ".join(map(self.lack, answer.missing))
         return f"{answer.rule.title}: {self.words.tr('Not determined.')} {self.words.tr('Missing:')} {lacking}"
+
+
+def date(text: str) -> str:
+    """20240131 as 2024-01-31; what is written otherwise as it is."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
+
+
+def _length(measure: Measure, first: int, pixel_mm: tuple[float, float] | None) -> float:
+    """Between one of the points of a measure and the next, in its unit."""
+    if measure.unit == "mm" and len(measure.patient_mm) > first + 1:
+        return math.dist(measure.patient_mm[first], measure.patient_mm[first + 1])
+    row, column = pixel_mm if pixel_mm is not None and measure.unit == "mm" else (1.0, 1.0)
+    (x0, y0), (x1, y1) = measure.points[first], measure.points[first + 1]
+    return math.hypot((x1 - x0) * column, (y1 - y0) * row)
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
