@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from cadviewer.findings import Box, BreastFinding, Nodule, Result, overlap
+from cadviewer.findings import Box, BreastFinding, Nodule, Result, Third, overlap
 from cadviewer.imaging.series import Series
 from cadviewer.risk import form
 from cadviewer.risk.words import Assessment, NoduleType
@@ -300,6 +300,13 @@ def proposed_type(nodule: Nodule) -> str | None:
     """The type that a model proposes in the words of the form, None where it proposes none that the form has."""
     guess = (nodule.type or "").strip().lower().replace("_", "-").replace(" ", "-")
     return _TYPES[guess].value if guess in _TYPES else None
+
+
+def proposed_upper_lobe(nodule: Nodule) -> str | None:
+    """Whether it lies in an upper lobe, as its place in the lung suggests: a question to the reader and no fact, since
+    the upper third may be lower lobe behind, and the middle third either. None where nothing is suggested."""
+    third = nodule.place.third if nodule.place is not None else None
+    return None if third is None else {Third.UPPER: "yes", Third.LOWER: "no"}.get(third)
 
 
 def facts_of(series: Series) -> form.CaseFacts:

@@ -10,7 +10,6 @@ from cadviewer.gui.cases.case import Case, Status
 from cadviewer.gui.i18n import language
 from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.imaging.series import Series
-from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.reading import Origin
 from cadviewer.store.reporting.phrases import Phrases
 from cadviewer.store.session import Answer
@@ -67,6 +66,7 @@ def measures(nodule: Nodule, volumetric: bool = True) -> str:
     parts.append(likely_type(nodule))
     if nodule.malignancy is not None:
         parts.append(impression(nodule.malignancy))
+    parts.append(_phrases().place(nodule.place))
     return " · ".join(part for part in parts if part)
 
 
@@ -138,64 +138,6 @@ def sentence(text: str) -> str:
     """A reason as a sentence: "no CT" as "No CT.", in the user's language where it is known."""
     text = translate(text)
     return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
-
-
-def as_text(case: Case) -> str:
-    """The findings as plain text for a report: no patient, no path."""
-    if case.result is None:
-        return "\n".join(line for line in state(case) if line)
-    lines = list(case.result.lines)
-    if not lines:
-        lines = _breast_lines(case) if case.result.breast else _nodule_lines(case)
-    lines += [tr("Warning: {text}", text=translate(w)) for w in case.result.warnings]
-    lines += [tr("Read with {what}", what=line) for line in [provenance(case.result)]]
-    return "\n".join([*lines, RESEARCH])
-
-
-def _nodule_lines(case: Case) -> list[str]:
-    shown, own = case.findings(), _own(case)
-    if not shown:
-        return [tr("No finding at or above a score of {cut:.2f}.", cut=case.cut)]
-    lines = [
-        language.count(
-            len(shown) - own,
-            "{n} finding at or above a score of {cut:.2f}",
-            "{n} findings at or above a score of {cut:.2f}",
-            cut=case.cut,
-        )
-        + (tr(", {n} added", n=own) if own else "")
-        + ":"
-    ]
-    for nodule in shown:
-        parts = [
-            f"{case.name(nodule.number)}. {score(nodule, case.origin(nodule.number), case.also(nodule.number))}",
-            size(nodule.long_mm, nodule.short_mm),
-            slices(nodule, case.series),
-        ]
-        if nodule.malignancy is not None:
-            parts.append(impression(nodule.malignancy))
-        values = case.values(nodule)
-        kind = values.get("type", likely_type(nodule))
-        parts += [kind, place(nodule), tr(ANSWERS[case.answer(nodule)]), values.get("note", "")]
-        lines.append(", ".join(part for part in parts if part))
-    return lines
-
-
-def _breast_lines(case: Case) -> list[str]:
-    assert case.result is not None
-    lines = []
-    for finding in case.result.breast:
-        name = tr("Frame {frame}: ", frame=finding.frame + 1) if len(case.result.breast) > 1 else ""
-        parts = [name + tr(CALLS[finding.call])]
-        if finding.probability is not None:
-            parts.append(tr("probability of malignancy {estimate}", estimate=estimate(finding.probability)))
-        parts += [breast_caution(finding, case.result.provenance.threshold).rstrip(".")]
-        parts += [breast_size(finding), breast_count(finding), translate(finding.reason)]
-        parts.append(tr(FRAME_ANSWERS[case.frame_answer(finding.frame)]))
-        entered = case.frame_values(finding.frame)
-        parts += [f"{tr(f.label)}: {tr(entered[name])}" for name, f in FRAME_FIELDS.items() if name in entered]
-        lines.append(", ".join(part for part in parts if part))
-    return lines
 
 
 def breast_caution(finding: BreastFinding, threshold: float) -> str:

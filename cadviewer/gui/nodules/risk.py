@@ -36,7 +36,7 @@ from cadviewer.risk import form
 from cadviewer.risk.contradictions import contradictions
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS, Field, Setting
 from cadviewer.risk.words import Assessment
-from cadviewer.store.reading import Read, Reading, proposed_type
+from cadviewer.store.reading import Read, Reading, proposed_type, proposed_upper_lobe
 from cadviewer.store.reporting.phrases import Phrases
 
 LACKING = (
@@ -245,10 +245,13 @@ class RiskPanel(QWidget):
         self.about_exam.ask(of_case)
         known = _known(reading, read)
         values = {**reading.values, **own}
-        proposed = proposed_type(read.found.nodule) if read is not None else None
+        nodule = read.found.nodule if read is not None else None
+        proposed = (
+            {"type": proposed_type(nodule), "upper_lobe": proposed_upper_lobe(nodule)} if nodule is not None else {}
+        )
         for group in (self.finding, self.earlier, self.patient, self.about_exam):
             for name, editor in group.editors.items():
-                editor.show_value(values.get(name), known.get(name, ""), proposed if name == "type" else None)
+                editor.show_value(values.get(name), known.get(name, ""), proposed.get(name))
 
     def _show_priors(self, priors: list[Prior]) -> None:
         self.earlier.rows.setRowVisible(self.prior, bool(priors))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from cadviewer.background import Background
 from cadviewer.findings import Result
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
+from cadviewer.gui.review.reports import volume_of
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.store import export
 from cadviewer.store.reading import Reading
 from cadviewer.store.report import of_result
+from cadviewer.store.reporting import writing
+from cadviewer.store.reporting.content import Report
 from cadviewer.store.reporting.phrases import date
+from cadviewer.store.reporting.writing import Layout
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +58,11 @@ class Saving(QObject):
         """Write the case as it is now. name: of the format, "" for what the suffix says (`store.export.write`)."""
         if case.result is not None:
             result = case.result if self.candidates else replace(case.result, candidates=())
-            whole = case.stack is not None and case.stack.complete
-            volume = Volume(case.series, case.stack.pixels) if case.stack is not None and whole else None
-            self._thread.do(self._write, case.series, volume, result, case.reading(), path, name)
+            self._thread.do(self._write, case.series, volume_of(case), result, case.reading(), path, name)
+
+    def save_report(self, name: str, report: Report, volume: Volume | None, layout: Layout, path: Path) -> None:
+        """Write a report as it was previewed. name: of the format."""
+        self._thread.do(self._try, path, lambda: writing.write(name, report, volume, layout, path))
 
     def close(self) -> None:
         self._thread.close()
@@ -64,12 +71,17 @@ class Saving(QObject):
         self, series: Series, volume: Volume | None, result: Result, reading: Reading, path: Path, name: str
     ) -> None:
         report = of_result(series, result, None)
+        self._try(path, lambda: export.write(report, volume, reading, path, name))
+
+    def _try(self, path: Path, write: Callable[[], None]) -> None:
+        """Write, and say how that went."""
         try:
-            export.write(report, volume, reading, path, name)
+            write()
         except (OSError, export.ExportError) as error:
             log.warning("a reading could not be saved: %s", type(error).__name__)
-            reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)
-            self._not_saved(reason)
+            self._not_saved(
+                (error.strerror or tr("disk error")) if isinstance(error, OSError) else translate(str(error))
+            )
             return
         size = max(1, round(path.stat().st_size / 1000))
         self.said.emit(tr("The reading was saved: {path} ({size} kB)", path=str(path), size=size))

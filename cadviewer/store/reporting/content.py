@@ -97,8 +97,9 @@ class BreastImage:
 class Report:
     """All that a report says.
 
-    read_by_reader: somebody has read it. findings: accepted or added by the reader, or of a case that nobody read what
-        the model marked. unanswered, rejected: how many there are. measures: what the reader drew.
+    identified: it says whose it is. read_by_reader: somebody has read it.
+    findings: accepted or added by the reader, or of a case that nobody read what the model marked.
+    unanswered, rejected: how many there are. others: those. measures: what the reader drew.
     exam: Lung-RADS of the exam. prior_date: of the examination that it was compared with (ISO 8601), "" for none.
     gone: what that one alone shows. entries: of the case. warnings: what should be known of input and result.
     lines: what a task without findings of its own here says.
@@ -125,10 +126,17 @@ class Report:
     warnings: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     notice: str = NOTICE
+    identified: bool = True
+    others: tuple[Finding, ...] = ()
 
     def finding(self, name: str) -> Finding | None:
-        """The one that the window calls so."""
-        return next((f for f in (*self.findings, *self.unsure) if f.name == name), None)
+        """The one that the window calls so, also where it is no finding of the report."""
+        return next((f for f in (*self.findings, *self.unsure, *self.others) if f.name == name), None)
+
+    def anonymous(self) -> Report:
+        """The same without whose it is."""
+        series = replace(self.series, patient=Patient())
+        return replace(self, series=series, examination=NOTHING, identified=False)
 
 
 def report_of(
@@ -144,8 +152,8 @@ def report_of(
     reading: None where nobody has read it. examination: what its header says (`imaging.examination.of_series`).
     comparison: with an earlier examination, where one was compared.
     """
-    by_reader = reading is not None
     series = _plain(series)
+    by_reader = reading is not None and _touched(reading)
     reading = reading if reading is not None else read((), result.nodules, result, series)
     made = [_finding(reading, r, series, comparison) for r in reading.findings]
     listed = [f for f in made if f.answer is Answer.ACCEPTED or not by_reader]
@@ -158,6 +166,7 @@ def report_of(
         read_by_reader=by_reader,
         findings=tuple(listed),
         unsure=tuple(f for f in made if f.answer is Answer.UNSURE),
+        others=tuple(f for f in made if f not in listed and f.answer is not Answer.UNSURE),
         unanswered=sum(f.answer is None for f in made) if by_reader else 0,
         rejected=sum(f.answer is Answer.REJECTED for f in made),
         images=tuple(
@@ -173,6 +182,19 @@ def report_of(
         impression=reading.values.get(IMPRESSION, ""),
         warnings=tuple(dict.fromkeys((*series.warnings, *result.warnings))),
         lines=result.lines,
+    )
+
+
+def _touched(reading: Reading) -> bool:
+    """Whether a reader has said anything of the case."""
+    answers = [r.answer for r in reading.findings] + [answer for _, answer in reading.frames]
+    return bool(
+        any(answers)
+        or any(r.values for r in reading.findings)
+        or reading.frame_values
+        or reading.values
+        or reading.measures
+        or reading.key_images
     )
 
 
