@@ -178,6 +178,34 @@ class Estimate:
         return lowest, len(self.classes) + 1 - next(k for k, reached in enumerate(downward, start=1) if reached >= 0.1)
 
 
+class Side(StrEnum):
+    """Of the patient."""
+
+    RIGHT = "right"
+    LEFT = "left"
+
+
+class Third(StrEnum):
+    """Of a lung's height, from its base to its apex in equal parts."""
+
+    UPPER = "upper"
+    MIDDLE = "middle"
+    LOWER = "lower"
+
+
+@dataclass(frozen=True)
+class LungPlace:
+    """Where in the lungs a nodule lies, by the lung mask alone; None where that does not tell. No lobe: a mask knows
+    no fissures, and a third of the height is none.
+
+    edge_mm: from the nodule's border to the nearest place that is not lung: pleura, mediastinum or hilum.
+    """
+
+    side: Side | None = None
+    third: Third | None = None
+    edge_mm: float | None = None
+
+
 @dataclass(frozen=True)
 class Nodule:
     """One suspected pulmonary nodule: the boxes of neighbouring slices that belong together.
@@ -188,6 +216,7 @@ class Nodule:
     long_mm, short_mm, volume_mm3, malignancy, type: None where not measured or unknown.
     outline: polygon (n, 2) of (x, y) edge coordinates on slice `box.slice`, None where not computed.
     outlines: the same by slice, wherever the finding was outlined; also on slices without a box, where it ends.
+    place: in the lungs; None where nobody looked.
     """
 
     number: int
@@ -200,6 +229,7 @@ class Nodule:
     type: str | None = None
     outline: NDArray[np.float32] | None = None
     outlines: Mapping[int, NDArray[np.float32]] = field(default_factory=dict, compare=False)
+    place: LungPlace | None = None
 
     def __post_init__(self) -> None:
         slices = [b.slice for b in self.boxes]

@@ -37,11 +37,13 @@ class Lungs:
 
     coarse: (slices, rows', columns') the widened mask on a coarse grid over the same field of view.
     air: the same grid, aerated lung alone, neither closed nor widened.
+    closed: the same grid, with nodules, vessels and bays of the edge, not widened: as far as the lungs reach.
     shape: (slices, rows, columns) of the scan; cell_mm: (row, column) size of a coarse cell.
     """
 
     coarse: Mask
     air: Mask
+    closed: Mask
     shape: tuple[int, int, int]
     cell_mm: tuple[float, float]
     slice_mm: float
@@ -88,7 +90,8 @@ def find_lungs(pixels: NDArray[np.generic], geometry: Geometry) -> Lungs:
     slice_mm = geometry.slice_spacing or 2.0
     inside = _air_inside(coarse) & _body_hull(coarse, cell, joined=joined)
     air = _without_airway(_lung_parts(coarse, inside, cell, slice_mm, joined=joined), coarse, cell)
-    return Lungs(_widen(air, cell, slice_mm, joined=joined), air, shape, cell, slice_mm)
+    closed = _close(air, cell)
+    return Lungs(_widen(closed, cell, slice_mm, joined=joined), air, closed, shape, cell, slice_mm)
 
 
 def lung_mask(pixels_hu: NDArray[np.generic], geometry: Geometry) -> Mask:
@@ -187,19 +190,25 @@ def _lung_parts(
     return parts
 
 
-def _widen(air: Mask, cell: tuple[float, float], slice_mm: float, *, joined: bool) -> Mask:
-    """Close bays and holes slice by slice, then widen; neighbours within half the width lend their mask."""
-    close, widen = (_disc(mm, cell) for mm in (CLOSE_MM, WIDEN_MM))
+def _close(air: Mask, cell: tuple[float, float]) -> Mask:
+    """Bays closed and holes filled, slice by slice."""
+    close = _disc(CLOSE_MM, cell)
     margin = max(close.shape) // 2 + 1
     closed = np.zeros_like(air)
     for k in np.flatnonzero(air.any(axis=(1, 2))):
         padded = np.pad(air[k], margin).astype(np.uint8)
         filled = _fill(np.asarray(cv2.morphologyEx(padded, cv2.MORPH_CLOSE, close), np.uint8), cell)
         closed[k] = filled[margin:-margin, margin:-margin] > 0
+    return closed
+
+
+def _widen(closed: Mask, cell: tuple[float, float], slice_mm: float, *, joined: bool) -> Mask:
+    """Widened slice by slice; neighbours within half the width lend their mask."""
+    widen = _disc(WIDEN_MM, cell)
     reach = int(WIDEN_MM / 2 / slice_mm) if joined else 0
     if reach:
         closed = ndimage.maximum_filter1d(closed.astype(np.uint8), 2 * reach + 1, axis=0, mode="constant") > 0
-    wide = np.zeros_like(air)
+    wide = np.zeros_like(closed)
     for k in np.flatnonzero(closed.any(axis=(1, 2))):
         wide[k] = cv2.dilate(closed[k].astype(np.uint8), widen) > 0
     return wide

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from cadviewer.findings import Box, BreastFinding, Nodule, Result, overlap
+from cadviewer.findings import Box, BreastFinding, Nodule, Result, Third, overlap
 from cadviewer.imaging.series import Series
 from cadviewer.risk import form
 from cadviewer.risk.words import Assessment, NoduleType
@@ -302,6 +302,13 @@ def proposed_type(nodule: Nodule) -> str | None:
     return _TYPES[guess].value if guess in _TYPES else None
 
 
+def proposed_upper_lobe(nodule: Nodule) -> str | None:
+    """Whether it lies in an upper lobe, as its place in the lung suggests: a question to the reader and no fact, since
+    the upper third may be lower lobe behind, and the middle third either. None where nothing is suggested."""
+    third = nodule.place.third if nodule.place is not None else None
+    return None if third is None else {Third.UPPER: "yes", Third.LOWER: "no"}.get(third)
+
+
 def facts_of(series: Series) -> form.CaseFacts:
     """Age, sex and date as the file says, None where it says nothing."""
     patient, scan = series.patient, _date(series.study_date)
@@ -319,7 +326,7 @@ def _moved(nodule: Nodule, mark: Drawn, outlined: Outlined | None) -> Nodule:
     if not mark.others:  # its boxes on the other slices stay the model's
         rest = [replace(b, score=min(b.score, own.score)) for b in nodule.boxes if b.slice != mark.slice]
         own = replace(own, boxes=tuple(sorted([*own.boxes, *rest], key=lambda b: b.slice)))
-    return replace(own, malignancy=nodule.malignancy, type=nodule.type)
+    return replace(own, malignancy=nodule.malignancy, type=nodule.type, place=nodule.place)
 
 
 def _nodule(number: int, mark: Drawn, score: float, outlined: Outlined | None) -> Nodule:

@@ -16,6 +16,7 @@ from cadviewer.findings import BreastFinding, Call, Estimate, Result, ScoreMap, 
 from cadviewer.gui.breast import score_map
 from cadviewer.gui.canvas.shapes import Drawing
 from cadviewer.gui.cases import wording
+from cadviewer.gui.review import reports
 from cadviewer.imaging import files
 from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import ExplainJob, Failed, Finished, Progressed
@@ -289,7 +290,7 @@ def test_agreement_follows_from_the_readers_own_call_of_each_frame(read: Desk, t
         "entries": {"call": "benign", "bi_rads": "3"},
     }
     assert second["entries"] == {}
-    assert "Your call: benign, BI-RADS: 3" in wording.as_text(read.case)
+    assert "Your call: benign, BI-RADS: 3" in reports.text_of(read.case)
 
 
 def test_there_is_nothing_to_agree_with_where_the_model_made_no_call(desk: Desk, tmp_path: Path) -> None:

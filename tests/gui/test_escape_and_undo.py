@@ -12,10 +12,11 @@ from gui_images import write_ct, write_ultrasound
 from PySide6.QtCore import Qt
 from test_drawing import drag
 
+from cadviewer import translations
 from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.gui.review import saving
-from cadviewer.gui.shell import banner
 from cadviewer.inference.protocol import Finished
+from cadviewer.store.reporting.phrases import Phrases
 from cadviewer.store.session import Answer
 
 KEY, CTRL = Qt.Key, Qt.KeyboardModifier.ControlModifier
@@ -68,7 +69,7 @@ def test_undo_and_redo_can_be_chosen_where_there_is_something_to(read_ct: Desk) 
     ("text", "said"), [("077Y", "77 y"), ("003M", "3 months"), ("012D", "12 days"), ("old", "old"), ("", "")]
 )
 def test_an_age_is_said_as_people_say_it(text: str, said: str) -> None:
-    assert banner.age(text) == said
+    assert Phrases(translations.spoken()).age(text) == said
 
 
 def test_a_saved_reading_is_named_by_the_study_and_says_where_it_is(desk: Desk, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 
 from cadviewer.gui.cases import wording
 from cadviewer.gui.nodules import boxes
+from cadviewer.gui.review import reports
 from cadviewer.store.reading import Origin
 from cadviewer.store.session import Drawn
 
@@ -46,7 +47,7 @@ def test_after_it_both_are_one_row(drawn: Desk) -> None:
     assert drawn.case.origin(first.number) is Origin.READER
     assert boxes.label(drawn.case, first) == "✓ A · 0.90"
     assert "2 findings at or above 0.50, 1 added" in wording.state(drawn.case)[0]
-    assert "A. found by the reader and the model, score 0.90" in wording.as_text(drawn.case)
+    assert "found by the reader and the model, score 0.90" in reports.text_of(drawn.case)
 
 
 def test_the_record_keeps_both_apart(drawn: Desk, tmp_path: Path) -> None:

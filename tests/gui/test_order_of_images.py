@@ -13,6 +13,7 @@ from PySide6.QtCore import Qt
 from cadviewer.gui.canvas import overlay_text
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.cases import wording
+from cadviewer.gui.review import reports
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Series, Shape, SliceInfo
 
@@ -94,4 +95,4 @@ def test_a_series_stored_feet_first_is_gone_through_from_the_head_too(desk: Desk
     desk.open(write_ct(tmp_path / "ct", ImageOrientationPatient=[1, 0, 0, 0, 1, 0]))
     desk.finish(nodule(1, 0.9, 8, 9))
     desk.bot.waitUntil(lambda: desk.case.result is not None)
-    assert "no. 3–4" in wording.as_text(desk.case)
+    assert "no. 3–4" in reports.text_of(desk.case)

@@ -114,7 +114,8 @@ def test_warnings_and_provenance_stand_under_the_findings(ct: Desk) -> None:
 def test_findings_are_copied_as_text_without_the_patient(read_ct: Desk) -> None:
     read_ct.window.actions_["copy"].trigger()
     text = QApplication.clipboard().text()
-    assert "1. score 0.90, 7.5 × 6.0 mm, no. 8–10, L 1.0  A 2.0  H 3.0 mm, not read" in text
+    assert "Finding 1: image no. 9 (image no. 8–10)\n  7.5 × 6.0 mm\n  found by the model, score 0.90" in text
+    assert "Marked by the model, read by nobody" in text
     assert "For research use only" in text
     assert "Doe" not in text
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from babel.messages import mofile, pofile
 from babel.messages.catalog import Catalog
+from jinja2 import Environment, nodes
 
 import cadviewer
 import trainers
@@ -30,12 +31,10 @@ from cadviewer.gui.canvas.viewport import FindingMarks, OverlayMode
 from cadviewer.gui.cases import case, wording
 from cadviewer.gui.i18n import language
 from cadviewer.gui.nodules.risk import LACKING
-from cadviewer.gui.review.measures_panel import NAMES
 from cadviewer.gui.settings.keys import KeysPage
 from cadviewer.gui.settings.presets import PresetsPage
 from cadviewer.gui.shell import side_panel
 from cadviewer.gui.shell.analysis_actions import HALVES
-from cadviewer.gui.shell.banner import AGES
 from cadviewer.gui.training.chart import FIGURES
 from cadviewer.gui.training.dialog import TASKS as TRAINED
 from cadviewer.gui.training.inspection import KINDS as LABELS
@@ -49,8 +48,11 @@ from cadviewer.models.nodules.nodule_type import KINDS
 from cadviewer.risk import contradictions
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS
 from cadviewer.settings import Settings
+from cadviewer.store import export
 from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.case_report import CaseState
+from cadviewer.store.reporting import phrases, templates
+from cadviewer.store.words import MEASURES
 from trainers import tasks
 from trainers.options import PRESETS as OPTION_PRESETS
 
@@ -66,7 +68,7 @@ OPTIONS = [tasks.resolve(spec.options) for spec in tasks.specs().values() if spe
 def in_calls() -> dict[str, str]:
     """Texts given to `tr` and `count` as they stand, and of answer buttons and pages, each with its file."""
     found = {}
-    for path in sorted(GUI.rglob("*.py")):
+    for path in _worded():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
@@ -81,8 +83,27 @@ def in_calls() -> dict[str, str]:
                 continue
             for text in texts:
                 if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                    found[text.value] = f"{path.relative_to(GUI)}:{node.lineno}"
+                    found[text.value] = f"{path.relative_to(PACKAGE)}:{node.lineno}"
     return found
+
+
+def _worded() -> list[Path]:
+    """Modules that word what people read."""
+    return sorted([*GUI.rglob("*.py"), *(PACKAGE / "store" / "reporting").rglob("*.py")])
+
+
+def in_templates() -> tuple[set[str], dict[str, str]]:
+    """Texts given to `tr` in the templates of reports, and singular → plural of those given to `count`."""
+    single, several = set(), {}
+    for path in sorted(templates.SHIPPED.glob("*.j2")):
+        for call in Environment().parse(path.read_text(encoding="utf-8")).find_all(nodes.Call):
+            name = getattr(call.node, "name", "")
+            texts = [a.value for a in call.args if isinstance(a, nodes.Const) and isinstance(a.value, str)]
+            if name == "tr":
+                single.update(texts[:1])
+            elif name == "count" and len(texts) == 2:
+                several[texts[0]] = texts[1]
+    return single, several
 
 
 def in_messages() -> dict[str, str]:
@@ -132,12 +153,14 @@ def in_tables() -> set[str]:
         *(projection.value for projection in Projection),
         *KINDS,
         *LACKING,
-        *NAMES.values(),
+        *MEASURES.values(),
+        *phrases.PLACES,
+        *(found.label for found in export.for_files().values() if found.label),
         *(status.value for status in case.Status),
         *contradictions.WORDS,
         *wording.ANSWERS.values(),
         *wording.IMPRESSIONS,
-        *AGES.values(),
+        *phrases.AGES.values(),
         *wording.FRAME_ANSWERS.values(),
         *wording.CALLS.values(),
         wording.RESEARCH,
@@ -154,8 +177,8 @@ def in_tables() -> set[str]:
 
 def plurals() -> dict[str, str]:
     """Singular → plural of the texts given to `count`."""
-    found = {}
-    for path in sorted(GUI.rglob("*.py")):
+    found = in_templates()[1]
+    for path in _worded():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and len(node.args) == 3:
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -166,7 +189,8 @@ def plurals() -> dict[str, str]:
 
 
 def every() -> set[str]:
-    return set(in_calls()) | set(in_messages()) | in_tables()
+    of_templates, several = in_templates()
+    return set(in_calls()) | set(in_messages()) | in_tables() | of_templates | {*several, *several.values()}
 
 
 UNSAID = tuple(

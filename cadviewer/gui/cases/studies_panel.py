@@ -26,6 +26,7 @@ from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.widgets import style
 from cadviewer.imaging.series import Series
 from cadviewer.imaging.windowing import default_window
+from cadviewer.store.reporting.phrases import date
 
 CASE = Qt.ItemDataRole.UserRole
 PICTURE = Qt.ItemDataRole.UserRole + 1
@@ -43,11 +44,6 @@ def study_title(series: Series) -> str:
     """Date and description of a study, else the folder."""
     parts = [date(series.study_date), series.study_description]
     return "  ".join(p for p in parts if p) or series.source.parent.name or tr("Images")
-
-
-def date(text: str) -> str:
-    """20240131 as 2024-01-31."""
-    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
 
 
 def content(series: Series) -> str:

@@ -25,8 +25,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from cadviewer import translations
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.i18n import language
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.priors import Prior
 from cadviewer.gui.widgets import style
@@ -36,7 +36,8 @@ from cadviewer.risk import form
 from cadviewer.risk.contradictions import contradictions
 from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS, Field, Setting
 from cadviewer.risk.words import Assessment
-from cadviewer.store.reading import Read, Reading, proposed_type
+from cadviewer.store.reading import Read, Reading, proposed_type, proposed_upper_lobe
+from cadviewer.store.reporting.phrases import Phrases
 
 LACKING = (
     *("age", "sex", "family history of lung cancer", "emphysema", "longest diameter", "nodule type", "upper lobe"),
@@ -244,10 +245,13 @@ class RiskPanel(QWidget):
         self.about_exam.ask(of_case)
         known = _known(reading, read)
         values = {**reading.values, **own}
-        proposed = proposed_type(read.found.nodule) if read is not None else None
+        nodule = read.found.nodule if read is not None else None
+        proposed = (
+            {"type": proposed_type(nodule), "upper_lobe": proposed_upper_lobe(nodule)} if nodule is not None else {}
+        )
         for group in (self.finding, self.earlier, self.patient, self.about_exam):
             for name, editor in group.editors.items():
-                editor.show_value(values.get(name), known.get(name, ""), proposed if name == "type" else None)
+                editor.show_value(values.get(name), known.get(name, ""), proposed.get(name))
 
     def _show_priors(self, priors: list[Prior]) -> None:
         self.earlier.rows.setRowVisible(self.prior, bool(priors))
@@ -330,14 +334,7 @@ def _html(title: str, answer: Assessment, unfolded: bool) -> str:
 
 def lack(text: str) -> str:
     """What a rule lacks, in the user's language as far as it is one of the usual things."""
-    head, _, rest = text.partition(": ")
-    if rest and head.startswith("finding "):
-        finding = tr("Finding {number}", number=head.removeprefix("finding "))
-        return f"{finding}: {', '.join(tr(part) for part in rest.split(', '))}"
-    unread, _, rest = text.partition(" ")
-    if unread.isdigit() and rest in ("finding not read yet", "findings not read yet"):
-        return language.count(int(unread), "{n} finding not read yet", "{n} findings not read yet")
-    return tr(text)
+    return Phrases(translations.spoken()).lack(text)
 
 
 def _known(reading: Reading, read: Read | None) -> Mapping[str, str]:

@@ -16,18 +16,9 @@ from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.widgets import style
 from cadviewer.imaging.planes import Plane
 from cadviewer.store.areas import REGIONS
-from cadviewer.store.session import Measure, MeasureKind
+from cadviewer.store.session import Measure
+from cadviewer.store.words import MEASURES
 
-NAMES = {
-    MeasureKind.DISTANCE: "Distance",
-    MeasureKind.ANGLE: "Angle",
-    MeasureKind.BIDIRECTIONAL: "Long and short axis",
-    MeasureKind.RECTANGLE: "Rectangle",
-    MeasureKind.ELLIPSE: "Ellipse",
-    MeasureKind.FREEHAND: "Freehand region",
-    MeasureKind.ARROW: "Arrow",
-    MeasureKind.TEXT: "Text",
-}
 MOST_ROWS = 7
 """Rows that are seen without scrolling."""
 
@@ -67,8 +58,8 @@ def _row(case: Case, shape: Drawing, kept: Measure | None) -> MeasureRow:
             lines += (f"{kept.value:.1f} {kept.unit}".replace("-", "−"),) if kept.value is not None else ()
         elif flat is not None:
             lines = value(shape.kind, flat, stack, index, shape.text).lines
-    title = "  ".join(lines) or tr(NAMES[shape.kind])
-    return MeasureRow(shape.key, shape.slice, shape.kind.value, title, f"{tr(NAMES[shape.kind])}, {where}")
+    title = "  ".join(lines) or tr(MEASURES[shape.kind])
+    return MeasureRow(shape.key, shape.slice, shape.kind.value, title, f"{tr(MEASURES[shape.kind])}, {where}")
 
 
 class MeasuresPanel(QWidget):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from cadviewer.background import Background
 from cadviewer.findings import Result
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.cases.studies_panel import date
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
+from cadviewer.gui.review.reports import volume_of
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.store import export
 from cadviewer.store.reading import Reading
 from cadviewer.store.report import of_result
+from cadviewer.store.reporting import writing
+from cadviewer.store.reporting.content import Report
+from cadviewer.store.reporting.phrases import date
+from cadviewer.store.reporting.writing import Layout
 
 log = logging.getLogger(__name__)
 
@@ -36,42 +41,63 @@ class Saving(QObject):
 
     def ask(self, case: Case, folder: str) -> None:
         """Ask where to, then save. The name proposed is of the study, see `proposed`: no patient's."""
-        kinds = {f"{suffix[1:].upper()} (*{suffix})": suffix[1:] for suffix in export.for_files()}
+        kinds = {label_of(found): (name, found.suffix[1:]) for name, found in export.for_files().items()}
         dialog = QFileDialog(self._window, tr("Save the reading"), folder, ";;".join(kinds))
         dialog.selectNameFilter("JSON (*.json)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
-        dialog.filterSelected.connect(lambda kind: dialog.setDefaultSuffix(kinds[kind]))
+        dialog.filterSelected.connect(lambda kind: dialog.setDefaultSuffix(kinds[kind][1]))
         dialog.selectFile(f"{proposed(case.series)}.json")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda name: self.save(case, Path(name)))
+        dialog.fileSelected.connect(
+            lambda file: self.save(case, Path(file), _meant(Path(file), *kinds[dialog.selectedNameFilter()]))
+        )
         dialog.open()
 
-    def save(self, case: Case, path: Path) -> None:
-        """Write the case as it is now, in the way that the suffix of the file names (`store.export.write`)."""
+    def save(self, case: Case, path: Path, name: str = "") -> None:
+        """Write the case as it is now. name: of the format, "" for what the suffix says (`store.export.write`)."""
         if case.result is not None:
             result = case.result if self.candidates else replace(case.result, candidates=())
-            whole = case.stack is not None and case.stack.complete
-            volume = Volume(case.series, case.stack.pixels) if case.stack is not None and whole else None
-            self._thread.do(self._write, case.series, volume, result, case.reading(), path)
+            self._thread.do(self._write, case.series, volume_of(case), result, case.reading(), path, name)
+
+    def save_report(self, name: str, report: Report, volume: Volume | None, layout: Layout, path: Path) -> None:
+        """Write a report as it was previewed. name: of the format."""
+        self._thread.do(self._try, path, lambda: writing.write(name, report, volume, layout, path))
 
     def close(self) -> None:
         self._thread.close()
 
-    def _write(self, series: Series, volume: Volume | None, result: Result, reading: Reading, path: Path) -> None:
+    def _write(
+        self, series: Series, volume: Volume | None, result: Result, reading: Reading, path: Path, name: str
+    ) -> None:
         report = of_result(series, result, None)
+        self._try(path, lambda: export.write(report, volume, reading, path, name))
+
+    def _try(self, path: Path, write: Callable[[], None]) -> None:
+        """Write, and say how that went."""
         try:
-            export.write(report, volume, reading, path)
+            write()
         except (OSError, export.ExportError) as error:
             log.warning("a reading could not be saved: %s", type(error).__name__)
-            reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)
-            self._not_saved(reason)
+            self._not_saved(
+                (error.strerror or tr("disk error")) if isinstance(error, OSError) else translate(str(error))
+            )
             return
         size = max(1, round(path.stat().st_size / 1000))
         self.said.emit(tr("The reading was saved: {path} ({size} kB)", path=str(path), size=size))
 
     def _not_saved(self, reason: str) -> None:
         self.failed.emit(tr("The reading was not saved: {reason}", reason=reason))
+
+
+def label_of(form: export.Format) -> str:
+    """A format as the dialog lists it: "JSON (*.json)"."""
+    return f"{tr(form.label) or form.suffix[1:].upper()} (*{form.suffix})"
+
+
+def _meant(path: Path, name: str, suffix: str) -> str:
+    """The format that was chosen in the dialog; "" where the reader typed the suffix of another one."""
+    return name if path.suffix.lower() == f".{suffix}" else ""
 
 
 def proposed(series: Series) -> str:

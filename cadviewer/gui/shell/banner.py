@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from cadviewer import translations
 from cadviewer.gui.cases import wording
-from cadviewer.gui.cases.studies_panel import date
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.widgets.elided_label import ElidedLabel
 from cadviewer.imaging.series import Series
-
-AGES = {"Y": "{n} y", "M": "{n} months", "W": "{n} weeks", "D": "{n} days"}
+from cadviewer.store.reporting.phrases import Phrases, date
 
 
 def patient_line(series: Series) -> str:
@@ -18,16 +17,8 @@ def patient_line(series: Series) -> str:
     p = series.patient
     born = tr("born {date}", date=date(p.birth_date)) if p.birth_date else ""
     number = p.patient_id if p.patient_id != p.name else ""  # research data often have one for both
-    parts = (p.name, number, p.sex, born, age(p.age))
+    parts = (p.name, number, p.sex, born, Phrases(translations.spoken()).age(p.age))
     return "   ".join(part for part in parts if part) or tr("No patient information")
-
-
-def age(text: str) -> str:
-    """ "077Y" (DICOM PS3.5, value representation AS) as "77 y"; what is written otherwise as it is."""
-    number, unit = text[:-1], text[-1:].upper()
-    if unit not in AGES or not number.isdecimal():
-        return text
-    return tr(AGES[unit], n=int(number))
 
 
 def study_line(series: Series) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QApplication
 
 from cadviewer.findings import Task
-from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.registry import Cases
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
+from cadviewer.gui.review import reports
 from cadviewer.gui.review.drawing_controller import DrawingController
 from cadviewer.gui.review.measures_panel import MeasuresPanel
 from cadviewer.gui.review.review_controller import ReviewController
@@ -19,6 +19,8 @@ from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.side_panel import SidePanel
 from cadviewer.gui.shell.view_actions import ViewActions
 from cadviewer.gui.widgets.actions import Actions
+from cadviewer.store.export import ExportError
+from cadviewer.store.reporting.content import IMPRESSION
 from cadviewer.store.session import Answer
 
 
@@ -70,6 +72,7 @@ class ReadingActions:
             "previous_measure": lambda: self.step_measure(-1),
             "copy": self.copy,
             "save": self.save,
+            "report": self.show_report,
         }
 
     def refresh(self, case: Case | None) -> None:
@@ -86,7 +89,7 @@ class ReadingActions:
         enable(findings or breast, "accept", "reject", "unsure")
         enable(case is not None and not case.per_image, "risk")
         enable(case is not None and case.concealed and case.task is Task.NODULES, "reveal")
-        enable(case is not None and case.result is not None and not case.concealed, "copy", "save")
+        enable(case is not None and case.result is not None and not case.concealed, "copy", "save", "report")
         enable(bool(self._measures.rows), "next_measure", "previous_measure")
 
     def undo(self) -> None:
@@ -104,10 +107,31 @@ class ReadingActions:
             self._say(f"{row.title} · {row.place}")
 
     def copy(self) -> None:
-        """What was found and read, as text."""
-        if self._case is not None and self._case.result is not None:
-            QApplication.clipboard().setText(wording.as_text(self._case))
-            self._say(tr("Findings copied as text"))
+        """What is selected of the findings as text, else the report without whose it is."""
+        case = self._case
+        if case is None or case.result is None:
+            return
+        number = case.selected if case.task is Task.NODULES else None
+        try:
+            text = reports.text_of(case, number)
+        except ExportError as error:
+            self._say(translate(str(error)))
+            return
+        QApplication.clipboard().setText(text)
+        if number is None:
+            self._say(tr("Report copied as text, without the patient"))
+        else:
+            self._say(tr("Finding {number} copied as text", number=case.name(number)))
+
+    def show_report(self) -> None:
+        """The report, to be finished and to be handed on."""
+        from cadviewer.gui.review.report_preview import ReportPreview  # not at the start of the window
+
+        case = self._case
+        if case is not None and case.result is not None and not case.concealed:
+            dialog = ReportPreview(case, self._saving, self._preferences.now.last_folder, self._side.window())
+            dialog.impression_entered.connect(lambda text: self._review.enter(0, {IMPRESSION: text}))
+            dialog.open()
 
     def save(self) -> None:
         """Ask where to, and save what was found and read."""

@@ -118,6 +118,9 @@ class Editor(QWidget):
             self.line.setPlaceholderText(known or tr(UNKNOWN))
             self._show_wrong("")
         for text, button in self.buttons.items():
+            asked = kept is None and text == proposed
+            button.setText(f"{tr(text)}?" if asked else tr(text))
+            button.setToolTip(tr("Suggested by where it lies; nothing counts before you say so") if asked else "")
             button.setChecked(kept == text)
 
     @staticmethod

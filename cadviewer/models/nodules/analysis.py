@@ -23,6 +23,7 @@ from cadviewer.models.nodules.linking import Rules, link
 from cadviewer.models.nodules.malignancy import LONGEST_MM, features, suspicion
 from cadviewer.models.nodules.measurement import NoduleMeasures, centre, measure
 from cadviewer.models.nodules.outlining import outline_findings
+from cadviewer.models.nodules.placing import LungGrid
 from cadviewer.models.nodules.slices import Prepared, prepare
 from cadviewer.models.nodules.volume import LEAST_MM, LEAST_SLICES
 from cadviewer.models.runtime import ALONE, Companions, Forward, Progress, no_progress
@@ -88,6 +89,7 @@ def find_nodules(
         _nodule(number, found, measured, volume, ready, card, companions)
         for number, (found, measured) in enumerate(zip(findings, measures, strict=True), start=1)
     ]
+    made = _placed(made, volume, ready)
     return NoduleAnalysis(
         tuple(n for n in made if n.score >= cut),
         tuple(n for n in made if n.score < cut),
@@ -220,6 +222,28 @@ def _centre(boxes: tuple[Box, ...], volume: Volume) -> Vector | None:
     index, x, y = centre(boxes)
     x, y, z = volume.geometry.to_patient((index, *edge_to_index(x, y)))
     return float(x), float(y), float(z)
+
+
+def _placed(nodules: list[Nodule], volume: Volume, ready: Prepared) -> list[Nodule]:
+    """The first `MEASURED` with their place in the lungs, as far as the mask tells it."""
+    joined = volume.series.shape is Shape.VOLUME and ready.known and ready.lungs is not None
+    grid = LungGrid.of(ready.lungs, volume.geometry) if joined and ready.lungs is not None else None
+    if grid is None:
+        return nodules
+    return [
+        replace(n, place=grid.place(n.centre_mm, _diameter(n, ready.pixel_mm)))
+        if k < MEASURED and n.centre_mm is not None
+        else n
+        for k, n in enumerate(nodules)
+    ]
+
+
+def _diameter(nodule: Nodule, pixel_mm: tuple[float, float]) -> float:
+    """Mean of the axes, else of the sides of the box, in mm."""
+    if nodule.long_mm is not None and nodule.short_mm is not None:
+        return (nodule.long_mm + nodule.short_mm) / 2
+    box = nodule.box
+    return ((box.y1 - box.y0) * pixel_mm[0] + (box.x1 - box.x0) * pixel_mm[1]) / 2
 
 
 def _unmeasured(nodules: Sequence[Nodule], slice_mm: float | None) -> list[str]:

@@ -13,7 +13,7 @@ from cadviewer.findings import Nodule, Provenance
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.store.case_report import CaseReport, path_text
 from cadviewer.store.export.drawing import BLACK, LINE_HEIGHT, ORANGE, Image, draw_text, enlarged, origin, with_footer
-from cadviewer.store.export.parts import Named, Part, Row, json_estimate, json_number, json_numbers, number
+from cadviewer.store.export.parts import Named, Part, Row, json_estimate, json_number, json_numbers, json_place, number
 
 COLUMNS = (
     "source",
@@ -98,6 +98,7 @@ def _json(nodule: Nodule, series: Series | None) -> dict[str, Any]:
         "long_mm": json_number(nodule.long_mm),
         "short_mm": json_number(nodule.short_mm),
         "volume_mm3": json_number(nodule.volume_mm3),
+        "place": json_place(nodule.place),
         "malignancy": json_estimate(nodule.malignancy),
         "type": nodule.type,
         "outline": None if nodule.outline is None else _points(nodule.outline),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cadviewer.findings import Estimate, Result, Task, resolve
+from cadviewer.findings import Estimate, LungPlace, Result, Task, resolve
 from cadviewer.imaging.series import Volume
 from cadviewer.store.case_report import CaseReport, CaseState
 
@@ -91,3 +91,14 @@ def json_estimate(estimate: Estimate | None) -> dict[str, Any] | None:
     if estimate.classes:
         made |= {"class": estimate.grade, "classes": [round(float(c), 6) for c in estimate.classes]}
     return made
+
+
+def json_place(place: LungPlace | None) -> dict[str, Any] | None:
+    """Where in the lungs; None where nobody looked."""
+    if place is None:
+        return None
+    return {
+        "side": place.side.value if place.side is not None else None,
+        "third": place.third.value if place.third is not None else None,
+        "edge_mm": json_number(place.edge_mm),
+    }

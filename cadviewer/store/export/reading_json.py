@@ -7,6 +7,7 @@ from typing import Any
 
 from cadviewer.findings import Nodule
 from cadviewer.risk.words import Assessment
+from cadviewer.store.export.parts import json_place
 from cadviewer.store.reading import Read, Reading
 from cadviewer.store.session import Entry, Measure, Outlined, PixelSize
 
@@ -50,6 +51,7 @@ def _finding(reading: Reading, read: Read) -> dict[str, Any]:
         "long_mm": _float(nodule.long_mm),
         "short_mm": _float(nodule.short_mm),
         "volume_mm3": _float(nodule.volume_mm3),
+        "place": json_place(nodule.place),
         "outlined_by": _outlined(read.found.outlined),
         "entries": dict(read.values),
         "assessments": [_assessment(a) for a in reading.assess(read)],

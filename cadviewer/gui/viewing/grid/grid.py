@@ -15,7 +15,6 @@ from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.canvas.view import ViewState
 from cadviewer.gui.canvas.viewport import FindingMarks, Layer, OverlayMode, Viewport
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.cases.studies_panel import date
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.viewing.grid.layout import MIP, PLACES, Content, Layout, contents
 from cadviewer.gui.viewing.grid.linking import Point, link, realign, unlinked
@@ -24,6 +23,7 @@ from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.planes import Plane, why_not
 from cadviewer.imaging.series import Window
 from cadviewer.imaging.windowing import default_window
+from cadviewer.store.reporting.phrases import date
 
 
 class Grid(QWidget):
