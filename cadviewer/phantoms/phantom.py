@@ -74,18 +74,20 @@ class Phantom:
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """Body coordinates of the voxels. origin: (x, y, z) mm of voxel 0; spacing: (slice, row, column) mm."""
+class Grid:
+    """Body coordinates of the voxels. shape, spacing: (slices, rows, columns) and their mm."""
 
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
 
     @property
     def origin(self) -> NDArray[np.float64]:
+        """(x, y, z) mm of voxel 0."""
         z, y, x = (-(n - 1) * d / 2 for n, d in zip(self.shape, self.spacing, strict=True))
         return np.array([x, y + 8, z])
 
     def index(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(slice, row, column) of (x, y, z) mm."""
         return np.asarray((point - self.origin)[::-1] / np.array(self.spacing))
 
 
@@ -108,29 +110,35 @@ def chest_ct(
     centre: LPS mm of the middle of the grid.
     """
     rng = np.random.default_rng([seed, 1])
-    body = thorax.Body.random(rng)
-    grid = _Grid(shape, spacing)
-    image = _chest(grid, body)
-    _lung_texture(image, grid, body, rng)
-    _vessels(image, grid, body, rng)
-    placed = _place(nodules, grid, body, rng)
-    masks = [_paint_nodule(image, grid, spec, point, rng) for spec, point in placed]
-    _finish(image, rng)
+    grid = Grid(shape, spacing)
+    image, body = anatomy(grid, rng)
+    placed = place_nodules(nodules, grid, body, rng)
+    masks = [paint_nodule(image, grid, spec, point, rng) for spec, point in placed]
+    finish(image, rng)
     pixels = np.clip(np.rint(image), -1024, 3071).astype(np.int16)
-    geometry = _geometry(grid, flips, np.array(rotation, float), np.array(centre, float))
+    geometry = geometry_of(grid, flips, np.array(rotation, float), np.array(centre, float))
     axes = tuple(k for k in range(3) if flips[k])
     truth = []
     for (spec, point), mask in zip(placed, masks, strict=True):
         index = grid.index(point)
         index = np.array([n - 1 - i if f else i for i, n, f in zip(index, shape, flips, strict=True)])
-        boxes = _boxes(np.flip(mask, axes))
+        boxes = boxes_of(np.flip(mask, axes))
         x, y, z = geometry.to_patient(index).tolist()
         truth.append(NoduleTruth(spec, (x, y, z), spec.diameter_mm, boxes))
-    series = _series(seed, geometry)
+    series = series_of(seed, geometry)
     return Phantom(Volume(series, np.ascontiguousarray(np.flip(pixels, axes))), tuple(truth), seed)
 
 
-def _chest(grid: _Grid, body: thorax.Body) -> NDArray[np.float32]:
+def anatomy(grid: Grid, rng: np.random.Generator) -> tuple[NDArray[np.float32], thorax.Body]:
+    """A random chest without nodules, blur and noise: (slices, rows, columns) HU, and whose it is."""
+    body = thorax.Body.random(rng)
+    image = _chest(grid, body)
+    _lung_texture(image, grid, body, rng)
+    _vessels(image, grid, body, rng)
+    return image, body
+
+
+def _chest(grid: Grid, body: thorax.Body) -> NDArray[np.float32]:
     x0, y0, z0 = grid.origin
     x = (x0 + grid.spacing[2] * np.arange(grid.shape[2], dtype=np.float32))[None, :].astype(np.float32)
     y = (y0 + grid.spacing[1] * np.arange(grid.shape[1], dtype=np.float32))[:, None].astype(np.float32)
@@ -141,7 +149,7 @@ def _chest(grid: _Grid, body: thorax.Body) -> NDArray[np.float32]:
     return image
 
 
-def _lung_texture(image: NDArray[np.float32], grid: _Grid, body: thorax.Body, rng: np.random.Generator) -> None:
+def _lung_texture(image: NDArray[np.float32], grid: Grid, body: thorax.Body, rng: np.random.Generator) -> None:
     """Slow differences in density of the lungs, as ventilation and perfusion make them."""
     coarse = rng.normal(0, 1, [max(2, int(n * d / 14)) for n, d in zip(grid.shape, grid.spacing, strict=True)])
     planes = np.linspace(0, coarse.shape[0] - 1, grid.shape[0])
@@ -164,7 +172,7 @@ def _lung_points(rng: np.random.Generator, body: thorax.Body, side: int, count: 
     return np.concatenate(found)[:count]
 
 
-def _vessels(image: NDArray[np.float32], grid: _Grid, body: thorax.Body, rng: np.random.Generator) -> None:
+def _vessels(image: NDArray[np.float32], grid: Grid, body: thorax.Body, rng: np.random.Generator) -> None:
     for side in (-1, 1):
         for root in ((26.0 * side, 2.0, 4.0), (30.0 * side, 12.0, -18.0)):
             tree = grow(rng, np.array(root), _lung_points(rng, body, side, _TWIGS, 2.0), 0.62, 6.5)
@@ -177,8 +185,8 @@ def _vessels(image: NDArray[np.float32], grid: _Grid, body: thorax.Body, rng: np
         carve(image, airways, -985.0, grid.origin, grid.spacing)
 
 
-def _place(
-    specs: tuple[NoduleSpec, ...], grid: _Grid, body: thorax.Body, rng: np.random.Generator
+def place_nodules(
+    specs: tuple[NoduleSpec, ...], grid: Grid, body: thorax.Body, rng: np.random.Generator
 ) -> list[tuple[NoduleSpec, NDArray[np.float64]]]:
     """A place for each nodule: in its lung, near its height, away from the hilum, the others and the grid's edge."""
     placed: list[tuple[NoduleSpec, NDArray[np.float64]]] = []
@@ -203,8 +211,8 @@ def _place(
     return placed
 
 
-def _paint_nodule(
-    image: NDArray[np.float32], grid: _Grid, spec: NoduleSpec, point: NDArray[np.float64], rng: np.random.Generator
+def paint_nodule(
+    image: NDArray[np.float32], grid: Grid, spec: NoduleSpec, point: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Adds a nodule; True where it fills at least half of a voxel."""
     radius = spec.diameter_mm / 2
@@ -246,7 +254,7 @@ def _paint_nodule(
 
 
 def _spicules(
-    image: NDArray[np.float32], grid: _Grid, point: NDArray[np.float64], radius: float, rng: np.random.Generator
+    image: NDArray[np.float32], grid: Grid, point: NDArray[np.float64], radius: float, rng: np.random.Generator
 ) -> None:
     count = 14
     directions = rng.normal(size=(count, 3))
@@ -257,7 +265,7 @@ def _spicules(
     paint(image, tubes, np.full(count, -60.0), grid.origin, grid.spacing)
 
 
-def _finish(image: NDArray[np.float32], rng: np.random.Generator) -> None:
+def finish(image: NDArray[np.float32], rng: np.random.Generator) -> None:
     """The blur of a scanner's kernel and its noise, finer than white noise is after it, stronger deep in the body."""
     rows, columns = image.shape[1:]
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
@@ -269,9 +277,10 @@ def _finish(image: NDArray[np.float32], rng: np.random.Generator) -> None:
         plane[...] = blurred + (_NOISE_HU / 0.42) * strength * noise * np.where(blurred < -970, 0.5, 1.0)
 
 
-def _geometry(
-    grid: _Grid, flips: tuple[bool, bool, bool], rotation: NDArray[np.float64], centre: NDArray[np.float64]
+def geometry_of(
+    grid: Grid, flips: tuple[bool, bool, bool], rotation: NDArray[np.float64], centre: NDArray[np.float64]
 ) -> Geometry:
+    """Where the voxels of a grid lie, see `chest_ct`."""
     axes = np.array([(0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)]) @ rotation.T
     axes *= np.where(flips, -1.0, 1.0)[:, None]
     middle = (np.array(grid.shape) - 1) / 2 * np.array(grid.spacing)
@@ -281,7 +290,8 @@ def _geometry(
     return Geometry(grid.shape, grid.spacing[1:], grid.spacing[0], (x, y, z), (s, r, c))
 
 
-def _boxes(mask: NDArray[np.bool_]) -> tuple[tuple[int, float, float, float, float], ...]:
+def boxes_of(mask: NDArray[np.bool_]) -> tuple[tuple[int, float, float, float, float], ...]:
+    """(slice, x0, y0, x1, y1) in edge coordinates on every slice that a mask reaches."""
     found = []
     for k in np.flatnonzero(mask.any(axis=(1, 2))):
         rows, columns = np.flatnonzero(mask[k].any(axis=1)), np.flatnonzero(mask[k].any(axis=0))
@@ -295,7 +305,8 @@ def uid(seed: int, *parts: object) -> str:
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
-def _series(seed: int, geometry: Geometry) -> Series:
+def series_of(seed: int, geometry: Geometry) -> Series:
+    """A phantom's series without a file."""
     count = geometry.shape[0]
     series_uid = uid(seed, "series", geometry)
     name = Path(f"phantom-{seed}")

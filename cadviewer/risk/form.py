@@ -142,21 +142,29 @@ FINDING_FIELDS: Mapping[str, Field] = {
 @dataclass(frozen=True)
 class Facts:
     """What the program knows of a finding by itself; None is not known. proposed_type: a model's guess, never used
-    before the reader has confirmed it."""
+    before the reader has confirmed it. status, previous, prior_*: from a comparison with an earlier CT, as the
+    fields of these names."""
 
     long_mm: float | None = None
     short_mm: float | None = None
     volume_mm3: float | None = None
     proposed_type: str | None = None
+    status: lung_rads.Status | None = None
+    previous: str | None = None
+    prior_long_mm: float | None = None
+    prior_short_mm: float | None = None
+    prior_volume_mm3: float | None = None
 
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """What the file says of a case; None is not known. age in years."""
+    """What the file says of a case; None is not known. age in years. prior_date: of the CT it was compared
+    with."""
 
     age: float | None = None
     sex: Sex | None = None
     scan_date: date | None = None
+    prior_date: date | None = None
 
 
 def asked(form: Form, finding: Form) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -192,7 +200,14 @@ def with_facts(finding: Form, facts: Facts) -> Form:
     entered_axes = "long_mm" in finding or "short_mm" in finding
     if entered_axes:  # a volume measured by the program belongs to its own axes, not to the reader's
         measured.pop("volume_mm3")
+    measured |= {name: getattr(facts, name) for name in ("prior_long_mm", "prior_short_mm", "prior_volume_mm3")}
+    if "prior_long_mm" in finding or "prior_short_mm" in finding:
+        measured.pop("prior_volume_mm3")
     known = {name: repr(float(value)) for name, value in measured.items() if value is not None and value > 0}
+    if facts.status is not None:
+        known["status"] = facts.status.value
+    if facts.previous in lung_rads.ORDER:
+        known["previous"] = str(facts.previous)
     return {**known, **finding}
 
 
@@ -205,6 +220,8 @@ def with_case_facts(form: Form, facts: CaseFacts) -> Form:
         known["sex"] = facts.sex.value
     if facts.scan_date is not None:
         known["scan_date"] = facts.scan_date.isoformat()
+    if facts.prior_date is not None:
+        known["prior_date"] = facts.prior_date.isoformat()
     return {**known, **form}
 
 
@@ -222,7 +239,9 @@ def assess(case: Form, finding: Form) -> tuple[Assessment, ...]:
         else fleischner.assess(fleischner_nodule(finding), patient(case))
     )
     answers = [guideline, brock.assess(brock_inputs(case, finding))]
-    if "prior_date" in case or any(name in finding for name in ("prior_long_mm", "prior_short_mm", "prior_volume_mm3")):
+    new = finding.get("status") in (lung_rads.Status.NEW, lung_rads.Status.BASELINE)
+    sizes = any(name in finding for name in ("prior_long_mm", "prior_short_mm", "prior_volume_mm3"))
+    if sizes or ("prior_date" in case and not new):
         answers.append(growth.assess(*looks(case, finding)))
     return tuple(answers)
 

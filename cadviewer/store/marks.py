@@ -184,6 +184,20 @@ class Entered:
 
 
 @dataclass(frozen=True)
+class Paired:
+    """The reader says whether a finding and one of another CT of the patient are one nodule. In the later CT's journal.
+
+    case: key of the other case's journal. finding, other: None for one without a partner: it is new, or gone.
+    same: None takes earlier answers on the two back. The last one counts.
+    """
+
+    finding: FindingRef | None
+    case: str
+    other: FindingRef | None
+    same: bool | None
+
+
+@dataclass(frozen=True)
 class PixelSize:
     """How large a pixel is, as the reader entered it for an image whose file does not say. The last one counts.
 
@@ -216,4 +230,6 @@ class Redone:
     target: str
 
 
-Mark = Decision | Measure | Drawn | Outlined | KeyImage | Note | Entered | PixelSize | Deleted | Undone | Redone
+Mark = (
+    Decision | Measure | Drawn | Outlined | KeyImage | Note | Entered | Paired | PixelSize | Deleted | Undone | Redone
+)

@@ -15,10 +15,11 @@ import numpy as np
 
 from cadviewer.findings import Box, BreastFinding, Nodule, Result, Third, overlap
 from cadviewer.imaging.series import Series
-from cadviewer.risk import form
+from cadviewer.risk import form, lung_rads
 from cadviewer.risk.words import Assessment, NoduleType
 from cadviewer.store.areas import REGIONS, area_px
 from cadviewer.store.breast_form import OWN_CALL, agrees
+from cadviewer.store.comparison import Change, Comparison, State
 from cadviewer.store.session import (
     READER,
     Answer,
@@ -78,16 +79,20 @@ class ReadFinding:
 
 @dataclass(frozen=True)
 class Read:
-    """A finding with what the reader said of it. values: the fields of `risk.form` that were entered."""
+    """A finding with what the reader said of it. values: the fields of `risk.form` that were entered.
+
+    change: what became of it since the CT that the case was compared with; None where it was not.
+    """
 
     found: ReadFinding
     answer: Answer | None
     values: Mapping[str, str]
+    change: Change | None = None
 
     @property
     def form(self) -> form.Form:
-        """The fields with what was measured where nothing else was entered."""
-        return form.with_facts(self.values, facts(self.found.nodule))
+        """The fields with what was measured, and what a comparison says, where nothing else was entered."""
+        return form.with_facts(self.values, facts(self.found.nodule, self.change))
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Reading:
 
     frames: what was said of each breast image, with the answer. values: the fields of the case that were entered.
     case_facts: what the file says. pixel_size: as the reader entered it, for an image whose file does not say; the
-    lengths among `measures` are by it.
+    lengths among `measures` are by it. comparison: with an earlier CT of the patient, where one was made.
     """
 
     findings: tuple[Read, ...] = ()
@@ -107,6 +112,7 @@ class Reading:
     measures: tuple[tuple[Entry, Measure], ...] = ()
     key_images: tuple[int, ...] = ()
     pixel_size: tuple[Entry, PixelSize] | None = None
+    comparison: Comparison | None = None
 
     @property
     def form(self) -> form.Form:
@@ -125,11 +131,16 @@ class Reading:
 
 
 def read(
-    entries: Sequence[Entry], nodules: Sequence[Nodule], result: Result | None, series: Series | None = None
+    entries: Sequence[Entry],
+    nodules: Sequence[Nodule],
+    result: Result | None,
+    series: Series | None = None,
+    comparison: Comparison | None = None,
 ) -> Reading:
     """A reading from the entries of a journal that count.
 
     nodules: the model's that are looked at (at or above the confidence that the reader chose), of `result`.
+    comparison: with an earlier CT, as it was made last.
     """
     answers, values = decisions(entries), filled_in(entries)
     marked = {e.mark.slice: e.mark.marked for e in entries if isinstance(e.mark, KeyImage)}
@@ -141,16 +152,25 @@ def read(
     frames = result.breast if result is not None else ()
     return Reading(
         findings=tuple(
-            Read(found, answer_of(found, answers, result), values_of(found, values))
+            Read(
+                found,
+                answer_of(found, answers, result),
+                values_of(found, values),
+                comparison.of(found.nodule.number) if comparison is not None else None,
+            )
             for found in shown(entries, nodules, result)
         ),
         frames=tuple((b, frame_read(b, answers, values)) for b in frames),
         frame_values={b.frame: found for b in frames if (found := frame_values(b.frame, values))},
         values={name: text for (finding, name), text in values.items() if finding is None},
-        case_facts=facts_of(series) if series is not None else form.CaseFacts(),
+        case_facts=replace(
+            facts_of(series) if series is not None else form.CaseFacts(),
+            prior_date=comparison.prior_date if comparison is not None else None,
+        ),
         measures=tuple((e, _by_pixel(m, mm) if uncalibrated else m) for e, m in measures),
         key_images=tuple(sorted(k for k, on in marked.items() if on)),
         pixel_size=entered,
+        comparison=comparison,
     )
 
 
@@ -291,9 +311,38 @@ def meant(found: ReadFinding, place: FindingRef) -> bool:
     return same_place(place, found.nodule)
 
 
-def facts(nodule: Nodule) -> form.Facts:
-    """What was measured of a finding, for the rules."""
-    return form.Facts(nodule.long_mm, nodule.short_mm, nodule.volume_mm3, nodule.type)
+def facts(nodule: Nodule, change: Change | None = None) -> form.Facts:
+    """What was measured of a finding, for the rules, and what became of it as far as that is sure."""
+    measured = form.Facts(nodule.long_mm, nodule.short_mm, nodule.volume_mm3, nodule.type)
+    if change is None or not change.sure:
+        return measured
+    prior, status = change.prior, lung_rads_status(change)
+    if prior is None:
+        return replace(measured, status=status)
+    return replace(
+        measured,
+        status=status,
+        previous=prior.category if status is lung_rads.Status.STABLE and prior.category else None,
+        prior_long_mm=prior.long_mm,
+        prior_short_mm=prior.short_mm,
+        prior_volume_mm3=prior.volume_mm3,
+    )
+
+
+def lung_rads_status(change: Change) -> lung_rads.Status | None:
+    """What Lung-RADS v2022 calls a change: growth is more than 1.5 mm of mean diameter within 12 months.
+
+    None where the table's word does not follow from two CTs: a volume that grew without that, and growth that took
+    longer and was slower than that, which may be the "slowly growing over several exams" of three or more.
+    """
+    if change.state is State.NEW:
+        return lung_rads.Status.NEW
+    if change.state in (State.STABLE, State.SHRUNK):
+        return lung_rads.Status.STABLE
+    if change.state is not State.GROWN or change.delta_mm is None or change.days is None:
+        return None
+    within_a_year = change.delta_mm * min(1.0, 365 / change.days) if change.days > 0 else 0.0
+    return lung_rads.Status.GROWING if within_a_year > lung_rads.GROWTH_MM else None
 
 
 def proposed_type(nodule: Nodule) -> str | None:

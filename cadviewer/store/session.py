@@ -39,6 +39,7 @@ from cadviewer.store.marks import (
     MeasureKind,
     Note,
     Outlined,
+    Paired,
     PixelSize,
     Redone,
     RefKind,
@@ -66,6 +67,7 @@ __all__ = [
     "MeasureKind",
     "Note",
     "Outlined",
+    "Paired",
     "PixelSize",
     "Redone",
     "RefKind",
@@ -85,6 +87,7 @@ _TYPES: Mapping[str, type] = {
     "key_image": KeyImage,
     "note": Note,
     "entered": Entered,
+    "paired": Paired,
     "pixel_size": PixelSize,
     "deleted": Deleted,
     "undone": Undone,
@@ -284,7 +287,7 @@ def decisions(entries: Iterable[Entry]) -> dict[FindingRef, Answer]:
     answers: dict[FindingRef, Answer] = {}
     for entry in entries:
         if isinstance(entry.mark, Decision):
-            for finding in [f for f in answers if _same(f, entry.mark.finding)]:
+            for finding in [f for f in answers if same_finding(f, entry.mark.finding)]:
                 del answers[finding]
             if entry.mark.answer is not None:
                 answers[entry.mark.finding] = entry.mark.answer
@@ -296,11 +299,18 @@ def filled_in(entries: Iterable[Entry]) -> dict[tuple[FindingRef | None, str], s
     values: dict[tuple[FindingRef | None, str], str] = {}
     for entry in entries:
         if isinstance(entry.mark, Entered):
-            for finding, name in [k for k in values if k[1] == entry.mark.name and _same(k[0], entry.mark.finding)]:
+            for finding, name in [
+                k for k in values if k[1] == entry.mark.name and same_finding(k[0], entry.mark.finding)
+            ]:
                 del values[finding, name]
             if entry.mark.value is not None:
                 values[entry.mark.finding, entry.mark.name] = entry.mark.value
     return values
+
+
+def paired(entries: Iterable[Entry]) -> tuple[Paired, ...]:
+    """What the reader said of findings of two CTs, oldest first."""
+    return tuple(e.mark for e in entries if isinstance(e.mark, Paired))
 
 
 def pixel_size(entries: Iterable[Entry]) -> tuple[Entry, PixelSize] | None:
@@ -312,7 +322,7 @@ def pixel_size(entries: Iterable[Entry]) -> tuple[Entry, PixelSize] | None:
     return last
 
 
-def _same(a: FindingRef | None, b: FindingRef | None) -> bool:
+def same_finding(a: FindingRef | None, b: FindingRef | None) -> bool:
     """Whether two records mean the same finding, though perhaps another model's box of it, or both the case."""
     if a is None or b is None:
         return a is b

@@ -10,8 +10,8 @@ from gui_images import write_ct
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QContextMenuEvent
 
-from cadviewer.gui.cases import patients
 from cadviewer.gui.cases.studies_panel import CASE, HEADING, answered
+from cadviewer.imaging import patients
 from cadviewer.imaging.series import Patient
 from cadviewer.inference.protocol import Cancelled
 from cadviewer.store.session import Answer

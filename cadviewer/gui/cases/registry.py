@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cadviewer.gui.cases import patients
 from cadviewer.gui.cases.case import Case
+from cadviewer.imaging import patients
 from cadviewer.imaging.series import Series
 from cadviewer.inference.shared import SharedPixels
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from cadviewer.gui.cases import patients, wording
+from cadviewer.gui.cases import wording
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
+from cadviewer.imaging import patients
 from cadviewer.risk.form import Form
 from cadviewer.store.reading import facts_of
 from cadviewer.store.session import Answer

@@ -12,7 +12,6 @@ from cadviewer.gui.canvas.mouse import DRAWING, SHAPES, Tool
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.canvas.view import ViewState
 from cadviewer.gui.canvas.viewport import FindingMarks, Viewport
-from cadviewer.gui.cases import patients
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
@@ -24,6 +23,7 @@ from cadviewer.gui.viewing.workspace import Workspace
 from cadviewer.gui.widgets.actions import Actions
 from cadviewer.gui.widgets.notifications import Notification
 from cadviewer.gui.widgets.shortcuts import hint
+from cadviewer.imaging import patients
 from cadviewer.imaging.planes import Plane, Projection, Slab, why_not
 from cadviewer.imaging.series import ULTRASOUND, Window
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
-from cadviewer.gui.cases import patients
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.loader import LoadedSeries, Loader
 from cadviewer.gui.cases.registry import Cases, study
 from cadviewer.gui.i18n.language import tr
+from cadviewer.imaging import patients
 from cadviewer.imaging.series import Volume
 
 

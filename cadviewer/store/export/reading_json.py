@@ -7,6 +7,7 @@ from typing import Any
 
 from cadviewer.findings import Nodule
 from cadviewer.risk.words import Assessment
+from cadviewer.store.export import comparison_json
 from cadviewer.store.export.parts import json_place
 from cadviewer.store.reading import Read, Reading
 from cadviewer.store.session import Entry, Measure, Outlined, PixelSize
@@ -17,7 +18,7 @@ def document(reading: Reading) -> dict[str, Any]:
     exam = reading.assess_exam()
     return {
         "entries": dict(reading.values),
-        "from_file": {name: text for name, text in sorted(reading.form.items()) if name not in reading.values},
+        "from_file": {n: text for n, text in sorted(reading.form.items()) if n not in reading.values and n != "prior_date"},
         "findings": [_finding(reading, read) for read in reading.findings],
         "frames": [
             {
@@ -32,6 +33,7 @@ def document(reading: Reading) -> dict[str, Any]:
         "measures": [_measure(entry, measure) for entry, measure in reading.measures],
         "key_images": list(reading.key_images),
         "pixel_size": _pixel_size(*reading.pixel_size) if reading.pixel_size is not None else None,
+        "comparison": comparison_json.document(reading.comparison) if reading.comparison is not None else None,
     }
 
 
