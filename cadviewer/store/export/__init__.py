@@ -53,6 +53,10 @@ FORMATS: Mapping[str, str] = {
     "csv": "cadviewer.store.export.tables",
     "json": "cadviewer.store.export.case_json",
     "png": "cadviewer.store.export.pictures",
+    "sr": "cadviewer.store.export.dicom.sr",
+    "seg": "cadviewer.store.export.dicom.seg",
+    "gsps": "cadviewer.store.export.dicom.gsps",
+    "sc": "cadviewer.store.export.dicom.sc",
 }
 """Module of each format; its `FORMAT` is imported when it is used, so that naming them costs nothing."""
 
