@@ -14,6 +14,7 @@ from typing import Any
 import highdicom as hd
 import numpy as np
 from highdicom import pr
+from PIL import ImageCms
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -63,7 +64,7 @@ def build(order: Order) -> Sequence[Dataset]:
         **order.identification(),
     }
     if order.images.series.channels == 3:
-        return (_completed(order, pr.ColorSoftcopyPresentationState(**common)),)
+        return (_completed(order, pr.ColorSoftcopyPresentationState(**common, icc_profile=_srgb())),)
     made = pr.GrayscaleSoftcopyPresentationState(
         **common,
         voi_lut_transformations=_windows(order, slices),
@@ -72,6 +73,12 @@ def build(order: Order) -> Sequence[Dataset]:
         ),
     )
     return (_completed(order, made),)
+
+
+def _srgb() -> bytes:
+    """The colour space that images without a profile are taken to be in, as a profile of what goes in (ICC.1 7.2.5)."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:12] + b"scnr" + profile[16:]
 
 
 def _as_shown(dataset: Dataset) -> Dataset:

@@ -149,7 +149,7 @@ class _StandIns:
             made.PixelSpacing = [decimal(v) for v in geometry.pixel_spacing]
         else:
             made.FrameOfReferenceUID = uid_of("no place", self._images.identity)
-            made.ImagePositionPatient, made.ImageOrientationPatient = [0, 0, number], [1, 0, 0, 0, 1, 0]
+            made.ImagePositionPatient, made.ImageOrientationPatient = [0, 0, -number], [1, 0, 0, 0, 1, 0]
             made.PixelSpacing = [decimal(v) for v in geometry.pixel_spacing or (1.0, 1.0)]
         made.SliceThickness = decimal(self._images.series.slices[index].thickness_mm or 1.0)
         return made
@@ -200,6 +200,9 @@ class _StandIns:
                 del item.PlanePositionSequence
             content = item.FrameContentSequence[0]
             content.StackID, content.InStackPositionNumber = "1", places[id(item)] + 1
+            *others, _ = content.DimensionIndexValues
+            content.DimensionIndexValues = [*others, places[id(item)] + 1]
+        made.PatientOrientation = None
         for dimension in made.DimensionIndexSequence:
             if dimension.get("FunctionalGroupPointer") == 0x00209113:  # Plane Position Sequence
                 dimension.DimensionIndexPointer = 0x00209057  # In-Stack Position Number
