@@ -222,7 +222,10 @@ def test_assessments_have_the_codes_of_their_context_groups(tmp_path: Path) -> N
         for e in g.get_qualitative_evaluations()
     }
     category = next(
-        a.category for r in case.reading.findings if r.found.name == "1" for a in case.reading.assess(r)
+        a.category
+        for r in case.reading.findings
+        if r.found.name == "1"
+        for a in case.reading.assess(r)
         if a.rule.name == "Lung-RADS"
     )
     assert category is not None
