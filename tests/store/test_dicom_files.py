@@ -53,7 +53,7 @@ def test_a_disk_that_is_full_at_any_file_leaves_what_was_there(
 
 def test_a_folder_that_takes_nothing_is_said(case: read_cases.ReadCase, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OSError, match="Not a directory|File exists"):
+    with pytest.raises(OSError, match=r"Not a directory|File exists"):
         export.write(case.report, case.volume, case.reading, tmp_path / "file" / "x.dcm", "sr")
 
 
