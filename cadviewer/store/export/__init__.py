@@ -56,6 +56,10 @@ FORMATS: Mapping[str, str] = {
     "report": "cadviewer.store.export.report",
     "report-text": "cadviewer.store.export.report_text",
     "report-pdf": "cadviewer.store.export.report_pdf",
+    "sr": "cadviewer.store.export.dicom.sr",
+    "seg": "cadviewer.store.export.dicom.seg",
+    "gsps": "cadviewer.store.export.dicom.gsps",
+    "sc": "cadviewer.store.export.dicom.sc",
 }
 """Module of each format; its `FORMAT` is imported when it is used, so that naming them costs nothing."""
 
