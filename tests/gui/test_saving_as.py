@@ -11,6 +11,7 @@ from gui_desk import Desk
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog
 
+from cadviewer.gui.review.saving import label_of
 from cadviewer.store import export
 from cadviewer.store.export import nodules
 from cadviewer.store.session import Answer
@@ -42,7 +43,7 @@ def test_the_json_has_the_reading(read_ct: Desk, tmp_path: Path) -> None:
 def test_the_dialog_offers_every_way_and_follows_the_choice(read_ct: Desk) -> None:
     read_ct.bot.keyClick(read_ct.window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
     dialog = next(d for d in read_ct.window.findChildren(QFileDialog) if d.isVisible())
-    assert dialog.nameFilters() == [f"{suffix[1:].upper()} (*{suffix})" for suffix in export.for_files()]
+    assert dialog.nameFilters() == [label_of(each) for each in export.for_files().values()]
     assert dialog.defaultSuffix() == "json"
     dialog.filterSelected.emit("CSV (*.csv)")
     assert dialog.defaultSuffix() == "csv"

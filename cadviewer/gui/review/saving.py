@@ -36,32 +36,36 @@ class Saving(QObject):
 
     def ask(self, case: Case, folder: str) -> None:
         """Ask where to, then save. The name proposed is of the study, see `proposed`: no patient's."""
-        kinds = {f"{suffix[1:].upper()} (*{suffix})": suffix[1:] for suffix in export.for_files()}
+        kinds = {label_of(found): (name, found.suffix[1:]) for name, found in export.for_files().items()}
         dialog = QFileDialog(self._window, tr("Save the reading"), folder, ";;".join(kinds))
         dialog.selectNameFilter("JSON (*.json)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
-        dialog.filterSelected.connect(lambda kind: dialog.setDefaultSuffix(kinds[kind]))
+        dialog.filterSelected.connect(lambda kind: dialog.setDefaultSuffix(kinds[kind][1]))
         dialog.selectFile(f"{proposed(case.series)}.json")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda name: self.save(case, Path(name)))
+        dialog.fileSelected.connect(
+            lambda file: self.save(case, Path(file), _meant(Path(file), *kinds[dialog.selectedNameFilter()]))
+        )
         dialog.open()
 
-    def save(self, case: Case, path: Path) -> None:
-        """Write the case as it is now, in the way that the suffix of the file names (`store.export.write`)."""
+    def save(self, case: Case, path: Path, name: str = "") -> None:
+        """Write the case as it is now. name: of the format, "" for what the suffix says (`store.export.write`)."""
         if case.result is not None:
             result = case.result if self.candidates else replace(case.result, candidates=())
             whole = case.stack is not None and case.stack.complete
             volume = Volume(case.series, case.stack.pixels) if case.stack is not None and whole else None
-            self._thread.do(self._write, case.series, volume, result, case.reading(), path)
+            self._thread.do(self._write, case.series, volume, result, case.reading(), path, name)
 
     def close(self) -> None:
         self._thread.close()
 
-    def _write(self, series: Series, volume: Volume | None, result: Result, reading: Reading, path: Path) -> None:
+    def _write(
+        self, series: Series, volume: Volume | None, result: Result, reading: Reading, path: Path, name: str
+    ) -> None:
         report = of_result(series, result, None)
         try:
-            export.write(report, volume, reading, path)
+            export.write(report, volume, reading, path, name)
         except (OSError, export.ExportError) as error:
             log.warning("a reading could not be saved: %s", type(error).__name__)
             reason = (error.strerror or tr("disk error")) if isinstance(error, OSError) else str(error)
@@ -72,6 +76,16 @@ class Saving(QObject):
 
     def _not_saved(self, reason: str) -> None:
         self.failed.emit(tr("The reading was not saved: {reason}", reason=reason))
+
+
+def label_of(form: export.Format) -> str:
+    """A format as the dialog lists it: "JSON (*.json)"."""
+    return f"{tr(form.label) or form.suffix[1:].upper()} (*{form.suffix})"
+
+
+def _meant(path: Path, name: str, suffix: str) -> str:
+    """The format that was chosen in the dialog; "" where the reader typed the suffix of another one."""
+    return name if path.suffix.lower() == f".{suffix}" else ""
 
 
 def proposed(series: Series) -> str:

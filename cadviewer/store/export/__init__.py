@@ -28,7 +28,9 @@ class Format:
         where nothing was read. Raises OSError.
     write_tables(cases, folder): writes what is made of all cases, from the rows of each. Raises OSError.
     tables: names of the files that write_tables writes.
-    suffix: of a file that holds one case; write_file(report, volume, reading, path): writes it, whole or not at all.
+    suffix: of a file that holds one case, which several formats may have; write_file(report, volume, reading, path):
+        writes it, whole or not at all.
+    label: what a dialog calls such a file ("Text report"); "" for the suffix in capitals.
         volume: the pixels, None where they are not at hand. reading: what a reader made of the case, None where nobody
         has read it. Raises OSError, ExportError.
     """
@@ -39,6 +41,7 @@ class Format:
     write_tables: Callable[[Sequence[Rows], Path], None] | None = None
     tables: tuple[str, ...] = ()
     suffix: str = ""
+    label: str = ""
     write_file: Callable[[CaseReport, Volume | None, Reading | None, Path], None] | None = None
 
 
@@ -65,13 +68,24 @@ def load(name: str) -> Format:
 
 
 def for_files() -> dict[str, Format]:
-    """The formats that hold one case in one file, by suffix: what the window offers to save as."""
-    return {found.suffix: found for name in FORMATS if (found := load(name)).write_file is not None}
+    """The formats that hold one case in one file, by name: what the window offers to save as."""
+    return {name: found for name in FORMATS if (found := load(name)).write_file is not None}
 
 
-def write(report: CaseReport, volume: Volume | None, reading: Reading | None, path: Path) -> None:
-    """One case into one file, in the way that its suffix names. Raises OSError, ExportError."""
-    found = for_files().get(path.suffix.lower())
-    if found is None or found.write_file is None:
+def by_suffix(suffix: str) -> str:
+    """The name of the first format whose files end so ("" where none does): what a file is where nobody chose."""
+    return next((name for name, found in for_files().items() if found.suffix == suffix.lower()), "")
+
+
+def write(report: CaseReport, volume: Volume | None, reading: Reading | None, path: Path, name: str = "") -> None:
+    """One case into one file. name: of the format, "" for the first that the suffix of the file names.
+
+    Raises OSError, ExportError; KeyError for a name that there is not.
+    """
+    chosen = name or by_suffix(path.suffix)
+    if not chosen:
         raise ExportError(Message("no way of writing a file that ends in {suffix}", suffix=path.suffix or "nothing"))
-    found.write_file(report, volume, reading, path)
+    write_file = load(chosen).write_file
+    if write_file is None:
+        raise ExportError(Message("{name} is no file of one case", name=chosen))
+    write_file(report, volume, reading, path)
