@@ -33,7 +33,7 @@ class AnnotateArgs:
     threshold: float | None = None
     spacing_mm: float | None = None
     window: tuple[float, float] = HU_OF_8_BITS
-    formats: tuple[str, ...] = ("csv", "json")
+    formats: tuple[str, ...] = ("csv", "json", "summary")
     existing: str = "keep out"
     jobs: int = 2
 
