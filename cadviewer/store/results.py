@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -124,6 +124,13 @@ class ResultsFolder:
             }
         )
         self.finished[report.case] = FinishedCase(report.case, report.state, fingerprint, rows)
+
+    def forget(self, case: str) -> None:
+        """A case is none any more: what was taken for damaged belongs to another one. Raises OSError, JournalError."""
+        self._check()
+        self._journal.append({"type": "forgotten", "case": case})
+        self._remove({case})
+        del self.finished[case]
 
     def write_tables(self, cases: Collection[str] | None = None) -> None:
         """Put the tables together from the finished cases, or from those named. Raises OSError.
@@ -276,8 +283,7 @@ def _go_on(folder: Path, journal: Journal, options: Mapping[str, Any]) -> dict[s
     if first.get("type") != "options":
         raise ExistingResultsError(Message("the state of the earlier run is damaged; its results can only be replaced"))
     _same_options(first["options"], options)
-    found = (_finished(record) for record in content.records[1:])
-    return {f.case: f for f in found if f is not None}
+    return _finished_cases(content.records[1:])
 
 
 def _same_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -301,6 +307,16 @@ def _same_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 def _shown(value: Any) -> str:
     return "unset" if value is None else str(value)
+
+
+def _finished_cases(records: Iterable[Record]) -> dict[str, FinishedCase]:
+    found: dict[str, FinishedCase] = {}
+    for record in records:
+        if record.get("type") == "forgotten":
+            found.pop(str(record.get("case")), None)
+        elif (case := _finished(record)) is not None:
+            found[case.case] = case
+    return found
 
 
 def _finished(record: Record) -> FinishedCase | None:

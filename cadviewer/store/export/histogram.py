@@ -9,7 +9,8 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 320.0, 120.0
 """Of the bars, in units of the picture."""
 MOST = 20
-"""Bars at most."""
+FEWEST = 6
+"""Bars at most, and of counts at least: one bar as wide as the picture says nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ def counts(title: str, values: Sequence[int]) -> Histogram | None:
     """Of whole numbers from 0, one bar each and one for what is beyond; None without values."""
     if not values:
         return None
-    last = min(max(values), MOST - 1)
+    last = min(max(*values, FEWEST - 1), MOST - 1)
     found = [0] * (last + 1)
     for value in values:
         found[min(value, last)] += 1
-    words = [str(k) for k in range(last)] + [str(last) if max(values) == last else f"{last} or more"]
+    words = [str(k) for k in range(last)] + [str(last) if max(values) <= last else f"{last} or more"]
     bars = _bars(found, words)
     every = math.ceil(len(bars) / 10)
     ticks = tuple((b.x + b.width / 2, str(k)) for k, b in enumerate(bars) if k % every == 0)

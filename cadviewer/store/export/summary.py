@@ -107,8 +107,9 @@ def _times(cases: Iterable[Record], column: str) -> tuple[float, float, float]:
 
 def _options(options: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the results depend on, without the hash that stands for the inputs."""
-    shown = ((name.lstrip("-"), value) for name, value in options.items() if name != "inputs")
-    return [(name, "as in the model's card" if value is None else str(value)) for name, value in shown]
+    unset = {"--threshold": "the model's own"}
+    shown = ((name, value) for name, value in options.items() if name != "inputs")
+    return [(n.lstrip("-"), unset.get(n, "not given") if value is None else str(value)) for n, value in shown]
 
 
 def _lines(run: Run, cases: Sequence[Record], files: Mapping[str, list[tuple[str, str]]]) -> list[Line]:
