@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cadviewer.batch import watching
 from cadviewer.batch.cards import Cards, lasting
 from cadviewer.batch.events import (
     AllFound,
@@ -71,10 +72,12 @@ def run(
     BatchError when results can no longer be written. An input that cannot be used raises nothing: it is a case.
     """
     cards = Cards(options)
+    if options.quiet_for is not None:
+        watching.check(inputs, out)
     make = make_engine or (lambda listen: Engine(listen, device=options.device, background=False))
     with results.opened(out, lasting(inputs, options, cards), options.formats, options.existing) as folder:
         this = BatchRun(folder, options, cards, on_event, cancelled)
-        readers = Readers(inputs, out, options, cards, this.inbox.put)
+        readers = Readers(inputs, out, options, cards, this.inbox.put, tuple(folder.finished.values()))
         try:
             return this.run(readers, make(this.inbox.put))
         except (OSError, JournalError) as error:

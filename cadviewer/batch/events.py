@@ -22,7 +22,8 @@ class Options:
     spacing_mm: mm per pixel of images whose file does not say; window: HU (low, high) that their 8-bit values span.
     formats: keys of `store.export.FORMATS`. existing: what to do with results in the folder.
     jobs: how many files are read at a time. told: what the user says that some cases are for, by case; they are done
-    again.
+    again. quiet_for: None for one pass over the inputs; else they are folders that are watched until the run is
+    cancelled, and what arrives is taken when nothing of it has changed for so many seconds.
     """
 
     task: Task | None = None
@@ -35,6 +36,7 @@ class Options:
     existing: Existing = Existing.KEEP_OUT
     jobs: int = 2
     told: Mapping[str, Task] = field(default_factory=dict)
+    quiet_for: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,6 +17,7 @@ from cadviewer.background import describe
 from cadviewer.batch import inputs as batch_inputs
 from cadviewer.batch.cards import Cards
 from cadviewer.batch.events import Looked, Options
+from cadviewer.batch.watching import Watch
 from cadviewer.findings import Task, resolve
 from cadviewer.imaging import files
 from cadviewer.imaging.faults import one_line
@@ -25,6 +26,7 @@ from cadviewer.inference.shared import SharedPixels
 from cadviewer.models.catalogue import CardError
 from cadviewer.models.gate import input_gate
 from cadviewer.store.case_report import CaseState
+from cadviewer.store.results import FinishedCase
 
 
 @dataclass
@@ -106,8 +108,16 @@ class Readers:
     """Finds and reads; tells by `post`, which must be safe to call from any thread."""
 
     def __init__(
-        self, inputs: Sequence[Path], out: Path, options: Options, cards: Cards, post: Callable[[ReaderEvent], None]
+        self,
+        inputs: Sequence[Path],
+        out: Path,
+        options: Options,
+        cards: Cards,
+        post: Callable[[ReaderEvent], None],
+        finished: Sequence[FinishedCase] = (),
     ) -> None:
+        """finished: the cases that are done already, for a watch."""
+        self._finished = finished
         self._inputs, self._out, self._options, self._cards, self._post = inputs, out, options, cards, post
         self._todo: SimpleQueue[BatchCase | None] = SimpleQueue()
         self._ended = threading.Event()
@@ -138,7 +148,7 @@ class Readers:
 
     def _search(self) -> None:
         try:
-            for what in batch_inputs.cases(self._inputs, self._out, self._looked):
+            for what in self._cases():
                 self._post(FoundCase(what))
                 self._check()
         except _Stop:
@@ -147,6 +157,13 @@ class Readers:
             self._post(Searched(describe(error)))
         else:
             self._post(Searched())
+
+    def _cases(self) -> Iterator[Series | Rejected]:
+        """What there is, or what arrives."""
+        if self._options.quiet_for is None:
+            return batch_inputs.cases(self._inputs, self._out, self._looked)
+        watch = Watch(self._inputs, self._out, self._options.quiet_for, self._finished, self._ended.wait)
+        return watch.arrivals()
 
     def _looked(self, done: int, total: int) -> None:
         self._check()

@@ -89,6 +89,8 @@ class BatchRun:
         self._states: dict[str, CaseState | None] = {}  # of each case found; None while it is not finished
         self._open = 0  # cases that are not finished
         self._searched = False
+        self._untold = False  # whether the tables lack a case
+        self._next = 0.0  # when a watch writes them next at the earliest
         self._no_engine = ""  # why none can be had: the run then ends, and what is not finished stays so
 
     def run(self, readers: Readers, engine: Runs) -> Summary:
@@ -102,12 +104,21 @@ class BatchRun:
                     self._handle(self.inbox.get(timeout=POLL_SECONDS))
                 except Empty:
                     self._look_for_stalled()
+                    self._write_tables_of_watch()
         finally:
             self._close(readers, engine)
         # Before all were done what an earlier run finished belongs to the tables too, found again so far or not.
         self._folder.write_tables(None if cancelled or self._no_engine else self._states.keys())
         counts = dict(Counter(s for s in self._states.values() if s is not None))
         return Summary(counts, cancelled, self._no_engine)
+
+    def _write_tables_of_watch(self) -> None:
+        """A watch has no end: tables are written between two cases, for at most a twentieth of the time."""
+        if self._options.quiet_for is not None and self._untold and not self._open and time.monotonic() > self._next:
+            began = time.monotonic()
+            self._folder.write_tables()
+            self._untold = False
+            self._next = time.monotonic() + 20 * (time.monotonic() - began)
 
     def _over(self) -> bool:
         return bool(self._no_engine) or (self._searched and not self._open)
@@ -145,11 +156,13 @@ class BatchRun:
 
     def _take(self, what: Series | Rejected) -> None:
         """A case was found: it is finished already, ends here, or goes to the readers."""
-        case = self._name(what.case_id if isinstance(what, Series) else case_report.case_of(what.source))
+        fingerprint = results.fingerprint(batch_inputs.files_of(what))
+        case = self._name(what.case_id if isinstance(what, Series) else case_report.case_of(what.source), fingerprint)
         self._states[case] = None
         self._open += 1
         self._on_event(CaseFound(case, what.source, _series_name(what) if isinstance(what, Series) else ""))
-        fingerprint = results.fingerprint(batch_inputs.files_of(what))
+        if self._options.quiet_for is not None and isinstance(what, Series):
+            self._forget_failed(what)
         if case not in self._options.told and self._folder.has(case, fingerprint):
             self._done(case, kept=True)
         elif isinstance(what, Series):
@@ -158,13 +171,29 @@ class BatchRun:
             report = reports.of_rejected(what, case=case, n_files=batch_inputs.count_files(what))
             self._finish(report, None, fingerprint)
 
-    def _name(self, base: str) -> str:
-        """A name that no other case has: images without UIDs in one folder may look alike."""
+    def _forget_failed(self, series: Series) -> None:
+        """What a watch took for damaged when a part of it had arrived is the file of a series now."""
+        for file in batch_inputs.files_of(series):
+            case = case_report.case_of(file)  # as what gives no image is named, and no series
+            if case in self._folder.finished:
+                self._folder.forget(case)
+                self._states.pop(case, None)
+
+    def _name(self, base: str, fingerprint: str) -> str:
+        """A name that no other case has: images without UIDs in one folder may look alike.
+
+        In a watch nothing that was done is done in other words: what changed since is another case.
+        """
         name, number = base, 1
-        while name in self._states:
+        while name in self._states or (self._options.quiet_for is not None and self._is_other(name, fingerprint)):
             number += 1
             name = hashlib.sha256(f"{base} {number}".encode()).hexdigest()[:16]
         return name
+
+    def _is_other(self, name: str, fingerprint: str) -> bool:
+        """Whether a name stands for a case that was done with other files, or the same ones before a change."""
+        found = self._folder.finished.get(name)
+        return found is not None and found.state is not CaseState.FAILED and found.fingerprint != fingerprint
 
     def _submit(self, case: BatchCase) -> None:
         """A reader is done with a case."""
@@ -253,6 +282,7 @@ class BatchRun:
         except ExportError as error:
             report = replace(report, state=CaseState.FAILED, reason=str(error), result=None)
             self._folder.add(report, None, fingerprint)
+        self._untold = True
         self._done(report.case, kept=False)
 
     def _done(self, case: str, *, kept: bool) -> None:

@@ -135,15 +135,21 @@ _ANNOTATE_HELP = """\
 Analyse files and folders (searched recursively) and write the findings into a folder. Every file is tried, by its
 content and not by its name. """
 
+QUIET_SECONDS = 10.0
+"""How long nothing of a series may change until it is taken for complete, where nothing else is said."""
+
 _ANNOTATE_EPILOG = """\
 written into DIR, rows sorted, unknown values empty:
   nodules.csv  one row per nodule; boxes in continuous edge coordinates (pixel column c covers [c, c+1)), mm are LPS
   breast.csv   one row per ultrasound image or frame; masks are PNGs of the source's size, 0 or 255
   cases.csv    one row per case: done, skipped (not an image), refused (not for this task), failed (damaged)
   errors.csv   what was refused or failed, and why
-  json/ masks/ pictures/  per case, named by its hash, since paths can hold patient names
+  masks/       per case, as all files of a case named by its hash, since paths can hold patient names
+what --formats names:
+{formats}
 
-A run that was stopped or killed goes on with --resume and the same options.
+A run that was stopped or killed goes on with --resume and the same options. One with --watch goes on by itself, and
+never does a case twice; a series that has more images later is another case, with a warning.
 Exit status: 0 all done; 1 some inputs were refused or failed, or the run was stopped; 2 wrong usage, also when DIR
 holds results and neither --resume nor --overwrite is given.
 
@@ -152,9 +158,12 @@ holds results and neither --resume nor --overwrite is given.
 
 def _parse_annotate(argv: list[str]) -> AnnotateArgs:
     from cadviewer.findings import Task
-    from cadviewer.store.export import DEFAULT, FORMATS
+    from cadviewer.store.export import DEFAULT, FORMATS, load
 
-    parser = _Parser("annotate", _ANNOTATE_HELP + NOTICE, _ANNOTATE_EPILOG)
+    formats = (
+        "\n".join(f"  {name:<12} {load(name).title}" for name in FORMATS) if "--help" in argv or "-h" in argv else ""
+    )
+    parser = _Parser("annotate", _ANNOTATE_HELP + NOTICE, _ANNOTATE_EPILOG.format(formats=formats))
     parser.usage = "cadviewer annotate INPUT… --out DIR [options]"
     add = parser.add_argument
     add("inputs", nargs="*", type=Path, metavar="INPUT", help="a file or a folder")
@@ -198,9 +207,16 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
         type=words.formats(tuple(FORMATS)),
         default=DEFAULT,
         metavar="NAME,…",
-        help=f"what to write: {', '.join(FORMATS)} (default: {','.join(DEFAULT)})",
+        help=f"what to write, see below (default: {','.join(DEFAULT)})",
     )
     add("--jobs", type=words.count, default=2, metavar="N", help="how many files are read at a time (default: 2)")
+    add("--watch", action="store_true", help="stay and annotate what arrives in the folders, until Ctrl+C or SIGTERM")
+    add(
+        "--quiet-for",
+        type=words.seconds,
+        metavar="SECONDS",
+        help="with --watch: a series is complete when nothing of it changed for so long (default: 10)",
+    )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on with the run whose results are in DIR")
     existing.add_argument("--overwrite", action="store_true", help="replace the results in DIR, and only those")
@@ -208,6 +224,8 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
     missing = [name for name, value in (("INPUT", given.inputs), ("--out DIR", given.out)) if not value]
     if missing:  # argparse would name the options first, and the inputs only once those are there
         parser.error(f"{' and '.join(missing)} must be given")
+    if given.quiet_for is not None and not given.watch:
+        parser.error("--quiet-for goes with --watch")
     return AnnotateArgs(
         tuple(given.inputs),
         given.out,
@@ -218,8 +236,10 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
         given.spacing,
         given.window,
         given.formats,
-        "resume" if given.resume else "overwrite" if given.overwrite else "keep out",
+        # A watch that is started again goes on: whatever starts it need not know whether it has run before
+        "overwrite" if given.overwrite else "resume" if given.resume or given.watch else "keep out",
         given.jobs,
+        (given.quiet_for or QUIET_SECONDS) if given.watch else None,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cadviewer import background, batch
 from cadviewer.cli.arguments import DONE, TROUBLED, USAGE, AnnotateArgs, DemoArgs
-from cadviewer.cli.progress import Progress
+from cadviewer.cli.progress import Progress, WatchLog
 from cadviewer.findings import Task
 from cadviewer.imaging import archives
 from cadviewer.models.catalogue import CardError
@@ -28,6 +28,7 @@ def run(args: AnnotateArgs) -> int:
         formats=args.formats,
         existing=batch.Existing(args.existing),
         jobs=args.jobs,
+        quiet_for=args.quiet_for,
     )
     return _run("annotate", args.inputs, args.out, options)
 
@@ -52,7 +53,7 @@ def demo(args: DemoArgs) -> int:
 
 
 def _run(command: str, inputs: Sequence[Path], out: Path, options: batch.Options) -> int:
-    progress = Progress(sys.stderr, inputs, out)
+    progress = WatchLog(sys.stderr) if options.quiet_for is not None else Progress(sys.stderr, inputs, out)
     background.catch_all()
     archives.remove_abandoned_later()
     try:
@@ -72,7 +73,8 @@ def _run(command: str, inputs: Sequence[Path], out: Path, options: batch.Options
         progress.say(f"cadviewer {command}: stopped at once; what is finished is kept, go on with --resume")
         return TROUBLED
     progress.end(summary)
-    return TROUBLED if summary.troubled or summary.cancelled or summary.unfinished else DONE
+    stopped = summary.cancelled and options.quiet_for is None  # a watch has no other end
+    return TROUBLED if summary.troubled or stopped or summary.unfinished else DONE
 
 
 class _Interrupt:

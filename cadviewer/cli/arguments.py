@@ -23,7 +23,10 @@ class WindowArgs:
 
 @dataclass(frozen=True)
 class AnnotateArgs:
-    """`cadviewer annotate`: see `batch.Options`. existing: "keep out", "resume" or "overwrite"."""
+    """`cadviewer annotate`: see `batch.Options`. existing: "keep out", "resume" or "overwrite".
+
+    quiet_for: seconds after which what arrives is complete, where the inputs are watched; None where they are not.
+    """
 
     inputs: tuple[Path, ...]
     out: Path
@@ -33,9 +36,10 @@ class AnnotateArgs:
     threshold: float | None = None
     spacing_mm: float | None = None
     window: tuple[float, float] = HU_OF_8_BITS
-    formats: tuple[str, ...] = ("csv", "json")
+    formats: tuple[str, ...] = ("csv", "json", "summary")
     existing: str = "keep out"
     jobs: int = 2
+    quiet_for: float | None = None
 
 
 @dataclass(frozen=True)

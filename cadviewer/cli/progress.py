@@ -102,3 +102,41 @@ class Progress:
         if self._terminal and self._width:
             self._stream.write("\r" + " " * self._width + "\r")
             self._width = 0
+
+
+class WatchLog:
+    """Listens to a watch: a line for each case, and nothing while nothing happens."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.say("Watching; Ctrl+C ends it.")
+
+    def __call__(self, event: batch.BatchEvent) -> None:
+        """Hear an event of the run."""
+        match event:
+            case batch.Noticed():
+                self.say(event.text)
+            case batch.CaseDone(kept=False):
+                self.say(f"{time.strftime('%H:%M:%S')} {event.case} {_outcome(event)}")
+
+    def say(self, text: str) -> None:
+        """A line, at once."""
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def end(self, summary: batch.Summary) -> None:
+        """The last line."""
+        counts = ", ".join(f"{n} {state.value}" for state in batch.CaseState if (n := summary.counts.get(state, 0)))
+        why = f"; the model cannot run: {summary.unfinished}" if summary.unfinished else ""
+        self.say(f"The watch ended: {counts or 'no case'}{why}. The same command goes on with it.")
+
+
+def _outcome(event: batch.CaseDone) -> str:
+    """What became of a case, in one line without its path."""
+    row = event.row
+    if event.state is not batch.CaseState.DONE:
+        return f"{event.state.value}: {row.get('reason', '')}"
+    seconds = sum(float(row[name]) for name in ("seconds_load", "seconds_infer") if row.get(name))
+    number = row.get("findings", "")
+    said = f"{row.get('task', '')}: {number} finding{'' if number == '1' else 's'}, {seconds:.1f} s"
+    return f"{said}; {row['reason']}" if row.get("reason") else said

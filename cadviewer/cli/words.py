@@ -41,6 +41,13 @@ def millimetres(text: str) -> float:
     return value
 
 
+def seconds(text: str) -> float:
+    value = number(text)
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"more than 0 and at most 86400 seconds are wanted, not {text}")
+    return value
+
+
 def window(text: str) -> tuple[float, float]:
     parts = text.split(",")
     if len(parts) != 2:

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,7 @@ from cadviewer import atomic
 from cadviewer.imaging.series import UNTOLD, Volume
 from cadviewer.messages import Message
 from cadviewer.store.case_report import CaseReport, CaseState
-from cadviewer.store.export import FORMATS, Format, load, pictures, tables
+from cadviewer.store.export import FORMATS, Format, Run, load, pictures, tables
 from cadviewer.store.journal import Journal, JournalError, Record
 
 STATE = ".cadviewer"
@@ -86,10 +86,11 @@ class ResultsFolder:
         formats: Sequence[str],
         journal: Journal,
         finished: dict[str, FinishedCase],
+        options: Mapping[str, Any],
         held: Callable[[], bool],
     ) -> None:
         """held: whether the lock file is still where it was made."""
-        self.folder = folder
+        self.folder, self._options = folder, options
         self._held = held
         self.finished = finished
         self._formats: list[Format] = [load(name) for name in formats]
@@ -124,6 +125,13 @@ class ResultsFolder:
         )
         self.finished[report.case] = FinishedCase(report.case, report.state, fingerprint, rows)
 
+    def forget(self, case: str) -> None:
+        """A case is none any more: what was taken for damaged belongs to another one. Raises OSError, JournalError."""
+        self._check()
+        self._journal.append({"type": "forgotten", "case": case})
+        self._remove({case})
+        del self.finished[case]
+
     def write_tables(self, cases: Collection[str] | None = None) -> None:
         """Put the tables together from the finished cases, or from those named. Raises OSError.
 
@@ -133,9 +141,10 @@ class ResultsFolder:
         if cases is not None:
             self._remove(self.finished.keys() - set(cases))
         chosen = [f.rows for c, f in sorted(self.finished.items()) if cases is None or c in cases]
+        run = Run(chosen, self._options)
         for each in self._formats:
             if each.write_tables is not None:
-                each.write_tables(chosen, self.folder)
+                each.write_tables(run, self.folder)
 
     def _check(self) -> None:
         """Raises OSError when what was written is no longer there: writing on would make a folder of the rest alone."""
@@ -185,12 +194,12 @@ def _open(
     if existing is Existing.OVERWRITE:
         clear(folder)
     journal = Journal(state / "journal.jsonl")
-    return ResultsFolder(folder, formats, journal, _go_on(folder, journal, options), held)
+    return ResultsFolder(folder, formats, journal, _go_on(folder, journal, options), options, held)
 
 
 def holds_results(folder: Path) -> bool:
     """Whether there is anything in a folder that a run would have to go on with or replace."""
-    if any((folder / name).exists() for name in tables.FORMAT.tables):
+    if any((folder / name).exists() for name in _tables()):
         return True
     return (folder / STATE / "journal.jsonl").exists() or any(True for _ in _case_files(folder))
 
@@ -206,19 +215,20 @@ def is_own(path: Path, folder: Path) -> bool:
     if parts[0] == STATE:
         return True
     if len(parts) == 1:
-        return (parts[0] in tables.FORMAT.tables and tables.is_ours(path)) or parts[0].endswith(atomic.TEMPORARY)
+        ours = _tables().get(parts[0])
+        return (ours is not None and ours(path)) or parts[0].endswith(atomic.TEMPORARY)
     return len(parts) == 2 and parts[0] in _folders() and _OWN.fullmatch(parts[1]) is not None
 
 
 def clear(folder: Path) -> None:
     """Remove what a run wrote there and nothing else. Raises ResultsError for a table that is not one of ours."""
-    for name in tables.FORMAT.tables:
-        if (folder / name).exists() and not tables.is_ours(folder / name):
+    for name, is_ours in _tables().items():
+        if (folder / name).exists() and not is_ours(folder / name):
             raise ResultsError(
                 Message("{name} in the output folder was not made by this program; it is left as it is", name=name)
             )
     # The journal last: until then the folder is known as one of ours.
-    for path in [*_case_files(folder), *(folder / name for name in tables.FORMAT.tables)]:
+    for path in [*_case_files(folder), *(folder / name for name in _tables())]:
         path.unlink(missing_ok=True)
     for name in _folders():
         with contextlib.suppress(OSError):  # not empty: it holds somebody else's files
@@ -236,6 +246,11 @@ def fingerprint(files: Sequence[Path]) -> str:
     except OSError:
         return "?"
     return digest.hexdigest()[:16] if files else ""
+
+
+def _tables() -> dict[str, Callable[[Path], bool]]:
+    """Names of what is made of all cases, by any format, each with what tells whether such a file is ours."""
+    return {name: form.is_ours for form in map(load, FORMATS) for name in form.tables}
 
 
 def _folders() -> set[str]:
@@ -258,7 +273,7 @@ def _go_on(folder: Path, journal: Journal, options: Mapping[str, Any]) -> dict[s
             raise ExistingResultsError(
                 Message("the state of the earlier run is damaged; its results can only be replaced")
             )
-        if any((folder / name).exists() for name in tables.FORMAT.tables) or any(True for _ in _case_files(folder)):
+        if any((folder / name).exists() for name in _tables()) or any(True for _ in _case_files(folder)):
             raise ExistingResultsError(
                 Message("the results there have no state to go on from; they can only be replaced")
             )
@@ -268,8 +283,7 @@ def _go_on(folder: Path, journal: Journal, options: Mapping[str, Any]) -> dict[s
     if first.get("type") != "options":
         raise ExistingResultsError(Message("the state of the earlier run is damaged; its results can only be replaced"))
     _same_options(first["options"], options)
-    found = (_finished(record) for record in content.records[1:])
-    return {f.case: f for f in found if f is not None}
+    return _finished_cases(content.records[1:])
 
 
 def _same_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -293,6 +307,16 @@ def _same_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 def _shown(value: Any) -> str:
     return "unset" if value is None else str(value)
+
+
+def _finished_cases(records: Iterable[Record]) -> dict[str, FinishedCase]:
+    found: dict[str, FinishedCase] = {}
+    for record in records:
+        if record.get("type") == "forgotten":
+            found.pop(str(record.get("case")), None)
+        elif (case := _finished(record)) is not None:
+            found[case.case] = case
+    return found
 
 
 def _finished(record: Record) -> FinishedCase | None:

@@ -44,6 +44,11 @@ from cadviewer.cli import AnnotateArgs, DemoArgs, ModelsArgs, WindowArgs
             ),
         ),
         ("annotate a --out o --window=-1000,400", AnnotateArgs((Path("a"),), Path("o"))),
+        ("annotate a --out o --watch", AnnotateArgs((Path("a"),), Path("o"), existing="resume", quiet_for=10)),
+        (
+            "annotate a --out o --watch --quiet-for 2.5 --overwrite",
+            AnnotateArgs((Path("a"),), Path("o"), existing="overwrite", quiet_for=2.5),
+        ),
     ],
 )
 def test_a_line_means_what_the_contract_says(line: str, args: cli.Args) -> None:
@@ -65,6 +70,8 @@ def test_a_line_means_what_the_contract_says(line: str, args: cli.Args) -> None:
         ("annotate a --out o --window 400", "LOW,HIGH is wanted"),
         ("annotate a --out o --window", "argument"),
         ("annotate a --out o --jobs 0", "from 1 to 64"),
+        ("annotate a --out o --quiet-for 3", "goes with --watch"),
+        ("annotate a --out o --watch --quiet-for 0", "more than 0"),
         ("annotate a --out o --device gpu", "auto, cpu, cuda or cuda:N"),
         ("annotate a --out o --task lungs", "invalid choice"),
         ("--size 800", "WxH is wanted"),
@@ -86,7 +93,10 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wanted(
     ("line", "words"),
     [
         ("--help", ["annotate", "models", "demo", "doctor", "cadviewer-train", "--screenshot", "research use only"]),
-        ("annotate --help", ["--resume", "350 mm", "errors.csv", "Exit status", "csv, json, png", "research use only"]),
+        (
+            "annotate --help",
+            ["--resume", "350 mm", "errors.csv", "Exit status", "--watch", "summary.html", "research use only"],
+        ),
         ("models --help", ["show", "one line each"]),
         ("demo --help", ["--out", "known truth"]),
         ("--version", ["cadviewer 0."]),

@@ -12,7 +12,7 @@ from store_cases import NODULES, breast_case, breast_finding, ct, nodule_case, r
 from cadviewer.findings import BreastFinding, Call, Nodule
 from cadviewer.imaging.series import State
 from cadviewer.store.case_report import CaseReport, CaseState
-from cadviewer.store.export import parts, tables
+from cadviewer.store.export import Run, parts, tables
 
 HEADERS = {
     "nodules": "source,series_uid,sop_uid,instance_number,finding,slice_first,slice_last,slice,x0,y0,x1,y1,"
@@ -26,7 +26,7 @@ HEADERS = {
 
 def write(folder: Path, *cases: CaseReport) -> dict[str, list[dict[str, str]]]:
     assert tables.FORMAT.write_tables is not None
-    tables.FORMAT.write_tables([tables.rows(c) for c in cases], folder)
+    tables.FORMAT.write_tables(Run([tables.rows(c) for c in cases], {}), folder)
     found = {}
     for name in HEADERS:
         with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as stream:

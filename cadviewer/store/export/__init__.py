@@ -19,6 +19,19 @@ Rows = Mapping[str, Sequence[Sequence[str]]]
 
 
 @dataclass(frozen=True)
+class Run:
+    """What a batch did so far. cases: the rows of each finished case. options: what its results depend on, by name, as
+    the results folder keeps them (versions, models with their weights, threshold)."""
+
+    cases: Sequence[Rows]
+    options: Mapping[str, Any]
+
+
+def _nobodys(path: Path) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
 class Format:
     """One way of writing results.
 
@@ -26,8 +39,9 @@ class Format:
     folder: where its files per case lie inside the results folder; their names begin with the case's hash.
     write_case(report, volume, folder): writes the files of one case into that folder, atomically; volume is None
         where nothing was read. Raises OSError.
-    write_tables(cases, folder): writes what is made of all cases, from the rows of each. Raises OSError.
-    tables: names of the files that write_tables writes.
+    write_tables(run, folder): writes what is made of all cases into the results folder. Raises OSError.
+    tables: names of the files that write_tables writes. is_ours(path): whether a file of such a name is one that it
+        wrote: nobody else's is read over or replaced.
     suffix: of a file that holds one case, which several formats may have; write_file(report, volume, reading, path):
         writes it, whole or not at all.
     label: what a dialog calls such a file ("Text report"); "" for the suffix in capitals.
@@ -38,8 +52,9 @@ class Format:
     title: str
     folder: str = ""
     write_case: Callable[[CaseReport, Volume | None, Path], None] | None = None
-    write_tables: Callable[[Sequence[Rows], Path], None] | None = None
+    write_tables: Callable[[Run, Path], None] | None = None
     tables: tuple[str, ...] = ()
+    is_ours: Callable[[Path], bool] = _nobodys
     suffix: str = ""
     label: str = ""
     write_file: Callable[[CaseReport, Volume | None, Reading | None, Path], None] | None = None
@@ -60,10 +75,12 @@ FORMATS: Mapping[str, str] = {
     "seg": "cadviewer.store.export.dicom.seg",
     "gsps": "cadviewer.store.export.dicom.gsps",
     "sc": "cadviewer.store.export.dicom.sc",
+    "coco": "cadviewer.store.export.coco",
+    "summary": "cadviewer.store.export.summary",
 }
 """Module of each format; its `FORMAT` is imported when it is used, so that naming them costs nothing."""
 
-DEFAULT = ("csv", "json")
+DEFAULT = ("csv", "json", "summary")
 """What is written when no format is named."""
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from cadviewer.findings import BreastFinding, Call, Provenance, Result
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.messages import Message
 from cadviewer.store.case_report import CaseReport, mask_name, one_line, path_text
 from cadviewer.store.export.drawing import BLACK, SKY, Image, enlarged, origin, with_footer
-from cadviewer.store.export.parts import Named, Part, Row, json_estimate, json_number, number
+from cadviewer.store.export.parts import Annotation, Named, Part, Row, json_estimate, json_number, number
 
 COLUMNS = (
     "source",
@@ -32,6 +33,8 @@ COLUMNS = (
     "model",
     "weights_sha256",
 )
+
+CATEGORY = "breast lesion"
 
 
 def _count(result: Result) -> int:
@@ -102,6 +105,18 @@ def _json(report: CaseReport, finding: BreastFinding) -> dict[str, Any]:
     }
 
 
+def _annotations(report: CaseReport) -> Iterator[Annotation]:
+    """The mask of each image that has a lesion. Its score is the probability of malignancy."""
+    for finding in report.result.breast if report.result else ():
+        if finding.mask is None or not (inside := np.argwhere(finding.mask)).size:
+            continue
+        (y0, x0), (y1, x1) = inside.min(0).tolist(), (inside.max(0) + 1).tolist()
+        score = float(finding.probability.value) if finding.probability is not None else None
+        more = {"finding": finding.frame + 1, "call": finding.call.value}
+        area = float(len(inside))
+        yield Annotation(finding.frame, CATEGORY, (x0, y0, x1, y1), area, score, mask=finding.mask, more=more)
+
+
 def _pictures(report: CaseReport, volume: Volume) -> Iterator[Named]:
     assert report.result is not None
     for finding in report.result.breast:
@@ -134,4 +149,6 @@ PART = Part(
     rows=_rows,
     document=_document,
     pictures=_pictures,
+    category=CATEGORY,
+    annotations=_annotations,
 )

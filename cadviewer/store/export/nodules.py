@@ -13,7 +13,17 @@ from cadviewer.findings import Nodule, Provenance
 from cadviewer.imaging.series import Series, Volume
 from cadviewer.store.case_report import CaseReport, path_text
 from cadviewer.store.export.drawing import BLACK, LINE_HEIGHT, ORANGE, Image, draw_text, enlarged, origin, with_footer
-from cadviewer.store.export.parts import Named, Part, Row, json_estimate, json_number, json_numbers, json_place, number
+from cadviewer.store.export.parts import (
+    Annotation,
+    Named,
+    Part,
+    Row,
+    json_estimate,
+    json_number,
+    json_numbers,
+    json_place,
+    number,
+)
 
 COLUMNS = (
     "source",
@@ -40,6 +50,8 @@ COLUMNS = (
     "model",
     "weights_sha256",
 )
+
+CATEGORY = "nodule"
 
 
 def _rows(report: CaseReport) -> Mapping[str, list[Row]]:
@@ -110,6 +122,31 @@ def _points(outline: NDArray[np.float32]) -> list[list[float]]:
     return [[round(float(v), 3) for v in point] for point in outline]
 
 
+def _annotations(report: CaseReport) -> Iterator[Annotation]:
+    """One for each slice that a nodule has a box or an outline on."""
+    for nodule in report.result.nodules if report.result else ():
+        boxes = {box.slice: box for box in nodule.boxes}
+        more: dict[str, Any] = {"finding": nodule.number}
+        if nodule.type:
+            more["type"] = nodule.type
+        for index in sorted({*boxes, *nodule.outlines}):
+            outline, box = nodule.outlines.get(index), boxes.get(index)
+            if box is not None:
+                edges, score = (box.x0, box.y0, box.x1, box.y1), float(box.score)
+            else:  # where it ends: outlined, and not seen by the detector
+                assert outline is not None
+                (x0, y0), (x1, y1) = outline.min(0).tolist(), outline.max(0).tolist()
+                edges, score = (x0, y0, x1, y1), float(nodule.score)
+            area = (edges[2] - edges[0]) * (edges[3] - edges[1]) if outline is None else _area(outline)
+            yield Annotation(index, CATEGORY, edges, area, score, outline, more=more)
+
+
+def _area(outline: NDArray[np.float32]) -> float:
+    """px of a polygon (Gauss's shoelace formula)."""
+    x, y = outline.astype(float).T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
 def _pictures(report: CaseReport, volume: Volume) -> Iterator[Named]:
     assert report.result is not None
     nodules = report.result.nodules
@@ -159,4 +196,6 @@ PART = Part(
     rows=_rows,
     document=_document,
     pictures=_pictures,
+    category=CATEGORY,
+    annotations=_annotations,
 )

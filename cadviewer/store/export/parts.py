@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -22,13 +22,32 @@ Named = tuple[str, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
+class Annotation:
+    """Where something was found on one image, for formats that describe images one by one (COCO).
+
+    index: of the image in its series, from 0. category: what it is, the part's own (`Part.category`).
+    box: (x0, y0, x1, y1) in edge coordinates. outline: polygon (n, 2) of (x, y); mask: (rows, columns), 0 or 255; both
+        None where it was not outlined. area: px, of what outlines it. more: JSON values by name.
+    """
+
+    index: int
+    category: str
+    box: tuple[float, float, float, float]
+    area: float
+    score: float | None = None
+    outline: NDArray[np.float32] | None = None
+    mask: NDArray[np.uint8] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Part:
     """The part of one task.
 
     count: how many findings a result counts. refused: why nothing of a result was in the model's scope, "" otherwise.
     columns: of its tables, by name; order: the columns that each is sorted by, numbers as numbers.
     rows: of an analysed case, by table. document: fields that its JSON has besides those of every case.
-    pictures: of an analysed case.
+    pictures: of an analysed case. category: what one of its findings is called; annotations: of an analysed case.
     """
 
     count: Callable[[Result], int]
@@ -38,6 +57,8 @@ class Part:
     rows: Callable[[CaseReport], Mapping[str, list[Row]]] = lambda report: {}
     document: Callable[[CaseReport], Mapping[str, Any]] = lambda report: {}
     pictures: Callable[[CaseReport, Volume], Iterator[Named]] = lambda report, volume: iter(())
+    category: str = ""
+    annotations: Callable[[CaseReport], Iterable[Annotation]] = lambda report: ()
 
 
 LINES = Part(count=lambda result: len(result.lines))

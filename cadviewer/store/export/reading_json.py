@@ -18,7 +18,9 @@ def document(reading: Reading) -> dict[str, Any]:
     exam = reading.assess_exam()
     return {
         "entries": dict(reading.values),
-        "from_file": {n: text for n, text in sorted(reading.form.items()) if n not in reading.values and n != "prior_date"},
+        "from_file": {
+            n: text for n, text in sorted(reading.form.items()) if n not in reading.values and n != "prior_date"
+        },
         "findings": [_finding(reading, read) for read in reading.findings],
         "frames": [
             {

@@ -16,7 +16,7 @@ from cadviewer import atomic
 from cadviewer.imaging.series import Volume
 from cadviewer.messages import Message
 from cadviewer.store.case_report import CaseReport, CaseState, one_line, path_text
-from cadviewer.store.export import ExportError, Format, Rows
+from cadviewer.store.export import ExportError, Format, Run
 from cadviewer.store.export.parts import Row, findings_of, number, of_all, part_of
 from cadviewer.store.reading import Reading
 
@@ -68,9 +68,9 @@ def is_ours(path: Path) -> bool:
     return first == ",".join(COLUMNS.get(path.stem, ())).encode("ascii")
 
 
-def _write_tables(cases: Sequence[Rows], folder: Path) -> None:
+def _write_tables(run: Run, folder: Path) -> None:
     for table in COLUMNS:
-        write_csv(folder / f"{table}.csv", table, [row for case in cases for row in case.get(table, ())])
+        write_csv(folder / f"{table}.csv", table, [row for case in run.cases for row in case.get(table, ())])
 
 
 def _write_file(report: CaseReport, volume: Volume | None, reading: Reading | None, path: Path) -> None:
@@ -86,6 +86,7 @@ FORMAT = Format(
     "tables: " + ", ".join(f"{name}.csv" for name in COLUMNS),
     write_tables=_write_tables,
     tables=tuple(f"{name}.csv" for name in COLUMNS),
+    is_ours=is_ours,
     suffix=".csv",
     write_file=_write_file,
 )
