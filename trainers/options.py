@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cadviewer.models.nets import BACKBONES, NETWORKS
+from cadviewer.models.nets import BACKBONES, MT_ESTAN_BASES, NETWORKS
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,11 @@ BREAST: dict[str, Option] = COMMON | {
         "Up-sampling of the attention", "Learned or not; empty as usual.", choices=("", "transposed", "bilinear")
     ),
     "fuse": Option("Fuse kernel", "Of the ESTAN blocks; empty as usual.", choices=("", "script", "caption")),
+    "base": Option(
+        "Base",
+        "Of MT-ESTAN: a network with published weights; empty for the usual ResNet.",
+        choices=("", *MT_ESTAN_BASES),
+    ),
     "pretrained": Option(
         "Start of the encoder", "none: from scratch; imagenet: weights learned on photographs; or a file of weights."
     ),

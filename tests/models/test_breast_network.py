@@ -255,6 +255,6 @@ def test_wrong_settings_are_named() -> None:
         h.build("huge")
     with pytest.raises(ValueError, match="multiple of 64"):
         h.build("compact", image_size=200)
-    for field in ("aaa", "aaa_place", "aaa_up", "fuse"):
+    for field in ("aaa", "aaa_place", "aaa_up", "fuse", "base"):
         with pytest.raises(ValueError, match=f"{field} is one of"):
             dataclasses.replace(h.Config(), **{field: "both"})

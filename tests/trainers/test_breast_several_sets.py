@@ -117,6 +117,10 @@ def test_a_run_on_two_sets_says_whom_it_saw_and_is_measured_on_others(tmp_path: 
     assert not card.default
 
 
+def nothing() -> torch.Tensor:
+    raise AssertionError("only folded norms need images")
+
+
 def test_an_encoder_starts_from_given_weights_and_learns_at_its_own_rate(tmp_path: Path) -> None:
     fresh = nets.build("efficientnet_unet", {"preset": "tiny"})
     assert isinstance(fresh, BreastNetwork)
@@ -126,7 +130,7 @@ def test_an_encoder_starts_from_given_weights_and_learns_at_its_own_rate(tmp_pat
         network="efficientnet_unet", size="tiny", image_size=64, pretrained=str(tmp_path / "weights.pth")
     )
     network = breast.make_network(settings)
-    told = breast._start(network, settings, tmp_path)
+    told = breast._start(network, settings, tmp_path, nothing)
     assert told is not None
     assert told["licence"] == "unknown"
     started = {k: v for k, v in network.get_submodule("encoder").state_dict().items() if v.is_floating_point()}
@@ -135,10 +139,14 @@ def test_an_encoder_starts_from_given_weights_and_learns_at_its_own_rate(tmp_pat
     assert sum(len(g["params"]) for g in groups) == len(list(network.parameters()))
     assert {g.get("lr") for g in groups} == {1e-4, None}
     with pytest.raises(ConfigError, match="pretrained"):
-        breast._start(network, breast.BreastSettings(network="efficientnet_unet", pretrained="missing.pth"), tmp_path)
+        breast._start(
+            network, breast.BreastSettings(network="efficientnet_unet", pretrained="missing.pth"), tmp_path, nothing
+        )
     other = breast.make_network(breast.BreastSettings(size="tiny", image_size=64))
     with pytest.raises(ConfigError, match="none or imagenet for hybrid_mt_estan"):
-        breast._start(other, breast.BreastSettings(size="tiny", image_size=64, pretrained="weights.pth"), tmp_path)
+        breast._start(
+            other, breast.BreastSettings(size="tiny", image_size=64, pretrained="weights.pth"), tmp_path, nothing
+        )
 
 
 def observation(

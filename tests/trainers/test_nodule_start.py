@@ -11,12 +11,17 @@ import torch
 from torch.nn import functional
 
 from cadviewer.models.nets.backbones import backbone
-from trainers import fitting, tflite
+from trainers import fitting, pretrained, tflite
 from trainers.config import ConfigError
 from trainers.data.ct.samples import LabelledSlice
-from trainers.nodules import pretrained
+from trainers.nodules.sources import middles
+from trainers.pretrained import GrayImages
 
 STRIDES = (2, 4, 8, 16)
+
+
+def gray(slices: list[LabelledSlice]) -> GrayImages:
+    return GrayImages(lambda: middles(slices, pretrained.SEEN))
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def test_mobilenet_v1_of_a_file_computes_what_its_convolutions_do(data: Path, sl
         pytest.skip(f"no {path}")
     network = backbone("mobilenet_v1", 1, STRIDES)
     assert isinstance(network, torch.nn.Module)
-    said = pretrained.load(network, "mobilenet_v1", "imagenet", data, slices)
+    said = pretrained.load(network, "mobilenet_v1", "imagenet", data, gray(slices))
     assert said is not None
     assert (said["data"], said["licence"]) == ("ImageNet", "Apache-2.0")
     image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -77,7 +82,7 @@ def test_weights_in_another_librarys_names_go_in_by_their_order(tmp_path: Path, 
     torch.save(state, tmp_path / "lite0.pth")
     network = backbone("efficientnet_lite0", 1, STRIDES)
     assert isinstance(network, torch.nn.Module)
-    said = pretrained.load(network, "efficientnet_lite0", str(tmp_path / "lite0.pth"), tmp_path, slices)
+    said = pretrained.load(network, "efficientnet_lite0", str(tmp_path / "lite0.pth"), tmp_path, gray(slices))
     assert said is not None
     assert (said["source"], said["licence"]) == ("lite0.pth", "unknown")
     for (name, value), given in zip(
@@ -92,10 +97,10 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, slices: list[Labell
     network = backbone("mobilenet_v1", 1, STRIDES)
     assert isinstance(network, torch.nn.Module)
     with pytest.raises(ConfigError, match=r"small\.pth does not fit mobilenet_v1"):
-        pretrained.load(network, "mobilenet_v1", str(tmp_path / "small.pth"), tmp_path, slices)
+        pretrained.load(network, "mobilenet_v1", str(tmp_path / "small.pth"), tmp_path, gray(slices))
     with pytest.raises(ConfigError, match="nobody publishes"):
-        pretrained.load(network, "inception_v2", "imagenet", tmp_path, slices)
-    assert pretrained.load(network, "mobilenet_v1", "none", tmp_path, slices) is None
+        pretrained.load(network, "inception_v2", "imagenet", tmp_path, gray(slices))
+    assert pretrained.load(network, "mobilenet_v1", "none", tmp_path, gray(slices)) is None
 
 
 def test_a_part_learns_at_its_own_rate_and_every_parameter_once() -> None:

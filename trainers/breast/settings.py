@@ -17,6 +17,8 @@ class BreastSettings:
 
     network: key of `models.nets.NETWORKS`; size: its preset ("compact", "paper").
     mt_estan, swin, aaa, aaa_place, aaa_up, fuse: Hybrid-MT-ESTAN's switches, as in its `Config`; "" for the preset's.
+    base: of its MT-ESTAN, one of `models.nets.MT_ESTAN_BASES`, which `pretrained` then speaks of; "" for the
+        preset's ResNet (narrow and from scratch, or ResNet50).
     loss: "tuned" or "paper". augmentation: "strong", "paper" or "domain" (stronger, for other hospitals).
     normals: share of training images shown without their lesion, as normal (benign) tissue with an empty mask; such
         cuts have another shape than whole images, which a network may learn instead (see the documentation's figures).
@@ -45,6 +47,7 @@ class BreastSettings:
     aaa_place: str = ""
     aaa_up: str = ""
     fuse: str = ""
+    base: str = ""
     pretrained: str = "none"
     backbone_lr_factor: float = 1.0
     loss: str = "tuned"

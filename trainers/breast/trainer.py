@@ -6,7 +6,7 @@ Any network of `models.nets.NETWORKS` that is a `BreastNetwork` is trained, cali
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.nets.breast_network import BreastNetwork
 from cadviewer.models.nets.runtime import build as build_from_card
 from trainers import config as configuration
-from trainers import enough, fitting
+from trainers import enough, fitting, pretrained
 from trainers.breast.calibration import calibrate, observe
 from trainers.breast.settings import PRESETS, BreastSettings
 from trainers.breast.training import Images, SetSampler, Training
@@ -29,7 +29,6 @@ from trainers.data.ultrasound.augmentation import Strength
 from trainers.data.ultrasound.cases import DataError, UltrasoundCase
 from trainers.data.ultrasound.sets import of_sets, own_set, said
 from trainers.export import export, write_card
-from trainers.nodules import pretrained
 
 VIEWS: Mapping[str, list[dict[str, Any]]] = {
     "one": [{}],
@@ -51,7 +50,7 @@ def make_network(settings: BreastSettings) -> BreastNetwork:
     chosen: dict[str, Any] = {"preset": settings.size, "image_size": settings.image_size}
     if settings.network == "hybrid_mt_estan":
         chosen |= {"mt_estan": settings.mt_estan, "swin": settings.swin, "aaa": settings.aaa}
-        chosen |= {k: v for k in ("aaa_place", "aaa_up", "fuse") if (v := getattr(settings, k))}
+        chosen |= {k: v for k in ("base", "aaa_place", "aaa_up", "fuse") if (v := getattr(settings, k))}
     try:
         network = nets.build(settings.network, {**chosen, "pretrained": settings.pretrained != "none"})
     except ImportError as error:
@@ -69,16 +68,24 @@ def make_network(settings: BreastSettings) -> BreastNetwork:
     return network.to(memory_format=torch.channels_last)
 
 
-def _start(network: BreastNetwork, settings: BreastSettings, data: Path) -> dict[str, Any] | None:
-    """Puts ImageNet weights into the encoder where it is wanted; what a card says of them. Raises ConfigError."""
+def _start(
+    network: BreastNetwork, settings: BreastSettings, data: Path, images: Callable[[], torch.Tensor]
+) -> dict[str, Any] | None:
+    """Puts ImageNet weights into the encoder where it is wanted; what a card says of them. Raises ConfigError.
+
+    images: gives some to look at, as the network takes them.
+    """
     if not network.encoder_name:
         if settings.pretrained not in ("none", "imagenet"):
-            raise ConfigError(f"pretrained is none or imagenet for {settings.network}, not {settings.pretrained!r}")
+            hint = ", or give a base" if settings.network == "hybrid_mt_estan" else ""
+            raise ConfigError(f"pretrained is none or imagenet for {settings.network}{hint}")
         return None
     if settings.pretrained == "none":
         return None
     encoder = network.get_submodule("encoder")
-    return pretrained.load(encoder, network.encoder_name, settings.pretrained, data, ())
+    # Of values with mean 0 and deviation 1 half is about what photographs have from −1 to 1.
+    gray = pretrained.GrayImages(images, gain=0.5, offset=0.0)
+    return pretrained.load(encoder, network.encoder_name, settings.pretrained, data, gray)
 
 
 def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -120,13 +127,13 @@ def load_images(
 def train(settings: BreastSettings, data: Path, out: Path, last: Path | None) -> Training:
     """Train into `out` (last.ckpt, log.jsonl, settings.json), from the checkpoint `last` on; what holds the average."""
     network = make_network(settings)
-    started = _start(network, settings, data) if last is None else None
     if settings.augmentation not in STRENGTHS:
         raise ConfigError(f"augmentation is one of {', '.join(STRENGTHS)}, not {settings.augmentation!r}")
     strength = STRENGTHS[settings.augmentation]
     channels = network.config.in_channels
     images = load_images(settings, data, settings.train_folds, strength, channels)
     tune = load_images(settings, data, settings.tune_folds, None, channels)
+    started = _start(network, settings, data, lambda: images.plain(pretrained.SEEN)) if last is None else None
     module = Training(settings, network)
     module.seen = images.seen
     module.started_with = started

@@ -81,6 +81,11 @@ class Images(Dataset[tuple[NDArray[np.float32], NDArray[np.float32], np.float32]
         prepared = np.repeat(normalise(image)[None], self.channels, 0)
         return prepared, mask[None].astype(np.float32), label
 
+    def plain(self, count: int) -> Tensor:
+        """(n, 1, S, S): at most `count` of the images, evenly chosen, normalised and not augmented."""
+        chosen = self.images[:: max(1, len(self.images) // count)][:count]
+        return torch.from_numpy(np.stack([normalise(resize(image, self.size)) for image in chosen])[:, None])
+
 
 class Training(fitting.Averaged):
     """One optimisation of one network, whose running average is what is measured and kept (`smooth`)."""

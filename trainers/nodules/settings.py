@@ -38,7 +38,7 @@ class NoduleSettings:
     Course. iterations: train for so many steps, whatever `epochs` says, 0 for `epochs`; schedule: of the learning rate,
     "cosine" or "constant"; average: of the weights, 0 for none; check_every: epochs between validations.
     Start. pretrained: of the backbone, "none" (from scratch), "imagenet" or a file of weights (see
-    `trainers.nodules.pretrained`); backbone_lr_factor: factor of its learning rate.
+    `trainers.pretrained`); backbone_lr_factor: factor of its learning rate.
     After another run. start_from: its checkpoint; mine: cut crops where that run saw nodules that are none; select,
     select_keep: see `trainers.nodules.feature_selection`.
     Afterwards. views: how often a slice is looked at (`models.nodules.detection.VIEWS`), "" for four in volumes and

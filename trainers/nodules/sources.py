@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cadviewer.models.nodules.boxes import Boxes
-from cadviewer.models.nodules.detection import repair_wrapped
+from cadviewer.models.nodules.detection import MULTIPLE, repair_wrapped
 from trainers.data.ct.lidc_crops import OutlinedCrop
 from trainers.data.ct.luna16_slices import PIXEL_MM, WINDOW
 from trainers.data.ct.samples import LabelledSlice, no_boxes
@@ -183,3 +183,17 @@ class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
 def _seed(*parts: int) -> int:
     """One seed from several, far from those of other parts."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def middles(slices: Sequence[LabelledSlice], count: int) -> Tensor:
+    """(n, 1, side, side) from 0 to 1: the middle of at most `count` slices. Raises ValueError for slices too small."""
+    chosen = slices[:: max(1, len(slices) // count)][:count]
+    images = [repair_wrapped(item.pixels()) for item in chosen]
+    side = min(min(i.shape) for i in images) // MULTIPLE * MULTIPLE
+    if side == 0:
+        raise ValueError(f"slices smaller than {MULTIPLE} px")
+    cut = []
+    for image in images:
+        top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+        cut.append(image[top : top + side, left : left + side])
+    return torch.from_numpy(np.stack(cut).astype(np.float32) / np.float32(255))[:, None]

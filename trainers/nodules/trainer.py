@@ -23,13 +23,13 @@ from cadviewer.models.nets.ssd import SSD
 from cadviewer.models.nodules.boxes import default_boxes, levels
 from cadviewer.models.nodules.detection import Decoding
 from cadviewer.training_events import Tune, append
-from trainers import config, enough, fitting
+from trainers import config, enough, fitting, pretrained
 from trainers.data import read_slices, recognise
 from trainers.data.ct import lidc_crops, samples
 from trainers.data.ct.lidc_crops import OutlinedCrop
 from trainers.data.ct.samples import LabelledSlice
 from trainers.metrics import froc
-from trainers.nodules import feature_selection, pretrained
+from trainers.nodules import feature_selection
 from trainers.nodules import sources as nodule_sources
 from trainers.nodules.card import choose, export_run, sizes_of
 from trainers.nodules.crops import Crops, CropSettings, EpochSampler
@@ -224,7 +224,8 @@ def _pretrained(task: NoduleTask, train: Sequence[LabelledSlice], data: Path | N
     assert isinstance(task.net, SSD)
     backbone = task.net.backbone
     assert isinstance(backbone, nn.Module)
-    said = pretrained.load(backbone, settings.backbone, settings.pretrained, data or Path(), train)
+    gray = pretrained.GrayImages(lambda: nodule_sources.middles(train, pretrained.SEEN))
+    said = pretrained.load(backbone, settings.backbone, settings.pretrained, data or Path(), gray)
     task.smooth.load_state_dict(task.net.state_dict())
     return said
 

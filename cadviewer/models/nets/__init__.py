@@ -35,10 +35,14 @@ BACKBONES: dict[str, str] = {
     "mobilenet_v2": "timm:mobilenetv2_100",
     "inception_v2": "cadviewer.models.nets.inception_v2:InceptionV2Features",
     "efficientnet_lite0": "timm:tf_efficientnet_lite0",
+    "resnet18": "timm:resnet18",
     "resnet50": "timm:resnet50",
     "resnet101": "timm:resnet101",
 }
 """Name in the settings → "timm:its name there", or "module:factory" for a factory(input channels, strides)."""
+
+MT_ESTAN_BASES = ("resnet50", "resnet18", "mobilenet_v2", "efficientnet_lite0")
+"""Keys of `BACKBONES` that can be the base of MT-ESTAN (see `mt_estan_base.py`)."""
 
 
 def build(network: str, config: Mapping[str, Any]) -> nn.Module:

@@ -1,8 +1,8 @@
-"""The five backbones of Abdullah et al. and EfficientNet-Lite0 as feature maps at strides 2, 4, 8, 16 and 32.
+"""Feature maps at the strides 2, 4, 8, 16 and 32: the five backbones of Abdullah et al., EfficientNet-Lite0, ResNet-18.
 
 MobileNetV1 (arXiv 1704.04861), MobileNetV2 (1801.04381), EfficientNet-Lite0 (1905.11946, without squeeze and
-excitation), ResNet-50 and -101 (1512.03385) come from timm; InceptionV2 (1502.03167) is in `inception_v2.py`. All take
-one gray channel; none is loaded with ImageNet weights by itself.
+excitation), ResNet-18, -50 and -101 (1512.03385) come from timm; InceptionV2 (1502.03167) is in `inception_v2.py`. All
+take one gray channel; none is loaded with ImageNet weights by itself.
 """
 
 from __future__ import annotations

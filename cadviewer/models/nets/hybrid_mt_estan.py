@@ -25,6 +25,9 @@ What `compact` does otherwise, with every part kept: it works on half the input'
 become four channels, and the mask is up-sampled by two), narrow ResNet (basic blocks), SwinV2 and streams, fuse 1×1,
 batch normalisation after every convolution (`norm="every"`: it is trained from scratch), and a classifier that also
 sees the decoder's features pooled under the predicted mask and around it (`lesion_pool`).
+
+`base` puts a network with ImageNet weights in the ResNet's place (`mt_estan_base.py`). It sees the image at its whole
+resolution, as the published base does, whatever `unshuffle` is; `conv11` (before the first norm) is not tapped then.
 """
 
 from __future__ import annotations
@@ -39,9 +42,11 @@ from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cadviewer.models.nets import MT_ESTAN_BASES
 from cadviewer.models.nets.aaa import AnatomyAwareAttention
 from cadviewer.models.nets.breast_network import BreastNetwork, NetworkConfig, configure, timm_model
 from cadviewer.models.nets.estan import EstanStream, convolution
+from cadviewer.models.nets.mt_estan_base import BaseFeatures, channels_by_name, maps_by_name
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Config(NetworkConfig):
     aaa_up: str = "transposed"
     fuse: str = "script"
     norm: str = "paper"
+    base: str = ""
     resnet: str = "resnet50"
     resnet_channels: tuple[int, ...] = (64, 128, 256, 512)
     resnet_layers: tuple[int, ...] = (3, 4, 6, 3)
@@ -92,10 +98,13 @@ class Config(NetworkConfig):
             "aaa_place": ("stage", "pair"),
             "aaa_up": ("transposed", "bilinear"),
             "fuse": ("script", "caption"),
+            "base": ("", *MT_ESTAN_BASES),
         }
         for name, allowed in allowed_values.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+                raise ValueError(f"{name} is one of {', '.join(filter(None, allowed))}, not {getattr(self, name)!r}")
+        if self.base and self.unshuffle not in (1, 2, 4):
+            raise ValueError(f"with a base, unshuffle is 1, 2 or 4, not {self.unshuffle}")
         if self.image_size % (32 * self.unshuffle):
             raise ValueError(f"image_size must be a multiple of {32 * self.unshuffle}, not {self.image_size}")
 
@@ -330,9 +339,15 @@ class HybridMtEstan(BreastNetwork):
         every = config.norm == "every"
         maps: dict[str, int] = {}
         if config.mt_estan:
-            self.resnet = ResNetEncoder(config, channels, pretrained=pretrained)
+            if config.base:
+                self.encoder_name = config.base
+                self.encoder = BaseFeatures(config.base, config.in_channels)
+                maps |= channels_by_name(self.encoder.channels, config.unshuffle)
+            else:
+                self.resnet = ResNetEncoder(config, channels, pretrained=pretrained)
+                maps |= self.resnet.channels
             self.estan = EstanStream(channels, config.stream, fuse=config.fuse, every_norm=every)
-            maps |= self.resnet.channels | {f"stream{i + 1}": w for i, w in enumerate(config.stream)}
+            maps |= {f"stream{i + 1}": w for i, w in enumerate(config.stream)}
         if config.swin:
             self.swin = SwinEncoder(config, channels, pretrained=pretrained)
             maps |= {f"swin{i + 1}": c for i, c in enumerate(self.swin.channels)}
@@ -381,7 +396,11 @@ class HybridMtEstan(BreastNetwork):
         x = F.pixel_unshuffle(image, self.config.unshuffle) if self.config.unshuffle > 1 else image
         maps: dict[str, Tensor] = {}
         if self.config.mt_estan:
-            maps |= self.resnet(x) | {f"stream{i + 1}": m for i, m in enumerate(self.estan(x))}
+            if self.config.base:
+                maps |= maps_by_name(self.encoder(image), self.config.unshuffle)
+            else:
+                maps |= self.resnet(x)
+            maps |= {f"stream{i + 1}": m for i, m in enumerate(self.estan(x))}
         if self.config.swin:
             maps |= {f"swin{i + 1}": m for i, m in enumerate(self.swin(x))}
 
@@ -423,5 +442,6 @@ def build(preset: str = "compact", *, pretrained: bool = False, **settings: Any)
     """A Hybrid-MT-ESTAN of a preset ("paper", "compact"), with any field of `Config` given otherwise.
 
     JSON lists are taken as tuples. Raises ValueError for an unknown preset, TypeError for an unknown field.
+    pretrained: of the paper's ResNet and SwinV2; into a `base` the trainer puts the weights.
     """
     return HybridMtEstan(configure(Config, PRESETS, preset, settings), pretrained=pretrained)

