@@ -117,15 +117,14 @@ class ModelHandler:
         )
 
     def _explain(self, job: ExplainJob, card: ModelCard, volume: Volume, report: Reporter) -> Result:
-        """What the score of one frame depends on. Imported here: few ask for it, and it needs a library of its own."""
+        """What the score of one frame depends on. Imported here: few ask for it."""
         if job.task is not Task.BREAST:
             raise JobError(Message("scores of {task} cannot be explained", task=job.task.value))
         from cadviewer.models.breast import explanation as breast_explain
-        from cadviewer.models.nets.saliency import occlusion
 
         forward = self._forward(card)
         began = report.seconds()
-        made = breast_explain.explain(volume, job.frame, forward, card, occlusion, half=job.half, progress=report.step)
+        made = breast_explain.explain(volume, job.frame, forward, card, half=job.half, progress=report.step)
         origin = _provenance(job, card, forward, {})
         return Result(job.case_id, job.task, origin, maps=(made,), seconds_infer=report.seconds() - began)
 
