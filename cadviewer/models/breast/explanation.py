@@ -113,7 +113,7 @@ def occlusion(
         for place, value in zip(some, score(covered), strict=True):
             total[place] += whole - float(value)
             count[place] += 1
-    return total / np.maximum(count, 1)
+    return np.asarray(total / np.maximum(count, 1), np.float32)
 
 
 def _places(length: int, patch: int, step: int) -> range:
