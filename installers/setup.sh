@@ -1,6 +1,8 @@
 #!/bin/sh
 # Makes a checkout ready to run: system libraries that Qt needs, a virtual environment in .venv, the package.
 # Usage: installers/setup.sh run|dev      Safe to run again; does nothing when everything is there.
+# run: the window, with the CPU's engine; where there is an NVIDIA card (CADVIEWER_CUDA=yes or no overrules), with CUDA.
+# dev: everything: the trainers and what checks the code.
 set -eu
 cd "$(dirname "$0")/.."
 extra=${1:-run}
@@ -69,9 +71,17 @@ fi
 
 # --- Virtual environment and package ----------------------------------------------------------------------------------
 # A stamp per kind of set-up holds what it was made from; it is written last, so a broken set-up is done again.
-wanted=$(cat pyproject.toml installers/setup.sh | cksum)
+has_nvidia_card() {
+    case ${CADVIEWER_CUDA:-} in yes) return 0 ;; no) return 1 ;; esac
+    command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q '^GPU '
+}
+made_from() { { cat pyproject.toml installers/setup.sh; printf '%s\n' "$1"; } | cksum; }
+run=.
+if has_nvidia_card; then run='.[cuda]'; fi
+if [ "$extra" = dev ]; then what='.[dev]'; else what=$run; fi
+if [ "$what" = . ]; then size='about 300 MB'; else size='several GB: PyTorch'; fi
 stamp=.venv/.ready-$extra
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(made_from "$what")" ] && .venv/bin/python -c '' 2>/dev/null; then
     exit 0
 fi
 if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
@@ -79,10 +89,9 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     rm -rf .venv
     "$python" -m venv .venv
 fi
-if [ "$extra" = dev ]; then what='.[dev]'; else what=.; fi
-say "installing cadviewer and what it needs into .venv (several GB the first time: PyTorch)"
+say "installing cadviewer and what it needs into .venv (the first time $size)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
 .venv/bin/uv pip install --quiet --python .venv/bin/python --editable "$what"
-printf '%s\n' "$wanted" > "$stamp"
-[ "$extra" = dev ] && printf '%s\n' "$wanted" > .venv/.ready-run
+made_from "$what" > "$stamp"
+[ "$extra" = dev ] && made_from "$run" > .venv/.ready-run
 exit 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cadviewer import messages, terminal
 from cadviewer.messages import Message
+from cadviewer.models.runtime import RUNTIMES
 from trainers import tasks
 from trainers.config import ConfigError
 
@@ -59,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     measure = commands.add_parser("evaluate", help="measure a model on the folds it never saw")
     _measuring(measure)
     measure.add_argument("--update-card", action="store_true", help="write the figures into the model card")
+    measure.add_argument("--runtime", choices=tuple(RUNTIMES), default=None, help="what computes the network")
+    form = commands.add_parser("convert", help="make the form of a model that runs without PyTorch, beside its weights")
+    form.add_argument("models", nargs="+", metavar="MODEL", help="name of an installed model, or the path of its card")
     marks = commands.add_parser("marks", help="what burned-in calipers and text do to the score of a breast model")
     _measuring(marks)
     marks.add_argument("--limit", type=int, default=0, metavar="N", help="at most N images per set, evenly chosen")
@@ -130,6 +134,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
         print(json.dumps(asking.settings(arguments.task)) if arguments.json else asking.text(arguments.task))
         return 0
+    if arguments.command == "convert":
+        _convert(arguments)
+        return 0
     data = arguments.data or default_data()
     if not data.is_dir():
         raise ConfigError(
@@ -185,10 +192,20 @@ def _evaluate(arguments: argparse.Namespace, data: Path) -> None:
     from trainers import evaluate, export
 
     card = _card(arguments.model)
-    figures = evaluate.evaluate(card, data, arguments.out, split=arguments.split, device=arguments.device)
+    asked = {"split": arguments.split, "device": arguments.device, "runtime": arguments.runtime}
+    figures = evaluate.evaluate(card, data, arguments.out, **asked)
     _print_figures(figures)
     if arguments.update_card:
         export.write_card(replace(card, measured={**card.measured, **figures}))
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    from trainers import convert, export
+
+    for card in [_card(name) for name in arguments.models]:
+        made = convert.convert(card)
+        export.write_card(made)
+        print(f"{made.graph}: {made.graph.stat().st_size / 1000:.0f} kB")
 
 
 def _marks(arguments: argparse.Namespace, data: Path) -> None:

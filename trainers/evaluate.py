@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,16 @@ def find_card(name: str) -> ModelCard:
     return catalogue.load(path) if path.suffix == ".json" else catalogue.card(name, role=None)
 
 
-def evaluate(card: ModelCard, data: Path, out: Path, *, split: str = "test", device: str = "auto") -> Mapping[str, Any]:
+def evaluate(
+    card: ModelCard, data: Path, out: Path, *, split: str = "test", device: str = "auto", runtime: str | None = None
+) -> Mapping[str, Any]:
     """Measure `card` and write `figures.json` and the task's own tables into `out`.
 
     split: "test" (the reserved fold and external sets) or "tune" (the fold for choices).
+    runtime: of `models.runtime.RUNTIMES`, None for the one that `annotate` takes here.
     """
+    if runtime is not None:
+        card = replace(card, inputs={**card.inputs, "runtime": runtime})
     measure = tasks.resolve(tasks.of_model("-".join(filter(None, (card.task, card.role)))).evaluate)
     out.mkdir(parents=True, exist_ok=True)
     figures: Mapping[str, Any] = measure(card, data, out, split=split, device=device)

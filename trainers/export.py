@@ -1,4 +1,4 @@
-"""From a trained network to what the viewer loads: half-precision safetensors with a model card beside them."""
+"""From a trained network to what the viewer loads: half-precision safetensors, its converted form and a model card."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from safetensors.torch import save
 from cadviewer import atomic
 from cadviewer.models import catalogue
 from cadviewer.models.catalogue import ModelCard
+from trainers import convert
 
 LIMIT_BYTES = 25_000_000
 """What a file of weights in `resources/weights` may weigh."""
 
 
 def export(state: Mapping[str, torch.Tensor], card: ModelCard, folder: Path) -> ModelCard:
-    """Write `card.name`.safetensors and .json into `folder`; the card as written, with hash and folder filled in.
+    """Write `card.name`.safetensors, .graph and .json into `folder`; the card as written, with hashes and folder.
 
     state: the network's state; floating point values are stored as float16, so figures must be measured on what is
         read back. Raises ValueError for values that float16 cannot hold.
@@ -34,7 +35,8 @@ def export(state: Mapping[str, torch.Tensor], card: ModelCard, folder: Path) -> 
         half[name] = small.contiguous().clone()
     weights = folder / f"{card.name}.safetensors"
     atomic.write_bytes(weights, save(half))
-    written = replace(card, weights_sha256=catalogue.sha256(weights), folder=folder)
+    written = replace(card, weights_sha256=catalogue.sha256(weights), graph_sha256="", folder=folder)
+    written = convert.converted(written)
     write_card(written)
     return written
 

@@ -24,7 +24,8 @@ import psutil
 import cadviewer
 from cadviewer import batch, paths
 from cadviewer.cli.arguments import DONE, TROUBLED, DoctorArgs
-from cadviewer.models import catalogue
+from cadviewer.models import catalogue, cuda
+from cadviewer.models.catalogue import ModelCard
 
 _VECTORS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon", "asimd")
 _DISPLAY = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM", "QT_SCALE_FACTOR")
@@ -34,7 +35,7 @@ def run(args: DoctorArgs) -> int:
     """Print all of it; 1 where something is wrong, and those lines say "PROBLEM"."""
     wrong = 0
     for title, lines in (("Program", _program()), ("Machine", _machine()), ("Libraries", _libraries()),
-                         ("Models", _models()), ("Folders", _folders())):  # fmt: skip
+                         ("Engines", _engines()), ("Models", _models()), ("Folders", _folders())):  # fmt: skip
         wrong += _say(title, lines)
     if args.self_test:
         wrong += _say("Self-test", _self_test())
@@ -98,6 +99,16 @@ def _libraries() -> Iterator[tuple[str, str]]:
             yield name, "PROBLEM: not installed"
 
 
+def _engines() -> Iterator[tuple[str, str]]:
+    """What can compute the models; which of them does, the self-test says."""
+    for name in ("OpenVINO", "PyTorch"):
+        try:
+            yield name, metadata.version({"PyTorch": "torch"}.get(name, name.lower()))
+        except metadata.PackageNotFoundError:
+            yield name, f"not installed; for an NVIDIA card: {cuda.COMMAND}" if name == "PyTorch" else "not installed"
+    yield "NVIDIA cards", str(cuda.cards())
+
+
 def _models() -> Iterator[tuple[str, str]]:
     for problem in catalogue.problems():
         yield "a card", f"PROBLEM: {problem}"
@@ -105,11 +116,18 @@ def _models() -> Iterator[tuple[str, str]]:
     if not cards:
         yield "all", "PROBLEM: no models are installed"
     for card in cards:
-        there = card.weights.is_file()
-        whole = there and catalogue.sha256(card.weights) == card.weights_sha256
         what = f"{card.role or 'model'} of {card.task.value}, version {card.version}"
-        fault = "" if whole else "its weights are missing" if not there else "not the weights that its card describes"
-        yield card.name, f"PROBLEM: {fault}" if fault else what
+        yield card.name, _fault_of(card) or (what if card.graph_sha256 else f"{what}, needs PyTorch")
+
+
+def _fault_of(card: ModelCard) -> str:
+    """ "PROBLEM: …" for a model whose files are not those of its card, else ""."""
+    for path, sha256 in card.files():
+        if not path.is_file():
+            return f"PROBLEM: its file {path.name} is missing"
+        if catalogue.sha256(path) != sha256:
+            return f"PROBLEM: {path.name} is not the file that its card describes"
+    return ""
 
 
 def _folders() -> Iterator[tuple[str, str]]:

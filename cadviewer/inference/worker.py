@@ -22,10 +22,10 @@ from cadviewer.inference.protocol import AnalyseJob, DeviceReady, ExplainJob, Jo
 from cadviewer.inference.shared import attach
 from cadviewer.inference.worker_loop import JobError, Reporter
 from cadviewer.inference.worker_messages import WorkerOptions
-from cadviewer.models import catalogue, runtime
+from cadviewer.models import catalogue
 from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.gate.input_gate import OutOfScope
-from cadviewer.models.runtime import Companion, Companions, ReadyForward, Runtime
+from cadviewer.models.runtime import Companion, Companions, ReadyForward, Runtimes
 from cadviewer.models.tasks import Demand, analyse_of
 
 KEPT_NETWORKS = 4
@@ -42,14 +42,14 @@ class ModelHandler:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._runtime = runtime.start(runtime.DEFAULT, options.device, options.threads)
-        self._others: dict[str, Runtime] = {}  # of cards that need another one
+        self._runtimes = Runtimes(options.device, options.threads)
         self._networks: OrderedDict[str, ReadyForward] = OrderedDict()
+        self._of_others: set[str] = set()  # those of them whose card needs another runtime than this machine's
         self._reports: list[Reporter] = []  # of the running job and, before it, of the one that it interrupted
 
     def ready(self) -> DeviceReady:
         """See `worker_loop.Handler`."""
-        device, why = self._runtime.device, self._runtime.why
+        device, why = self._runtimes.first.device, self._runtimes.first.why
         if device == "cpu":
             n = self._options.threads
             why = joined("; ", (why, Message("{n} thread", n=n) if n == 1 else Message("{n} threads", n=n)))
@@ -117,15 +117,14 @@ class ModelHandler:
         )
 
     def _explain(self, job: ExplainJob, card: ModelCard, volume: Volume, report: Reporter) -> Result:
-        """What the score of one frame depends on. Imported here: few ask for it, and it needs a library of its own."""
+        """What the score of one frame depends on. Imported here: few ask for it."""
         if job.task is not Task.BREAST:
             raise JobError(Message("scores of {task} cannot be explained", task=job.task.value))
         from cadviewer.models.breast import explanation as breast_explain
-        from cadviewer.models.nets.saliency import occlusion
 
         forward = self._forward(card)
         began = report.seconds()
-        made = breast_explain.explain(volume, job.frame, forward, card, occlusion, half=job.half, progress=report.step)
+        made = breast_explain.explain(volume, job.frame, forward, card, half=job.half, progress=report.step)
         origin = _provenance(job, card, forward, {})
         return Result(job.case_id, job.task, origin, maps=(made,), seconds_infer=report.seconds() - began)
 
@@ -147,20 +146,14 @@ class ModelHandler:
         key = card.to_json()  # which holds the SHA-256 of the weights
         forward = self._networks.get(key)
         if forward is None:
-            forward = self._runtime_of(card).build(card, note=self._note, between=self._check)
+            forward = self._runtimes.of(card).build(card, note=self._note, between=self._check)
             self._networks[key] = forward
+            if self._runtimes.name_for(card) != self._runtimes.name:
+                self._of_others.add(key)
             while len(self._networks) > KEPT_NETWORKS:
                 self._networks.popitem(last=False)
         self._networks.move_to_end(key)
         return forward
-
-    def _runtime_of(self, card: ModelCard) -> Runtime:
-        name = runtime.name_for(card)
-        if name == runtime.DEFAULT:
-            return self._runtime
-        if name not in self._others:
-            self._others[name] = runtime.start(name, self._options.device, self._options.threads)
-        return self._others[name]
 
     def _companions(self, card: ModelCard) -> tuple[Companions, tuple[str, ...]]:
         """The companions of a card that can be used, and one line about each that cannot."""
@@ -193,18 +186,13 @@ class ModelHandler:
     def _tell_of_fallback(self, report: Reporter) -> None:
         """When a network had to leave the device, the others follow: what is left there is too little."""
         for key, forward in self._networks.items():
-            if forward.device != self._runtime.device and not self._needs_another(key):
-                self._runtime = runtime.start(runtime.DEFAULT, forward.device, self._options.threads)
-                self._runtime.why = forward.why
-                kept = {k: f for k, f in self._networks.items() if f.device == forward.device or self._needs_another(k)}
+            if forward.device != self._runtimes.first.device and key not in self._of_others:
+                self._runtimes = Runtimes(forward.device, self._options.threads)
+                self._runtimes.first.why = forward.why
+                kept = {k: f for k, f in self._networks.items() if f.device == forward.device or k in self._of_others}
                 self._networks = OrderedDict(kept)
                 report.device(self.ready())
                 return
-
-    @staticmethod
-    def _needs_another(key: str) -> bool:
-        """Whether the card of a kept network names a runtime of its own, on which nothing of the others depends."""
-        return bool(json.loads(key)["inputs"].get("runtime", runtime.DEFAULT) != runtime.DEFAULT)
 
 
 def _provenance(job: Job, card: ModelCard, forward: ReadyForward, companions: Companions) -> Provenance:

@@ -39,7 +39,7 @@ SHARES = ("least_peak", "min_confidence", "min_area", "mask_threshold")
 LARGEST_HU = 32768.0
 NARROWEST_HU = 1.0
 
-_TEXTS = ("version", "title", "network", "weights_sha256", "paper", "licence", "role")
+_TEXTS = ("version", "title", "network", "weights_sha256", "paper", "licence", "role", "graph_sha256")
 _TABLES = ("config", "inputs", "calibration", "training", "measured", "companions")
 
 

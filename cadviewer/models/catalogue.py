@@ -40,6 +40,7 @@ class ModelCard:
     limits: sentences for the reader.
     role: what the model does for another one ("outline"); "" for a model that answers for its task by itself.
     companions: models that this one works with, {role: name of the card}; it also works where they are missing.
+    graph_sha256: of the converted form beside the weights (`models.graph`), "" where there is none.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ModelCard:
     licence: str = "Apache-2.0"
     role: str = ""
     companions: Mapping[str, str] = field(default_factory=dict)
+    graph_sha256: str = ""
     schema: int = SCHEMA
     folder: Path = field(default=Path(), compare=False)
 
@@ -67,6 +69,15 @@ class ModelCard:
     def weights(self) -> Path:
         """The safetensors file."""
         return self.folder / f"{self.name}.safetensors"
+
+    @property
+    def graph(self) -> Path:
+        """The file of the converted form, where there is one."""
+        return self.folder / f"{self.name}.graph"
+
+    def files(self) -> list[tuple[Path, str]]:
+        """What lies beside the card, each with its SHA-256: the weights, and the converted form where there is one."""
+        return [(self.weights, self.weights_sha256), *([(self.graph, self.graph_sha256)] if self.graph_sha256 else [])]
 
     def to_json(self) -> str:
         """The card as it is written to disk."""
@@ -177,6 +188,19 @@ def default(task: Task) -> ModelCard:
             command=task.value,
         )
     )
+
+
+def content(path: Path, sha256: str) -> bytes:
+    """The bytes of a file that a card names, read once: what is hashed is what is used. Raises CardError."""
+    try:
+        found = path.read_bytes()
+    except OSError as error:
+        raise CardError(
+            Message("{name}: the weights cannot be read ({strerror})", name=path.name, strerror=error.strerror)
+        ) from error
+    if sha256_of(found) != sha256:
+        raise CardError(Message("{name}: not the weights that its card describes (SHA-256 differs)", name=path.name))
+    return found
 
 
 def sha256(path: Path) -> str:

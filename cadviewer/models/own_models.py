@@ -58,8 +58,9 @@ def check_name(name: str) -> None:
 
 def check_use(card: ModelCard) -> None:
     """Raises CardError saying why the viewer cannot use a trained model."""
-    if not card.weights.is_file() or catalogue.sha256(card.weights) != card.weights_sha256:
-        raise CardError(Message("{name}: not the weights that the card describes", name=card.weights.name))
+    for path, sha256 in card.files():
+        if not path.is_file() or catalogue.sha256(path) != sha256:
+            raise CardError(Message("{name}: not the weights that the card describes", name=path.name))
     if card.role:
         raise CardError(Message("{card}: it works with a model whose card names it, and not by itself", card=card.name))
     if card.task.spec.check_card:
@@ -76,12 +77,14 @@ def install(card: Path, name: str) -> ModelCard:
     found = catalogue.load(card)
     check_use(found)
     made = replace(found, name=name, default=False, folder=paths.own_weights())
-    with found.weights.open("rb") as source, atomic.replacing(made.weights) as target:
-        shutil.copyfileobj(source, target, 1 << 20)
     try:
+        for (source, _), (copy, _) in zip(found.files(), made.files(), strict=True):
+            with source.open("rb") as stream, atomic.replacing(copy) as target:
+                shutil.copyfileobj(stream, target, 1 << 20)
         atomic.write_text(made.folder / f"{name}.json", made.to_json())  # last: it makes the model visible
     except OSError:
-        made.weights.unlink(missing_ok=True)
+        for copy, _ in made.files():
+            copy.unlink(missing_ok=True)
         raise
     return made
 
@@ -91,4 +94,5 @@ def remove(card: ModelCard) -> None:
     if not is_own(card):
         raise CardError(Message("{card}: it ships with the program and stays", card=card.name))
     (card.folder / f"{card.name}.json").unlink(missing_ok=True)
-    card.weights.unlink(missing_ok=True)
+    for path, _ in card.files():
+        path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.messages import Message
+from cadviewer.models import cuda
 from cadviewer.models.catalogue import CardError, ModelCard
 
 Progress = Callable[[int, int], None]
@@ -85,33 +86,77 @@ class Runtime(Protocol):
         ...
 
 
-RUNTIMES: dict[str, str] = {"torch": "cadviewer.models.nets.runtime:TorchRuntime"}
+RUNTIMES: dict[str, str] = {
+    "openvino": "cadviewer.models.openvino_runtime:OpenvinoRuntime",
+    "torch": "cadviewer.models.nets.runtime:TorchRuntime",
+}
 """By name: "module:class", made with (device, threads); imported when it is needed."""
-DEFAULT = "torch"
 
 
-def name_for(card: ModelCard) -> str:
-    """The runtime that a card needs."""
-    return str(card.inputs.get("runtime", DEFAULT))
-
-
-def start(name: str = DEFAULT, device: str = "auto", threads: int | None = None) -> Runtime:
+def start(name: str, device: str = "auto", threads: int | None = None) -> Runtime:
     """A runtime by its name, on "auto", "cpu", "cuda" or "cuda:N". threads: of the CPU, None as it is.
 
-    Raises CardError for a name that there is not.
+    Raises CardError for a name that there is not, or for one whose library is not installed.
     """
     if name not in RUNTIMES:
         raise CardError(
             Message("no runtime is called {name!r}; there are: {known}", name=name, known=", ".join(RUNTIMES))
         )
     module, _, kind = RUNTIMES[name].partition(":")
-    made: Runtime = getattr(importlib.import_module(module), kind)(device, threads)
+    try:
+        made: Runtime = getattr(importlib.import_module(module), kind)(device, threads)
+    except ModuleNotFoundError as error:
+        raise CardError(
+            Message("the runtime {runtime} needs {library}, which is not installed", runtime=name, library=error.name)
+        ) from error
     return made
 
 
+class Runtimes:
+    """The runtimes of one process: the one of this machine, and others for the cards that need them.
+
+    name, first: of this machine's.
+    """
+
+    def __init__(self, device: str = "auto", threads: int | None = None) -> None:
+        """Raises CardError where none is installed."""
+        self._device, self._threads = device, threads
+        on_card = device.startswith("cuda") or (device == "auto" and cuda.cards() > 0)
+        self.name = "torch" if on_card and cuda.torch_installed() else "openvino"
+        self.first = start(self.name, device, threads)
+        if self.name == "torch" and self.first.device == "cpu":  # which OpenVINO computes faster
+            self.name, self.first = "openvino", start("openvino", device, threads)
+        self._others: dict[str, Runtime] = {}
+
+    def name_for(self, card: ModelCard) -> str:
+        """The runtime that a card names, else this machine's; torch for a card without a converted form."""
+        name = str(card.inputs.get("runtime", self.name))
+        return "torch" if name == "openvino" and not card.graph_sha256 else name
+
+    def of(self, card: ModelCard) -> Runtime:
+        """The runtime that computes a card. Raises CardError where that cannot be had."""
+        name = self.name_for(card)
+        if name == self.name:
+            return self.first
+        if name not in self._others:
+            try:
+                self._others[name] = start(name, self._device, self._threads)
+            except CardError as error:
+                if name != "torch" or "runtime" in card.inputs:
+                    raise
+                raise CardError(
+                    Message(
+                        "{card}: it has no converted form, and without one it needs PyTorch: {command}",
+                        card=card.name,
+                        command=cuda.COMMAND,
+                    )
+                ) from error
+        return self._others[name]
+
+
 def ready(card: ModelCard, device: str = "auto", *, batch_size: int | None = None) -> ReadyForward:
-    """The network of a card on a device, built by the runtime that it needs. Raises CardError."""
-    return start(name_for(card), device).build(card, batch_size=batch_size)
+    """The network of a card on a device, built by the runtime that computes it there. Raises CardError."""
+    return Runtimes(device).of(card).build(card, batch_size=batch_size)
 
 
 @dataclass(frozen=True)

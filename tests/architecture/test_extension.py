@@ -347,7 +347,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '    TOY = "toy", "cadviewer.toy"',
     )
     line = 'RUNTIMES["toy"] = "cadviewer.models.toy_runtime:ToyRuntime"'
-    add(source, "cadviewer/models/toy_runtime.py", RUNTIME, "cadviewer/models/runtime.py", "DEFAULT = ", line)
+    add(source, "cadviewer/models/toy_runtime.py", RUNTIME, "cadviewer/models/runtime.py", '"""By name', line)
     return source
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from cadviewer.phantoms import files as phantom_files
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATH = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
 
@@ -63,6 +65,30 @@ def test_a_series_is_opened_and_analysed_without_torch_here_or_qt_there(tmp_path
     assert said["window"] == []
     assert said["worker"] == []
     assert done.stderr == ""
+
+
+def test_cases_are_annotated_where_torch_cannot_be_imported(tmp_path: Path) -> None:
+    stub = tmp_path / "stub"
+    stub.mkdir()
+    for name in ("torch", "torchvision", "timm", "openvino_telemetry"):
+        (stub / f"{name}.py").write_text(f"raise ImportError('{name} was imported')\n")
+    study, out = tmp_path / "study", tmp_path / "out"
+    study.mkdir()
+    phantom_files.write_demo_study(study)
+    done = subprocess.run(
+        [sys.executable, "-m", "cadviewer", "annotate", str(study), "--out", str(out), "--device", "cpu"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(stub), PATH)), "CADVIEWER_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    cases = [json.loads(path.read_text()) for path in (out / "json").glob("*.json")]
+    devices = {case["provenance"]["device"] for case in cases if case["provenance"]}
+    assert [device.split()[:2] for device in devices] == [["cpu,", "OpenVINO"]]
+    for table, least in (("nodules.csv", 4), ("breast.csv", 4)):
+        assert len((out / table).read_text().splitlines()) > least
 
 
 READ_EVERYTHING = """

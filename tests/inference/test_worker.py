@@ -22,7 +22,7 @@ from cadviewer.inference.shared import SharedPixels
 from cadviewer.inference.worker import ModelHandler
 from cadviewer.inference.worker_loop import JobError
 from cadviewer.inference.worker_messages import WorkerOptions
-from cadviewer.models import catalogue
+from cadviewer.models import catalogue, runtime
 from cadviewer.models.catalogue import ModelCard
 from cadviewer.models.gate.input_gate import OutOfScope
 from cadviewer.models.nets import NETWORKS
@@ -220,9 +220,10 @@ def test_lack_of_memory_is_noted_on_the_job_and_the_result_is_the_same(
 def test_a_network_that_had_to_leave_the_device_takes_the_others_with_it_and_the_window_is_told(
     handler: ModelHandler, card: ModelCard, pixels: SharedPixels
 ) -> None:
+    handler._runtimes.name, handler._runtimes.first = "torch", runtime.start("torch", "cpu", 1)
     handler.run(job(pixels), Listener())
     (forward,) = handler._networks.values()
-    handler._runtime.device = "cuda:0"  # as if it had begun there
+    handler._runtimes.first.device = "cuda:0"  # as if it had begun there
     forward.why = "out of memory on cuda:0"
     listener = Listener()
     handler.run(job(pixels), listener)

@@ -12,7 +12,6 @@ from cadviewer.findings import Half
 from cadviewer.models.breast import analysis as breast
 from cadviewer.models.breast import explanation as breast_explain
 from cadviewer.models.gate import bmode, input_gate
-from cadviewer.models.nets import saliency
 
 RED = np.array([220, 20, 20], np.uint8)
 
@@ -75,6 +74,6 @@ def test_what_the_score_of_a_half_depends_on_lies_in_that_half() -> None:
     part = image(3)
     both = np.hstack([part, np.zeros((part.shape[0], 12), np.uint8), part])
     named = CARD.__class__(**{**CARD.__dict__, "inputs": {"size": 96, "channels": 1}})
-    found = breast_explain.explain(ultrasound(both), 0, Corner(), named, saliency.occlusion, half=Half.RIGHT)
+    found = breast_explain.explain(ultrasound(both), 0, Corner(), named, half=Half.RIGHT)
     assert not found.values[:, : part.shape[1]].any()
     assert np.abs(found.values[:, part.shape[1] + 12 :]).max() > 0.1

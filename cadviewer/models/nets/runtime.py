@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from cadviewer.messages import Message
-from cadviewer.models import nets
-from cadviewer.models.catalogue import CardError, ModelCard, sha256_of
+from cadviewer.messages import Message, joined
+from cadviewer.models import catalogue, nets
+from cadviewer.models.batched import BatchedForward
+from cadviewer.models.catalogue import CardError, ModelCard
 from cadviewer.models.runtime import Note, no_note, nothing
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -39,16 +40,7 @@ def build(card: ModelCard) -> nn.Module:
                 known=known,
             )
         )
-    try:
-        content = card.weights.read_bytes()
-    except OSError as error:
-        raise CardError(
-            Message("{name}: the weights cannot be read ({strerror})", name=card.weights.name, strerror=error.strerror)
-        ) from error
-    if sha256_of(content) != card.weights_sha256:
-        raise CardError(
-            Message("{name}: not the weights that its card describes (SHA-256 differs)", name=card.weights.name)
-        )
+    content = catalogue.content(card.weights, card.weights_sha256)
     try:
         network = nets.build(card.network, card.config)
         state = safetensors.torch.load(content)
@@ -112,11 +104,10 @@ _NO_MEMORY = (
 )
 
 
-class TorchForward:
+class TorchForward(BatchedForward):
     """A `models.runtime.Forward` that computes with torch.
 
-    When memory gets short it halves its batch, down to single images, and then moves to the CPU; each step is told to
-    `note`. `device`, `why`, `bfloat16` and `batch_size` always say what is used now.
+    Out of memory on CUDA it moves to the CPU. `bfloat16` says whether it multiplies in that precision now.
     """
 
     def __init__(
@@ -133,15 +124,13 @@ class TorchForward:
         """`network`: its forward takes (n, channels, rows, columns) and gives a tuple of tensors (n, …). It is moved to
         the device and put into evaluation mode. `batch_size`: None for 4 on the CPU and 16 on CUDA. `between`: called
         before each batch; whatever it raises ends the run."""
-        self._between = between
-        self.note = note
         self._precision = precision
         self._network = network.eval()
         chosen, why = (
             (device, why or Message("as asked")) if isinstance(device, torch.device) else choose_device(device)
         )
+        super().__init__(batch_size or (4 if chosen.type == "cpu" else 16), note=note, between=between)
         self._move(chosen, why)
-        self.batch_size = batch_size or (4 if chosen.type == "cpu" else 16)
 
     def _move(self, device: torch.device, why: str) -> None:
         self._on, self.device, self.why = device, str(device), why
@@ -151,22 +140,6 @@ class TorchForward:
     def describe(self) -> str:
         """See `ReadyForward`."""
         return f"{self.device}, torch {torch.__version__}, {'bfloat16' if self.bfloat16 else 'float32'}"
-
-    def __call__(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """See `Forward`. Raises MemoryError when one image is too much even for the CPU."""
-        parts: list[tuple[NDArray[np.float32], ...]] = []
-        begin = 0
-        while begin < len(batch):
-            self._between()  # which may run another case with this very network
-            part = batch[begin : begin + self.batch_size]
-            try:
-                parts.append(self._compute(part))
-                begin += len(part)
-            except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-                if not is_out_of_memory(error):
-                    raise
-                self._make_room(len(part), error)
-        return parts[0] if len(parts) == 1 else tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
     def _compute(self, batch: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         kind = self._on.type
@@ -180,18 +153,18 @@ class TorchForward:
             outputs: Any = self._network(images.contiguous(memory_format=torch.channels_last))
             return tuple(output.float().cpu().numpy() for output in outputs)
 
-    def _make_room(self, size: int, error: Exception) -> None:
-        """Use less memory from now on, or raise MemoryError."""
+    def _is_out_of_memory(self, error: Exception) -> bool:
+        if not is_out_of_memory(error):
+            return False
         if self._on.type == "cuda":
             torch.cuda.empty_cache()
-        if size > 1:
-            self.batch_size = size // 2
-            self.note(f"out of memory on {self.device}: going on with batches of {self.batch_size} instead of {size}")
-        elif self._on.type != "cpu":
-            self.note(f"out of memory on {self.device}: going on with the CPU")
-            self._move(torch.device("cpu"), f"out of memory on {self.device}")
-        else:
-            raise MemoryError("not enough memory for this model") from error
+        return True
+
+    def _leave_device(self) -> bool:
+        if self._on.type == "cpu":
+            return False
+        self._move(torch.device("cpu"), f"out of memory on {self.device}")
+        return True
 
 
 class TorchRuntime:
@@ -200,7 +173,8 @@ class TorchRuntime:
     def __init__(self, device: str = "auto", threads: int | None = None) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        self._device, self.why = choose_device(device)
+        self._device, why = choose_device(device)
+        self.why = joined("; ", ("PyTorch", why))
         self.device = str(self._device)
 
     def build(
