@@ -49,8 +49,8 @@ class GrayImages:
 def load(backbone: nn.Module, name: str, pretrained: str, data: Path, gray: GrayImages) -> dict[str, Any] | None:
     """Put ImageNet weights into `backbone`, which is called `name`; what a card says of them, None for "none".
 
-    data: folder of data sets, with `weights/` in it, beside it or one above. gray: what a network with folded norms looks
-    at. Raises ConfigError for weights that are not there or do not fit.
+    data: folder of data sets, with `weights/` in it, beside it or one above. gray: what a network with folded norms
+    looks at. Raises ConfigError for weights that are not there or do not fit.
     """
     if pretrained == "none":
         return None
