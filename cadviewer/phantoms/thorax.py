@@ -45,6 +45,7 @@ class Body:
 
     @staticmethod
     def random(rng: np.random.Generator) -> Body:
+        """A thorax whose body, lungs and vessels are drawn by chance."""
         return Body(
             scale=float(rng.uniform(0.96, 1.03)),
             fat=float(rng.uniform(7, 16)),

@@ -125,6 +125,7 @@ class Training(fitting.Averaged):
         return min(1.0, max(steps, budget))
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
+        """Set the learning rate by the share of the budget that is spent."""
         factor = fitting.cosine(self.progress(), self.settings.warm_up, least=0)
         if self.settings.optimizer == "adam":
             factor = 1.0  # the paper's constant rate
@@ -154,6 +155,7 @@ class Training(fitting.Averaged):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         # By hand, since Lightning refuses to clip for a fused optimiser; bfloat16 has no scaler, which that is about.
+        """Clip the norm of the gradient, where it is a number."""
         if gradient_clip_val:
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
 

@@ -45,6 +45,7 @@ class BatchRow:
     undecided: bool = False
 
     def text(self, column: int) -> str:
+        """What stands in a cell."""
         state = tr(self.state) if self.percent is None else tr("running {percent} %", percent=self.percent)
         if self.earlier:
             state = tr("{state}, earlier", state=state)
@@ -92,6 +93,7 @@ class CasesModel(QAbstractTableModel):
         self._by_case: dict[str, int] = {}
 
     def clear(self) -> None:
+        """Forget all cases: a run begins."""
         self.beginResetModel()
         self.rows.clear()
         self._by_case.clear()

@@ -41,6 +41,7 @@ class BatchThread(QThread):
         self._cancelled.set()
 
     def run(self) -> None:
+        """The batch, on its own thread; what happens in it comes as signals."""
         try:
             summary = batch.run(
                 self._inputs,

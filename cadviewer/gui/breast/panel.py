@@ -39,6 +39,7 @@ class ScoreBar(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_estimate(self, estimate: Estimate | None) -> None:
+        """Show a probability with its interval, or none."""
         self._estimate = estimate
         self.setVisible(estimate is not None)
         self.setAccessibleName(wording.estimate(estimate) if estimate is not None else "")

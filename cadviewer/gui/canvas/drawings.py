@@ -232,6 +232,7 @@ class Drawings(QObject):
         return _Drag(self, viewport, shape, lambda x, y: _shifted(viewport, flat, (x - start[0], y - start[1])), shape)
 
     def click(self, viewport: Viewport, at: QPointF) -> bool:
+        """A click on the image: select what is there."""
         hit = self._hit(viewport, at)
         self.select(hit[0].key if hit else None)
         return hit is not None

@@ -138,6 +138,7 @@ class Mouse:
         return True
 
     def set_tool(self, tool: Tool) -> None:
+        """What the left button does from now on."""
         if tool is not self.tool:
             self.cancel()
         self.tool = tool

@@ -48,6 +48,7 @@ class SliceScrollbar(QWidget):
         self.setToolTip(tr("Images of this series; bars mark findings, dots measures and key images"))
 
     def show_stack(self, stack: Stack | None) -> None:
+        """Show the places of another stack, or of none."""
         self._stack, self._stretches, self._marked = stack, (), frozenset()
         self.setVisible(stack is not None and len(stack) > 1)
         self.update()
@@ -81,6 +82,7 @@ class SliceScrollbar(QWidget):
         return END + (place + 0.5) * (self.height() - 2 * END) / count
 
     def index_at(self, y: float) -> int:
+        """The image at a height of the bar, in its pixels."""
         count = len(self._stack) if self._stack is not None else 1
         place = min(max(int((y - END) * count / max(self.height() - 2 * END, 1)), 0), count - 1)
         return int(self._stack.turned(place)) if self._stack is not None else place

@@ -282,6 +282,7 @@ class Viewport(QWidget):
         self.set_marks(order[(order.index(self.marks) + 1) % len(order)])
 
     def set_marks(self, marks: OverlayMode) -> None:
+        """What is drawn and written over the image from now on."""
         self.marks = marks
         self.marks_changed.emit(marks)
         self.update()
@@ -301,6 +302,7 @@ class Viewport(QWidget):
         return self._cine.isActive()
 
     def toggle_cine(self) -> None:
+        """Start or stop moving through the images."""
         if self.playing:
             self.stop_cine()
         elif self.stack is not None and len(self.stack) > 1:

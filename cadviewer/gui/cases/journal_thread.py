@@ -92,6 +92,8 @@ class JournalThread(QObject):
         self._do(series, both, (mark,))
 
     def undo(self, series: Series) -> None:
+        """Take back the last record of a case that counts."""
+
         def once(session: Session) -> None:
             if session.undo(self._pairs) is None:
                 self.told.emit(series.case_id, tr("Nothing to undo"))
@@ -99,6 +101,8 @@ class JournalThread(QObject):
         self._do(series, once)
 
     def redo(self, series: Series) -> None:
+        """Let the record count again that was taken back last."""
+
         def once(session: Session) -> None:
             if session.redo(self._pairs) is None:
                 self.told.emit(series.case_id, tr("Nothing to redo"))

@@ -166,6 +166,7 @@ class StudiesModel(QAbstractListModel):
         return every[at] if 0 <= at < len(every) else None
 
     def changed(self, case: Case) -> None:
+        """The row of a case says something else now."""
         row = self.row_of(case)
         if row >= 0:
             self.dataChanged.emit(self.index(row), self.index(row))

@@ -59,6 +59,7 @@ class LentEngine:
         return self._engine.next_request_id()
 
     def submit(self, job: Job) -> None:
+        """Hand a job to the engine; its events come to this listener."""
         self._own.add(job.request_id)
         self._lent[job.request_id] = self._listener
         self._engine.submit(replace(job, priority=Priority.BATCH))
@@ -67,6 +68,7 @@ class LentEngine:
         self._engine.cancel(request_id)
 
     def close(self) -> None:
+        """What still comes of its jobs is for nobody."""
         for request in self._own:
             self._lent[request] = _nobody  # what still comes of them is for nobody, not for the window
         self._own.clear()

@@ -145,6 +145,7 @@ def mouse(settings: Settings) -> list[tuple[str, str]]:
 
 
 def about(parent: QWidget | None) -> TextDialog:
+    """What this program is, its version, and that it is for research."""
     from PySide6 import __version__ as qt
 
     dialog = TextDialog(

@@ -78,6 +78,7 @@ class BoxEditing(QObject):
         self.repaint.emit()
 
     def dropped(self, number: int, moved: bool) -> None:
+        """The button was released: a box was changed, unless it was hardly moved or is next to nothing."""
         box = self._draft
         if not moved or box is None or box.x1 - box.x0 < SMALLEST or box.y1 - box.y0 < SMALLEST:
             self.drop_draft()

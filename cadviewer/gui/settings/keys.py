@@ -113,6 +113,7 @@ class KeysPage(Page):
     # the page ----------------------------------------------------------------------------------------------------
 
     def show_settings(self, settings: Settings) -> None:
+        """Show the keys as the settings have them."""
         self._keys = dict(resolve(SPECS, settings.keys).of)
         if self.list.currentItem() is None:
             self.list.setCurrentItem(self._rows[SPECS[0].name])

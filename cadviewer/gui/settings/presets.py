@@ -116,6 +116,7 @@ class PresetsPage(Page):
         return tuple((row + 1, preset) for row, preset in enumerate(found) if preset != _usual(row))
 
     def problem(self) -> str:
+        """Why the presets cannot be kept as they are typed, "" where they can."""
         try:
             self.changes()
         except ValueError as error:

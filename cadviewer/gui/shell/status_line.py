@@ -70,6 +70,7 @@ class StatusLine(QFrame):
         self._show()
 
     def show_device(self, device: str, why: str) -> None:
+        """What the engine computes on, and why."""
         name = "GPU" if device.startswith("cuda") else device.upper()
         why = translate(why)
         self.device.set_text(f"{name} – {why}" if why else name)

@@ -219,6 +219,7 @@ class ViewActions:
         return bool(reason)
 
     def toggle_crosshair(self) -> None:
+        """The point of the patient in all views, or not."""
         grid = self._workspace.grid
         grid.set_crosshair(not grid.crosshair)
         self.show_states()
@@ -370,6 +371,7 @@ class ViewActions:
         self._say(tr("Pixels are smoothed") if on else tr("Pixels are shown as they are"))
 
     def cycle_marks(self) -> None:
+        """All that lies over the image, marks alone, or nothing."""
         view = self._view
         view.cycle_marks()
         self._workspace.grid.set_marks(view.marks)

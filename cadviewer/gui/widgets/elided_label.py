@@ -17,6 +17,7 @@ class ElidedLabel(QLabel):
         self.set_text(text)
 
     def set_text(self, text: str) -> None:
+        """Another text; what does not fit is cut, and shown by the tool tip."""
         if text != self.text():
             self.setText(text)
             self.setToolTip(text)

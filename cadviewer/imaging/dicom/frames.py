@@ -310,6 +310,7 @@ def vector(values: tuple[float, ...]) -> Vector | None:
 
 
 def orientation(values: tuple[float, ...]) -> Orientation | None:
+    """The six direction cosines of Image Orientation (Patient); None where there are not six, or all are 0."""
     if len(values) != 6 or not any(values):
         return None
     return (values[0], values[1], values[2], values[3], values[4], values[5])

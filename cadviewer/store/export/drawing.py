@@ -52,6 +52,7 @@ def draw_text(image: Image, words: str, place: tuple[int, int]) -> None:
 
 
 def origin(report: CaseReport) -> str:
+    """What made a picture, in one line."""
     if report.result is None:
         return ""
     made = report.result.provenance

@@ -227,6 +227,7 @@ class Grid(QWidget):
         self._windowed(self.panes[0], forced=True)
 
     def set_layout(self, layout: Layout) -> None:
+        """Show another number of views."""
         self.wanted = layout
         self._alone = None
         self.fill()
