@@ -27,6 +27,7 @@ class TaskSpec:
     payload: dataclass of what it finds (`Result.payload`), "" where `Result` has fields for it.
     export: `store.export.parts.Part`, what tables, JSON and pictures say of it; "" for none.
     panel: class of the widget beside the image (`gui.shell.side_panel.Panel`), "" for plain lines.
+    layer: class of what is drawn over the image (`gui.viewing.workspace.TaskLayer`), "" for nothing.
     trainer: package with a `trainers.tasks.TrainerSpec`, "" for none.
     per_image: whether it is read image by image, with an answer for each, and not finding by finding.
     gate: function of a `Series` that raises a `Refusal` for what its models never take, before anything is queued.
@@ -41,6 +42,7 @@ class TaskSpec:
     payload: str = ""
     export: str = ""
     panel: str = ""
+    layer: str = ""
     trainer: str = ""
     per_image: bool = False
     gate: str = ""

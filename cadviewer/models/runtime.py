@@ -129,9 +129,11 @@ class Runtimes:
         self._others: dict[str, Runtime] = {}
 
     def name_for(self, card: ModelCard) -> str:
-        """The runtime that a card names, else this machine's; torch for a card without a converted form."""
+        """The runtime that a card names, else this machine's; torch for a card without a converted form, or whose
+        converted form was not copied along with it."""
         name = str(card.inputs.get("runtime", self.name))
-        return "torch" if name == "openvino" and not card.graph_sha256 else name
+        converted = card.graph_sha256 and card.graph.is_file()
+        return "torch" if name == "openvino" and not converted else name
 
     def of(self, card: ModelCard) -> Runtime:
         """The runtime that computes a card. Raises CardError where that cannot be had."""

@@ -132,6 +132,7 @@ SPEC = TaskSpec(
     payload="cadviewer.toy.analysis:Brightness",
     export="cadviewer.toy.export:PART",
     panel="cadviewer.toy.panel:BrightnessPanel",
+    layer="cadviewer.toy.layer:SpotLayer",
     trainer="trainers.toy",
 )
 ''',
@@ -189,6 +190,20 @@ class BrightnessPanel(QLabel):
     def show_case(self, case, frame, priors):
         self.setText(f"spots: {len(case.result.payload.spots)}, mean {case.result.payload.mean:.1f}")
 """,
+    "cadviewer/toy/layer.py": """
+from PySide6.QtCore import QRectF, Qt
+
+from cadviewer.gui.canvas.viewport import Kind
+
+
+class SpotLayer:
+    kind = Kind.MARK
+    case = None
+
+    def paint(self, painter, viewport):
+        if self.case is not None and self.case.result is not None and self.case.result.payload is not None:
+            painter.fillRect(viewport.transform().mapRect(QRectF(10, 10, 20, 20)), Qt.GlobalColor.magenta)
+""",
     "trainers/toy/__init__.py": '''
 """Trains nothing, for a test."""
 
@@ -232,7 +247,8 @@ WINDOW = """
 import os, sys
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QPointF, QTimer
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
 from cadviewer.findings import Task
@@ -261,6 +277,9 @@ if __name__ == "__main__":
             window.actions_["analyse_toy"].trigger()
         if case.result is not None:
             print(window.side.pages.currentWidget().text(), "| kept:", bool(case.made), "| asked:", len(asked))
+            view = window.workspace.viewport
+            at = view.transform().map(QPointF(20, 20)).toPoint()
+            print("layer:", QColor(view.grab().toImage().pixel(at)).name())
             window.analysis_actions.fill_models(window.menus.models)
             models = ModelsDialog(window.preferences)
             models.choose("toy-brightness")
@@ -469,6 +488,7 @@ def test_a_toy_task_is_a_package_and_a_line(extended: Path, tmp_path: Path) -> N
     environment = {"QT_QPA_PLATFORM": "offscreen"}
     said = run(extended, home, "cadviewer.toy.window", tmp_path / "1.png", **environment)
     assert "spots: 2, mean 70.0 | kept: False | asked: 1" in said
+    assert "layer: #ff00ff" in said
     assert "models: toy-brightness False False" in said
     assert "settings: Settings | trained: nodules breast toy outline" in said
     assert "brightness" in run(extended, home, "cadviewer", "models").lower()

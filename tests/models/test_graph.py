@@ -144,6 +144,7 @@ def test_a_model_is_converted_by_its_trainer_and_without_a_converted_form_torch_
     runtimes = runtime.Runtimes("cpu", 1)
     assert (runtimes.name_for(made), runtimes.of(made).device) == ("openvino", "cpu")
     assert runtimes.name_for(dataclasses.replace(made, graph_sha256="")) == "torch"
+    assert runtimes.name_for(dataclasses.replace(made, name="copied-without-its-graph")) == "torch"
     assert runtimes.name_for(dataclasses.replace(made, inputs={**made.inputs, "runtime": "torch"})) == "torch"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Protocol
 
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
-from cadviewer.findings import Nodule
-from cadviewer.gui.breast.mask import MaskOutline
+from cadviewer.findings import Nodule, Task, resolve
 from cadviewer.gui.breast.score_map import ScoreMapLayer
 from cadviewer.gui.canvas.drawings import Drawings
 from cadviewer.gui.canvas.handles import AllHandles
@@ -46,6 +46,13 @@ class _Welcome(QLabel):
         self.clicked.emit()
 
 
+class TaskLayer(Layer, Protocol):
+    """What a task draws over the image (`findings.TaskSpec.layer`); made without arguments."""
+
+    case: Case | None
+    """The one on screen; of another task's results nothing is drawn."""
+
+
 class Workspace(QWidget):
     """Signals: finding_clicked(number); index_changed(slice). What is drawn is told by `drawings` and `editing`."""
 
@@ -58,7 +65,7 @@ class Workspace(QWidget):
         self.notifications = Notifications()
         self.grid = Grid()
         self.score_map = ScoreMapLayer()
-        self.outline = MaskOutline()
+        self.task_layers: list[TaskLayer] = [resolve(task.spec.layer)() for task in Task if task.spec.layer]
         self.drawings = Drawings(self)
         self.editing = BoxEditing(self)
         self.key_mark = KeyImageLayer()
@@ -123,12 +130,14 @@ class Workspace(QWidget):
 
     def _layers(self, pane: Pane) -> list[Layer]:
         pane.viewport.mouse.handles = AllHandles(self.drawings, self.editing)
-        return [self.score_map, self.outline, pane.boxes, self.editing, self.drawings, self.key_mark]
+        return [self.score_map, *self.task_layers, pane.boxes, self.editing, self.drawings, self.key_mark]
 
     def show_case(self, case: Case | None) -> None:
         """Put another case on screen, where the reader left it."""
         self._leave()
-        self.case = self.outline.case = self.editing.case = self.key_mark.case = case
+        self.case = self.editing.case = self.key_mark.case = case
+        for layer in self.task_layers:
+            layer.case = case
         self.drawings.pixels = case.stack.pixels if case is not None and case.stack is not None else None
         self.editing.drop_draft()
         self.notifications.dismiss("volume", "input", "task", "half", "lungs", "planes", "patients", "link")

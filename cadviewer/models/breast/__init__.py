@@ -8,6 +8,7 @@ SPEC = TaskSpec(
     analyse="cadviewer.models.breast.analysis:analyse",
     export="cadviewer.store.export.breast:PART",
     panel="cadviewer.gui.breast.panel:BreastPanel",
+    layer="cadviewer.gui.breast.mask:MaskOutline",
     trainer="trainers.breast",
     per_image=True,
     gate="cadviewer.models.gate.input_gate:check_ultrasound",
