@@ -97,7 +97,7 @@ def test_a_wrong_template_says_its_file_and_line_and_why(own: Path, text: str, l
 )
 def test_a_template_reaches_nothing_behind_what_it_is_given(own: Path, text: str) -> None:
     (own / "nodules.txt.j2").write_text(text)
-    with pytest.raises(ExportError, match="unsafe|has no attribute"):
+    with pytest.raises(ExportError, match=r"unsafe|has no attribute"):
         templates.render(report(), EN)
 
 
