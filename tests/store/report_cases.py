@@ -55,7 +55,7 @@ def series() -> Series:
     return replace(ct(), patient=PATIENT, study_date="20240131", study_description="CT Thorax", series_number=3)
 
 
-def read_ct(*more: Mark, of: Series | None = None) -> tuple[CaseReport, Reading]:
+def read_ct(*more: Mark, of: Series | None = None, with_prior: bool = False) -> tuple[CaseReport, Reading]:
     """One finding accepted, one open, one rejected, one unsure, one drawn, and what else a report has. more: marks."""
     case = nodule_case(of or series(), FOUND)
     first, _, third, fourth = (reference(n, "ssd", SHA) for n in FOUND)
@@ -76,7 +76,8 @@ def read_ct(*more: Mark, of: Series | None = None) -> tuple[CaseReport, Reading]
         KeyImage(0, True),
         *more,
     )
-    return case, read(entries(*marks), FOUND, case.result, case.series)
+    compared = comparison() if with_prior else None
+    return case, read(entries(*marks), FOUND, case.result, case.series, comparison=compared)
 
 
 def comparison() -> Comparison:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pypdf
 import pytest
-from report_cases import EXAMINATION, PATIENT, comparison, read_ct, read_ultrasound
+from report_cases import EXAMINATION, PATIENT, read_ct, read_ultrasound
 from store_cases import breast_case, nodule_case, refused_case, volume
 
 from cadviewer import atomic
@@ -32,11 +32,11 @@ POINTS = {Paper.A4: (595.28, 841.89), Paper.LETTER: (612.0, 792.0)}
 
 
 def whole(name: str = PATIENT.name) -> Report:
-    case, reading = read_ct()
+    case, reading = read_ct(with_prior=True)
     assert case.series is not None
     assert case.result is not None
     series = replace(case.series, patient=replace(PATIENT, name=name))
-    return report_of(series, case.result, reading, examination=EXAMINATION, comparison=comparison())
+    return report_of(series, case.result, reading, examination=EXAMINATION)
 
 
 def read_back(content: bytes) -> tuple[pypdf.PdfReader, str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report_cases import EXAMINATION, FOUND, comparison, read_ct, read_ultrasound
+from report_cases import EXAMINATION, FOUND, read_ct, read_ultrasound
 from store_cases import SHA, ct, nodule_case
 
 from cadviewer.imaging.series import Patient
@@ -23,16 +23,16 @@ from cadviewer.translations import words_of
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def made(case: CaseReport, reading: Reading | None, **more: object) -> Report:
+def made(case: CaseReport, reading: Reading | None) -> Report:
     assert case.series is not None
     assert case.result is not None
-    return report_of(case.series, case.result, reading, examination=EXAMINATION, **more)  # type: ignore[arg-type]
+    return report_of(case.series, case.result, reading, examination=EXAMINATION)
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("task", ["nodules", "breast"])
 def test_the_text_is_the_golden_one(task: str, language: str) -> None:
-    report = made(*read_ct(), comparison=comparison()) if task == "nodules" else made(*read_ultrasound())
+    report = made(*read_ct(with_prior=True)) if task == "nodules" else made(*read_ultrasound())
     text = templates.render(report, words_of(language))
     golden = GOLDEN / f"{task}.{language}.txt"
     assert text == golden.read_text(encoding="utf-8")
@@ -106,7 +106,7 @@ def test_an_entered_axis_goes_before_a_measured_one_and_says_whose_it_is() -> No
 
 
 def test_a_match_that_is_not_sure_is_no_fact() -> None:
-    text = templates.render(made(*read_ct(), comparison=comparison()), words_of("en"))
+    text = templates.render(made(*read_ct(with_prior=True)), words_of("en"))
     assert "grown since 2023-01-31, mean diameter +1.2 mm, volume +40 %, doubling time 300 days" in text
     assert "not sure whether it is the same nodule (two are as near): stable since 2023-01-31" in text
     assert "gone since 2023-01-31: Finding 9, 5.0 × 4.0 mm" in text
