@@ -123,7 +123,7 @@ def in_tables() -> set[str]:
     options = [o.metadata for o in fields(Settings) if o.metadata["page"]]
     forms = [o for o in options if o["page"] not in ("keys", "presets")]
     tables = (CASE_FIELDS, FINDING_FIELDS, FRAME_FIELDS)
-    asked = [field for table in tables for field in table.values() if field.name != "setting"]
+    asked = [field for table in tables for field in table.values()]
     return {
         *(spec.text for spec in SPECS),
         *(*MENUS, PRESETS, STEPS),
@@ -164,6 +164,7 @@ def in_tables() -> set[str]:
         *wording.FRAME_ANSWERS.values(),
         *wording.CALLS.values(),
         wording.RESEARCH,
+        cadviewer.NOTICE,
         *(member.value for kind in (case.SortOrder, case.ListFilter) for member in kind),
         *(side_panel.UNKNOWN, fields_.UNKNOWN, "yes", "no"),
         *(

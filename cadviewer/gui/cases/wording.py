@@ -66,7 +66,7 @@ def measures(nodule: Nodule, volumetric: bool = True) -> str:
     parts.append(likely_type(nodule))
     if nodule.malignancy is not None:
         parts.append(impression(nodule.malignancy))
-    parts.append(_phrases().place(nodule.place))
+    parts.append(_phrases().place(nodule.place, brief=True))
     return " · ".join(part for part in parts if part)
 
 
@@ -92,6 +92,11 @@ def outline_maker(case: Case, nodule: Nodule) -> str:
 def likely_type(nodule: Nodule) -> str:
     """ "solid?": the model's opinion, which a reader may correct; "" where it has none."""
     return f"{tr(nodule.type)}?" if nodule.type else ""
+
+
+def lung_place(nodule: Nodule) -> str:
+    """See `Phrases.place`."""
+    return _phrases().place(nodule.place)
 
 
 def place(nodule: Nodule) -> str:

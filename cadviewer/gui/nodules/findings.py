@@ -108,7 +108,7 @@ class FindingsModel(QAbstractListModel):
             ]
             return ", ".join([part for part in parts if part] + [tr(wording.ANSWERS[answer])])
         if role == Qt.ItemDataRole.ToolTipRole:
-            return wording.place(nodule) or None
+            return "\n".join(filter(None, (wording.place(nodule), wording.lung_place(nodule)))) or None
         return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QPageSize
+from PySide6.QtGui import QPageSize, QTextCursor
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 from cadviewer import translations
 from cadviewer.background import Background
 from cadviewer.gui.cases.case import Case
-from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.review.reports import report_of_case, volume_of
 from cadviewer.gui.review.saving import Saving, label_of, proposed
 from cadviewer.gui.widgets.fields import Choice
@@ -89,6 +89,8 @@ class ReportPreview(QDialog):
         saving.failed.connect(self.say)
         self._thread.do(lambda: self._header_read.emit(examination.of_series(case.series)))
         self.render_report()
+        self.impression.moveCursor(QTextCursor.MoveOperation.End)
+        self.impression.setFocus()
         self.resize(860, 900)
         if parent is not None:
             self.resize(self.size().boundedTo(parent.screen().availableGeometry().size() * 0.95))
@@ -172,7 +174,7 @@ class ReportPreview(QDialog):
                 templates.render(report, layout.words, Kind.HTML, name=layout.template, pictures=pictures)
             )
         except ExportError as error:
-            self.page.setPlainText(tr("{reason}", reason=error))
+            self.page.setPlainText(translate(str(error)))
         bar.setValue(at)
 
     def _ask_pictures(self, report: Report, layout: Layout) -> None:
@@ -229,7 +231,7 @@ class ReportPreview(QDialog):
         try:
             text = templates.render(report, layout.words, Kind.TEXT, name=layout.template)
         except ExportError as error:
-            self.say(tr("{reason}", reason=error))
+            self.say(translate(str(error)))
             return
         QApplication.clipboard().setText(text)
         self.say(tr("The report was copied as text"))
@@ -259,17 +261,18 @@ class ReportPreview(QDialog):
 
     def preview_print(self) -> None:
         """The pages as they will be printed, then the printer."""
-        from PySide6.QtPrintSupport import QPrinter, QPrintPreviewDialog  # not at the start of the window
+        from PySide6.QtPrintSupport import QPrintPreviewDialog  # not at the start of the window
 
         self.keep()
         self.render_report()
-        printer = QPrinter(QPrinter.PrinterMode.HighResolution)
         size = QPageSize.PageSizeId.A4 if self.layout_.paper is Paper.A4 else QPageSize.PageSizeId.Letter
-        printer.setPageSize(QPageSize(size))
-        dialog = QPrintPreviewDialog(printer, self)
-        dialog.paintRequested.connect(self._print)
+        dialog = QPrintPreviewDialog(self)  # its own printer: one of ours would have to outlive it
+        dialog.printer().setPageSize(QPageSize(size))
+        dialog.paintRequested.connect(self.print_on)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
-    def _print(self, printer: QPrinter) -> None:
-        self.page.document().clone(self).print_(printer)
+    def print_on(self, printer: QPrinter) -> None:
+        """Paint the pages of the report."""
+        document = self.page.document().clone()
+        document.print_(printer)

@@ -62,7 +62,7 @@ class Saving(QObject):
 
     def save_report(self, name: str, report: Report, volume: Volume | None, layout: Layout, path: Path) -> None:
         """Write a report as it was previewed. name: of the format."""
-        self._thread.do(self._try, path, lambda: writing.write(name, report, volume, layout, path))
+        self._thread.do(self._try, path, lambda: writing.write(name, report, volume, layout, path), True)
 
     def close(self) -> None:
         self._thread.close()
@@ -73,18 +73,23 @@ class Saving(QObject):
         report = of_result(series, result, None)
         self._try(path, lambda: export.write(report, volume, reading, path, name))
 
-    def _try(self, path: Path, write: Callable[[], None]) -> None:
+    def _try(self, path: Path, write: Callable[[], None], of_report: bool = False) -> None:
         """Write, and say how that went."""
         try:
             write()
         except (OSError, export.ExportError) as error:
             log.warning("a reading could not be saved: %s", type(error).__name__)
-            self._not_saved(
-                (error.strerror or tr("disk error")) if isinstance(error, OSError) else translate(str(error))
-            )
+            said = (error.strerror or tr("disk error")) if isinstance(error, OSError) else translate(str(error))
+            if of_report:
+                self.failed.emit(tr("The report was not saved: {reason}", reason=said))
+            else:
+                self._not_saved(said)
             return
         size = max(1, round(path.stat().st_size / 1000))
-        self.said.emit(tr("The reading was saved: {path} ({size} kB)", path=str(path), size=size))
+        if of_report:
+            self.said.emit(tr("The report was saved: {path} ({size} kB)", path=str(path), size=size))
+        else:
+            self.said.emit(tr("The reading was saved: {path} ({size} kB)", path=str(path), size=size))
 
     def _not_saved(self, reason: str) -> None:
         self.failed.emit(tr("The reading was not saved: {reason}", reason=reason))

@@ -71,6 +71,7 @@ FORMATS: Mapping[str, str] = {
     "report": "cadviewer.store.export.report",
     "report-text": "cadviewer.store.export.report_text",
     "report-pdf": "cadviewer.store.export.report_pdf",
+    "report-dicom": "cadviewer.store.export.report_dicom",
     "sr": "cadviewer.store.export.dicom.sr",
     "seg": "cadviewer.store.export.dicom.seg",
     "gsps": "cadviewer.store.export.dicom.gsps",

@@ -19,7 +19,7 @@ from cadviewer.risk.form import CASE_FIELDS, FINDING_FIELDS, Field
 from cadviewer.risk.words import Assessment
 from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.case_report import one_line
-from cadviewer.store.comparison import Change, Comparison
+from cadviewer.store.comparison import Change
 from cadviewer.store.reading import Origin, Read, Reading, read
 from cadviewer.store.session import Answer, Measure, MeasureKind
 
@@ -145,17 +145,16 @@ def report_of(
     reading: Reading | None,
     *,
     examination: Examination = NOTHING,
-    comparison: Comparison | None = None,
 ) -> Report:
     """What a report of an analysed case says.
 
     reading: None where nobody has read it. examination: what its header says (`imaging.examination.of_series`).
-    comparison: with an earlier examination, where one was compared.
     """
     series = _plain(series)
     by_reader = reading is not None and _touched(reading)
     reading = reading if reading is not None else read((), result.nodules, result, series)
-    made = [_finding(reading, r, series, comparison) for r in reading.findings]
+    made = [_finding(reading, r, series) for r in reading.findings]
+    compared = reading.comparison
     listed = [f for f in made if f.answer is Answer.ACCEPTED or not by_reader]
     return Report(
         task=result.task,
@@ -177,8 +176,8 @@ def report_of(
         key_images=reading.key_images,
         exam=reading.assess_exam() if by_reader else None,
         entries=_entries(CASE_FIELDS, reading.values),
-        prior_date=_prior_date(reading, comparison),
-        gone=comparison.gone if comparison is not None else (),
+        prior_date=_prior_date(reading),
+        gone=compared.gone if compared is not None else (),
         impression=reading.values.get(IMPRESSION, ""),
         warnings=tuple(dict.fromkeys((*series.warnings, *result.warnings))),
         lines=result.lines,
@@ -198,7 +197,7 @@ def _touched(reading: Reading) -> bool:
     )
 
 
-def _finding(reading: Reading, found: Read, series: Series, comparison: Comparison | None) -> Finding:
+def _finding(reading: Reading, found: Read, series: Series) -> Finding:
     shown, nodule, form = found.found, found.found.nodule, found.form
     index = nodule.box.slice
     scored = shown.also if shown.also is not None else nodule if shown.origin is not Origin.READER else None
@@ -222,13 +221,13 @@ def _finding(reading: Reading, found: Read, series: Series, comparison: Comparis
         note=found.values.get("note", ""),
         entries=_entries({n: f for n, f in FINDING_FIELDS.items() if n not in _MEASURED}, found.values),
         assessments=reading.assess(found),
-        change=comparison.of(nodule.number) if comparison is not None else None,
+        change=found.change,
     )
 
 
-def _prior_date(reading: Reading, comparison: Comparison | None) -> str:
-    if comparison is not None and comparison.prior_date is not None:
-        return comparison.prior_date.isoformat()
+def _prior_date(reading: Reading) -> str:
+    if reading.comparison is not None and reading.comparison.prior_date is not None:
+        return reading.comparison.prior_date.isoformat()
     return reading.form.get("prior_date", "")
 
 

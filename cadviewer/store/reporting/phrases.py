@@ -90,13 +90,16 @@ class Phrases:
             return text
         return self.words.tr(AGES[unit], n=int(number))
 
-    def place(self, place: LungPlace | None) -> str:
-        """ "right lung, upper third of its height, 4 mm from its edge; lobe: reader", "" where nothing is known."""
+    def place(self, place: LungPlace | None, brief: bool = False) -> str:
+        """ "right lung, upper third of its height, 4 mm from the edge of the lung; lobe: reader", "" where nothing is
+        known. brief: side and third alone."""
         if place is None:
             return ""
         tr = self.words.tr
         parts = [tr(_SIDES[place.side])] if place.side is not None else []
         parts += [tr(_THIRDS[place.third])] if place.third is not None else []
+        if brief:
+            return ", ".join(parts)
         if place.edge_mm is not None:
             parts.append(
                 tr("{mm:.0f} mm from the edge of the lung", mm=place.edge_mm)

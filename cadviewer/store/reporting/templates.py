@@ -177,19 +177,12 @@ def _render(file: str, values: dict[str, Any]) -> str:
 
     try:
         return _environment(own_folder()).get_template(file).render(values)
-    except (
-        TemplateError,
-        TypeError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
+    except TemplateError as error:
         raise ExportError(_reason(error, file)) from error
     except (OSError, UnicodeError) as error:
         raise ExportError(Message("the report template {file} cannot be read", file=file)) from error
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ExportError(_reason(error, file)) from error
 
 
 def _reason(error: Exception, file: str) -> Message:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from cadviewer import atomic, translations
 from cadviewer.imaging import examination
-from cadviewer.imaging.series import Volume
+from cadviewer.imaging.series import InputError, Volume
 from cadviewer.messages import Message
 from cadviewer.store.case_report import CaseReport, CaseState
 from cadviewer.store.export import ExportError
 from cadviewer.store.reading import Reading
 from cadviewer.store.reporting import pdf, templates
 from cadviewer.store.reporting.content import Report, report_of
+from cadviewer.store.reporting.encapsulated import encapsulated
 from cadviewer.store.reporting.key_pictures import key_pictures
 from cadviewer.store.reporting.pdf import Paper
 from cadviewer.store.reporting.templates import Kind
@@ -60,9 +61,18 @@ def pdf_file(report: Report, volume: Volume | None, layout: Layout) -> bytes:
     return pdf.pdf_of(report, laid_out, layout.words, pictures, paper=layout.paper)
 
 
+def dicom(report: Report, volume: Volume | None, layout: Layout) -> bytes:
+    """The same PDF as a DICOM object of the study."""
+    title = templates.render(report, layout.words, Kind.TEXT, name=layout.template).split("\n", 1)[0]
+    try:
+        return encapsulated(report, report.series, pdf_file(report, volume, layout), title)
+    except InputError as error:
+        raise ExportError(str(error)) from error
+
+
 Maker = Callable[[Report, Volume | None, Layout], bytes]
 
-MAKERS: Mapping[str, Maker] = {"report": html, "report-text": text, "report-pdf": pdf_file}
+MAKERS: Mapping[str, Maker] = {"report": html, "report-text": text, "report-pdf": pdf_file, "report-dicom": dicom}
 """By name of the format (`store.export.FORMATS`)."""
 
 
