@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging import contained
 from cadviewer.imaging.series import Rejected, Series
+from cadviewer.messages import Message
 
 BESIDE = 0.6
 """Distances between slices that a point may lie beside the one it is drawn on."""
@@ -25,10 +26,17 @@ BESIDE = 0.6
 class Kind(StrEnum):
     """What such a file is."""
 
-    REPORT = "structured report"
-    SEGMENTATION = "segmentation"
-    PRESENTATION = "presentation state"
+    REPORT = "SR"
+    SEGMENTATION = "SEG"
+    PRESENTATION = "PR"
 
+
+WORDS = {
+    Kind.REPORT: Message("structured report"),
+    Kind.SEGMENTATION: Message("segmentation"),
+    Kind.PRESENTATION: Message("presentation state"),
+}
+"""What people call them."""
 
 REPORTS = frozenset(f"1.2.840.10008.5.1.4.1.1.88.{k}" for k in (11, 22, 33, 34, 35, 50, 65))
 SEGMENTATIONS = frozenset(f"1.2.840.10008.5.1.4.1.1.66.{k}" for k in (4, 7))

@@ -45,7 +45,7 @@ class _Found:
         kept = tuple(graphics[: self.left])
         self.left -= len(kept)
         if len(kept) < len(graphics):
-            self.missing["graphics beyond the first thousands"] += len(graphics) - len(kept)
+            self.missing[Message("graphics beyond the first thousands")] += len(graphics) - len(kept)
         if kept or said:
             self.annotations.append(Annotation(_line(name) or "?", kept, tuple(filter(None, map(_line, said)))))
 
@@ -56,7 +56,7 @@ def read(file: Path, kind: Kind) -> Content:
     found = _Found()
     reader = {Kind.REPORT: _report, Kind.SEGMENTATION: _segmentation, Kind.PRESENTATION: _presentation}[kind]
     reader(dataset, found)
-    missing = tuple(f"{count} × {what}" for what, count in found.missing.items())
+    missing = tuple(Message("{count} × {what}", count=count, what=what) for what, count in found.missing.items())
     return Content(kind, _made_by(dataset), frozenset(_series(dataset)), tuple(found.annotations), missing)
 
 
@@ -103,7 +103,7 @@ def _report(dataset: Dataset, found: _Found) -> None:
 def _walk(item: Dataset, root: Dataset, found: _Found, depth: int) -> None:
     """Findings below a content item: measurement groups, findings of CAD, and coordinates that stand alone."""
     if depth > DEEPEST:
-        found.missing["items nested too deeply"] += 1
+        found.missing[Message("items nested too deeply")] += 1
         return
     for child in _items(item, "ContentSequence"):
         name, kind = _concept(child), _text(child, "ValueType")
@@ -137,7 +137,7 @@ def _group(group: Dataset, root: Dataset, found: _Found) -> None:
         elif kind == "TEXT" and code not in _NOT_SAID and len(said) < 12:
             said.append(f"{_meaning(item)}: {_text(item, 'TextValue')}")
         elif kind == "IMAGE" and code in _SEGMENTS:
-            found.missing["outlines in a segmentation, which is a file of its own"] += 1
+            found.missing[Message("outlines in a segmentation, which is a file of its own")] += 1
     found.add(name or next(filter(None, kinds), "") or _meaning(group), graphics, said)
 
 
@@ -172,7 +172,7 @@ def _coordinates(
     points = _points(item, "GraphicData", across)
     drawn = None if points is None else _drawn(graphic, points)
     if drawn is None:
-        found.missing[f"coordinates of type {graphic or 'unknown'}"] += 1
+        found.missing[Message("coordinates of type {kind}", kind=graphic or "?")] += 1
         return []
     if across == 3:
         space = _text(item, "ReferencedFrameOfReferenceUID")
@@ -180,7 +180,7 @@ def _coordinates(
     own_images = [uid for child in _items(item, "ContentSequence") if (uid := _image_of(child, root))]
     image = next(iter(own_images), next(iter(images), None))
     if image is None:
-        found.missing["coordinates on an image that is not named"] += 1
+        found.missing[Message("coordinates on an image that is not named")] += 1
         return []
     return [Graphic(line, own, *image) for line, own in drawn]
 
@@ -232,13 +232,13 @@ def _presentation(dataset: Dataset, found: _Found) -> None:
             for own in _written(text, dataset, found):
                 grouped.setdefault(name, []).extend(_on(own, images))
         if compound := len(_items(item, "CompoundGraphicSequence")):
-            found.missing["compound graphics"] += compound
+            found.missing[Message("compound graphics")] += compound
         layer = _text(item, "GraphicLayer") or f"annotation {number}"
         for name, graphics in grouped.items():
             texts = list(dict.fromkeys(s.text for s in graphics if s.text))
             found.add(name or next(iter(texts), layer), graphics, texts)
     if _items(dataset, "BitmapDisplayShutterSequence") or dataset.get("ShutterShape"):
-        found.missing["a shutter over the image"] += 1
+        found.missing[Message("a shutter over the image")] += 1
 
 
 def _on(own: Graphic, images: Sequence[tuple[str, int | None]]) -> list[Graphic]:
@@ -259,8 +259,8 @@ def _graphic(graphic: Dataset, dataset: Dataset, found: _Found) -> list[Graphic]
     in_pixels = None if points is None else _in_pixels(points, _text(graphic, "GraphicAnnotationUnits"), dataset)
     drawn = None if in_pixels is None else _drawn("POLYLINE" if kind == "INTERPOLATED" else kind, in_pixels)
     if drawn is None:
-        units = _text(graphic, "GraphicAnnotationUnits").lower() or "unknown units"
-        found.missing[f"graphics of type {kind or 'unknown'} in {units}"] += 1
+        units = _text(graphic, "GraphicAnnotationUnits") or "?"
+        found.missing[Message("graphics of type {kind} in units {units}", kind=kind or "?", units=units)] += 1
         return []
     return [Graphic(line, own) for line, own in drawn]
 
@@ -275,7 +275,7 @@ def _written(text: Dataset, dataset: Dataset, found: _Found) -> list[Graphic]:
         at = None if points is None else _in_pixels(points[:1], _text(text, units), dataset)
         if at is not None:
             return [Graphic(Line.TEXT, at, text=_line(words))]
-    found.missing["texts without a place"] += 1
+    found.missing[Message("texts without a place")] += 1
     return []
 
 
@@ -323,7 +323,7 @@ def _segmentation(dataset: Dataset, found: _Found) -> None:
         name = _text(segment, "SegmentLabel") or kind or f"segment {number}"
         found.add(name, outlines, [line for line in (kind, made) if line and line != name])
         if number in names and not outlines:
-            found.missing["segments without a pixel"] += 1
+            found.missing[Message("segments without a pixel")] += 1
 
 
 def _frames(dataset: Dataset) -> NDArray[Any]:
