@@ -109,6 +109,26 @@ def test_a_planar_report_with_circles_on_images_of_other_tracking(series: Series
     assert np.linalg.norm(region.points - (20, 22), axis=1) == pytest.approx(5.0)
 
 
+def test_groups_of_one_tracking_uid_are_one_finding(series: Series, tmp_path: Path) -> None:
+    def group(name: str, tracking: str, *more: Dataset) -> Dataset:
+        text = sr_item("TEXT", code("112039", "DCM", "Tracking Identifier"), TextValue=name)
+        known = sr_item("UIDREF", code("112040", "DCM", "Tracking Unique Identifier"), UID=tracking)
+        return sr_item("CONTAINER", code("125007", "DCM", "Measurement Group"), [text, known, *more])
+
+    image = image_item(series.slices[4].sop_uid)
+    groups = [
+        group("L1", "1.2.3", scoord("POINT", [1.0, 1.0], [image])),
+        group("L1", "1.2.4", scoord("POINT", [2.0, 2.0], [image])),
+        group("L1", "1.2.3", number("Diameter", 5, "mm")),
+    ]
+    path = save(tmp_path / "sr.dcm", REPORT, "SR", ValueType="CONTAINER", ContentSequence=groups)
+    content = read(path)
+    assert [(a.name, len(a.graphics), a.said) for a in content.annotations] == [
+        ("L1", 1, ("Diameter 5 mm",)),
+        ("L1", 1, ()),
+    ]
+
+
 def test_an_image_named_by_its_place_in_the_tree(series: Series, tmp_path: Path) -> None:
     library = sr_item("CONTAINER", code("111028", "DCM", "Image Library"), [image_item(series.slices[7].sop_uid)])
     by_reference = item(RelationshipType="SELECTED FROM", ReferencedContentItemIdentifier=[1, 1, 1])
@@ -149,7 +169,7 @@ def test_what_a_report_holds_beside_is_said(series: Series, tmp_path: Path) -> N
         "1 × coordinates on an image that is not named",
         "1 × outlines in a segmentation, which is a file of its own",
     )
-    assert content.annotations[0].said == ("Volume 512 mm3",)
+    assert content.annotations[0].said == ("Volume 512 mm³",)
 
 
 def test_a_fractional_segmentation_on_planes_of_its_own(series: Series, tmp_path: Path) -> None:

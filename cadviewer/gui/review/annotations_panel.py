@@ -104,7 +104,7 @@ class AnnotationsPanel(QWidget):
 
 
 def _title(file: AnnotationFile) -> str:
-    return f"{translate(WORDS[file.content.kind]).capitalize()}: {file.content.made_by}"
+    return f"{translate(WORDS[file.content.kind]).capitalize()}\n{file.content.made_by}"
 
 
 def _row(case: Case | None, laid: Laid) -> str:

@@ -35,19 +35,29 @@ Points = NDArray[np.float64]
 
 @dataclass
 class _Found:
-    """What is gathered of a file. missing: kinds of things that were not understood, with how many."""
+    """What is gathered of a file. tracked: which annotation a tracking UID is of. missing: kinds of things that were not
+    understood, with how many."""
 
     annotations: list[Annotation] = field(default_factory=list)
+    tracked: dict[str, int] = field(default_factory=dict)
     missing: Counter[str] = field(default_factory=Counter)
     left: int = MOST
 
-    def add(self, name: str, graphics: Sequence[Graphic], said: Sequence[str] = ()) -> None:
+    def add(self, name: str, graphics: Sequence[Graphic], said: Sequence[str] = (), tracking: str = "") -> None:
+        """tracking: its UID, by which groups about the same finding are one; "" where it has none."""
         kept = tuple(graphics[: self.left])
         self.left -= len(kept)
         if len(kept) < len(graphics):
             self.missing[Message("graphics beyond the first thousands")] += len(graphics) - len(kept)
-        if kept or said:
-            self.annotations.append(Annotation(_line(name) or "?", kept, tuple(filter(None, map(_line, said)))))
+        made = Annotation(_line(name) or "?", kept, tuple(filter(None, map(_line, said))))
+        if tracking in self.tracked:
+            old = self.annotations[self.tracked[tracking]]
+            both = tuple(dict.fromkeys((*old.said, *made.said)))
+            self.annotations[self.tracked[tracking]] = Annotation(old.name, old.graphics + kept, both)
+        elif kept or said:
+            if tracking:
+                self.tracked[tracking] = len(self.annotations)
+            self.annotations.append(made)
 
 
 def read(file: Path, kind: Kind) -> Content:
@@ -88,9 +98,10 @@ def _series(dataset: Dataset) -> Iterator[str]:
 
 _GROUP = "125007"  # Measurement Group
 _TRACKING = "112039"  # Tracking Identifier
+_TRACKING_UID = "112040"  # Tracking Unique Identifier
 _FINDING = "121071"  # Finding
-_FINDING_SITE = frozenset(("363698007", "G-C0E3"))
-_NOT_SAID = frozenset((_TRACKING, "112040", "276214006", "121058", "130325"))
+_NOT_SAID = frozenset((_TRACKING, "276214006", "121058", "130400", "121401"))
+"""Finding category, procedure reported, geometric purpose, derivation: of no use in a line."""
 _SEGMENTS = frozenset(("121214", "121191"))  # Referenced Segmentation Frame, Referenced Segment
 _CAD_FINDINGS = frozenset(("111059", "111034", "111036", "112004"))
 """What CAD reports (TID 4000, 4100) call a finding by: Single Image Finding, Composite Feature …"""
@@ -118,8 +129,9 @@ def _walk(item: Dataset, root: Dataset, found: _Found, depth: int) -> None:
 def _group(group: Dataset, root: Dataset, found: _Found) -> None:
     """A measurement group, with everything below it."""
     graphics: list[Graphic] = []
+    measured: list[str] = []
     said: list[str] = []
-    name = ""
+    name = tracking = ""
     kinds: list[str] = [_meaning(group, "ConceptCodeSequence")] if _text(group, "ValueType") == "CODE" else []
     images = [uid for item in _below(group) if (uid := _image_of(item))]
     for item in _below(group):
@@ -127,9 +139,11 @@ def _group(group: Dataset, root: Dataset, found: _Found) -> None:
         if kind in ("SCOORD", "SCOORD3D"):
             graphics += _coordinates(item, root, found, images)
         elif kind == "NUM":
-            said.append(_number(item))
+            measured.append(_number(item))
         elif kind == "TEXT" and code == _TRACKING:
             name = _text(item, "TextValue")
+        elif kind == "UIDREF" and code == _TRACKING_UID:
+            tracking = _text(item, "UID")
         elif kind == "CODE" and code == _FINDING:
             kinds.append(_meaning(item, "ConceptCodeSequence"))
         elif kind == "CODE" and code not in _NOT_SAID:
@@ -138,7 +152,7 @@ def _group(group: Dataset, root: Dataset, found: _Found) -> None:
             said.append(f"{_meaning(item)}: {_text(item, 'TextValue')}")
         elif kind == "IMAGE" and code in _SEGMENTS:
             found.missing[Message("outlines in a segmentation, which is a file of its own")] += 1
-    found.add(name or next(filter(None, kinds), "") or _meaning(group), graphics, said)
+    found.add(name or next(filter(None, kinds), "") or _meaning(group), graphics, (*measured, *said), tracking)
 
 
 def _alone(item: Dataset, root: Dataset, found: _Found) -> None:
@@ -202,12 +216,16 @@ def _image_of(item: Dataset, root: Dataset | None = None) -> tuple[str, int | No
     return None
 
 
+_UNITS = {"1": "", "deg": "°", "mm2": "mm²", "mm3": "mm³", "cm2": "cm²", "cm3": "cm³", "[hnsf'U]": "HU", "um": "µm"}
+"""What people write for units of UCUM."""
+
+
 def _number(item: Dataset) -> str:
     for value in _items(item, "MeasuredValueSequence"):
         unit = next((_text(u, "CodeValue") for u in _items(value, "MeasurementUnitsCodeSequence")), "")
         shown = _numbers(value, "NumericValue")
         if shown:
-            return f"{_meaning(item)} {shown[0]:.4g} {'' if unit == '1' else unit.strip('{}')}".strip()
+            return f"{_meaning(item)} {shown[0]:.4g} {_UNITS.get(unit, unit.strip('{}'))}".strip()
     return ""
 
 
