@@ -35,8 +35,8 @@ Points = NDArray[np.float64]
 
 @dataclass
 class _Found:
-    """What is gathered of a file. tracked: which annotation a tracking UID is of. missing: kinds of things that were not
-    understood, with how many."""
+    """What is gathered of a file. tracked: which annotation a tracking UID is of. missing: kinds of things that were
+    not understood, with how many."""
 
     annotations: list[Annotation] = field(default_factory=list)
     tracked: dict[str, int] = field(default_factory=dict)

@@ -81,7 +81,7 @@ class Finding:
     name: as the program shows it. place: the same for the same finding in whatever export.
     best: the slice that it is best seen on. boxes, outlines: by slice; outlines has the pieces of each. masks: of the
     image's size, where it is known by one.
-    algorithm: of what found or outlined it, None where a reader alone did.
+    algorithm: of what found or outlined it, None where a reader alone did. side: of the lungs, None where unknown.
     """
 
     name: str
@@ -95,6 +95,7 @@ class Finding:
     measured: tuple[Measured, ...] = ()
     rated: tuple[Rated, ...] = ()
     algorithm: Algorithm | None = None
+    side: Coded | None = None
 
     @property
     def kind(self) -> Coded:
@@ -182,6 +183,7 @@ def _models_nodule(nodule: Nodule, by: Provenance) -> Finding:
         measured=(*_sizes(nodule), certainty),
         rated=tuple(rated),
         algorithm=_algorithm(by),
+        side=_side(nodule),
     )
 
 
@@ -214,7 +216,13 @@ def _read(read: Read, reading: Reading, result: Result) -> Finding:
         measured=tuple(measured.values()),
         rated=tuple(rated),
         algorithm=algorithm,
+        side=_side(nodule),
     )
+
+
+def _side(nodule: Nodule) -> Coded | None:
+    side = nodule.place.side if nodule.place is not None else None
+    return None if side is None else codes.SIDES[side.value]
 
 
 def _who(
