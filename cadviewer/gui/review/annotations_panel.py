@@ -104,7 +104,8 @@ class AnnotationsPanel(QWidget):
 
 
 def _title(file: AnnotationFile) -> str:
-    return f"{translate(WORDS[file.content.kind]).capitalize()}\n{file.content.made_by}"
+    kind = translate(WORDS[file.content.kind])
+    return f"{kind[:1].upper()}{kind[1:]}\n{file.content.made_by}"
 
 
 def _row(case: Case | None, laid: Laid) -> str:
