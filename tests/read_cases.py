@@ -17,9 +17,11 @@ from cadviewer.findings import (
     BreastFinding,
     Call,
     Estimate,
+    LungPlace,
     Nodule,
     Provenance,
     Result,
+    Side,
     Task,
 )
 from cadviewer.imaging import files
@@ -119,6 +121,7 @@ def nodule(number: int, score: float, x: float, y: float, radius: float, middle:
         volume_mm3=123.4567,
         outline=outlines[middle],
         outlines=outlines,
+        place=LungPlace(Side.RIGHT if x < COLUMNS / 2 else Side.LEFT),
     )
 
 

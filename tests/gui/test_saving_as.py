@@ -47,7 +47,25 @@ def test_the_dialog_offers_every_way_and_follows_the_choice(read_ct: Desk) -> No
     assert dialog.defaultSuffix() == "json"
     dialog.filterSelected.emit("CSV (*.csv)")
     assert dialog.defaultSuffix() == "csv"
+    for name in ("sr", "seg"):  # each with a name of its own: none would be written over another
+        dialog.filterSelected.emit(label_of(export.load(name)))
+        assert dialog.selectedFiles()[0].endswith(f"-series2-{name}.dcm")
+    dialog.selectFile("mine.dcm")
+    dialog.filterSelected.emit(label_of(export.load("sr")))
+    assert dialog.selectedFiles()[0].endswith("/mine.dcm")
     dialog.close()
+
+
+def test_a_report_of_what_was_accepted_is_saved_and_nothing_before(read_ct: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "sr.dcm"
+    with read_ct.bot.waitSignal(read_ct.window.saving.failed) as failed:
+        read_ct.window.saving.save(read_ct.case, path, "sr")
+    assert failed.args[0] == "The reading was not saved: no finding was accepted or drawn, and nothing was measured"
+    read_ct.window.review_controller.choose(1)
+    read_ct.wait_kept(lambda: read_ct.window.review_controller.answer(Answer.ACCEPTED))
+    with read_ct.bot.waitSignal(read_ct.window.saving.said):
+        read_ct.window.saving.save(read_ct.case, path, "sr")
+    assert sorted(p.name for p in tmp_path.glob("*.dcm")) == ["sr-model.dcm", "sr.dcm"]
 
 
 @pytest.mark.parametrize("name", ["found.xyz", "found"])

@@ -15,6 +15,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from cadviewer.imaging import files
+from cadviewer.imaging.annotations import Annotations, Kind
 from cadviewer.imaging.dicom.codecs import frame_size
 from cadviewer.imaging.series import InputError, Patient, Rejected, Series, Shape, State, Window
 from cadviewer.phantoms.files import write_dicom_series
@@ -190,7 +191,9 @@ def test_all_windows_of_the_file_come_in_its_order(tmp_path: Path) -> None:
 def test_objects_that_are_no_images_are_skipped_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "seg.dcm", GRAY, sop_class="1.2.840.10008.5.1.4.1.1.66.4", modality="SEG")
     (found,) = files.scan([path])
-    assert found == Rejected(path, State.SKIPPED, "not an image: Segmentation Storage")
+    assert found == Annotations(
+        path, State.SKIPPED, "not an image: Segmentation Storage", kind=Kind.SEGMENTATION, file=path
+    )
 
 
 def compressed(path: Path, code_stream: bytes, syntax: str) -> Path:

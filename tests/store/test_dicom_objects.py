@@ -236,6 +236,16 @@ def test_assessments_have_the_codes_of_their_context_groups(tmp_path: Path) -> N
     assert ("111005", "MA.II.A.5.4B") in said
 
 
+def test_the_side_of_the_lungs_is_told_where_it_is_known(tmp_path: Path) -> None:
+    case = read_cases.ct(tmp_path / "ct")
+    export.write(case.report, case.volume, case.reading, tmp_path / "x.dcm", "sr")
+    sides = {
+        g.tracking_identifier.split(" (")[0]: [s.laterality.value for s in g.finding_sites if s.laterality is not None]
+        for g in groups(tmp_path / "x-model.dcm")
+    }
+    assert sides == {"Nodule 1": ["24028007"], "Nodule 2": ["7771000"], "Nodule 3": ["7771000"]}
+
+
 def test_findings_that_overlap_come_into_objects_of_their_own(tmp_path: Path) -> None:
     import dataclasses
 

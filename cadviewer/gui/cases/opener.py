@@ -13,6 +13,7 @@ from cadviewer.gui.cases.case import Case, Status
 from cadviewer.gui.cases.loader import LoadedSeries, Loader
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr
+from cadviewer.imaging.annotations import Annotations
 from cadviewer.imaging.series import UNTOLD, Rejected, Series, State, Volume
 
 
@@ -22,22 +23,29 @@ class OpenReport:
 
     paths: tuple[Path, ...]
     series: int = 0
+    annotations: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     problem: str = ""
 
     @property
     def refused(self) -> list[Rejected]:
-        """What was an image, or should have been one: reports and texts beside the images alarm nobody."""
-        return [r for r in self.rejected if r.state is not State.SKIPPED]
+        """What was an image, or should have been one: reports and texts beside the images alarm nobody.
+
+        Nor does a folder of annotations alone, though it has no image.
+        """
+        folders = self.paths if self.annotations and not self.series else ()
+        return [r for r in self.rejected if r.state is not State.SKIPPED and r.source not in folders]
 
 
 class Opener(QObject):
-    """Signals: added(Case); opened(Case): it is on screen from now on; arrived(Case): more slices of it;
+    """Signals: added(Case); annotated(Annotations): a file of them was found;
+    opened(Case): it is on screen from now on; arrived(Case): more slices of it;
     loaded(Case): all of it; broken(Case, reason): it could not be read, the case before is on screen again;
     scanning(done, total); reported(Report): a request to open is over; busy(text): what is being read, "" for nothing.
     """
 
     added = Signal(object)
+    annotated = Signal(object)
     opened = Signal(object)
     closed = Signal()
     arrived = Signal(object)
@@ -144,6 +152,10 @@ class Opener(QObject):
         if report is None:
             return
         for entry in entries:
+            if isinstance(entry, Annotations):
+                report.annotations += 1
+                self.annotated.emit(entry)
+                continue
             if isinstance(entry, Rejected):
                 report.rejected.append(entry)
                 continue

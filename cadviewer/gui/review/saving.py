@@ -46,7 +46,7 @@ class Saving(QObject):
         dialog.selectNameFilter("JSON (*.json)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("json")
-        dialog.filterSelected.connect(lambda kind: dialog.setDefaultSuffix(kinds[kind][1]))
+        dialog.filterSelected.connect(lambda kind: _use_kind(dialog, case.series, *kinds[kind]))
         dialog.selectFile(f"{proposed(case.series)}.json")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(
@@ -93,6 +93,20 @@ class Saving(QObject):
 
     def _not_saved(self, reason: str) -> None:
         self.failed.emit(tr("The reading was not saved: {reason}", reason=reason))
+
+
+def _use_kind(dialog: QFileDialog, series: Series, name: str, suffix: str) -> None:
+    """Another kind of file was chosen: the name that was proposed, and nobody changed, goes with it."""
+    dialog.setDefaultSuffix(suffix)
+    chosen = dialog.selectedFiles()
+    if chosen and Path(chosen[0]).name.startswith(proposed(series)):
+        dialog.selectFile(file_name(series, name, suffix))
+
+
+def file_name(series: Series, name: str, suffix: str) -> str:
+    """The name proposed for a format, with what it is where other formats end their files alike."""
+    alike = [form for form in export.for_files().values() if form.suffix == f".{suffix}"]
+    return f"{proposed(series)}{f'-{name}' if len(alike) > 1 else ''}.{suffix}"
 
 
 def label_of(form: export.Format) -> str:

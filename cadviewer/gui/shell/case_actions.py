@@ -208,7 +208,7 @@ def problem_of(report: OpenReport) -> str:
             name=first.source.name,
             reason=first.reason,
         )
-    if not report.series:
+    if not report.series and not report.annotations:
         reason = report.rejected[0].reason if len(report.rejected) == 1 else tr("there is no image in it")
         return tr("{name} could not be opened: {reason}", name=name, reason=reason)
     return ""

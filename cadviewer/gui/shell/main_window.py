@@ -15,6 +15,7 @@ from cadviewer.gui.breast.score_map import ScoreMaps
 from cadviewer.gui.canvas.mouse import Tool
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.canvas.viewport import FindingMarks, OverlayMode, Viewport
+from cadviewer.gui.cases.annotation_files import AnnotationFiles
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.kept_results import KeptResults
@@ -29,6 +30,7 @@ from cadviewer.gui.engine.requests import JobRequests
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.outline_requests import OutlineRequests
 from cadviewer.gui.nodules.priors import priors
+from cadviewer.gui.review.annotations_panel import AnnotationsPanel
 from cadviewer.gui.review.drawing_controller import DrawingController
 from cadviewer.gui.review.measures_panel import MeasuresPanel
 from cadviewer.gui.review.review_controller import ReviewController
@@ -96,6 +98,7 @@ class MainWindow(QMainWindow):
         self.outline_requests = OutlineRequests(self.cases, self.requests, self.journal, self)
         self.tools = Tools(self, engine, bridge, preferences)
         self.saving = Saving(self)
+        self.annotation_files, self.annotations = AnnotationFiles(self.cases, self), AnnotationsPanel()
         self.comparison = Comparison(self.cases, self.loader, self)
         self._painted = False
         self._arrange()
@@ -264,6 +267,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.search)
         column.addWidget(self.studies, 1)
         column.addWidget(self.measures)
+        column.addWidget(self.annotations)
         self.left = left
         self.split = QSplitter(Qt.Orientation.Horizontal)
         for widget, width in ((left, 150), (self.workspace, 300), (self.side, 230)):
@@ -323,11 +327,32 @@ class MainWindow(QMainWindow):
         )
         self._unlisten = background.listen(lambda name, said: self._unforeseen.emit(f"{name}: {said}"))
         self.preferences.changed.connect(self._use_settings)
+        self._connect_annotations()
         desk.index_changed.connect(self._moved)
         desk.grid.menu_asked.connect(self.menus.popup)
         desk.grid.layout_changed.connect(lambda: self.view_actions.refresh(self.cases.current))
         self.status.cancel_asked.connect(self.analysis_actions.cancel)
         bridge.device_ready.connect(self._device_ready)
+
+    def _connect_annotations(self) -> None:
+        """What other files say of the images."""
+        files, panel, notices = self.annotation_files, self.annotations, self.workspace.notifications
+        self.opener.annotated.connect(files.open)
+        self.opener.added.connect(files.match)
+        self.opener.reported.connect(files.settle)
+        files.said.connect(self.status.say)
+        files.changed.connect(self._show_annotations)
+        files.told.connect(
+            lambda text: notices.say(Notification("annotations", text)) if text else notices.dismiss("annotations")
+        )
+        panel.chosen.connect(self.workspace.go_to_annotation)
+        panel.switched.connect(self._show_annotations)
+        panel.removed.connect(files.forget)
+
+    def _show_annotations(self) -> None:
+        files = self.annotation_files.of(self.cases.current)
+        self.workspace.show_annotations(files)
+        self.annotations.show_files(self.cases.current, files)
 
     def _device_ready(self, event: DeviceReady) -> None:
         self.status.show_device(event.device, event.why)
@@ -355,6 +380,7 @@ class MainWindow(QMainWindow):
         self.banner.show_series(case.series if case is not None else None)
         self.workspace.show_case(case)
         self.measures.show_case(case)
+        self._show_annotations()
         self.studies.select(case)
         self.status.show_case(case)
         self.side.show_case(case, priors=priors(case, self.cases) if case is not None else ())
@@ -447,6 +473,7 @@ class MainWindow(QMainWindow):
         self.journal.close()
         self.results.close()
         self.saving.close()
+        self.annotation_files.close()
         self.loader.close()
         self.preferences.close()
         self.workspace.show_case(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Protocol
 
@@ -20,10 +21,12 @@ from cadviewer.gui.canvas.slice_scrollbar import SliceScrollbar, Stretch
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.canvas.text_entry import TextLine
 from cadviewer.gui.canvas.viewport import Layer, OverlayMode, Viewport
+from cadviewer.gui.cases.annotation_files import AnnotationFile, Laid
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.nodules.boxes import LOOKS, planes_of
 from cadviewer.gui.nodules.editing import BoxEditing
+from cadviewer.gui.viewing.annotation_layer import AnnotationLayer
 from cadviewer.gui.viewing.grid.grid import Grid
 from cadviewer.gui.viewing.grid.layout import Layout
 from cadviewer.gui.viewing.grid.pane import Pane
@@ -69,6 +72,7 @@ class Workspace(QWidget):
         self.drawings = Drawings(self)
         self.editing = BoxEditing(self)
         self.key_mark = KeyImageLayer()
+        self.annotations = AnnotationLayer()
         self.drawings.repaint.connect(self._repaint)
         self.editing.repaint.connect(self._repaint)
         self.drawings.wanted_text.connect(self._write)
@@ -130,12 +134,13 @@ class Workspace(QWidget):
 
     def _layers(self, pane: Pane) -> list[Layer]:
         pane.viewport.mouse.handles = AllHandles(self.drawings, self.editing)
-        return [self.score_map, *self.task_layers, pane.boxes, self.editing, self.drawings, self.key_mark]
+        marks: list[Layer] = [self.score_map, *self.task_layers, self.annotations, pane.boxes]
+        return [*marks, self.editing, self.drawings, self.key_mark]
 
     def show_case(self, case: Case | None) -> None:
         """Put another case on screen, where the reader left it."""
         self._leave()
-        self.case = self.editing.case = self.key_mark.case = case
+        self.case = self.editing.case = self.key_mark.case = self.annotations.case = case
         for layer in self.task_layers:
             layer.case = case
         self.drawings.pixels = case.stack.pixels if case is not None and case.stack is not None else None
@@ -278,6 +283,27 @@ class Workspace(QWidget):
         if stack.geometry.placed:
             self.grid.show_point(stack.geometry.to_patient((index, y - 0.5, x - 0.5)), centre=True)
         self.drawings.select(shape.key)
+
+    def show_annotations(self, files: Sequence[AnnotationFile]) -> None:
+        """What lies over the open case from other files."""
+        self.annotations.files = files
+        self._repaint()
+
+    def go_to_annotation(self, laid: Laid) -> None:
+        """Show the middle one of the images that an annotation is on, with it in sight."""
+        slices = sorted({p.index for p in laid.placed})
+        if not slices:
+            return
+        index = slices[len(slices) // 2]
+        self.annotations.selected = laid
+        self.active.stop_cine()
+        self.go_to_image(index)
+        self.grid.set_measures(True)
+        if self.viewport.marks is not OverlayMode.ALL:
+            self.grid.set_marks(OverlayMode.ALL)
+        x, y = next(p.points.mean(axis=0).tolist() for p in laid.placed if p.index == index)
+        self.viewport.centre_on(x, y)
+        self._repaint()
 
     def go_to_image(self, index: int) -> None:
         """Show an acquired image in the first view."""

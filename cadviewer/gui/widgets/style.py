@@ -76,6 +76,7 @@ ACCEPTED = QColor("#3fc8a0")
 REJECTED = QColor("#a8b0b9")
 UNSURE = QColor("#f0e442")
 MASK = QColor("#56b4e9")
+ANNOTATION = QColor("#e39ac4")
 
 _colours = DARK
 _theme = "dark"

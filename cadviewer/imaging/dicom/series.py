@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cadviewer.imaging import contained
+from cadviewer.imaging.annotations import Annotations, kind_of
 from cadviewer.imaging.dicom import codecs
 from cadviewer.imaging.dicom import header as dh
 from cadviewer.imaging.dicom.frames import Frame, reject
@@ -43,7 +44,7 @@ def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
         except Exception as error:  # noqa: BLE001 - whatever one file makes this raise is that file's reason
             rejected = Rejected(header.file, State.FAILED, reason_of(error))
         if rejected is not None:
-            yield rejected
+            yield _with_kind(rejected, header)
             continue
         uid = header.text(dh.SERIES_UID)
         alone = len(frames) > 1 or dh.FRAME_GROUPS in header.sequences or not uid
@@ -52,6 +53,12 @@ def build(headers: Iterable[Header]) -> Iterator[Series | Rejected]:
         groups[(*_identity(header), *own)].extend(frames)
     for group in groups.values():
         yield from _series(group)
+
+
+def _with_kind(rejected: Rejected, header: Header) -> Rejected:
+    """A file that gives no image, named as what it is of use for where it says something of images."""
+    kind = kind_of(header.text(dh.SOP_CLASS)) if rejected.state is State.SKIPPED else None
+    return rejected if kind is None else Annotations(**vars(rejected), kind=kind, file=header.file)
 
 
 def _identity(header: Header) -> tuple[str, ...]:

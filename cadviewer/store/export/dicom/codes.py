@@ -27,6 +27,10 @@ MASS = Coded("4147007", "SCT", "Mass")  # CID 6106, 7151
 ABNORMAL = Coded("49755003", "SCT", "Morphologically Abnormal Structure")  # CID 7150
 LUNG = Coded("39607008", "SCT", "Lung")  # CID 4031
 BREAST = Coded("76752008", "SCT", "Breast")  # CID 4031
+SIDES: Mapping[str, Coded] = {  # CID 244
+    "left": Coded("7771000", "SCT", "Left"),
+    "right": Coded("24028007", "SCT", "Right"),
+}
 
 LONG_AXIS = Coded("103339001", "SCT", "Long Axis")  # CID 218, 7469
 SHORT_AXIS = Coded("103340004", "SCT", "Short Axis")  # CID 218, 7469

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.findings import BreastFinding, Nodule, Provenance, Result, Task
+from cadviewer.imaging.mask_outlines import pixel_outlines
 from cadviewer.risk.words import Assessment
 from cadviewer.store.breast_form import OWN_CALL
 from cadviewer.store.case_report import CaseReport
@@ -81,7 +81,7 @@ class Finding:
     name: as the program shows it. place: the same for the same finding in whatever export.
     best: the slice that it is best seen on. boxes, outlines: by slice; outlines has the pieces of each. masks: of the
     image's size, where it is known by one.
-    algorithm: of what found or outlined it, None where a reader alone did.
+    algorithm: of what found or outlined it, None where a reader alone did. side: of the lungs, None where unknown.
     """
 
     name: str
@@ -95,6 +95,7 @@ class Finding:
     measured: tuple[Measured, ...] = ()
     rated: tuple[Rated, ...] = ()
     algorithm: Algorithm | None = None
+    side: Coded | None = None
 
     @property
     def kind(self) -> Coded:
@@ -182,6 +183,7 @@ def _models_nodule(nodule: Nodule, by: Provenance) -> Finding:
         measured=(*_sizes(nodule), certainty),
         rated=tuple(rated),
         algorithm=_algorithm(by),
+        side=_side(nodule),
     )
 
 
@@ -214,7 +216,13 @@ def _read(read: Read, reading: Reading, result: Result) -> Finding:
         measured=tuple(measured.values()),
         rated=tuple(rated),
         algorithm=algorithm,
+        side=_side(nodule),
     )
+
+
+def _side(nodule: Nodule) -> Coded | None:
+    side = nodule.place.side if nodule.place is not None else None
+    return None if side is None else codes.SIDES[side.value]
 
 
 def _who(
@@ -293,7 +301,7 @@ def _breast(
         task=Task.BREAST,
         best=found.frame,
         made_by=MadeBy.AUTOMATIC,
-        outlines={} if mask is None else {found.frame: _pieces(mask)},
+        outlines={} if mask is None else {found.frame: pixel_outlines(mask)},
         masks={} if mask is None else {found.frame: mask},
         measured=tuple(measured),
         rated=tuple(rated),
@@ -310,15 +318,6 @@ def _lesion(found: BreastFinding) -> Iterator[Measured]:
         yield Measured(codes.SHORT_AXIS, float(found.short_px), codes.PIXEL)
     if found.area_mm2 is not None:
         yield Measured(codes.AREA, float(found.area_mm2), codes.MM2)
-
-
-def _pieces(mask: NDArray[np.uint8]) -> tuple[Polygon, ...]:
-    """Outlines of a mask along the edges of its pixels, the largest first."""
-    doubled = cv2.resize(np.pad((mask > 0).astype(np.uint8), 1), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-    contours, _ = cv2.findContours(doubled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    contours = sorted(contours, key=cv2.contourArea, reverse=True)
-    # Centres of half-pixels lie a quarter within the edge of their pixel.
-    return tuple((c.reshape(-1, 2).astype(np.float64) + 0.5) / 2 - 1 for c in contours if len(c) > 2)
 
 
 def _place(place: FindingRef) -> str:

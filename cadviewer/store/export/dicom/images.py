@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cadviewer.imaging import contained
+from cadviewer.imaging.annotations import Where
 from cadviewer.imaging.series import Series
 from cadviewer.messages import Message
 from cadviewer.store.export import ExportError
@@ -54,6 +55,16 @@ def identity(series: Series) -> str:
                 stream.seek(-min(size - _ENDS, _ENDS), os.SEEK_END)
                 digest.update(stream.read())
     return digest.hexdigest()
+
+
+def where(series: Series) -> Where:
+    """How other objects name the images of a series, generated identifiers included. Raises OSError."""
+    if series.format == "dicom":
+        images = {(s.sop_uid, s.frame): k for k, s in enumerate(series.slices) if s.sop_uid}
+        return Where.of(images, series.frame_of_reference_uid, series.series_uid)
+    own = identity(series)
+    images = {(uid_of("image", own, k), 0): k for k in range(len(series.slices))}
+    return Where.of(images, uid_of("frame of reference", own), uid_of("series", own))
 
 
 class Images:

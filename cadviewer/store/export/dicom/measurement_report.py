@@ -105,7 +105,12 @@ class _Writer:
             "tracking_identifier": tracking,
             "finding_type": concept(finding.kind),
             "finding_category": concept(codes.ABNORMAL),
-            "finding_sites": [sr.FindingSite(anatomic_location=concept(finding.site))],
+            "finding_sites": [
+                sr.FindingSite(
+                    anatomic_location=concept(finding.site),
+                    laterality=None if finding.side is None else concept(finding.side),
+                )
+            ],
             "algorithm_id": _algorithm(finding),
         }
         measurements = [
