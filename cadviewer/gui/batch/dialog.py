@@ -48,7 +48,7 @@ from cadviewer.gui.batch.worker import BatchThread, MakeEngine
 from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.models import catalogue
-from cadviewer.store.export import DEFAULT, FORMATS, load
+from cadviewer.store.export import DEFAULT, FORMATS, for_batch, load
 
 FORMATS_A_ROW = 6
 EXISTING = {
@@ -119,13 +119,12 @@ class BatchDialog(QDialog):
 
     def _format_boxes(self) -> QGridLayout:
         """A box for each format that a batch can write, in so many rows as they need, with its title as tool tip."""
-        every = {name: load(name) for name in FORMATS}
-        self.formats = {name: QCheckBox(name) for name, form in every.items() if form.write_case or form.write_tables}
+        self.formats = {name: QCheckBox(name) for name in FORMATS if for_batch(name)}
         formats = QGridLayout()
         formats.setHorizontalSpacing(18)
         for place, (name, box) in enumerate(self.formats.items()):
             box.setChecked(name in DEFAULT)
-            box.setToolTip(tr(every[name].title))
+            box.setToolTip(tr(load(name).title))
             formats.addWidget(box, place // FORMATS_A_ROW, place % FORMATS_A_ROW)
         formats.setColumnStretch(FORMATS_A_ROW, 1)
         return formats
