@@ -244,7 +244,7 @@ class PicturesDialog(QDialog):
 
     def print(self) -> None:
         """With a preview."""
-        printing.preview(self, self.images(), still.title(self._pane)).open()
+        printing.Preview(self.images(), still.title(self._pane), self).open()
 
     # --- saving -------------------------------------------------------------------------------------------------------
     def _ask(self) -> None:
@@ -282,7 +282,7 @@ class PicturesDialog(QDialog):
 
     def _write_many(self, path: Path) -> None:
         made, indices = self._stills()
-        self._writing = writing = SeriesWriting(made, indices, path, self.rate.value())
+        self._writing = writing = SeriesWriting(made, indices, path, self.rate.value(), self)
         self.bar.setRange(0, len(indices))
         self.bar.setValue(0)
         self.status.setText(count(len(indices), "{n} image is written…", "{n} images are written…"))
@@ -302,6 +302,8 @@ class PicturesDialog(QDialog):
         self._over(tr("Not saved: {reason}", reason=reason))
 
     def _over(self, text: str) -> None:
+        if self._writing is not None:
+            self._writing.deleteLater()
         self._writing = None
         self.status.setText(text)
         self._show()

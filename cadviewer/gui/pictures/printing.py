@@ -16,19 +16,23 @@ MARGIN_LINES = 2.2
 """Room above and below a picture, in lines of text."""
 
 
-def preview(parent: QWidget, images: Sequence[QImage], title: str) -> QPrintPreviewDialog:
-    """The dialog in which the pages are looked at and printed. title: stands above each picture; no patient's name."""
-    printer = QPrinter(QPrinter.PrinterMode.HighResolution)
-    printer.setDocName(title)
-    first = images[0]
-    landscape = first.width() > first.height()
-    printer.setPageOrientation(QPageLayout.Orientation.Landscape if landscape else QPageLayout.Orientation.Portrait)
-    dialog = QPrintPreviewDialog(printer, parent)
-    dialog.setWindowTitle(tr("Print"))
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.resize(900, 700)
-    dialog.paintRequested.connect(lambda paper: paint(paper, images, title))
-    return dialog
+class Preview(QPrintPreviewDialog):
+    """The pages as they will be, and the button that prints them.
+
+    title: stands above each picture; no patient's name.
+    """
+
+    def __init__(self, images: Sequence[QImage], title: str, parent: QWidget) -> None:
+        self._printer = QPrinter(QPrinter.PrinterMode.HighResolution)  # which the dialog does not keep alive
+        self._printer.setDocName(title)
+        wide = images[0].width() > images[0].height()
+        orientation = QPageLayout.Orientation.Landscape if wide else QPageLayout.Orientation.Portrait
+        self._printer.setPageOrientation(orientation)
+        super().__init__(self._printer, parent)
+        self.setWindowTitle(tr("Print"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(900, 700)
+        self.paintRequested.connect(lambda printer: paint(printer, images, title))
 
 
 def paint(printer: QPrinter, images: Sequence[QImage], title: str) -> None:

@@ -34,9 +34,9 @@ class SeriesWriting(QObject):
     cancelled = Signal()
     _wanted = Signal(int, object)
 
-    def __init__(self, still: Still, indices: Sequence[int], path: Path, rate: float) -> None:
+    def __init__(self, still: Still, indices: Sequence[int], path: Path, rate: float, parent: QObject) -> None:
         """indices: of the images, in their order. rate: pictures a second, of a film."""
-        super().__init__()
+        super().__init__(parent)
         self._still, self._indices, self._path, self._rate = still, tuple(indices), path, rate
         self._painted: queue.SimpleQueue[Picture | None] = queue.SimpleQueue()
         self._stop = threading.Event()
