@@ -51,7 +51,7 @@ class ResultsDialog(QDialog):
         self.resize(1120, 620)
         self.folder: Path | None = None
         self._thread = Background("results", self._failed.emit)
-        self._reading = False
+        self._reading = self._wanted_again = False
         self._read.connect(self._show)
         self._failed.connect(self._say_why)
         self.model = FindingsModel(self)
@@ -113,7 +113,7 @@ class ResultsDialog(QDialog):
         self.table = QTableView()
         self.table.setModel(self.shown)
         self.table.setSortingEnabled(True)
-        self.table.sortByColumn(-1, Qt.SortOrder.DescendingOrder)  # as in the files, until a heading is clicked
+        self.table.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # as in the files, until a heading is clicked
         self.table.setAccessibleName(tr("Findings"))
         self.table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
@@ -162,9 +162,11 @@ class ResultsDialog(QDialog):
 
     def read_again(self) -> None:
         """Cases that are done by now, and answers."""
-        if self.folder is not None and not self._reading:
-            self._reading = True
-            self._thread.do(self._work, self.folder)
+        if self.folder is not None:
+            self._wanted_again = self._reading
+            if not self._reading:
+                self._reading = True
+                self._thread.do(self._work, self.folder)
 
     def _work(self, folder: Path) -> None:
         try:
@@ -177,8 +179,9 @@ class ResultsDialog(QDialog):
 
     def _show(self, folder: Path, rows: list[tuple[Row, bool]]) -> None:
         self._reading = False
-        if folder != self.folder:
+        if self._wanted_again:
             self.read_again()
+        if folder != self.folder:
             return
         chosen = self._chosen()
         self.model.show(rows)
@@ -189,6 +192,8 @@ class ResultsDialog(QDialog):
 
     def _say_why(self, reason: str) -> None:
         self._reading = False
+        if self._wanted_again:
+            self.read_again()
         self.model.show(())
         self.again.setEnabled(self.folder is not None)
         self.page.setEnabled(False)
