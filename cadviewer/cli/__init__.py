@@ -158,11 +158,11 @@ holds results and neither --resume nor --overwrite is given.
 
 def _parse_annotate(argv: list[str]) -> AnnotateArgs:
     from cadviewer.findings import Task
-    from cadviewer.store.export import DEFAULT, FORMATS, load
+    from cadviewer.store.export import DEFAULT, FORMATS, for_batch, load
 
-    formats = (
-        "\n".join(f"  {name:<12} {load(name).title}" for name in FORMATS) if "--help" in argv or "-h" in argv else ""
-    )
+    helped = "--help" in argv or "-h" in argv  # naming a format costs nothing, its title the import of its module
+    listed = [name for name in FORMATS if for_batch(name)] if helped else []
+    formats = "\n".join(f"  {name:<12} {load(name).title}" for name in listed)
     parser = _Parser("annotate", _ANNOTATE_HELP + NOTICE, _ANNOTATE_EPILOG.format(formats=formats))
     parser.usage = "cadviewer annotate INPUT… --out DIR [options]"
     add = parser.add_argument
@@ -224,6 +224,8 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
     missing = [name for name, value in (("INPUT", given.inputs), ("--out DIR", given.out)) if not value]
     if missing:  # argparse would name the options first, and the inputs only once those are there
         parser.error(f"{' and '.join(missing)} must be given")
+    if unfit := [name for name in given.formats if not for_batch(name)]:
+        parser.error(f"{', '.join(unfit)}: for one case in the window, not for a batch")
     if given.quiet_for is not None and not given.watch:
         parser.error("--quiet-for goes with --watch")
     return AnnotateArgs(

@@ -20,6 +20,7 @@ from typing import Any
 from cadviewer import atomic
 from cadviewer.imaging.series import UNTOLD, Volume
 from cadviewer.messages import Message
+from cadviewer.store import session
 from cadviewer.store.case_report import CaseReport, CaseState
 from cadviewer.store.export import FORMATS, Format, Run, load, pictures, tables
 from cadviewer.store.journal import Journal, JournalError, Record
@@ -48,12 +49,17 @@ class Existing(StrEnum):
 
 @dataclass(frozen=True)
 class FinishedCase:
-    """A case in the journal. fingerprint: of its files when it was done. rows: by table, as they are written."""
+    """A case in the journal. fingerprint: of its files when it was done. rows: by table, as they are written.
+
+    path: where its images were, absolute; key: of its journal of answers (`session.case_key`), "" for none.
+    """
 
     case: str
     state: CaseState
     fingerprint: str
     rows: Mapping[str, Sequence[Sequence[str]]]
+    path: str = ""
+    key: str = ""
 
     @property
     def row(self) -> dict[str, str]:
@@ -63,11 +69,11 @@ class FinishedCase:
     @property
     def findings(self) -> tuple[dict[str, str], ...]:
         """The rows of its nodules or breast images, by column."""
-        return tuple(
-            dict(zip(tables.COLUMNS[name], row, strict=True))
-            for name in ("nodules", "breast")
-            for row in self.rows[name]
-        )
+        return (*self.findings_of("nodules"), *self.findings_of("breast"))
+
+    def findings_of(self, table: str) -> tuple[dict[str, str], ...]:
+        """Its rows of a table, by column."""
+        return tuple(dict(zip(tables.COLUMNS[table], row, strict=True)) for row in self.rows[table])
 
     @property
     def undecided(self) -> bool:
@@ -114,16 +120,9 @@ class ResultsFolder:
             if each.write_case is not None:
                 each.write_case(report, volume, self.folder / each.folder)
         rows = tables.rows(report)
-        self._journal.append(
-            {
-                "type": "case",
-                "case": report.case,
-                "state": report.state.value,
-                "fingerprint": fingerprint,
-                "rows": rows,
-            }
-        )
-        self.finished[report.case] = FinishedCase(report.case, report.state, fingerprint, rows)
+        done = FinishedCase(report.case, report.state, fingerprint, rows, os.path.abspath(report.source), _key(report))
+        self._journal.append({"type": "case", **vars(done), "state": report.state.value})
+        self.finished[report.case] = done
 
     def forget(self, case: str) -> None:
         """A case is none any more: what was taken for damaged belongs to another one. Raises OSError, JournalError."""
@@ -283,7 +282,17 @@ def _go_on(folder: Path, journal: Journal, options: Mapping[str, Any]) -> dict[s
     if first.get("type") != "options":
         raise ExistingResultsError(Message("the state of the earlier run is damaged; its results can only be replaced"))
     _same_options(first["options"], options)
-    return _finished_cases(content.records[1:])
+    return finished_cases(content.records[1:])
+
+
+def _key(report: CaseReport) -> str:
+    """Names the answers of readers on a case; "" where it has no images, or these cannot be looked at any more."""
+    if report.series is None or report.state is not CaseState.DONE:
+        return ""
+    try:
+        return session.case_key(report.series)
+    except OSError:
+        return ""
 
 
 def _same_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -309,7 +318,8 @@ def _shown(value: Any) -> str:
     return "unset" if value is None else str(value)
 
 
-def _finished_cases(records: Iterable[Record]) -> dict[str, FinishedCase]:
+def finished_cases(records: Iterable[Record]) -> dict[str, FinishedCase]:
+    """The cases that the records of a run's journal tell of, by name."""
     found: dict[str, FinishedCase] = {}
     for record in records:
         if record.get("type") == "forgotten":
@@ -322,6 +332,7 @@ def _finished_cases(records: Iterable[Record]) -> dict[str, FinishedCase]:
 def _finished(record: Record) -> FinishedCase | None:
     try:
         rows = {table: record["rows"][table] for table in tables.COLUMNS}
-        return FinishedCase(record["case"], CaseState(record["state"]), record["fingerprint"], rows)
+        path, key = str(record.get("path", "")), str(record.get("key", ""))
+        return FinishedCase(record["case"], CaseState(record["state"]), record["fingerprint"], rows, path, key)
     except (KeyError, ValueError, TypeError):
         return None

@@ -266,6 +266,12 @@ class Session:
         return next((e for e in history if undone and e.id == undone[-1]), None)
 
 
+def kept(key: str, *, root: Path | None = None) -> tuple[Entry, ...]:
+    """The marks that count in a case's journal, without taking part in it. Raises JournalError."""
+    records = Journal((root or folder()) / f"{key}.jsonl").read().records
+    return effective(e for r in records if (e := _entry(r)) is not None)
+
+
 def effective(history: Iterable[Entry], *, deletions: bool = False) -> tuple[Entry, ...]:
     """The entries that count. deletions: keep `Deleted` entries that were not undone (for undo itself)."""
     history = tuple(history)

@@ -48,8 +48,9 @@ from cadviewer.gui.batch.worker import BatchThread, MakeEngine
 from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.models import catalogue
-from cadviewer.store.export import DEFAULT, FORMATS
+from cadviewer.store.export import DEFAULT, FORMATS, for_batch, load
 
+FORMATS_A_ROW = 6
 EXISTING = {
     Existing.RESUME: "go on with them",
     Existing.OVERWRITE: "replace them",
@@ -62,6 +63,8 @@ class BatchDialog(QDialog):
 
     open_case = Signal(Path)
     """A case was double-clicked."""
+    open_results = Signal(Path)
+    """The findings of the run in that folder are wanted as a table."""
 
     def __init__(
         self, make_engine: MakeEngine, parent: QWidget | None = None, *, preferences: Preferences | None = None
@@ -114,14 +117,16 @@ class BatchDialog(QDialog):
         form.addRow(tr("Results of an earlier run"), self.existing)
         return form
 
-    def _format_boxes(self) -> QHBoxLayout:
-        self.formats = {name: QCheckBox(name) for name in FORMATS}
-        for name, box in self.formats.items():
+    def _format_boxes(self) -> QGridLayout:
+        """A box for each format that a batch can write, in so many rows as they need, with its title as tool tip."""
+        self.formats = {name: QCheckBox(name) for name in FORMATS if for_batch(name)}
+        formats = QGridLayout()
+        formats.setHorizontalSpacing(18)
+        for place, (name, box) in enumerate(self.formats.items()):
             box.setChecked(name in DEFAULT)
-        formats = QHBoxLayout()
-        for box in self.formats.values():
-            formats.addWidget(box)
-        formats.addStretch(1)
+            box.setToolTip(tr(load(name).title))
+            formats.addWidget(box, place // FORMATS_A_ROW, place % FORMATS_A_ROW)
+        formats.setColumnStretch(FORMATS_A_ROW, 1)
         return formats
 
     def _numbers(self) -> QHBoxLayout:
@@ -185,8 +190,11 @@ class BatchDialog(QDialog):
         for button in (self.start, self.cancel):
             button.setAutoDefault(False)
             buttons.addWidget(button)
+        self.findings = QPushButton(tr("Findings and answers…"), autoDefault=False)
+        self.findings.clicked.connect(lambda: self.open_results.emit(Path(self.target.text())))
         buttons.addWidget(self.tell)
         buttons.addStretch(1)
+        buttons.addWidget(self.findings)
         buttons.addWidget(close)
         return buttons
 
@@ -331,6 +339,7 @@ class BatchDialog(QDialog):
         ready = bool(self.source.text()) and bool(self.target.text())
         self.start.setEnabled(ready and not self.running)
         self.cancel.setEnabled(self.running)
+        self.findings.setEnabled(bool(self.target.text()))
         undecided = 0 if self.running else len(self.cases.undecided())
         self.tell.setText(tr("Run {count} as breast ultrasound", count=undecided))
         self.tell.setToolTip(tr("Images whose file and content do not say what they are for"))

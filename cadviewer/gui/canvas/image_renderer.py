@@ -74,6 +74,10 @@ class ImageRenderer:
             self._forget_pixels()
             self._viewport.update()
 
+    def hold(self, index: int, slab: Slab | None, frame: NDArray[Any]) -> None:
+        """The values of an image that were made elsewhere: it need not be made when it is painted."""
+        self._frame, self._frame_of, self.sharp = frame, (index, slab), True
+
     def paint(self, painter: QPainter) -> bool:
         """Paint the image; False while its pixels are not there."""
         view = self._viewport.view

@@ -140,6 +140,7 @@ class CornerText:
 
     def __init__(self) -> None:
         self._probe = QRect()
+        self.hints = True  # what is hidden and by which key it comes back; not in a picture
         self.head: tuple[str, ...] = ()  # lines above the others: of which of two examinations this is
 
     @property
@@ -198,7 +199,7 @@ class CornerText:
         if view.inverted != series.inverted:
             window += "  " + tr("inverted")
         zoom = f"{min(view.scale) * viewport.devicePixelRatioF() * 100:.0f} %"
-        lines = [_hidden(viewport)] if _hidden(viewport) else []
+        lines = [_hidden(viewport)] if self.hints and _hidden(viewport) else []
         lines += [tr("cine {rate:g}/s", rate=viewport.cine_rate)] if viewport.playing else []
         lines += [] if narrow else [window]
         lines.append(zoom if viewport.interpolate else f"{zoom}  {tr('pixels')}")

@@ -367,9 +367,17 @@ class Viewport(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(event.rect(), BACKGROUND)
+        there = self.paint_all(painter, QRectF(event.rect()))
+        painter.end()
+        if there and not self._told_shown:
+            self._told_shown = True
+            self.shown.emit()
+
+    def paint_all(self, painter: QPainter, rect: QRectF) -> bool:
+        """Paint the image and all that is over it; False while its pixels are not there. rect: what is new."""
+        painter.fillRect(rect, BACKGROUND)
         if self.stack is None or self.view is None:
-            return
+            return False
         there = self.renderer.paint(painter)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         layers = self._shown_layers()
@@ -378,10 +386,7 @@ class Viewport(QWidget):
             painter.save()
             layer.paint(painter, self)
             painter.restore()
-        painter.end()
-        if there and not self._told_shown:
-            self._told_shown = True
-            self.shown.emit()
+        return there
 
     def _shown_layers(self) -> list[Layer]:
         kinds = _SHOWN[self.marks] if self.measures else _SHOWN[self.marks] - {Kind.MEASURE}

@@ -39,7 +39,9 @@ from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.analysis_actions import AnalysisActions
 from cadviewer.gui.shell.banner import Banner
 from cadviewer.gui.shell.case_actions import CaseActions
+from cadviewer.gui.shell.finding_opener import FindingOpener
 from cadviewer.gui.shell.menus import Menus
+from cadviewer.gui.shell.picture_actions import PictureActions
 from cadviewer.gui.shell.reading_actions import ReadingActions
 from cadviewer.gui.shell.score_map_actions import ScoreMapActions
 from cadviewer.gui.shell.side_panel import SidePanel
@@ -100,6 +102,9 @@ class MainWindow(QMainWindow):
         self.saving = Saving(self)
         self.annotation_files, self.annotations = AnnotationFiles(self.cases, self), AnnotationsPanel()
         self.comparison = Comparison(self.cases, self.loader, self)
+        self.finding_opener = FindingOpener(
+            self.cases, self.opener, self.analysis, self.review_controller, self.workspace, self
+        )
         self._painted = False
         self._arrange()
         self._make_actions()
@@ -159,8 +164,10 @@ class MainWindow(QMainWindow):
             say,
             self.window_actions.show_sides,
         )
+        self.picture_actions = PictureActions(self, desk.grid, preferences, say)
         self._controllers: tuple[Controller, ...] = (
             self.case_actions,
+            self.picture_actions,
             self.analysis_actions,
             self.score_map_actions,
             self.reading_actions,
@@ -311,6 +318,7 @@ class MainWindow(QMainWindow):
         self.analysis.found.connect(self.results.keep)
         self.score_map.made.connect(self.results.keep)
         self.tools.open_case.connect(lambda path: self.open_paths([path]))
+        self.tools.open_finding.connect(self.finding_opener.go)
         review.listen(self.side.nodules, self.side.breast)
         review.changed.connect(self.analysis.follow)
         drawing.listen(self.measures)

@@ -14,20 +14,24 @@ from cadviewer.gui.settings.preferences import Preferences
 
 if TYPE_CHECKING:
     from cadviewer.gui.batch.dialog import BatchDialog
+    from cadviewer.gui.batch.results_dialog import ResultsDialog
     from cadviewer.gui.settings.dialog import SettingsDialog
     from cadviewer.gui.training.dialog import TrainerDialog
 
 
 class Tools(QObject):
-    """Signals: open_case(Path): a case of a batch is wanted on screen. said(text): a line for the status bar."""
+    """Signals: open_case(Path): a case of a batch is wanted on screen. open_finding(Row): of a
+    finished run. said(text): a line for the status bar."""
 
     open_case = Signal(Path)
+    open_finding = Signal(object)
     said = Signal(str)
 
     def __init__(self, window: QWidget, engine: EngineLike, bridge: Bridge, preferences: Preferences) -> None:
         super().__init__(window)
         self._window, self._engine, self._bridge, self._preferences = window, engine, bridge, preferences
         self.batch: BatchDialog | None = None
+        self.finished: ResultsDialog | None = None
         self.trainer: TrainerDialog | None = None
         self.settings: SettingsDialog | None = None
 
@@ -42,7 +46,29 @@ class Tools(QObject):
                 preferences=self._preferences,
             )
             self.batch.open_case.connect(self.open_case)
+            self.batch.open_results.connect(self.show_results)
         _raise(self.batch)
+
+    def open_results(self) -> None:
+        """Show the findings of a finished run; its folder is asked for where none is shown yet."""
+        dialog = self._results()
+        _raise(dialog)
+        if dialog.folder is None:
+            dialog.choose()
+
+    def show_results(self, folder: Path) -> None:
+        """Show the findings of the run in a folder."""
+        dialog = self._results()
+        dialog.read(folder)
+        _raise(dialog)
+
+    def _results(self) -> ResultsDialog:
+        from cadviewer.gui.batch.results_dialog import ResultsDialog
+
+        if self.finished is None:
+            self.finished = ResultsDialog(self._window)
+            self.finished.open_finding.connect(self.open_finding)
+        return self.finished
 
     def open_trainer(self) -> None:
         """Show the trainer dialog; it finds a run that is under way by itself."""
@@ -87,6 +113,8 @@ class Tools(QObject):
         """The program ends: so does a batch; training goes on."""
         if self.batch is not None:
             self.batch.shut_down()
+        if self.finished is not None:
+            self.finished.shut_down()
 
 
 def _raise(dialog: QDialog) -> None:

@@ -46,6 +46,7 @@ class WindowActions:
         """By name of the action."""
         return {
             "annotate": self._tools.open_batch,
+            "open_results": self._tools.open_results,
             "train": self._tools.open_trainer,
             "settings": self._tools.open_settings,
             "quit": self._window.close,

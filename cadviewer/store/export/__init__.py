@@ -92,6 +92,12 @@ def load(name: str) -> Format:
     return found
 
 
+def for_batch(name: str) -> bool:
+    """Whether a batch can write in this way; a format may be for one case alone."""
+    found = load(name)
+    return found.write_case is not None or found.write_tables is not None
+
+
 def for_files() -> dict[str, Format]:
     """The formats that hold one case in one file, by name: what the window offers to save as."""
     return {name: found for name in FORMATS if (found := load(name)).write_file is not None}

@@ -1,0 +1,1 @@
+"""Pictures of what is on screen: copied, saved (one, a series, the key images, as film), printed."""
