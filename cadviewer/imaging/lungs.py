@@ -25,6 +25,8 @@ LEAST_ML = 60.0
 """Least volume of a part that can be lung, for scans of at least 40 mm; thinner ones in proportion."""
 LEAST_AREA_MM2 = 1500.0
 """Somewhere lung has at least this area in a slice."""
+REST_ML = 4.0
+"""Most volume of a rest of the windpipe."""
 CLOSE_MM = 12.0
 WIDEN_MM = 10.0
 HOLE_MM2 = 2000.0
@@ -89,7 +91,10 @@ def find_lungs(pixels: NDArray[np.generic], geometry: Geometry) -> Lungs:
     joined = shape[0] > 1 and geometry.slice_spacing is not None
     slice_mm = geometry.slice_spacing or 2.0
     inside = _air_inside(coarse) & _body_hull(coarse, cell, joined=joined)
-    air = _without_airway(_lung_parts(coarse, inside, cell, slice_mm, joined=joined), coarse, cell)
+    parts = _lung_parts(coarse, inside, cell, slice_mm, joined=joined)
+    air = _without_airway(parts, coarse, cell)
+    if joined:
+        air = _without_rest(air, parts & ~air, cell[0] * cell[1] * slice_mm)
     closed = _close(air, cell)
     return Lungs(_widen(closed, cell, slice_mm, joined=joined), air, closed, shape, cell, slice_mm)
 
@@ -154,6 +159,20 @@ def _without_airway(air: Mask, coarse: NDArray[np.float32], cell: tuple[float, f
                 if np.quantile(coarse[k][here], 0.25) < -930.0:
                     kept[k][here] = False
     return np.asarray(kept, bool)
+
+
+def _without_rest(air: Mask, airway: Mask, cell_mm3: float) -> Mask:
+    """Without what is left of the windpipe and the larynx where they are narrow and their air looks less pure.
+
+    Such a rest is a small body by itself that touches what was taken away as `airway`; lung hangs together.
+    """
+    labels, count = ndimage.label(air)
+    small = np.bincount(labels.ravel(), minlength=count + 1) * cell_mm3 < REST_ML * 1000
+    touching = np.zeros(count + 1, bool)
+    touching[labels[ndimage.binary_dilation(airway, ndimage.generate_binary_structure(3, 1))]] = True
+    rest = small & touching
+    rest[0] = False
+    return air & ~rest[labels]
 
 
 def _lung_parts(

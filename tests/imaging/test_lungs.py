@@ -110,3 +110,30 @@ def test_a_single_slice_has_lungs_too() -> None:
     r, c = at(-70, 0, 0)[1:]
     assert mask[0, r, c]
     assert not mask[0, at(0, 0, 0)[1], at(0, 0, 0)[2]]
+
+
+def with_windpipe(pixels: NDArray[np.int16], top: float) -> NDArray[np.int16]:
+    """A windpipe 16 mm wide from both lungs at z 0 up to `top`, then a throat whose air looks less pure."""
+    slices, rows, columns = (np.arange(n) for n in SHAPE)
+    x, y, z = -179.0 + 2 * columns, -119.0 + 2 * rows, -98.0 + 4 * slices
+    made = pixels.copy()
+    round_about = np.hypot(x[None, :], y[:, None] + 40) < 8
+    narrow = np.hypot(x[None, :], y[:, None] + 40) < 5
+    for k in range(SHAPE[0]):
+        if 0 <= z[k] <= top:
+            made[k][round_about] = -1000
+        elif top < z[k] <= top + 12:
+            made[k][narrow] = -900
+    across = (np.abs(x)[None, :] < 50) & (np.abs(y[:, None] + 40) < 5)
+    made[np.argmin(np.abs(z))][across] = -1000
+    return made
+
+
+def test_the_throat_above_the_windpipe_is_not_searched_and_no_lung_is_lost() -> None:
+    plain = scene()
+    pixels = with_windpipe(plain, 72.0)
+    mask = lung_mask(pixels, GEOMETRY)
+    assert not mask[at(0, -40, 40)], "the windpipe"
+    assert not mask[at(0, -40, 80)], "the throat"
+    lungs = plain == -860
+    assert (mask & lungs).sum() > 0.98 * lungs.sum()

@@ -152,6 +152,7 @@ def export_run(task: OutlineTask, settings: OutlineSettings, out: Path, train: S
             "target": "share of the readers (2 to 4) who count a pixel in",
             "crops": len(train),
             "patients": len({c.patient for c in train}),
+            "patients by set": {lidc_crops.NAME: sorted({c.patient for c in train})},
             "licence": "LIDC-IDRI CC BY 3.0",
             "cite": ["Armato et al. 2011 (LIDC-IDRI)"],
             "settings": config.described(settings),
