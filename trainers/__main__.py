@@ -200,10 +200,14 @@ def _evaluate(arguments: argparse.Namespace, data: Path) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> None:
+    from cadviewer.models.catalogue import CardError
     from trainers import convert, export
 
     for card in [_card(name) for name in arguments.models]:
-        made = convert.convert(card)
+        try:
+            made = convert.convert(card)
+        except CardError as error:
+            raise ConfigError(str(error)) from error
         export.write_card(made)
         print(f"{made.graph}: {made.graph.stat().st_size / 1000:.0f} kB")
 
