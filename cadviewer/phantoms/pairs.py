@@ -32,6 +32,8 @@ from cadviewer.phantoms.phantom import (
 )
 
 Points = NDArray[np.float64]
+COARSE = 4
+"""Pixels between those whose displacement is worked out; it is smooth."""
 _UNTURNED = (False, False, False)
 
 
@@ -173,14 +175,25 @@ def _seen(
     chest: NDArray[np.float32], source: Grid, grid: Grid, motion: Motion, body: thorax.Body
 ) -> NDArray[np.float32]:
     """The anatomy of the source on another grid, as the patient lies there; linear."""
-    z, y, x = (o + d * np.arange(n) for o, d, n in zip(grid.origin[::-1], grid.spacing, grid.shape, strict=True))
+    x, y, z = (o + d * np.arange(n) for o, d, n in zip(grid.origin, grid.spacing[::-1], grid.shape[::-1], strict=True))
     image = np.empty(grid.shape, np.float32)
     step, zero = np.array(source.spacing), source.origin
     for k, height in enumerate(z):
-        points = np.stack(np.broadcast_arrays(x[None], y[:, None], height), axis=-1).reshape(-1, 3)
-        index = (motion.to_prior(points, body) - zero)[:, ::-1] / step
-        image[k] = ndimage.map_coordinates(chest, index.T, order=1, cval=thorax.HU["air"]).reshape(grid.shape[1:])
+        coarse = np.stack(np.broadcast_arrays(x[None, ::COARSE], y[::COARSE, None], height), axis=-1)
+        index = (motion.to_prior(coarse.reshape(-1, 3), body) - zero)[:, ::-1] / step
+        lattice = np.moveaxis(index.reshape(*coarse.shape[:2], 3), -1, 0)
+        everywhere = _between(_between(lattice, 1, len(y)), 2, len(x))
+        image[k] = ndimage.map_coordinates(chest, everywhere, order=1, cval=thorax.HU["air"])
     return image
+
+
+def _between(lattice: NDArray[np.float64], axis: int, count: int) -> NDArray[np.float64]:
+    """`count` values along an axis from every `COARSE`-th of them: linear, beyond the last as before it."""
+    at = np.arange(count) / COARSE
+    below = np.minimum(at.astype(int), lattice.shape[axis] - 2)
+    share = (at - below).reshape([-1 if k == axis else 1 for k in range(3)])
+    first, second = np.take(lattice, below, axis), np.take(lattice, below + 1, axis)
+    return np.asarray(first + share * (second - first))
 
 
 def _painted(

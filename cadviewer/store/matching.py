@@ -40,7 +40,10 @@ NEAR_MM = 5.0
 FAR_MM = 15.0
 """Farther, by the same measure, two findings are never proposed as one nodule."""
 DOUBTFUL_MM = 5.0
-"""Of the registration's own estimate of its error: from here on nothing is sure."""
+"""Of the registration's own estimate of its error at a place: from here on nothing is sure there."""
+POOR_MM = 3.5
+"""Of that estimate in the lungs as a whole: from here on nothing is sure anywhere. Phantoms and deformed copies of a
+real CT had up to 2.0, CTs of two patients 4.0 and more, a rigid map has 8."""
 RIVAL_MM = 6.0
 """By so much the pairs as they are must be nearer than with partners exchanged."""
 FACTOR = 2.5
@@ -293,14 +296,22 @@ class _Rows:
             return Message("it is {why} in this CT", why=now.why)
         if not table.near(i, j):
             return Message("it lies {mm} mm from where it is expected", mm=round(float(table.distance[i, j])))
-        if table.error[i] > DOUBTFUL_MM:
-            return Message("the registration is not sure here (± {mm} mm)", mm=round(float(table.error[i])))
+        if doubt := self._unsure_here(float(table.error[i])):
+            return doubt
         if rival := self._rival(i, j):
             return Message("finding {name} is near as well", name=rival)
         if now.mean_mm and prior.mean_mm:
             factor = max(now.mean_mm / prior.mean_mm, prior.mean_mm / now.mean_mm)
             if factor > FACTOR:
                 return Message("the sizes differ by a factor of {factor}", factor=f"{factor:.1f}")
+        return ""
+
+    def _unsure_here(self, error: float) -> str:
+        """Why a place is not to be trusted that the registration gives, "" where it is."""
+        if self._registration.residual_mm > POOR_MM:
+            return Message("the two CTs do not fit each other well")
+        if error > DOUBTFUL_MM:
+            return Message("the registration is not sure here (± {mm} mm)", mm=round(error))
         return ""
 
     def _rival(self, i: int, j: int) -> str:
@@ -327,9 +338,7 @@ class _Rows:
         if not inside(self._prior.geometry, place)[0]:
             return self._alone(State.NOT_COVERED, now, None, "", False, now_mm=now.centre_mm)
         near = [k for k, s in enumerate(self._prior.sightings) if not s.weak and table.near(i, k)]
-        doubt, answered = "", (i, None) in self._said.alone
-        if table.error[i] > DOUBTFUL_MM:
-            doubt = Message("the registration is not sure here (± {mm} mm)", mm=round(float(table.error[i])))
+        doubt, answered = self._unsure_here(float(table.error[i])), (i, None) in self._said.alone
         for k in near:
             if not self._pairs[{b: a for a, b in self._partner.items()}[k], k]:
                 doubt = Message("finding {name} is near as well", name=self._prior.sightings[k].name)
@@ -340,10 +349,7 @@ class _Rows:
         place = self._registration.to_now(prior.centre_mm)
         if not inside(self._now.geometry, place)[0]:
             return self._alone(State.NOT_COVERED, None, prior, "", answered, prior_mm=prior.centre_mm)
-        error = float(self._registration.error_mm(place)[0])
-        doubt = ""
-        if error > DOUBTFUL_MM:
-            doubt = Message("the registration is not sure here (± {mm} mm)", mm=round(error))
+        doubt = self._unsure_here(float(self._registration.error_mm(place)[0]))
         return self._alone(State.GONE, None, prior, doubt, answered, prior_mm=prior.centre_mm, now_mm=vector(place[0]))
 
     def _alone(
@@ -381,7 +387,7 @@ def _warnings(now: Examination, prior: Examination, registration: Registration) 
     found = []
     if registration.note:
         found.append(registration.note)
-    if registration.residual_mm > DOUBTFUL_MM:
+    if registration.residual_mm > POOR_MM:
         found.append(
             Message(
                 "the two CTs do not fit each other well (± {mm} mm): check with the crosshair",

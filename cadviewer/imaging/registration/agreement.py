@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cadviewer.imaging.registration.lungs import Lungs
-from cadviewer.imaging.registration.maps import Grid, Warp, sampled
+from cadviewer.imaging.registration.maps import Grid, Warp, inside, sampled
 
 LIKENESS_MM = 12.0
 """Standard deviation of the neighbourhood in which the two are compared."""
@@ -22,10 +22,14 @@ def overlap(fixed: Lungs, moving: Lungs, warp: Warp) -> float:
 
 
 def alike(fixed: Lungs, moving: Lungs, warp: Warp) -> float:
-    """Correlation of the two where the later CT has lung or its borders."""
+    """Correlation of the two where one has lung or its borders and the other one shows something; 0 where nowhere."""
     places = fixed.geometry.to_patient(np.argwhere(fixed.around)[::3])
-    other = sampled(moving.values[..., None], moving.geometry, warp(places))[:, 0]
-    return float(np.corrcoef(fixed.values[fixed.around][::3], other)[0, 1])
+    there = warp(places)
+    shown = inside(moving.geometry, there)
+    if shown.sum() < 100:
+        return 0.0
+    other = sampled(moving.values[..., None], moving.geometry, there[shown])[:, 0]
+    return float(np.corrcoef(fixed.values[fixed.around][::3][shown], other)[0, 1])
 
 
 def likeness(fixed: Lungs, moving: Lungs, warp: Warp) -> Grid:

@@ -15,6 +15,8 @@ Grid = NDArray[np.float32]
 
 GRID_MM = 4.0
 """Cells on which two CTs are registered."""
+INVERTING = 20
+"""Steps by which a map is inverted."""
 RIGID_MM = 8.0
 """Breathing that a rigid map leaves: what it is off by, as an order of magnitude, wherever it maps."""
 UNLIKE = 0.5
@@ -46,15 +48,15 @@ class Warp:
 class Registration:
     """How two CTs of one patient lie to each other.
 
-    to_prior: from the later CT to the earlier; to_now: back, found by itself.
+    forward: from the later CT to the earlier; backward: back, found by itself.
     deformable: whether breathing was taken out too; note: why not, one line, "" where it was.
     likeness: correlation of the two around each cell of `grid`, after registration, in −1 … 1; 0 where the earlier CT
         shows nothing. residual_mm: median of `error_mm` in the lungs. prior, now: geometries of the two
         CTs. seconds: how long it took.
     """
 
-    to_prior: Warp
-    to_now: Warp
+    forward: Warp
+    backward: Warp
     grid: Geometry
     likeness: Grid
     residual_mm: float
@@ -64,17 +66,35 @@ class Registration:
     note: str = ""
     seconds: float = 0.0
 
+    def to_prior(self, points: ArrayLike) -> Points:
+        """Where points of the later CT lie in the earlier one: LPS mm, (n, 3), of (n, 3)."""
+        return _mean(self.forward, self.backward, np.atleast_2d(np.asarray(points, float)))
+
+    def to_now(self, points: ArrayLike) -> Points:
+        """Where points of the earlier CT lie in the later one: LPS mm, (n, 3), of (n, 3)."""
+        return _mean(self.backward, self.forward, np.atleast_2d(np.asarray(points, float)))
+
     def error_mm(self, points: ArrayLike) -> NDArray[np.float64]:
         """How far off `to_prior` may be, (n,), of LPS mm points of the later CT, (n, 3). An estimate and no bound.
 
         By how much the way back misses the start, and at least a quarter of a cell, or `RIGID_MM` where the map is
         rigid; where the two do not look alike, more.
         """
-        return error_of(np.atleast_2d(np.asarray(points, float)), self.to_prior, self.to_now, self.grid, self.likeness)
+        return error_of(np.atleast_2d(np.asarray(points, float)), self.forward, self.backward, self.grid, self.likeness)
 
     def covered(self, points: ArrayLike) -> NDArray[np.bool_]:
         """Whether the earlier CT shows these places, (n,), of LPS mm points of the later CT, (n, 3)."""
         return inside(self.prior, self.to_prior(points))
+
+
+def _mean(warp: Warp, other: Warp, points: Points) -> Points:
+    """Half-way between what a map says and what the inverse of the way back says, which are off in different ways."""
+    there = warp(points)
+    found = there.copy()
+    for _ in range(INVERTING):
+        found += 0.8 * (points - other(found)) @ other.rotation
+    settled = np.linalg.norm(other(found) - points, axis=1, keepdims=True) < 0.5  # not where the way back folds
+    return np.asarray(np.where(settled, (there + found) / 2, there))
 
 
 def inside(geometry: Geometry, points: ArrayLike) -> NDArray[np.bool_]:
