@@ -8,6 +8,7 @@ import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import cast
 
 from cadviewer.inference.worker_messages import WorkerOptions
 from cadviewer.inference.worker_process import run_worker
@@ -15,6 +16,8 @@ from cadviewer.messages import Message
 
 END_SECONDS = 2.0
 """How long a process has to end after it was asked to, and again after it was killed."""
+WINDOWS_CRASH = 0xC0000000
+"""Exit status from which on Windows says what error ended a process (MS-ERREF, NTSTATUS values)."""
 STOPPED = Message("stopped by the user")
 
 log = logging.getLogger("cadviewer.inference")
@@ -64,7 +67,7 @@ class Life:
             ) from error
         commands_out.close()  # so that each side notices when the other is gone
         events_in.close()
-        return cls(process, commands_in, events_out)
+        return cls(process, cast(Connection, commands_in), cast(Connection, events_out))
 
     def close(self) -> None:
         """Let go of the pipes, which by itself ends a process that still listens."""
@@ -94,6 +97,8 @@ class Life:
         if self.ended:
             return Message("the inference process closed its connection and did not end; it was ended")
         code = self.process.exitcode
+        if code is not None and code >= WINDOWS_CRASH:
+            return Message("the inference process crashed ({name})", name=f"0x{code:08X}")
         if code is not None and code < 0:
             name = next((s.name for s in signal.Signals if s.value == -code), f"signal {-code}")
             if name == "SIGKILL":

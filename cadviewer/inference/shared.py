@@ -255,7 +255,9 @@ def _reserve(path: Path, size: int) -> int | None:
     The descriptor that holds the lock; None where there is no such file (Windows, macOS). Raises OSError when there is
     no room (Linux alone can say so ahead).
     """
-    if sys.platform == "win32" or not path.exists():
+    if sys.platform == "win32":
+        return None
+    if not path.exists():
         return None
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
