@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import cast
+from typing import Any
 
 from cadviewer.inference.worker_messages import WorkerOptions
 from cadviewer.inference.worker_process import run_worker
@@ -49,8 +49,8 @@ class Life:
         # OpenCV changes sys.path while it is imported, and a process spawned meanwhile takes that along and finds none
         # of its modules. Importing it here waits for another thread that is at it (a reader, at the first file).
         importlib.import_module("cv2")
-        commands_out, commands_in = context.Pipe(duplex=False)
-        events_out, events_in = context.Pipe(duplex=False)
+        commands_out, commands_in = _pipe(context)
+        events_out, events_in = _pipe(context)
         process = context.Process(
             target=run_worker,
             args=(worker, commands_out, events_in, options),
@@ -67,7 +67,7 @@ class Life:
             ) from error
         commands_out.close()  # so that each side notices when the other is gone
         events_in.close()
-        return cls(process, cast(Connection, commands_in), cast(Connection, events_out))
+        return cls(process, commands_in, events_out)
 
     def close(self) -> None:
         """Let go of the pipes, which by itself ends a process that still listens."""
@@ -105,3 +105,8 @@ class Life:
                 return Message("the inference process was ended by the system (SIGKILL), probably for want of memory")
             return Message("the inference process crashed ({name})", name=name)
         return Message("the inference process ended by itself (status {code})", code=code)
+
+
+def _pipe(context: SpawnContext) -> tuple[Any, Any]:
+    """(reader, writer). Windows gives another class than other systems, with the same methods."""
+    return context.Pipe(duplex=False)
