@@ -15,7 +15,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 import cadviewer
-from cadviewer import background, paths
+from cadviewer import background, frozen, paths
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -59,6 +59,7 @@ def run(args: Opening = Opening()) -> int:
     from PySide6.QtWidgets import QApplication
 
     from cadviewer.gui.settings.preferences import Preferences
+    from cadviewer.gui.shell.application import Application
     from cadviewer.settings import Settings
 
     preferences = Preferences()
@@ -67,7 +68,8 @@ def run(args: Opening = Opening()) -> int:
             "QT_SCALE_FACTOR", f"{preferences.now.scale:g}"
         )  # Qt looks at it once, before its application
     existing = QApplication.instance()
-    app = existing if isinstance(existing, QApplication) else QApplication([sys.argv[0]])
+    app = existing if isinstance(existing, QApplication) else Application([sys.argv[0]])
+    frozen.give_back_environment()
     app.setApplicationName("cadviewer")
     app.setApplicationVersion(cadviewer.__version__)
     app.setDesktopFileName("cadviewer")
@@ -141,6 +143,7 @@ class _Status:
 def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status) -> None:
     from PySide6.QtCore import QSize, QTimer
 
+    from cadviewer.gui.shell.application import Application
     from cadviewer.gui.widgets.notifications import Notification
 
     def done(value: int, message: str) -> None:
@@ -166,6 +169,8 @@ def _start(args: Opening, app: QApplication, window: MainWindow, status: _Status
         window.open_paths(args.paths)
     elif args.demo:
         window.case_actions.open_demo()
+    if isinstance(app, Application):
+        app.open_with(window.open_paths)
     _let_signals_in(app)
 
 
@@ -212,7 +217,8 @@ def _log_to_file() -> None:
     try:
         folder = paths.user_data() / "log"
         folder.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(folder / "window.log", maxBytes=1 << 20, backupCount=2, delay=True)
+        log_file = folder / "window.log"
+        handler = RotatingFileHandler(log_file, maxBytes=1 << 20, backupCount=2, encoding="utf-8", delay=True)
     except OSError:
         return  # a read-only home must not keep anybody from looking at images
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))

@@ -19,6 +19,9 @@ from typing import BinaryIO, TextIO
 TEMPORARY = ".cadviewer-tmp"
 """Ending of a file that is still being written; one that stays behind comes from a process that was killed."""
 
+_OF_NAME = 48
+"""Letters of a file's name that its temporary one repeats: a name may be as long as the system allows (255 bytes)."""
+
 
 def sync_folder(folder: Path) -> None:
     """Make a new or renamed entry of a folder last through a power cut, where the system can (not on Windows)."""
@@ -40,7 +43,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     The folder is made when missing. Raises OSError when the disk does not take it; `path` is then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+    temporary = path.with_name(f".{path.name[:_OF_NAME]}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
         with temporary.open("xb") as stream:
             yield stream

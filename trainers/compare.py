@@ -11,7 +11,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
 from cadviewer import atomic
@@ -286,8 +286,8 @@ def _events(run: Path) -> Iterator[TrainingEvent]:
 def _load() -> dict[str, float]:
     """How busy the machine was, where the system says it."""
     try:
-        return {"load": round(os.getloadavg()[0], 2)}
-    except (AttributeError, OSError):
+        return {"load": round(psutil.getloadavg()[0], 2)}
+    except OSError:
         return {}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
+import psutil
 
 from cadviewer.background import describe
 from cadviewer.batch import inputs as batch_inputs
@@ -208,8 +208,4 @@ class Readers:
 
 def memory_for_pixels() -> int:
     """Bytes of pixels that may wait for the model: a quarter of the memory, at most 4 GiB."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows
-        total = 8 << 30
-    return int(min(total // 4, 4 << 30))
+    return int(min(psutil.virtual_memory().total // 4, 4 << 30))

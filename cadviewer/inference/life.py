@@ -8,6 +8,7 @@ import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
 
 from cadviewer.inference.worker_messages import WorkerOptions
 from cadviewer.inference.worker_process import run_worker
@@ -15,6 +16,8 @@ from cadviewer.messages import Message
 
 END_SECONDS = 2.0
 """How long a process has to end after it was asked to, and again after it was killed."""
+WINDOWS_CRASH = 0xC0000000
+"""Exit status from which on Windows says what error ended a process (MS-ERREF, NTSTATUS values)."""
 STOPPED = Message("stopped by the user")
 
 log = logging.getLogger("cadviewer.inference")
@@ -46,8 +49,8 @@ class Life:
         # OpenCV changes sys.path while it is imported, and a process spawned meanwhile takes that along and finds none
         # of its modules. Importing it here waits for another thread that is at it (a reader, at the first file).
         importlib.import_module("cv2")
-        commands_out, commands_in = context.Pipe(duplex=False)
-        events_out, events_in = context.Pipe(duplex=False)
+        commands_out, commands_in = _pipe(context)
+        events_out, events_in = _pipe(context)
         process = context.Process(
             target=run_worker,
             args=(worker, commands_out, events_in, options),
@@ -94,9 +97,16 @@ class Life:
         if self.ended:
             return Message("the inference process closed its connection and did not end; it was ended")
         code = self.process.exitcode
+        if code is not None and code >= WINDOWS_CRASH:
+            return Message("the inference process crashed ({name})", name=f"0x{code:08X}")
         if code is not None and code < 0:
             name = next((s.name for s in signal.Signals if s.value == -code), f"signal {-code}")
             if name == "SIGKILL":
                 return Message("the inference process was ended by the system (SIGKILL), probably for want of memory")
             return Message("the inference process crashed ({name})", name=name)
         return Message("the inference process ended by itself (status {code})", code=code)
+
+
+def _pipe(context: SpawnContext) -> tuple[Any, Any]:
+    """(reader, writer). Windows gives another class than other systems, with the same methods."""
+    return context.Pipe(duplex=False)

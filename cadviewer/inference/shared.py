@@ -255,17 +255,17 @@ def _reserve(path: Path, size: int) -> int | None:
     The descriptor that holds the lock; None where there is no such file (Windows, macOS). Raises OSError when there is
     no room (Linux alone can say so ahead).
     """
-    if sys.platform == "win32" or not path.exists():
-        return None
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(descriptor, 0, size)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    if sys.platform != "win32" and path.exists():
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(descriptor, 0, size)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+    return None
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -21,6 +21,8 @@ LARGEST = 1e6
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 """What a model may be called: it is the name of its files, on every system."""
+DEVICES_OF_WINDOWS = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]", re.IGNORECASE)
+"""No files on Windows, whatever follows after a dot (Microsoft, "Naming files, paths and namespaces")."""
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "pixel_mm": (0.02, 20.0),
@@ -44,8 +46,10 @@ _TABLES = ("config", "inputs", "calibration", "training", "measured", "companion
 
 
 def is_name(name: object) -> bool:
-    """Whether a model can be called so."""
-    return isinstance(name, str) and NAME.fullmatch(name) is not None and not name.endswith(".")
+    """Whether a model can be called so. On every system, since cards travel: Windows keeps some names for devices."""
+    if not isinstance(name, str) or NAME.fullmatch(name) is None or name.endswith("."):
+        return False
+    return DEVICES_OF_WINDOWS.fullmatch(name.split(".")[0]) is None
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -315,5 +315,6 @@ def spoken(line: str) -> str:
 def _detached() -> dict[str, Any]:
     """What makes a process outlive the one that starts it."""
     if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
+        # Not DETACHED_PROCESS: without a console of its own each process that it starts would open a window
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}
