@@ -35,7 +35,7 @@ from cadviewer.store.export import summary
 from cadviewer.store.finished_runs import Row
 from cadviewer.store.results import ResultsError
 
-WIDTHS = (230, 120, 80, 70, 70, 70, 110, 110, 90)
+WIDTHS = (180, 150, 70, 65, 60, 60, 115, 165, 90)
 
 
 class ResultsDialog(QDialog):
@@ -120,6 +120,7 @@ class ResultsDialog(QDialog):
         self.table.setEditTriggers(QTableView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
         self.table.setAlternatingRowColors(True)
+        self.table.setWordWrap(False)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)

@@ -6,7 +6,7 @@ it, sees a small one of it, and saves, copies or prints it. A series is written 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -72,11 +72,10 @@ SIZES = {0: "As on screen", 1024: "1024 pixels", 2048: "2048 pixels"}
 class PicturesDialog(QDialog):
     """One at a time, and modal: the marks in a series are those of the case on screen.
 
-    Signals: said(text): a line for the status bar. saved(folder): something was written there.
+    Signal: said(text): a line for the status bar.
     """
 
     said = Signal(str)
-    saved = Signal(str)
 
     def __init__(self, grid: Grid, folder: str, parent: QWidget | None = None) -> None:
         """grid: its active view has images. folder: where files are proposed."""
@@ -104,7 +103,7 @@ class PicturesDialog(QDialog):
         self.marks.setChecked(True)
         self.letters.setChecked(True)
         self.form = QWidget()
-        form = QFormLayout(self.form)
+        self.rows = form = QFormLayout(self.form)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow(tr("What"), self.what)
         form.addRow(tr("As"), self.kind)
@@ -188,7 +187,7 @@ class PicturesDialog(QDialog):
         """What is chosen, small, and what can be done with it."""
         busy = self._writing is not None
         self.form.setEnabled(not busy)
-        self.rate.setEnabled(self._kind.film)
+        self.rows.setRowVisible(self.rate, self._kind.film)
         self.bar.setVisible(busy)
         self.save_button.setEnabled(not busy)
         for button in (self.copy_button, self.print_button):
@@ -207,23 +206,24 @@ class PicturesDialog(QDialog):
         """The picture, or the first of them."""
         if self._what is What.LAYOUT:
             return still.of_layout(self._grid, self._look)
-        made, indices = self._stills()
+        made, indices = self._stills(self._look)
         return made.image(indices[0] if self._what is What.KEYS else None)
 
-    def _stills(self) -> tuple[Still, list[int]]:
-        """The view in the form of the dialog, and the images that are wanted of it, in their order."""
-        if self._what is What.KEYS and (found := still.key_images(self._grid.panes[0], self._look)) is not None:
+    def _stills(self, look: Look) -> tuple[Still, list[int]]:
+        """What is wanted as pictures: a view, and the images of it in their order."""
+        if self._what is What.KEYS and (found := still.key_images(self._grid.panes[0], look)) is not None:
             return found
-        made = Still(self._pane, self._look)
+        made = Still(self._pane, look)
         if self._what is What.SERIES:
             return made, [int(made.stack.turned(place)) for place in range(len(made.stack))]
         return made, [self._pane.viewport.index]
 
-    def images(self) -> list[QImage]:
-        """The pictures of all but a series, which would not fit into memory."""
+    def images(self, look: Look | None = None) -> list[QImage]:
+        """The pictures of all but a series, which would not fit into memory. look: None for what the form says."""
+        look = look or self._look
         if self._what is What.LAYOUT:
-            return [still.of_layout(self._grid, self._look)]
-        made, indices = self._stills()
+            return [still.of_layout(self._grid, look)]
+        made, indices = self._stills(look)
         return [made.image(index) for index in indices]
 
     def _sheet(self) -> QImage:
@@ -244,7 +244,9 @@ class PicturesDialog(QDialog):
 
     def print(self) -> None:
         """With a preview."""
-        printing.Preview(self.images(), still.title(self._pane), self).open()
+        look = self._look
+        look = replace(look, longest=max(look.longest, printing.LONGEST))
+        printing.Preview(self.images(look), still.title(self._pane), self).open()
 
     # --- saving -------------------------------------------------------------------------------------------------------
     def _ask(self) -> None:
@@ -281,7 +283,7 @@ class PicturesDialog(QDialog):
             self._finished(str(path))
 
     def _write_many(self, path: Path) -> None:
-        made, indices = self._stills()
+        made, indices = self._stills(self._look)
         self._writing = writing = SeriesWriting(made, indices, path, self.rate.value(), self)
         self.bar.setRange(0, len(indices))
         self.bar.setValue(0)
@@ -295,7 +297,6 @@ class PicturesDialog(QDialog):
 
     def _finished(self, path: str) -> None:
         self._over(tr("Saved: {path}", path=path))
-        self.saved.emit(str(Path(path).parent))
         self.said.emit(tr("Saved: {path}", path=path))
 
     def _failed(self, reason: str) -> None:

@@ -16,6 +16,10 @@ MARGIN_LINES = 2.2
 """Room above and below a picture, in lines of text."""
 
 
+LONGEST = 2048
+"""Longer side in pixels of a picture that is made for paper: 250 to the inch on A4 across."""
+
+
 class Preview(QPrintPreviewDialog):
     """The pages as they will be, and the button that prints them.
 
@@ -41,6 +45,7 @@ def paint(printer: QPrinter, images: Sequence[QImage], title: str) -> None:
     font = painter.font()
     font.setPointSizeF(9)
     painter.setFont(font)
+    painter.setPen(Qt.GlobalColor.black)  # the theme's may be a light one
     line = painter.fontMetrics().height()
     for number, image in enumerate(images, start=1):
         if number > 1:

@@ -51,7 +51,8 @@ class PictureActions:
         from cadviewer.gui.pictures import printing, still
 
         pane = self._grid.active
-        printing.Preview([still.Still(pane, still.Look()).image()], still.title(pane), self._window).open()
+        image = still.Still(pane, still.Look(longest=printing.LONGEST)).image()
+        printing.Preview([image], still.title(pane), self._window).open()
 
     def copy_view(self) -> None:
         """The active view into the clipboard, with its marks and without the patient's name."""
