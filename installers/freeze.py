@@ -46,7 +46,16 @@ def main() -> int:
     """Build all of it anew; what an earlier build left is removed first."""
     shutil.rmtree(BUILD, ignore_errors=True)
     tools, python = environment("tools"), environment("env")
-    run(tools, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv>=0.5", "cyclonedx-bom[validation]>=7")
+    run(
+        tools,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "uv>=0.5",
+        "cyclonedx-bom[validation]>=7",
+    )
     run(tools, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", BUILD / "wheel", ROOT)
     (wheel,) = (BUILD / "wheel").glob("*.whl")
     run(tools, "-m", "uv", "pip", "install", "--quiet", "--python", python, wheel)

@@ -172,7 +172,8 @@ def _without_rest(air: Mask, airway: Mask, cell_mm3: float) -> Mask:
     touching[labels[ndimage.binary_dilation(airway, ndimage.generate_binary_structure(3, 1))]] = True
     rest = small & touching
     rest[0] = False
-    return air & ~rest[labels]
+    kept: Mask = air & ~rest[labels]
+    return kept
 
 
 def _lung_parts(

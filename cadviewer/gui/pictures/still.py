@@ -12,7 +12,6 @@ from cadviewer.gui.canvas.crosshair import Crosshair
 from cadviewer.gui.canvas.overlay_text import CornerText
 from cadviewer.gui.canvas.stack import Stack
 from cadviewer.gui.canvas.viewport import Kind, Layer, OverlayMode, Viewport
-from cadviewer.gui.cases.studies_panel import date
 from cadviewer.gui.cases.wording import RESEARCH
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.nodules.editing import BoxEditing
@@ -20,6 +19,7 @@ from cadviewer.gui.viewing.grid.grid import Grid
 from cadviewer.gui.viewing.grid.pane import Pane
 from cadviewer.imaging.planes import Slab
 from cadviewer.store.image_files import Picture
+from cadviewer.store.reporting.phrases import date
 
 FOOT = QColor(222, 228, 235)
 
