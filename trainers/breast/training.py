@@ -154,8 +154,8 @@ class Training(fitting.Averaged):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        # By hand, since Lightning refuses to clip for a fused optimiser; bfloat16 has no scaler, which that is about.
-        """Clip the norm of the gradient, where it is a number."""
+        """Clip the norm of the gradient: by hand, since Lightning refuses to for a fused optimiser. bfloat16 has no
+        scaler, which that is about."""
         if gradient_clip_val:
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
 
