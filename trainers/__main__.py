@@ -117,6 +117,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _failed(run_folder.reason(error, arguments.out) if full else text, arguments, 1)
         except (ValueError, RuntimeError) as error:
             return _failed(str(error), arguments, 1)
+        except ModuleNotFoundError as error:  # the viewer alone comes without PyTorch and the trainers' libraries
+            text = Message(
+                "{library} is not installed; the trainers need it: {command}",
+                library=error.name,
+                command='pip install "cadviewer[train]"',
+            )
+            return _failed(text, arguments, 1)
         except KeyboardInterrupt:
             return _failed(Message("stopped; go on with --resume"), arguments, 1)
 

@@ -35,6 +35,7 @@ from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.training.chart import Chart
 from cadviewer.gui.training.form import SettingsForm
 from cadviewer.gui.training.inspection import Question, describe
+from cadviewer.gui.training.installing import InstallBar
 from cadviewer.gui.training.naming import NameDialog
 from cadviewer.gui.training.run import BusyError, RunState, TrainingRun
 from cadviewer.gui.training.standing import status
@@ -131,7 +132,10 @@ class TrainerDialog(QDialog):
         split.addWidget(right)
         split.setChildrenCollapsible(False)
         split.setSizes([480, 520])
+        self.install = InstallBar(self)
+        self.install.done.connect(self._installed)
         layout = QVBoxLayout(self)
+        layout.addWidget(self.install)
         layout.addWidget(split, 1)
         layout.addLayout(self._buttons())
 
@@ -152,6 +156,12 @@ class TrainerDialog(QDialog):
         row.addStretch(1)
         row.addWidget(close)
         return row
+
+    def _installed(self) -> None:
+        """The trainers can be asked now."""
+        self._problem = ""
+        self._asked.ask("settings", str(self.task.currentData()))
+        self._inspect()
 
     # --- what to train on ---------------------------------------------------------------------------------------------
     def _choose_folder(self) -> None:
@@ -391,6 +401,7 @@ class TrainerDialog(QDialog):
     def showEvent(self, event: QShowEvent) -> None:
         """Follow the run while somebody looks."""
         super().showEvent(event)
+        self.install.look()
         self._timer.start()
         self._poll()
         if not self.preset.count():
