@@ -60,7 +60,7 @@ SPECS = (
     Spec("close_series", "&Close the series", ("Ctrl+W",), FILE),
     Spec("close_all", "Close a&ll series", ("Ctrl+Shift+W",), FILE),
     Spec("save", "&Save the reading…", ("Ctrl+S",), FILE, separated=True),
-    Spec("report", "&Report…", ("Ctrl+E",), FILE),
+    Spec("report", "Re&port…", ("Ctrl+E",), FILE),
     Spec("annotate", "&Annotate a folder…", ("Ctrl+B",), FILE, separated=True),
     Spec("tags", "DICOM &tags…", ("Ctrl+I",), FILE, separated=True),
     Spec("settings", "S&ettings…", ("Ctrl+,",), FILE, separated=True),
