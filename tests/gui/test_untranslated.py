@@ -30,12 +30,14 @@ from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.main_window import MainWindow
 from cadviewer.gui.widgets.actions import SPECS
 from cadviewer.inference.protocol import Finished
+from cadviewer.store import export
 from trainers import asking
 
 KEY = Qt.Key
+FORMATS = "|".join(sorted(export.FORMATS, key=len, reverse=True))
 DATA = re.compile(
     r"cadviewer|Doe(\^| )Jane|Chest|CHEST|Lung 3 mm|P-7|ssd-test|estan-test|DICOM|MetaImage|NIfTI|Apache-2.0"
-    r"|Lung-RADS v2022|Fleischner 2017|MinIP|MIP|HU|RGB|\b(CPU|GPU|CT|US|auto|cpu|csv|json|png|default|paper)\b"
+    rf"|Lung-RADS v2022|Fleischner 2017|MinIP|MIP|HU|RGB|\b(CPU|GPU|CT|US|auto|cpu|{FORMATS}|default|paper)\b"
     r"|cuda(:\d)?|[0-9a-f]{12,}|/\S*|mm[²³]?|px²?|Deutsch|English|no known place in the patient"
     r"|\b(Ctrl|Shift|Alt|Return|Enter|Backspace|Space|Home|End|PgUp|PgDown|Left|Right|Down|Up|Del|Ins|Esc|Tab)\b"
 )

@@ -87,12 +87,13 @@ def comparison() -> Comparison:
         Sighting(n.number, str(n.number), p, n.box.slice, (0.0, 0.0, 0.0)) for n, p in zip(FOUND, places, strict=True)
     ]
     gone = Sighting(9, "9", places[1], 1, (0.0, 0.0, 0.0), long_mm=5.0, short_mm=4.0)
+    before = Sighting(8, "8", places[0], 1, (0.0, 0.0, 0.0), long_mm=4.0, short_mm=3.5)
     on = date(2023, 1, 31)
     return Comparison(
         "case",
         on,
         (
-            Change(State.GROWN, now[0], gone, 1.25, 1.5, 40.0, 300.0, on, 365),
+            Change(State.GROWN, now[0], before, 2.125, 2.5, None, 188.0, on, 365),
             Change(State.STABLE, now[3], gone, 0.1, 0.1, None, None, on, 365, sure=False, doubt="two are as near"),
             Change(State.GONE, None, gone, prior_date=on),
         ),

@@ -6,20 +6,27 @@ import errno
 import io
 import os
 import re
+import shutil
+import subprocess
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pydicom
 import pypdf
 import pytest
+from dicom_made import FLAT, opened, write
 from report_cases import EXAMINATION, PATIENT, read_ct, read_ultrasound
-from store_cases import breast_case, nodule_case, refused_case, volume
+from store_cases import breast_case, nodule_case, provenance, refused_case, volume
 
 from cadviewer import atomic
+from cadviewer.findings import Box, Nodule, Result, Task
 from cadviewer.imaging.series import Patient
 from cadviewer.store import export
 from cadviewer.store.export import ExportError
+from cadviewer.store.report import of_result
 from cadviewer.store.reporting import fonts, pdf, templates, writing
 from cadviewer.store.reporting.content import Report, report_of
 from cadviewer.store.reporting.key_pictures import MOST, key_pictures
@@ -28,6 +35,8 @@ from cadviewer.translations import words_of
 
 EN = words_of("en")
 NAMES = ("report", "report-text", "report-pdf")
+WARNINGS = ("Missing attribute or value that would be needed to build DICOMDIR", "Retired Person Name form")
+"""What dciodvfy may warn of: an image that names nobody, or a name without its parts, and so does what is about it."""
 POINTS = {Paper.A4: (595.28, 841.89), Paper.LETTER: (612.0, 792.0)}
 
 
@@ -153,10 +162,10 @@ def test_each_format_writes_a_case_of_the_window(name: str, tmp_path: Path) -> N
 
 
 def test_a_batch_writes_html_and_text_of_each_case_and_none_of_what_failed(tmp_path: Path) -> None:
-    write = export.load("report").write_case
-    assert write is not None
+    write_case = export.load("report").write_case
+    assert write_case is not None
     for case in (nodule_case(), breast_case(), refused_case()):
-        write(case, volume(case.series) if case.series is not None else None, tmp_path)
+        write_case(case, volume(case.series) if case.series is not None else None, tmp_path)
     made = sorted(path.name for path in tmp_path.iterdir())
     assert made == sorted(f"{c.case}{s}" for c in (nodule_case(), breast_case()) for s in (".html", ".txt"))
     assert "read by nobody" in (tmp_path / f"{nodule_case().case}.txt").read_text()
@@ -189,7 +198,66 @@ def test_a_case_without_a_result_has_no_report(tmp_path: Path) -> None:
 def test_the_patient_is_in_no_file_name(tmp_path: Path) -> None:
     case, _ = read_ultrasound()
     assert case.series is not None
-    write = export.load("report-pdf").write_case
-    assert write is not None
-    write(replace(case, series=replace(case.series, patient=Patient("Secret"))), None, tmp_path)
+    write_case = export.load("report-pdf").write_case
+    assert write_case is not None
+    write_case(replace(case, series=replace(case.series, patient=Patient("Secret"))), None, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f"{case.case}.pdf"]
+
+
+def of_kind(kind: str, folder: Path) -> Path:
+    """Images of a kind, written into a folder."""
+    who = {
+        "SpecificCharacterSet": "ISO_IR 192",
+        "PatientName": "Müßig^Jörg=山田",
+        "PatientID": "7",
+        "StudyDate": "20240131",
+    }
+    if kind == "CT":
+        return write(folder / "a.dcm", FLAT, InstanceNumber=3, **who)
+    if kind == "loop":
+        us = "1.2.840.10008.5.1.4.1.1.3.1"
+        return write(folder / "a.dcm", FLAT[None].repeat(3, 0).astype(np.uint8), sop_class=us, modality="US", **who)
+    if kind == "hostile":
+        with warnings.catch_warnings(action="ignore"):
+            return write(folder / "a.dcm", FLAT, PatientName="<b>" * 90, PatientID="y" * 99, StudyDate="soon")
+    cv2.imwrite(str(folder / "a.png"), np.full((40, 50), 90, np.uint8))
+    return folder / "a.png"
+
+
+@pytest.mark.parametrize("kind", ["CT", "loop", "hostile", "PNG"])
+def test_encapsulated_the_pdf_joins_the_study_and_validates(kind: str, tmp_path: Path) -> None:
+    shown = opened(of_kind(kind, tmp_path))
+    series = shown.series
+    result = Result(series.case_id, Task.NODULES, provenance(), (Nodule(1, (Box(0, 2.0, 2.0, 6.0, 6.0, 0.9),)),))
+    path = tmp_path / "r.dcm"
+    export.write(of_result(series, result, None), shown, None, path, "report-dicom")
+    made = pydicom.dcmread(path)
+    assert made.MIMETypeOfEncapsulatedDocument == "application/pdf"
+    _, text = read_back(made.EncapsulatedDocument[: made.EncapsulatedDocumentLength])
+    assert "Finding 1" in text
+    if kind == "PNG":
+        assert "UIDs generated" in made.SeriesDescription
+        assert not made.PatientName
+        export.write(of_result(series, result, None), shown, None, tmp_path / "again.dcm", "report-dicom")
+        again = pydicom.dcmread(tmp_path / "again.dcm")
+        assert again.StudyInstanceUID == made.StudyInstanceUID, "all objects of one image are of one study"
+        assert again.SOPInstanceUID != made.SOPInstanceUID
+    else:
+        source = pydicom.dcmread(series.slices[0].file)
+        assert made.StudyInstanceUID == source.StudyInstanceUID
+        assert made.SeriesInstanceUID != source.SeriesInstanceUID
+        assert made.SourceInstanceSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+    if kind in ("CT", "loop"):
+        assert str(made.PatientName) == "Müßig^Jörg=山田"
+    if kind == "hostile":
+        assert str(made.PatientName) == ("<b>" * 90)[:64]
+    _validate(path)
+
+
+def _validate(path: Path) -> None:
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("dciodvfy is not installed")
+    said = subprocess.run([program, "-new", str(path)], capture_output=True, text=True, check=False).stderr
+    lines = [line for line in said.splitlines() if line.startswith(("Error", "Warning"))]
+    assert [line for line in lines if not any(known in line for known in WARNINGS)] == []

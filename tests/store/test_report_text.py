@@ -107,7 +107,7 @@ def test_an_entered_axis_goes_before_a_measured_one_and_says_whose_it_is() -> No
 
 def test_a_match_that_is_not_sure_is_no_fact() -> None:
     text = templates.render(made(*read_ct(with_prior=True)), words_of("en"))
-    assert "grown since 2023-01-31, mean diameter +1.2 mm, volume +40 %, doubling time 300 days" in text
+    assert "grown since 2023-01-31, mean diameter +2.1 mm, doubling time 188 days" in text
     assert "not sure whether it is the same nodule (two are as near): stable since 2023-01-31" in text
     assert "gone since 2023-01-31: Finding 9, 5.0 × 4.0 mm" in text
 

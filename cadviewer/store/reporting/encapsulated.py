@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import cadviewer
 from cadviewer.imaging.series import Series
 from cadviewer.store.export.dicom.images import Images, new_uid
 from cadviewer.store.export.dicom.objects import SERIAL, encoded
@@ -33,6 +32,8 @@ def encapsulated(report: Report, series: Series, pdf: bytes, title: str) -> byte
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
+    import cadviewer.imaging.dicom.dataset
+
     images = Images(series)
     about = images.of(0)
     now = datetime.now()
@@ -45,6 +46,7 @@ def encapsulated(report: Report, series: Series, pdf: bytes, title: str) -> byte
     for name in (*_PATIENT, *_STUDY):
         if about.get(name) or name not in _OPTIONAL:
             setattr(made, name, about.get(name) or "")
+    made.PatientName = _within(str(made.PatientName))
     made.Modality, made.SeriesInstanceUID, made.SeriesNumber, made.InstanceNumber = "DOC", new_uid(), SERIES_NUMBER, 1
     of = "; not from DICOM, UIDs generated" if images.generated else ""
     made.SeriesDescription = f"cadviewer: report{of}"
@@ -64,6 +66,11 @@ def encapsulated(report: Report, series: Series, pdf: bytes, title: str) -> byte
     if sources and not images.generated:
         made.SourceInstanceSequence = [_reference(image) for image in sources]
     return encoded(made)
+
+
+def _within(name: str) -> str:
+    """A person's name whose groups are as long as they may be (PS3.5 6.2)."""
+    return "=".join(group[:64] for group in name.split("=")[:3])
 
 
 def _coded(value: str, scheme: str, meaning: str) -> Any:
