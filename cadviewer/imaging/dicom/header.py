@@ -9,6 +9,7 @@ check that both say the same of every file they have.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,6 +142,14 @@ _ENCODINGS = {
 _ASCII = ("", "ISO_IR 6")
 _FIRST_READ = 16 * 1024
 _LARGEST_HEADER = 8 * 1024 * 1024  # of what is walked here: a larger one has more elements than moments
+
+
+_UID = re.compile(r"\d+(\.\d+)+")
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text can be a UID in another object (PS3.5 section 9.1), leading zeros as some have allowed."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
 class _Unusual(Exception):

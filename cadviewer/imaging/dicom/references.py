@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
 from cadviewer.imaging.dicom.dataset import FAULTS, read_dataset
+from cadviewer.imaging.dicom.header import is_uid
 
 _IDENTITY = (
     "SOPClassUID",
@@ -61,7 +62,13 @@ _NUMBERS = (
     "RescaleIntercept",
 )
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_KEPT_GROUPS = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence", "FrameContentSequence")
+_KEPT_GROUPS = (
+    "PlanePositionSequence",
+    "PlaneOrientationSequence",
+    "PixelMeasuresSequence",
+    "FrameContentSequence",
+    "PixelValueTransformationSequence",
+)
 _EMPTY = (
     "PatientName",
     "PatientID",
@@ -74,7 +81,6 @@ _EMPTY = (
     "ReferringPhysicianName",
 )
 """Of type 2 in every object about a patient (PS3.3 C.7.1.1, C.7.2.1): there, if only empty."""
-_UID = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
 _FORMS = {
     "DA": re.compile(r"\d{8}"),
     "TM": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?"),
@@ -97,7 +103,7 @@ def reference(dataset: Dataset) -> Dataset:
     made = empty()
     for keyword in _IDENTITY:
         uid = str(dataset.get(keyword, "") or "").strip("\0 ")
-        if len(uid) <= 64 and _UID.fullmatch(uid):
+        if is_uid(uid):
             setattr(made, keyword, uid)
     for keyword in _TEXTS:
         if (text := _text(dataset, keyword)) is not None:
@@ -105,9 +111,11 @@ def reference(dataset: Dataset) -> Dataset:
     for keyword in _NUMBERS:
         if (value := _number(dataset, keyword)) is not None:
             setattr(made, keyword, value)
-    for keyword in _GROUPS:
-        if groups := dataset.get(keyword):
-            setattr(made, keyword, [_group(item) for item in groups])
+    if any(dataset.get(keyword) for keyword in _GROUPS):
+        for keyword in _GROUPS:
+            setattr(made, keyword, [_group(item) for item in dataset.get(keyword) or [Dataset()]])
+    if made.get("PatientIdentityRemoved") == "YES" and not made.get("DeidentificationMethod"):
+        made.DeidentificationMethod = "not told"  # PS3.3 C.7.1.1 wants one
     return made
 
 

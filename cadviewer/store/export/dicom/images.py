@@ -10,7 +10,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cadviewer.imaging import contained
 from cadviewer.imaging.annotations import Where
+from cadviewer.imaging.dicom.header import is_uid
 from cadviewer.imaging.series import Series
 from cadviewer.messages import Message
 from cadviewer.store.export import ExportError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _NAMESPACE = uuid.UUID("6f0b3c4e-4f4b-5d3c-9c57-5f6d1c0a7e11")
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_LOOP = "1.2.840.10008.5.1.4.1.1.3.1"
 _ENDS = 1 << 20
 _CHARACTERS_OF_A_DECIMAL = 16
 
@@ -59,16 +61,25 @@ def identity(series: Series) -> str:
 
 def where(series: Series) -> Where:
     """How other objects name the images of a series, generated identifiers included. Raises OSError."""
-    if series.format == "dicom":
-        images = {(s.sop_uid, s.frame): k for k, s in enumerate(series.slices) if s.sop_uid}
-        return Where.of(images, series.frame_of_reference_uid, series.series_uid)
     own = identity(series)
+    if series.format == "dicom":
+        uids = {s.file: s.sop_uid if is_uid(s.sop_uid) else _image_uid(series, own, s.file) for s in series.slices}
+        images = {(uids[s.file], s.frame): k for k, s in enumerate(series.slices)}
+        named = series.series_uid if is_uid(series.series_uid) else uid_of("series", own)
+        return Where.of(images, series.frame_of_reference_uid, named)
     images = {(uid_of("image", own, k), 0): k for k in range(len(series.slices))}
     return Where.of(images, uid_of("frame of reference", own), uid_of("series", own))
 
 
+def _image_uid(series: Series, own: str, file: Path) -> str:
+    """Of a DICOM file that has no SOP Instance UID."""
+    return uid_of("file", own, series.files.index(file))
+
+
 class Images:
     """The images of a series as data sets without pixels, read where they are wanted.
+
+    What refers to them goes through `put_back` when it is made.
 
     identity: what UIDs of findings are made from. generated: whether the identifiers are.
     Raises OSError where a file is gone.
@@ -79,11 +90,7 @@ class Images:
         self.identity = identity(series)
         self.generated = series.format != "dicom"
         self._read: dict[str, Dataset] = {}
-
-    @cached_property
-    def multi_frame(self) -> bool:
-        """Whether its images are frames of one DICOM object."""
-        return not self.generated and (len(self.series.slices) > 1 and len(self.series.files) == 1)
+        self._classes: dict[str, str] = {}  # of images whose own one highdicom does not know
 
     def load(self, slices: Iterable[int]) -> None:
         """Read the headers of these slices, all at one go. Raises OSError, InputError."""
@@ -95,7 +102,7 @@ class Images:
             target = "cadviewer.imaging.dicom.references:read_references"
             size = sum(min(file.stat().st_size, _ENDS) for file in wanted)
             for file, dataset in zip(wanted, contained.call(target, wanted, size=size), strict=True):
-                self._read[str(file)] = self._completed(dataset, str(file))
+                self._read[str(file)] = self._completed(dataset, file)
 
     def of(self, index: int) -> Dataset:
         """The object that a slice is (a frame of)."""
@@ -152,12 +159,16 @@ class Images:
 
     # ------------------------------------------------------------------------------------------------- as data sets
 
-    def _completed(self, dataset: Dataset, file: str) -> Dataset:
+    def _completed(self, dataset: Dataset, file: Path) -> Dataset:
         """With generated identifiers where its own are missing or none."""
-        named = {"StudyInstanceUID": "study", "SeriesInstanceUID": "series", "SOPInstanceUID": f"image {file}"}
-        for keyword, part in named.items():
+        named = {
+            "StudyInstanceUID": uid_of("study", self.identity),
+            "SeriesInstanceUID": uid_of("series", self.identity),
+            "SOPInstanceUID": _image_uid(self.series, self.identity, file),
+        }
+        for keyword, uid in named.items():
             if keyword not in dataset:
-                setattr(dataset, keyword, uid_of(part, self.identity))
+                setattr(dataset, keyword, uid)
         for keyword in ("SOPClassUID", "Rows", "Columns"):
             if keyword not in dataset:
                 raise ExportError(Message("its header names no {keyword}, which other objects need", keyword=keyword))
@@ -165,7 +176,28 @@ class Images:
             dataset.SamplesPerPixel = self.series.channels
         if not self._placed(dataset) and "FrameOfReferenceUID" in dataset:
             del dataset.FrameOfReferenceUID  # of ultrasound: it places nothing
+        self._give_known_class(dataset)
         return dataset
+
+    def _give_known_class(self, dataset: Dataset) -> None:
+        """highdicom takes no retired and private classes, nor frames of one that has none, as old ultrasound has them:
+        one of its own stands for them, till `put_back`."""
+        from pydicom.uid import UID
+
+        own, frames = UID(dataset.SOPClassUID), int(dataset.get("NumberOfFrames") or 1)
+        unknown = own.is_private or own.name == own or own.is_retired
+        grouped = "Enhanced" in own.name and "SharedFunctionalGroupsSequence" in dataset
+        if unknown or (frames > 1 and not grouped):
+            self._classes[str(dataset.SOPInstanceUID)] = str(own)
+            dataset.SOPClassUID = _LOOP if frames > 1 else SECONDARY_CAPTURE
+
+    def put_back(self, made: Dataset) -> None:
+        """The images' own classes in what refers to them."""
+        for element in made.iterall() if self._classes else ():
+            for item in element.value or () if element.VR == "SQ" else ():
+                own = self._classes.get(str(item.get("ReferencedSOPInstanceUID", "")))
+                if own is not None:
+                    item.ReferencedSOPClassUID = own
 
     def _placed(self, dataset: Dataset) -> bool:
         """Whether a header places its image in the patient."""

@@ -180,7 +180,10 @@ def _built(builder: str, order: Order) -> Sequence[Dataset]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return build(order)
+            made = build(order)
+            for dataset in made:
+                order.images.put_back(dataset)
+            return made
         except (OSError, ExportError):
             raise
         except InputError as error:

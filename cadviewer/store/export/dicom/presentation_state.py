@@ -6,7 +6,7 @@ image opens in. Of colour images it is a Color Softcopy Presentation State, with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +39,8 @@ class _Marks:
 
 
 def build(order: Order) -> Sequence[Dataset]:
-    """The presentation state of an order; none where nothing of it has a place on an image."""
+    """The presentation state of an order, one for each rescaling of its images (PS3.3 C.11.1), mostly one; none where
+    nothing of it has a place on an image."""
     drawn = _Drawing(order.images)
     for finding in order.contents.findings:
         drawn.finding(finding)
@@ -49,11 +50,20 @@ def build(order: Order) -> Sequence[Dataset]:
     if not drawn.marks:
         return ()
     order.images.load([0, *slices])
+    alike: dict[tuple[str, str], list[int]] = {}
+    for k in slices:
+        image = order.images.of(k)
+        alike.setdefault((str(image.get("RescaleSlope")), str(image.get("RescaleIntercept"))), []).append(k)
+    marked = [own for own in alike.values() if drawn.marks.keys() & set(own)]
+    return [_object(order, drawn.marks, own, number) for number, own in enumerate(marked, start=1)]
+
+
+def _object(order: Order, marks: Mapping[int, _Marks], slices: Sequence[int], number: int) -> Dataset:
     author = order.contents.author
     colour = hd.color.CIELabColor.from_rgb(*(_READER_RGB if author is Author.READER else _MODEL_RGB))
     layer = pr.GraphicLayer(author.value.upper(), order=1, description=author.description, display_color=colour)
     sources = {str(d.SOPInstanceUID): _as_shown(d) for d in order.images.all_of(slices)}
-    annotations = [_annotation(order.images, sources, k, marks, layer) for k, marks in sorted(drawn.marks.items())]
+    annotations = [_annotation(order.images, sources, k, marks[k], layer) for k in slices if k in marks]
     common = {
         "referenced_images": list(sources.values()),
         "content_label": author.value.upper(),
@@ -61,10 +71,10 @@ def build(order: Order) -> Sequence[Dataset]:
         "graphic_annotations": annotations,
         "graphic_layers": [layer],
         "transfer_syntax_uid": ExplicitVRLittleEndian,
-        **order.identification(),
+        **order.identification(number),
     }
     if order.images.series.channels == 3:
-        return (_completed(order, pr.ColorSoftcopyPresentationState(**common, icc_profile=_srgb())),)
+        return _completed(order, pr.ColorSoftcopyPresentationState(**common, icc_profile=_srgb()))
     made = pr.GrayscaleSoftcopyPresentationState(
         **common,
         voi_lut_transformations=_windows(order, slices),
@@ -72,7 +82,7 @@ def build(order: Order) -> Sequence[Dataset]:
             presentation_lut_shape="INVERSE" if order.images.series.inverted else "IDENTITY"
         ),
     )
-    return (_completed(order, made),)
+    return _completed(order, made)
 
 
 def _srgb() -> bytes:

@@ -125,12 +125,15 @@ def _segment(images: Images, finding: Finding, number: int) -> hd.seg.SegmentDes
 
 
 class _StandIns:
-    """Single images with places of their own, in place of frames and of images without a place."""
+    """Single images with places of their own, in place of frames, and of images without a place or with one's twice."""
 
     def __init__(self, images: Images, slices: Sequence[int]) -> None:
         self._images, self._slices = images, slices
-        self._placed = bool(images.frame_of_reference)
+        places = [images.position(k) for k in slices]
+        apart = len({tuple(np.round(p, 3)) for p in places if p is not None}) == len(slices)
+        self._placed = bool(images.frame_of_reference) and apart
         self._plain = self._placed and not any(images.frame_number(k) for k in slices)
+        self._plain = self._plain and all("SliceThickness" in images.of(k) for k in slices)
         self.datasets = [images.of(k) if self._plain else self._made(k, n) for n, k in enumerate(slices)]
 
     def _made(self, index: int, number: int) -> Any:
@@ -151,7 +154,7 @@ class _StandIns:
             made.FrameOfReferenceUID = uid_of("no place", self._images.identity)
             made.ImagePositionPatient, made.ImageOrientationPatient = [0, 0, -number], [1, 0, 0, 0, 1, 0]
             made.PixelSpacing = [decimal(v) for v in geometry.pixel_spacing or (1.0, 1.0)]
-        made.SliceThickness = decimal(self._images.series.slices[index].thickness_mm or 1.0)
+        made.SliceThickness = decimal(self._images.series.slices[index].thickness_mm or geometry.slice_spacing or 1.0)
         return made
 
     def _uid(self, index: int) -> str:
