@@ -150,8 +150,9 @@ def report_of(
     """What a report of an analysed case says.
 
     reading: None where nobody has read it. examination: what its header says (`imaging.examination.of_series`).
-    comparison: with an earlier examination, where one was compared.
+    comparison: with an earlier examination; where None is given, that of the reading.
     """
+    comparison = comparison or (reading.comparison if reading is not None else None)
     series = _plain(series)
     by_reader = reading is not None and _touched(reading)
     reading = reading if reading is not None else read((), result.nodules, result, series)
