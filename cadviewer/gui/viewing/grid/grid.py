@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 from PySide6.QtCore import QPoint, QPointF, Signal
 from PySide6.QtWidgets import QGridLayout, QWidget
 
@@ -17,7 +16,7 @@ from cadviewer.gui.canvas.viewport import FindingMarks, Layer, OverlayMode, View
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.viewing.grid.layout import MIP, PLACES, Content, Layout, contents
-from cadviewer.gui.viewing.grid.linking import Point, link, realign, unlinked
+from cadviewer.gui.viewing.grid.linking import Link, Point, link, realign, unlinked
 from cadviewer.gui.viewing.grid.pane import Pane
 from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.planes import Plane, why_not
@@ -31,6 +30,7 @@ class Grid(QWidget):
 
     wanted: the layout that was asked for; `layout_now` is simpler where the case cannot have it. equip: sets up each
     new viewport as the settings say. own_layers: the marks of the open case for one of its views, lowest first.
+    registered: how two cases are linked that were registered, None for others.
 
     Signals: layout_changed(): another one is on screen; crosshair_changed(): on or off; clicked(Pane, QPointF): on
     nothing that takes hold; maximise_asked(): the only view is to be alone in the window; menu_asked(global QPoint);
@@ -54,6 +54,7 @@ class Grid(QWidget):
         self.point: Point | None = None  # LPS mm
         self.link = unlinked()
         self.equip: Callable[[Viewport], None] = lambda viewport: None
+        self.registered: Callable[[Case, Case], Link | None] = lambda first, second: None
         self.own_layers: Callable[[Pane], list[Layer]] = lambda pane: [pane.boxes]
         self._resampler = Resampler(self)
         self._cross = {True: True, False: False}  # by whether the layout shows planes of one volume
@@ -222,9 +223,21 @@ class Grid(QWidget):
             window = default_window(case.series, case.stack.frame(index), index)
             pane.show_stack(case, case.stack, window, index, own=False, layers=[pane.boxes])
         assert self.case is not None
-        self.link = link(self.case.series, case.series)
+        self.link = self._linked(self.case, case)
         self.say_link()
         self._windowed(self.panes[0], forced=True)
+
+    def _linked(self, first: Case, second: Case) -> Link:
+        return self.registered(first, second) or link(first.series, second.series)
+
+    def relink(self) -> None:
+        """The two on screen were registered meanwhile, or no longer are."""
+        if self.layout_now is Layout.PAIR and self.case is not None and self.beside is not None:
+            self.link = self._linked(self.case, self.beside)
+            self.say_link()
+            if self.point is not None:
+                self.show_point(self.point)
+                self._windowed(self.panes[0], forced=True)
 
     def set_layout(self, layout: Layout) -> None:
         """Show another number of views."""
@@ -252,11 +265,17 @@ class Grid(QWidget):
 
     # the point ---------------------------------------------------------------------------------------------------
 
-    def offset(self, pane: Pane) -> Point | None:
-        """LPS mm from the point to where it is in a view; None when the view goes its own way."""
+    def place_in(self, pane: Pane, point: Point) -> Point | None:
+        """Where a point of the open case is in a view, LPS mm; None when the view goes its own way."""
         if pane.viewport.stack is None or not pane.viewport.stack.geometry.placed:
             return None
-        return np.zeros(3) if pane.case is self.case else self.link.offset
+        return point if pane.case is self.case else self.link.to_second(point)
+
+    def _place_of(self, pane: Pane, place: Point) -> Point | None:
+        """The point of the open case that is at a place of a view, LPS mm; None when the view goes its own way."""
+        if pane.viewport.stack is None or not pane.viewport.stack.geometry.placed:
+            return None
+        return place if pane.case is self.case else self.link.to_first(place)
 
     def _begin_point(self) -> None:
         """The point is in the middle of the image on screen, where none was chosen."""
@@ -269,18 +288,22 @@ class Grid(QWidget):
             self.point = main.stack.geometry.to_patient(middle)
         self.show_point(self.point)
 
-    def show_point(self, point: Point, centre: bool = False) -> None:
-        """Have every linked view show a point of the open case (LPS mm), with `centre` well in sight."""
+    def show_point(self, point: Point, centre: bool = False, moved: Pane | None = None) -> None:
+        """Have every linked view show a point of the open case (LPS mm), with `centre` well in sight.
+
+        moved: the view that is there already; it stays at its plane, whatever a registration makes of it.
+        """
         self.point = point
         several = len(self.shown) > 1
         self._following = True
         for pane in self.shown:
-            offset, viewport = self.offset(pane), pane.viewport
-            if offset is None or viewport.stack is None:
+            place, viewport = self.place_in(pane, point), pane.viewport
+            if place is None or viewport.stack is None:
                 viewport.point_at(None)
                 continue
-            slice_, row, column = viewport.stack.geometry.to_index(point + offset).tolist()
-            viewport.go_to(round(slice_))
+            slice_, row, column = viewport.stack.geometry.to_index(place).tolist()
+            if pane is not moved:
+                viewport.go_to(round(slice_))
             viewport.point_at((column + 0.5, row + 0.5) if several else None)
             if centre:
                 viewport.centre_on(column + 0.5, row + 0.5)
@@ -292,21 +315,28 @@ class Grid(QWidget):
         """A view shows another plane: the point moves into it, along its normal."""
         if pane is self.panes[0]:
             self.scrolled.emit(index)
-        offset, stack = self.offset(pane), pane.viewport.stack
-        if self._following or self.point is None or offset is None or stack is None or pane not in self.shown:
+        stack = pane.viewport.stack
+        if self._following or self.point is None or stack is None or pane not in self.shown:
             return
-        at = stack.geometry.to_index(self.point + offset)
+        place = self.place_in(pane, self.point)
+        if place is None:
+            return
+        at = stack.geometry.to_index(place)
         at[0] = index
-        self.show_point(stack.geometry.to_patient(at) - offset)
+        point = self._place_of(pane, stack.geometry.to_patient(at))
+        if point is not None:
+            self.show_point(point, moved=pane)
 
     def _pointed(self, pane: Pane, x: float, y: float) -> None:
         """Shift and the mouse: the point is under the cursor."""
-        offset, viewport = self.offset(pane), pane.viewport
-        if offset is None or viewport.stack is None or len(self.shown) < 2:
+        stack = pane.viewport.stack
+        if stack is None or not stack.geometry.placed or len(self.shown) < 2:
             return
-        self.set_crosshair(True)
-        x, y = min(max(x, 0.0), viewport.stack.columns), min(max(y, 0.0), viewport.stack.rows)
-        self.show_point(viewport.stack.geometry.to_patient((viewport.index, y - 0.5, x - 0.5)) - offset)
+        x, y = min(max(x, 0.0), stack.columns), min(max(y, 0.0), stack.rows)
+        point = self._place_of(pane, stack.geometry.to_patient((pane.viewport.index, y - 0.5, x - 0.5)))
+        if point is not None:
+            self.set_crosshair(True)
+            self.show_point(point, moved=pane)
 
     @property
     def crosshair(self) -> bool:
@@ -351,12 +381,14 @@ class Grid(QWidget):
         if first is None or second is None or first.pixel_mm is None or second.pixel_mm is None:
             return seen
         seen = replace(seen, zoom=view.per_mm / seen.per_mm * seen.zoom, fitted=False)
-        here, there = self.offset(pane), self.offset(other)
-        if here is None or there is None:
+        if not first.geometry.placed:
             return seen
         x, y = view.centre
-        middle = first.geometry.to_patient((pane.viewport.index, y - 0.5, x - 0.5))
-        _, row, column = second.geometry.to_index(middle - here + there).tolist()
+        middle = self._place_of(pane, first.geometry.to_patient((pane.viewport.index, y - 0.5, x - 0.5)))
+        there = self.place_in(other, middle) if middle is not None else None
+        if there is None:
+            return seen
+        _, row, column = second.geometry.to_index(there).tolist()
         return seen.centred(column + 0.5, row + 0.5)
 
     def update_places(self) -> None:

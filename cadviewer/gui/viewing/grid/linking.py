@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from cadviewer.imaging.planes import why_not
 from cadviewer.imaging.series import Series
 
 Point = NDArray[np.float64]
+PointMap = Callable[[Point], Point]
+"""From LPS mm in one examination to LPS mm in another."""
 _OVERLAP = 0.5
 
 
@@ -21,6 +24,7 @@ _OVERLAP = 0.5
 class Link:
     """offset: LPS mm from a point of the first series to the same point in the second; None when they are not linked.
 
+    forth, back: from the first series to the second and back where they were registered, instead of the offset.
     words: how they are linked; {key} stands for the key that links and parts. guessed: whether the reader has to look
         at it.
     """
@@ -28,11 +32,25 @@ class Link:
     offset: Point | None
     words: str
     guessed: bool = False
+    forth: PointMap | None = None
+    back: PointMap | None = None
 
     @property
     def said(self) -> str:
         """`words` for the corner of the image, with the key as it is now."""
         return self.words.replace("{key}", hint("link"))
+
+    def to_second(self, point: Point) -> Point | None:
+        """LPS mm in the second series of a point of the first; None where they are not linked."""
+        if self.offset is None:
+            return None
+        return self.forth(point) if self.forth is not None else point + self.offset
+
+    def to_first(self, point: Point) -> Point | None:
+        """The way back."""
+        if self.offset is None:
+            return None
+        return self.back(point) if self.back is not None else point - self.offset
 
 
 def unlinkable(first: Series, second: Series) -> str:
@@ -56,6 +74,12 @@ def link(first: Series, second: Series) -> Link:
     if (shared >= _OVERLAP * shorter).all():
         return Link(np.zeros(3), tr("linked by table position{key}"), guessed=True)
     return Link((b[0] + b[1] - a[0] - a[1]) / 2, tr("linked middle on middle{key}"), guessed=True)
+
+
+def registered(forth: PointMap, back: PointMap, error_mm: float) -> Link:
+    """By what a registration of the two found. error_mm: that it estimates of itself."""
+    words = tr("linked by registration, ± {mm:.0f} mm{key}", mm=max(1.0, error_mm))
+    return Link(np.zeros(3), words, forth=forth, back=back)
 
 
 def unlinked() -> Link:
