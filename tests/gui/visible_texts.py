@@ -31,6 +31,8 @@ from cadviewer.gui.canvas.viewport import FindingMarks, OverlayMode
 from cadviewer.gui.cases import case, wording
 from cadviewer.gui.i18n import language
 from cadviewer.gui.nodules.risk import LACKING
+from cadviewer.gui.pictures.dialog import KINDS as FILE_KINDS
+from cadviewer.gui.pictures.dialog import SIZES, What
 from cadviewer.gui.settings.keys import KeysPage
 from cadviewer.gui.settings.presets import PresetsPage
 from cadviewer.gui.shell import side_panel
