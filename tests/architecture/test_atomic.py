@@ -15,6 +15,7 @@ NOT_FOR_KEEPS = {
     "cadviewer/imaging/archives.py": "copies in a temporary folder",
     "cadviewer/imaging/renaming.py": "copies in a temporary folder",
     "cadviewer/phantoms/files.py": "the demo study, made anew each time",
+    "cadviewer/store/image_files.py": "pictures and films that get their name when they are whole",
     "cadviewer/atomic.py": "where it is done",
 }
 

@@ -31,6 +31,8 @@ from cadviewer.gui.canvas.viewport import FindingMarks, OverlayMode
 from cadviewer.gui.cases import case, wording
 from cadviewer.gui.i18n import language
 from cadviewer.gui.nodules.risk import LACKING
+from cadviewer.gui.pictures.dialog import KINDS as FILE_KINDS
+from cadviewer.gui.pictures.dialog import SIZES, What
 from cadviewer.gui.settings.keys import KeysPage
 from cadviewer.gui.settings.presets import PresetsPage
 from cadviewer.gui.shell import side_panel
@@ -159,6 +161,10 @@ def in_tables() -> set[str]:
         *(state.value for state in State),
         *(found.label for found in export.for_files().values() if found.label),
         *(status.value for status in case.Status),
+        *(what.value for what in What),
+        *(kind.text for kinds in FILE_KINDS.values() for kind in kinds),
+        *SIZES.values(),
+        *(export.load(name).title for name in export.FORMATS if export.for_batch(name)),
         *contradictions.WORDS,
         *wording.ANSWERS.values(),
         *wording.IMPRESSIONS,
