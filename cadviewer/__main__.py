@@ -29,6 +29,8 @@ def _run(given: list[str]) -> int:
         return int(importlib.import_module("trainers.__main__").main(given[1:]) or 0)
     if given == ["--reader"]:  # how `imaging.contained` starts the process that reads what may crash
         return int(importlib.import_module("cadviewer.imaging.reading_process").main())
+    if given == ["--display-report"]:  # how `cadviewer doctor` asks what there is for a window
+        return int(importlib.import_module("cadviewer.gui.shell.display_report").main())
     from cadviewer import cli
     from cadviewer.cli.arguments import USAGE, WindowArgs
 

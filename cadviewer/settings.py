@@ -209,6 +209,9 @@ class Settings:
     )
     window_geometry: str = _option("", "Window place", "Size and place of the window, base64.")
     window_state: str = _option("", "Window panels", "Widths of the panels of the window, base64.")
+    versions_address: str = _option(
+        "", "Address of versions", "Asked for a newer version when the user says so, as PyPI's JSON; empty for none."
+    )
     batch_out: str = _option("", "Batch folder", "Where the last batch wrote its results.")
 
     def __post_init__(self) -> None:

@@ -33,6 +33,9 @@ UNUSED = (
     "PySide6/**/plugins/generic",
     "PySide6/**/plugins/qmltooling",
     # Of OpenVINO: all but the processor's plugin and the reader of its own format.
+    "openvino/frontend/*/",
+    "openvino/tools",
+    "openvino/torch",
     "openvino/libs/*_frontend*",
     "openvino/libs/*_plugin.*",
     "openvino/libs/cache.json",

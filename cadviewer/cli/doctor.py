@@ -1,7 +1,7 @@
 """`cadviewer doctor`: what a report of a fault needs, and whether the program works here. No patient data, no Qt.
 
-Printed are versions, the machine, the models, the folders that the program writes to and, unless it is left out, a
-self-test: the demo study, whose truth is known, is analysed as `annotate` would.
+Printed are versions, the machine, the window, the models, the folders that the program writes to and, unless it is left
+out, a self-test: the demo study, whose truth is known, is analysed as `annotate` would.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -34,8 +35,16 @@ _DISPLAY = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM", "QT_SCALE_FACTOR")
 def run(args: DoctorArgs) -> int:
     """Print all of it; 1 where something is wrong, and those lines say "PROBLEM"."""
     wrong = 0
-    for title, lines in (("Program", _program()), ("Machine", _machine()), ("Libraries", _libraries()),
-                         ("Engines", _engines()), ("Models", _models()), ("Folders", _folders())):  # fmt: skip
+    parts: tuple[tuple[str, Iterator[tuple[str, str]]], ...] = (
+        ("Program", _program()),
+        ("Machine", _machine()),
+        ("Window", _window()),
+        ("Libraries", _libraries()),
+        ("Engines", _engines()),
+        ("Models", _models()),
+        ("Folders", _folders()),
+    )
+    for title, lines in parts:
         wrong += _say(title, lines)
     if args.self_test:
         wrong += _say("Self-test", _self_test())
@@ -70,6 +79,24 @@ def _machine() -> Iterator[tuple[str, str]]:
     yield "memory", f"{memory.total / 2**30:.1f} GiB, {memory.available / 2**30:.1f} GiB free"
     set_ = [f"{key}={os.environ[key]}" for key in _DISPLAY if os.environ.get(key)]
     yield "display", ", ".join(set_) or ("none" if sys.platform.startswith("linux") else "the system's")
+
+
+def _window() -> Iterator[tuple[str, str]]:
+    """Whether a window can be shown, and with what fonts: `gui.shell.display_report` in a process of its own.
+
+    Without a display the platform without one is asked: commands need no more.
+    """
+    shown = bool(not sys.platform.startswith("linux") or any(os.environ.get(key) for key in _DISPLAY[:3]))
+    environment = dict(os.environ) if shown else {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    command = [*paths.program(), "--display-report"]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        found: dict[str, str] = json.loads(done.stdout.strip().splitlines()[-1])
+    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
+        lines = done.stderr.strip().splitlines() if not isinstance(error, OSError | subprocess.TimeoutExpired) else []
+        yield "window", f"PROBLEM: it cannot be shown: {lines[-1] if lines else type(error).__name__}"
+        return
+    yield from found.items()
 
 
 def _processor() -> tuple[str, set[str]]:

@@ -83,3 +83,16 @@ def test_whatever_the_self_test_raises_is_what_is_reported(
     monkeypatch.setattr(batch, "run", broken)
     assert doctor.run(DoctorArgs()) == TROUBLED
     assert "PROBLEM: RuntimeError: no worker" in capsys.readouterr().out
+
+
+def test_a_window_that_cannot_be_shown_is_a_problem_with_the_reason_of_qt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor.run(DoctorArgs(self_test=False)) == DONE
+    said = capsys.readouterr().out
+    assert "Qt: 6." in said
+    assert "platform offscreen" in said
+    assert "fonts installed: " in said
+    monkeypatch.setenv("QT_QPA_PLATFORM", "nosuch")
+    assert doctor.run(DoctorArgs(self_test=False)) == TROUBLED
+    assert "window: PROBLEM: it cannot be shown: Available platform plugins are" in capsys.readouterr().out

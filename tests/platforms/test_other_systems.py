@@ -11,14 +11,18 @@ import subprocess
 import sys
 import textwrap
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QWidget
 
 from cadviewer import atomic, frozen
 from cadviewer.gui.review.saving import proposed
 from cadviewer.gui.training import run as training_run
+from cadviewer.gui.widgets import actions, shortcuts
 from cadviewer.inference import life, worker_process
 from cadviewer.models import card_check
 
@@ -249,3 +253,25 @@ def test_types_hold_on_other_systems(platform: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--platform", platform, "--cache-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_macos_puts_into_its_own_menu_what_belongs_there_and_nothing_else(qapp: QApplication) -> None:
+    """By their words "About the model" and "Settings" in German would be taken for others."""
+    parent = QWidget()
+    made = actions.Actions(parent, {spec.name: lambda: None for spec in actions.SPECS}, {})
+    roles = {spec.name: made[spec.name].menuRole() for spec in actions.SPECS}
+    own = {name: role for name, role in roles.items() if role is not QAction.MenuRole.NoRole}
+    assert own == actions.ROLES
+    assert own["about"] is QAction.MenuRole.AboutRole
+
+
+def test_keys_that_macos_keeps_for_itself_are_others_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shortcuts.usual(("Ctrl+Tab", "N")) == ("Ctrl+Tab", "N")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    table = [replace(spec, keys=shortcuts.usual(spec.keys)) for spec in actions.SPECS]
+    keys = shortcuts.resolve(table, {})
+    assert keys.taken == ()
+    used = {key for of in keys.of.values() for key in of}
+    system = {"Ctrl+Tab", "Ctrl+H", "Ctrl+M", "Ctrl+Space", "F11", "Meta+Up", "Meta+Down", "Meta+Left", "Meta+Right"}
+    assert not used & system
+    assert keys.of["next_view"] == ("Meta+Tab",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from html import escape
 from types import MappingProxyType
@@ -138,7 +139,7 @@ def mouse(settings: Settings) -> list[tuple[str, str]]:
         (tr("Right drag"), tr(label_of("mouse_right", settings.mouse_right))),
         (tr("Right click"), tr("Menu")),
         (tr("Wheel"), turned),
-        (tr("Ctrl+wheel"), with_ctrl),
+        (tr("⌘ and wheel") if sys.platform == "darwin" else tr("Ctrl+wheel"), with_ctrl),
         (tr("Shift and move"), tr("The crosshair: the same point in all views")),
         (tr("Double click"), tr("Maximise the image, one of several views first")),
     ]

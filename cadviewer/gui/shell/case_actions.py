@@ -59,6 +59,7 @@ class CaseActions:
         find.textChanged.connect(studies.want)
         find.returnPressed.connect(self.open_first_listed)
         workspace.welcome.clicked.connect(self.open_files)
+        workspace.welcome.asked.connect(lambda name: self.actions[name].trigger())
 
     def handlers(self) -> dict[str, Callable[[], object]]:
         """By name of the action."""

@@ -113,6 +113,7 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(style.app_icon())
         self.setAcceptDrops(True)
         self.actions_.tell_buttons()
+        self.workspace.first_start = not preferences.now.recent
         self.workspace.say_welcome()
         self.workspace.grid.equip = self.equip
         self.workspace.viewport.marks = OverlayMode[preferences.now.annotations.upper()]

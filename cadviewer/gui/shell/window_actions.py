@@ -53,6 +53,7 @@ class WindowActions:
             "maximise": self.maximise,
             "escape": self.escape,
             "shortcuts": self.show_shortcuts,
+            "new_version": self.ask_for_new_version,
             "about": self.about,
         }
 
@@ -87,6 +88,12 @@ class WindowActions:
 
         now, presets = self._preferences.now, self._preferences.presets
         dialogs.shortcuts(self._window, self.actions.keys, now, presets).open()
+
+    def ask_for_new_version(self) -> None:
+        """Ask whether there is a newer version; the program never does so by itself."""
+        from cadviewer.gui.help.new_version import NewVersionDialog
+
+        NewVersionDialog(self._window, self._preferences.now.versions_address).open()
 
     def about(self) -> None:
         """What this program is, and what it is not."""

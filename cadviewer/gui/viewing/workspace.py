@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Protocol
 
-from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QPointF, Signal
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from cadviewer.findings import Nodule, Task, resolve
 from cadviewer.gui.breast.score_map import ScoreMapLayer
@@ -31,22 +29,12 @@ from cadviewer.gui.viewing.grid.grid import Grid
 from cadviewer.gui.viewing.grid.layout import Layout
 from cadviewer.gui.viewing.grid.pane import Pane
 from cadviewer.gui.viewing.key_image_layer import KeyImageLayer
-from cadviewer.gui.widgets import style
+from cadviewer.gui.viewing.welcome import Welcome
 from cadviewer.gui.widgets.notifications import Notification, Notifications
-from cadviewer.gui.widgets.shortcuts import hint
 from cadviewer.imaging.planes import Plane
 from cadviewer.imaging.series import ULTRASOUND, Shape
 from cadviewer.imaging.windowing import default_window
 from cadviewer.store.session import Answer
-
-
-class _Welcome(QLabel):
-    """What an empty viewport says. Signal: clicked()."""
-
-    clicked = Signal()
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        self.clicked.emit()
 
 
 class TaskLayer(Layer, Protocol):
@@ -80,10 +68,8 @@ class Workspace(QWidget):
         self.grid.scrolled.connect(self.index_changed)
         self.grid.clicked.connect(self._clicked)
         self.grid.layout_changed.connect(self._arranged)
-        self.welcome = _Welcome()
-        self.say_welcome()
-        self.welcome.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.welcome.setWordWrap(True)
+        self.welcome = Welcome()
+        self.first_start = False
         self._arrange()
 
     def _arranged(self) -> None:
@@ -93,14 +79,8 @@ class Workspace(QWidget):
         self.refresh()
 
     def say_welcome(self) -> None:
-        """What an empty viewport says, with the keys that open files and folders as they are now."""
-        files, folder = hint("open_files"), hint("open_folder")
-        opening = tr("or open a file{files} or a folder{folder}", files=files, folder=folder)
-        kinds = tr("Chest CT and breast ultrasound: DICOM, NIfTI, MetaImage, NRRD, PNG, TIFF")
-        self.welcome.setText(
-            f"<p style='font-size:20px'>{tr('Drop a study here')}</p><p>{escape(opening)}</p>"
-            f"<p style='color:{style.colour('dim').name()}'>{kinds}</p>"
-        )
+        """What is said where nothing is open, with the keys and colours as they are now."""
+        self.welcome.say(first=self.first_start)
 
     def _arrange(self) -> None:
         self.pages = QStackedWidget()

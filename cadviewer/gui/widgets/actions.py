@@ -6,7 +6,7 @@ The keys are those of the design's table; ★ of it are IHE Basic Image Review's
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QAbstractButton, QMenu, QMenuBar, QWidget
@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QAbstractButton, QMenu, QMenuBar, QWidget
 from cadviewer.findings import Task
 from cadviewer.gui.i18n.language import tr
 from cadviewer.gui.widgets import style
-from cadviewer.gui.widgets.shortcuts import PORTABLE, Keys, hint, resolve, use
+from cadviewer.gui.widgets.shortcuts import PORTABLE, Keys, hint, resolve, use, usual
 from cadviewer.imaging.series import Window
 
 
@@ -148,6 +148,7 @@ SPECS = (
     Spec("copy", "&Copy the finding, or the report without a name", ("Ctrl+C",), FINDINGS, "copy", separated=True),
     Spec("about_model", "About the &model", (), HELP),
     Spec("shortcuts", "&Keys and mouse", ("F1",), HELP),
+    Spec("new_version", "Check for a new &version…", (), HELP),
     Spec("about", "&About cadviewer", (), HELP),
     Spec("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), STEPS),
     Spec("zoom_out", "Zoom &out", ("Ctrl+-",), STEPS),
@@ -163,6 +164,14 @@ SPECS = (
     Spec("preset_0", "Window as in the file", ("0",), PRESETS),
     *(Spec(f"preset_{number}", f"Window preset {number}", (str(number),), PRESETS) for number in range(1, 10)),
 )
+
+SPECS = tuple(replace(spec, keys=usual(spec.keys)) for spec in SPECS)
+ROLES = {
+    "about": QAction.MenuRole.AboutRole,
+    "settings": QAction.MenuRole.PreferencesRole,
+    "quit": QAction.MenuRole.QuitRole,
+}
+"""Actions that macOS has in the menu of the application."""
 
 TOOLBAR = (
     "open_files",
@@ -214,6 +223,8 @@ class Actions:
             action = QAction(tr(spec.text), parent)
             if spec.icon:
                 action.setIcon(style.icon(spec.icon))
+            # By name and not by its words, as macOS would else: "About the model" is no application's About
+            action.setMenuRole(ROLES.get(spec.name, QAction.MenuRole.NoRole))
             action.setCheckable(spec.checkable or bool(spec.group))
             if spec.group:
                 groups.setdefault(spec.group, QActionGroup(parent)).addAction(action)

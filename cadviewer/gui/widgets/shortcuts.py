@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -64,6 +65,17 @@ def normal(key: str) -> str:
 def shown(keys: Iterable[str]) -> str:
     """Keys as they are called on this system, "Enter · Return"."""
     return " · ".join(QKeySequence(key, PORTABLE).toString(NATIVE) for key in keys)
+
+
+TAKEN_BY_MACOS = {"Ctrl+Tab": "Meta+Tab", "F11": "Ctrl+Meta+F"}
+"""Usual keys that macOS keeps for itself there (Ctrl is its ⌘), and what its programs use instead (Meta is its ⌃)."""
+
+
+def usual(keys: Iterable[str]) -> tuple[str, ...]:
+    """The usual keys of an action as they are on this system."""
+    if sys.platform != "darwin":
+        return tuple(keys)
+    return tuple(TAKEN_BY_MACOS.get(key, key) for key in keys)
 
 
 def resolve(table: Iterable[Usual], changed: Mapping[str, Iterable[str]]) -> Keys:
