@@ -70,7 +70,8 @@ class InstallBar(QWidget):
         super().__init__(parent)
         self._process: QProcess | None = None
         self.text = QLabel(wordWrap=True)
-        self.busy = QProgressBar(maximum=0, textVisible=False, visible=False)
+        self.busy = QProgressBar(maximum=0, textVisible=False)
+        self.busy.hide()
         self.button = QPushButton()
         self.button.setAutoDefault(False)
         self.button.clicked.connect(self._pressed)
