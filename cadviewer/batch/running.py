@@ -44,7 +44,6 @@ from cadviewer.messages import Message
 from cadviewer.store import case_report, results
 from cadviewer.store import report as reports
 from cadviewer.store.case_report import CaseReport, CaseState
-from cadviewer.store.export import ExportError
 from cadviewer.store.results import ResultsFolder
 
 POLL_SECONDS = 0.1
@@ -277,11 +276,7 @@ class BatchRun:
 
     def _finish(self, report: CaseReport, volume: Volume | None, fingerprint: str) -> None:
         """Make a case last, then say so."""
-        try:
-            self._folder.add(report, volume, fingerprint)
-        except ExportError as error:
-            report = replace(report, state=CaseState.FAILED, reason=str(error), result=None)
-            self._folder.add(report, None, fingerprint)
+        self._folder.add(report, volume, fingerprint)
         self._untold = True
         self._done(report.case, kept=False)
 

@@ -158,10 +158,19 @@ class Watch:
         wanted = {path for path in wanted if self._files[path].since + self._quiet_for <= now or not _is_archive(path)}
         if not wanted:
             return []
-        above = Path(os.path.commonpath([path.parent for path in wanted]))
-        found = files.scan([above], ignore=lambda path: path not in wanted)
+        found = files.scan(self._above(wanted), ignore=lambda path: path not in wanted)
         # A folder is no case, and what is gone by now is none either
         return [item for item in found if isinstance(item, Series) or (self._carriers(item) and not _gone(item))]
+
+    def _above(self, wanted: set[Path]) -> list[Path]:
+        """The lowest folder of each watched folder with all wanted files of it: inputs may have nothing in common."""
+        left, above = set(wanted), []
+        for given in self._inputs:
+            below = {path for path in left if given in path.parents}
+            left -= below
+            if below:
+                above.append(Path(os.path.commonpath([path.parent for path in below])))
+        return above
 
     def _carriers(self, item: Item) -> set[Path]:
         """The listed files that something lies in: its own, or the archive around them."""

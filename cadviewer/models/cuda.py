@@ -28,8 +28,8 @@ def cards() -> int:
 
 
 def torch_installed() -> bool:
-    """Whether torch can be imported, without doing so."""
+    """Whether torch and what the networks need beside it (the extra "cuda") can be imported, without doing so."""
     try:
-        return importlib.util.find_spec("torch") is not None
+        return all(importlib.util.find_spec(name) is not None for name in ("torch", "torchvision", "timm"))
     except ValueError:  # something that stands for it, without a specification
         return False

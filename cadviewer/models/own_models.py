@@ -75,6 +75,8 @@ def install(card: Path, name: str) -> ModelCard:
     """
     check_name(name)
     found = catalogue.load(card)
+    if found.graph_sha256 and not found.graph.is_file():  # not copied along: torch computes it then
+        found = replace(found, graph_sha256="")
     check_use(found)
     made = replace(found, name=name, default=False, folder=paths.own_weights())
     try:

@@ -12,17 +12,17 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from cadviewer import atomic
 from cadviewer.imaging.series import UNTOLD, Volume
-from cadviewer.messages import Message
+from cadviewer.messages import Message, joined
 from cadviewer.store import session
-from cadviewer.store.case_report import CaseReport, CaseState
-from cadviewer.store.export import FORMATS, Format, Run, load, pictures, tables
+from cadviewer.store.case_report import CaseReport, CaseState, one_line, path_text
+from cadviewer.store.export import FORMATS, ExportError, Format, Run, load, pictures, tables
 from cadviewer.store.journal import Journal, JournalError, Record
 
 STATE = ".cadviewer"
@@ -99,7 +99,7 @@ class ResultsFolder:
         self.folder, self._options = folder, options
         self._held = held
         self.finished = finished
-        self._formats: list[Format] = [load(name) for name in formats]
+        self._formats: dict[str, Format] = {name: load(name) for name in formats}
         self._journal = journal
 
     def has(self, case: str, fingerprint: str) -> bool:
@@ -110,16 +110,25 @@ class ResultsFolder:
     def add(self, report: CaseReport, volume: Volume | None, fingerprint: str) -> None:
         """Write a case's files, then its record; it is finished when this returns.
 
-        Raises OSError, JournalError or `export.ExportError`; the case is then not finished.
+        A format that cannot hold the case is left out, and the case's reason and errors.csv say so: the other formats
+        are written all the same. Raises OSError, JournalError; the case is then not finished.
         """
         self._check()
         if report.case in self.finished:  # done before, and perhaps with a mask that there is none of now
             self._remove({report.case})
         pictures.write_masks(report, self.folder)
-        for each in self._formats:
-            if each.write_case is not None:
+        faults: list[str] = []
+        for name, each in self._formats.items():
+            if each.write_case is None:
+                continue
+            try:
                 each.write_case(report, volume, self.folder / each.folder)
+            except ExportError as error:
+                faults.append(Message("{format} was not written: {reason}", format=name, reason=error))
+        if faults:
+            report = replace(report, reason=joined("; ", [*([report.reason] if report.reason else []), *faults]))
         rows = tables.rows(report)
+        rows["errors"] += [(path_text(report.source), one_line(fault)) for fault in faults]
         done = FinishedCase(report.case, report.state, fingerprint, rows, os.path.abspath(report.source), _key(report))
         self._journal.append({"type": "case", **vars(done), "state": report.state.value})
         self.finished[report.case] = done
@@ -141,7 +150,7 @@ class ResultsFolder:
             self._remove(self.finished.keys() - set(cases))
         chosen = [f.rows for c, f in sorted(self.finished.items()) if cases is None or c in cases]
         run = Run(chosen, self._options)
-        for each in self._formats:
+        for each in self._formats.values():
             if each.write_tables is not None:
                 each.write_tables(run, self.folder)
 

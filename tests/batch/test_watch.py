@@ -275,3 +275,17 @@ def test_the_command_line_says_a_line_for_each_case_and_ends_by_a_signal(
     assert len(lines) == 2, said
     assert "The watch ended: 1 done, 1 failed" in said
     assert str(given) not in said
+
+
+def test_watched_folders_need_nothing_in_common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    inputs = [Path("a"), tmp_path / "b" / "deep"]
+    inputs[1].mkdir(parents=True)
+    times = iter(range(100))
+    made = Watch(inputs, tmp_path / "out", 1, (), lambda s: False, lambda: float(next(times)))
+    for k, folder in enumerate(inputs):
+        write_png(folder / f"{k}.png")
+    arrived = made.arrivals()
+    assert {Path(next(arrived).source).name for _ in range(2)} == {"0.png", "1.png"}
+    assert made._above({inputs[0] / "0.png", inputs[1] / "1.png"}) == inputs

@@ -16,6 +16,7 @@ import pytest
 from store_cases import breast_case, ct, nodule_case, refused_case, volume
 
 from cadviewer.imaging.series import Volume
+from cadviewer.messages import Message
 from cadviewer.store import export, results
 from cadviewer.store.case_report import CaseReport, CaseState
 from cadviewer.store.export import ExportError, Format
@@ -245,3 +246,25 @@ def test_a_fingerprint_changes_with_a_files_size_or_time(tmp_path: Path) -> None
     assert results.fingerprint([file]) != before
     assert results.fingerprint([tmp_path / "gone"]) == "?"
     assert issubclass(ExportError, Exception)
+
+
+def test_a_format_that_cannot_hold_a_case_does_not_cost_it_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(report: CaseReport, volume: Volume | None, folder: Path) -> None:
+        raise ExportError(Message("its headers do not allow it"))
+
+    toy = types.ModuleType("toy_format")
+    toy.FORMAT = Format("a toy", folder="counts", write_case=write)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "toy_format", toy)
+    monkeypatch.setitem(export.FORMATS, "toy", "toy_format")  # type: ignore[arg-type]
+    case = nodule_case()
+    with results.opened(tmp_path, OPTIONS, ("toy", "csv", "json"), Existing.KEEP_OUT) as folder:
+        folder.add(case, None, "f")
+        folder.write_tables()
+        assert folder.finished[case.case].state is CaseState.DONE
+    assert (tmp_path / "json" / f"{case.case}.json").is_file()
+    assert (tmp_path / "nodules.csv").read_bytes().count(b"\n") > 1
+    said = "toy was not written: its headers do not allow it"
+    assert said in (tmp_path / "errors.csv").read_text()
+    assert said in (tmp_path / "cases.csv").read_text()

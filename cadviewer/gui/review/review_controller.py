@@ -149,6 +149,10 @@ class ReviewController(QObject):
             return
         self._journal.record(case.series, *(Entered(name, text, place) for name, text in values.items()))
 
+    def enter_of_case(self, case: Case, values: Mapping[str, str | None]) -> None:
+        """Fill in fields of the form of a case, whichever is on screen by now; None empties a field."""
+        self._journal.record(case.series, *(Entered(name, text, None) for name, text in values.items()))
+
     def enter_of_frame(self, values: Mapping[str, str | None]) -> None:
         """Fill in fields of the form of the ultrasound frame on screen; None empties a field."""
         case = self._case

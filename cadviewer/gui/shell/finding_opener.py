@@ -48,8 +48,10 @@ class FindingOpener(QObject):
     def _case(self, row: Row) -> Case | None:
         """The case that a row is about, among those of the window."""
         uid, path = row.series_uid, str(row.source)
-        found = (c for c in self._cases if (c.series.series_uid == uid if uid else _path(c) == path))
-        return next(found, None)
+        exact = [c for c in self._cases if c.case_id == row.case]
+        # A series of images of two sizes is two cases of one UID: then neither stands for the other.
+        alike = [c for c in self._cases if (c.series.series_uid == uid if uid else _path(c) == path)]
+        return exact[0] if exact else alike[0] if len(alike) == 1 else None
 
     def _scanned(self) -> None:
         row = self._wanted

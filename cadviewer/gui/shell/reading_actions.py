@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtWidgets import QApplication
 
@@ -130,8 +131,11 @@ class ReadingActions:
         case = self._case
         if case is not None and case.result is not None and not case.concealed:
             dialog = ReportPreview(case, self._saving, self._preferences.now.last_folder, self._side.window())
-            dialog.impression_entered.connect(lambda text: self._review.enter(0, {IMPRESSION: text}))
+            dialog.impression_entered.connect(partial(self._enter_impression, case))
             dialog.open()
+
+    def _enter_impression(self, case: Case, text: str) -> None:
+        self._review.enter_of_case(case, {IMPRESSION: text})
 
     def save(self) -> None:
         """Ask where to, and save what was found and read."""

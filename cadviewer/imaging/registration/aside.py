@@ -60,7 +60,7 @@ def _wait(here: Connection, stop: Callable[[], bool], progress: Callable[[float]
             raise Cancelled
         try:
             said = here.recv() if here.poll(ASK_SECONDS) else None
-        except EOFError as error:
+        except (EOFError, OSError) as error:  # Windows says of a broken pipe what others say of its end
             raise InputError(Message("the process that matches ended by itself")) from error
         if isinstance(said, Registration):
             return said
