@@ -200,3 +200,16 @@ def test_the_json_of_the_reading_has_the_impression(accepted: Desk, tmp_path: Pa
     with accepted.bot.waitSignal(accepted.window.saving.said):
         accepted.window.saving.save(accepted.case, tmp_path / "r.json")
     assert json.loads((tmp_path / "r.json").read_text())["reading"]["entries"]["impression"] == "Follow up."
+
+
+def test_an_impression_goes_to_its_own_case_when_another_comes_on_screen(accepted: Desk, tmp_path: Path) -> None:
+    case, preview = accepted.case, open_preview(accepted)
+    preview.impression.setPlainText("Of the first.")
+    write_ultrasound(tmp_path / "us.dcm")
+    accepted.window.open_paths([tmp_path / "us.dcm"])
+    accepted.bot.waitUntil(lambda: accepted.window.cases.current is not case)
+    preview.accept()
+    accepted.bot.waitUntil(lambda: case.reading().values.get("impression") == "Of the first.")
+    other = accepted.window.cases.current
+    assert other is not None
+    assert "impression" not in other.reading().values
