@@ -79,7 +79,7 @@ def _picture(
     if isinstance(finding, Finding) and finding.nodule is not None:
         parts.append(_close_up(report, volume, index, finding.nodule.box, marks))
     height = max(part.shape[0] for part in parts)
-    image = np.concatenate([_padded(part, height) for part in parts], axis=1)
+    image = np.concatenate([_padded(p, height, beside=k > 0) for k, p in enumerate(parts)], axis=1)
     coded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not coded:
         raise ValueError("a key image could not be coded")
@@ -179,5 +179,5 @@ def _scale_bar(image: Image, report: Report, per_pixel: float) -> None:
     draw_text(image, f"{length} mm", (x, y - 8))
 
 
-def _padded(image: Image, height: int) -> Image:
-    return np.pad(image, ((0, height - image.shape[0]), (0, 6), (0, 0)))
+def _padded(image: Image, height: int, *, beside: bool) -> Image:
+    return np.pad(image, ((0, height - image.shape[0]), (6 if beside else 0, 0), (0, 0)))

@@ -83,7 +83,7 @@ def _running(report: Report) -> str:
     """Whose report it is, on every page."""
     patient = report.series.patient
     parts = (patient.name, patient.patient_id, date(report.series.study_date))
-    return "   ".join(part[:60] for part in parts if part)
+    return "   ".join(part[:60] for part in dict.fromkeys(parts) if part)
 
 
 def _shown(text: str, lacking: frozenset[str]) -> str:
