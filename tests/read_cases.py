@@ -142,11 +142,15 @@ def measures() -> list[Measure]:
 # ----------------------------------------------------------------------------------------------------------- ultrasound
 
 
-def ultrasound(path: Path, frames: int = 1, *, calibrated: bool = True) -> ReadCase:
-    """A DICOM ultrasound with a lesion on each image; the reader agrees with the first call and gives BI-RADS 4B."""
-    shape = (frames, ROWS, COLUMNS, 3) if frames > 1 else (ROWS, COLUMNS, 3)
+def ultrasound(path: Path, frames: int = 1, *, calibrated: bool = True, colour: bool = True) -> ReadCase:
+    """A DICOM ultrasound with a lesion on each image; the reader agrees with the first call and gives BI-RADS 4B.
+
+    colour: gray in three channels, as most machines write it; else one.
+    """
+    shape = (frames, ROWS, COLUMNS) if frames > 1 else (ROWS, COLUMNS)
     pixels = np.random.default_rng(1).integers(20, 200, shape).astype(np.uint8)
-    pixels[..., 1] = pixels[..., 2] = pixels[..., 0]
+    if colour:
+        pixels = np.repeat(pixels[..., None], 3, axis=-1)
     elements: dict[str, Any] = {"PatientName": "Doe^Jané", "PatientID": "P-7", "SpecificCharacterSet": "ISO_IR 100"}
     if calibrated:
         elements["SequenceOfUltrasoundRegions"] = [dicom_made.region(corners=(0, 0, COLUMNS - 1, ROWS - 1))]
@@ -215,6 +219,7 @@ KINDS: dict[str, Any] = {
     "CT with a tilted gantry": lambda folder: ct(folder / "ct", tilt=12.0),
     "CT as MetaImage": lambda folder: ct(folder / "ct", as_mhd=True),
     "ultrasound loop": lambda folder: ultrasound(folder / "us.dcm", 3, calibrated=False),
+    "gray ultrasound loop": lambda folder: ultrasound(folder / "us.dcm", 3, colour=False),
     "calibrated ultrasound loop": lambda folder: ultrasound(folder / "us.dcm", 3),
     "calibrated ultrasound": lambda folder: ultrasound(folder / "us.dcm"),
     "PNG": lambda folder: png(folder / "us.png"),

@@ -50,10 +50,9 @@ def build(order: Order) -> Sequence[Dataset]:
     if not drawn.marks:
         return ()
     order.images.load([0, *slices])
-    alike: dict[tuple[str, str], list[int]] = {}
+    alike: dict[tuple[float, float], list[int]] = {}
     for k in slices:
-        image = order.images.of(k)
-        alike.setdefault((str(image.get("RescaleSlope")), str(image.get("RescaleIntercept"))), []).append(k)
+        alike.setdefault(_rescaling(order.images, k), []).append(k)
     marked = [own for own in alike.values() if drawn.marks.keys() & set(own)]
     return [_object(order, drawn.marks, own, number) for number, own in enumerate(marked, start=1)]
 
@@ -77,12 +76,25 @@ def _object(order: Order, marks: Mapping[int, _Marks], slices: Sequence[int], nu
         return _completed(order, pr.ColorSoftcopyPresentationState(**common, icc_profile=_srgb()))
     made = pr.GrayscaleSoftcopyPresentationState(
         **common,
+        modality_lut_transformation=_modality_lut(order.images, slices[0]),
         voi_lut_transformations=_windows(order, slices),
         presentation_lut_transformation=hd.PresentationLUTTransformation(
             presentation_lut_shape="INVERSE" if order.images.series.inverted else "IDENTITY"
         ),
     )
     return _completed(order, made)
+
+
+def _rescaling(images: Images, index: int) -> tuple[float, float]:
+    """(slope, intercept) of an image."""
+    stored = images.series.slices[index].stored
+    return (1.0, 0.0) if stored is None else (stored.slope, stored.intercept)
+
+
+def _modality_lut(images: Images, index: int) -> hd.ModalityLUTTransformation:
+    slope, intercept = _rescaling(images, index)
+    unit = "HU" if images.series.hounsfield else "US"
+    return hd.ModalityLUTTransformation(rescale_intercept=intercept, rescale_slope=slope, rescale_type=unit)
 
 
 def _srgb() -> bytes:
