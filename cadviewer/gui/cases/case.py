@@ -17,6 +17,7 @@ from cadviewer.imaging.series import Series
 from cadviewer.inference.protocol import Cancelled, Failed, Finished, JobEvent, Noted, Progressed, Started
 from cadviewer.messages import Message
 from cadviewer.store.breast_form import OWN_CALL, definite
+from cadviewer.store.comparison import Change, Comparison
 from cadviewer.store.last_results import Last
 from cadviewer.store.reading import (
     Origin,
@@ -102,6 +103,27 @@ class JournalState:
     can_redo: bool = False
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A comparison with an earlier CT of the same patient, as far as it is.
+
+    prior: the other case. done: share of the registration, None once it has ended. reason: why there is no comparison,
+    or none yet, one line. comparison: what was found. row: its row that the reader looks at.
+    """
+
+    prior: Case
+    done: float | None = None
+    reason: str = ""
+    comparison: Comparison | None = None
+    row: int | None = None
+
+    @property
+    def change(self) -> Change | None:
+        """What the reader looks at."""
+        changes = self.comparison.changes if self.comparison is not None else ()
+        return changes[self.row] if self.row is not None and self.row < len(changes) else None
+
+
 @dataclass
 class Case:
     """One series in the window.
@@ -115,6 +137,7 @@ class Case:
     cut: the confidence below which findings are hidden. kept: what the journal holds; nothing else is shown as done.
     order, only: how the list of findings is sorted, and which it shows. second_read: the model's findings are hidden
         until the reader has read the case alone. outlining: records of drawn findings that a network is outlining.
+    compared: with an earlier CT, None where nobody asked for it.
     """
 
     series: Series
@@ -148,6 +171,7 @@ class Case:
     only: ListFilter = ListFilter.ALL
     second_read: bool = False
     outlining: frozenset[str] = frozenset()
+    compared: Compared | None = None
     _found: tuple[Result | None, JournalState, bool, tuple[ReadFinding, ...]] | None = None
 
     @property
@@ -367,15 +391,17 @@ class Case:
         found = self._found_by(nodule.number)
         return values_of(found, filled_in(self.kept.entries)) if found is not None else {}
 
-    def reading(self) -> Reading:
-        """What the reader made of the case so far, for the rules and for export."""
+    def reading(self, *, compared: bool = True) -> Reading:
+        """What the reader made of the case so far, for the rules and for export. compared: with what the comparison
+        with an earlier CT says."""
         joined = {f.also.number for f in self.found() if f.also is not None}
         counted = [
             n
             for n in self._model_nodules()
             if n.score >= self.cut - 1e-9 or n.number in joined or self.answer(n) is not None
         ]
-        return read(self.kept.entries, [] if self.concealed else counted, self.result, self.series)
+        comparison = self.compared.comparison if compared and self.compared is not None else None
+        return read(self.kept.entries, [] if self.concealed else counted, self.result, self.series, comparison)
 
     def _model_nodules(self) -> list[Nodule]:
         return [*self.result.nodules, *self.result.candidates] if self.result is not None else []

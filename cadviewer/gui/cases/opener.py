@@ -38,16 +38,18 @@ class OpenReport:
 
 
 class Opener(QObject):
-    """Signals: added(Case); annotated(Annotations): a file of them was found;
-    opened(Case): it is on screen from now on; arrived(Case): more slices of it;
-    loaded(Case): all of it; broken(Case, reason): it could not be read, the case before is on screen again;
-    scanning(done, total); reported(Report): a request to open is over; busy(text): what is being read, "" for nothing.
+    """Signals: added(Case); annotated(Annotations): a file of them was found; opened(Case): it is on screen from now on;
+    arrived(Case): more slices of it;
+    removed(): some are not in the window any more; loaded(Case): all of it; broken(Case, reason): it could not be read,
+    the case before is on screen again; scanning(done, total); reported(Report): a request to open is over; busy(text):
+    what is being read, "" for nothing.
     """
 
     added = Signal(object)
     annotated = Signal(object)
     opened = Signal(object)
     closed = Signal()
+    removed = Signal()
     arrived = Signal(object)
     loaded = Signal(object)
     broken = Signal(object, str)
@@ -121,6 +123,7 @@ class Opener(QObject):
             self.closed.emit()  # nobody shows its pixels any more
         for case in gone:
             self._cases.remove(case)
+        self.removed.emit()
         if was_open and after is not None:
             self.open_case(after)
 

@@ -28,6 +28,7 @@ from cadviewer.gui.engine.bridge import Bridge, EngineLike
 from cadviewer.gui.engine.prefetch import Prefetch
 from cadviewer.gui.engine.requests import JobRequests
 from cadviewer.gui.i18n.language import tr
+from cadviewer.gui.nodules.comparing import Comparing
 from cadviewer.gui.nodules.outline_requests import OutlineRequests
 from cadviewer.gui.nodules.priors import priors
 from cadviewer.gui.review.annotations_panel import AnnotationsPanel
@@ -39,6 +40,7 @@ from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.gui.shell.analysis_actions import AnalysisActions
 from cadviewer.gui.shell.banner import Banner
 from cadviewer.gui.shell.case_actions import CaseActions
+from cadviewer.gui.shell.comparison_actions import ComparisonActions
 from cadviewer.gui.shell.finding_opener import FindingOpener
 from cadviewer.gui.shell.menus import Menus
 from cadviewer.gui.shell.picture_actions import PictureActions
@@ -105,6 +107,7 @@ class MainWindow(QMainWindow):
         self.finding_opener = FindingOpener(
             self.cases, self.opener, self.analysis, self.review_controller, self.workspace, self
         )
+        self.comparing = Comparing(self.cases, self.journal, self)
         self._painted = False
         self._arrange()
         self._make_actions()
@@ -129,6 +132,7 @@ class MainWindow(QMainWindow):
         self.analysis_actions = AnalysisActions(
             self, cases, self.analysis, self.opener, self.engine, desk, self.review_controller, preferences, say
         )
+        self.comparison_actions = ComparisonActions(cases, self.comparing, self.comparison, desk, self.side, say)
         self.score_map_actions = ScoreMapActions(cases, self.score_map, desk, self.side)
         self.reading_actions = ReadingActions(
             cases,
@@ -171,6 +175,7 @@ class MainWindow(QMainWindow):
             self.picture_actions,
             self.analysis_actions,
             self.score_map_actions,
+            self.comparison_actions,
             self.reading_actions,
             self.view_actions,
             self.window_actions,
@@ -303,13 +308,17 @@ class MainWindow(QMainWindow):
         """What happens in one part and concerns another; what concerns one part alone it connects itself."""
         opener, desk, review, drawing = self.opener, self.workspace, self.review_controller, self.drawing_controller
         say, notices = self.status.say, self.workspace.notifications
-        for part in (self.tools, self.saving, review, drawing, self.outline_requests, self.comparison):
+        for part in (self.tools, self.saving, review, drawing, self.outline_requests, self.comparison, self.comparing):
             part.said.connect(say)
         self.results.failed.connect(say)
         for changed in (self.analysis.changed, review.changed, self.outline_requests.changed):
+            changed.connect(self.comparing.refresh)  # before it is shown
             changed.connect(self._changed)
+        self.comparing.changed.connect(self._changed)
+        self.comparison_actions.listen()
         opener.added.connect(self._added)
         opener.opened.connect(self._opened)
+        opener.removed.connect(self.comparing.forget)
         opener.closed.connect(lambda: self.show_case(None))
         opener.arrived.connect(lambda case: desk.pixels_arrived())
         opener.loaded.connect(self._loaded)
@@ -479,6 +488,7 @@ class MainWindow(QMainWindow):
         self.view_actions.stop()
         self.tools.shut()
         self.drawing_controller.outlining.close()
+        self.comparing.close()
         self.journal.close()
         self.results.close()
         self.saving.close()

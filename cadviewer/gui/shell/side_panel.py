@@ -150,7 +150,8 @@ class SidePanel(QFrame):
     def toggle_risk(self) -> None:
         """From the findings to the rules and back."""
         if self.pages.currentWidget() is self.nodules:
-            self.nodules.setCurrentIndex(1 - self.nodules.currentIndex())
+            shown = self.nodules.currentWidget() is self.nodules.risk
+            self.nodules.setCurrentWidget(self.nodules.findings if shown else self.nodules.risk)
 
     def _show_foot(self, case: Case) -> None:
         from html import escape

@@ -240,7 +240,7 @@ class ViewActions:
         """The second series is no longer on screen, and nothing that was said of it."""
         self._cases.beside = None
         self._workspace.grid.leave_beside()
-        self._workspace.notifications.dismiss("patients", "link")
+        self._workspace.notifications.dismiss("patients", "link", "match")
 
     def fill_compare(self, menu: QMenu) -> None:
         """The menu of the series that can be put beside the one on screen."""

@@ -10,17 +10,19 @@ from cadviewer.gui.widgets import style
 from cadviewer.gui.widgets.shortcuts import hint
 
 
-def answer_button(icon: str, text: str) -> QToolButton:
+def answer_button(icon: str, text: str, action: str = "") -> QToolButton:
     """A button that stays down while its answer holds; keys are the window's, so it takes no focus.
 
-    icon: also the name of the action that does the same; the window keeps its key in the tool tip (`actions.Actions`).
+    action: what does the same, where it is not called as the icon is; the window keeps its key in the tool tip
+    (`actions.Actions`).
     """
+    action = action or icon
     button = QToolButton()
     button.setObjectName("answer")
     button.setIcon(style.icon(icon))
     button.setText(tr(text))
-    button.setToolTip(tr(text) + hint(icon))
-    button.setProperty("action", icon)
+    button.setToolTip(tr(text) + hint(action))
+    button.setProperty("action", action)
     button.setCheckable(True)
     button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
