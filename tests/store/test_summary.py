@@ -71,6 +71,8 @@ def test_it_counts_the_cases_and_links_to_every_file_of_each(tmp_path: Path) -> 
     own = {p.relative_to(tmp_path).as_posix() for d in ("json", "masks", "pictures") for p in (tmp_path / d).iterdir()}
     assert linked == own
     assert len(own) > 6
+    texts = [row[-1] for row in page.rows if row[2:3] == ["done"]]
+    assert any("pictures 1 · pictures 2" in text for text in texts)
     assert f"ssd 1.0 {SHA[:12]}" in page.texts
     assert ["threshold", "0.3"] in page.rows
     assert "inputs" not in {row[0] for row in page.rows}

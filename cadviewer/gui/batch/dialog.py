@@ -50,7 +50,7 @@ from cadviewer.gui.settings.preferences import Preferences
 from cadviewer.models import catalogue
 from cadviewer.store.export import DEFAULT, FORMATS, for_batch, load
 
-FORMATS_A_ROW = 6
+FORMATS_A_ROW = 7
 EXISTING = {
     Existing.RESUME: "go on with them",
     Existing.OVERWRITE: "replace them",

@@ -70,7 +70,7 @@ def cells(row: Row, missing: bool) -> tuple[str, ...]:
         number,
         image,
         "" if row.score is None else f"{row.score:.2f}",
-        finding.get("long_mm", "").rstrip("0").rstrip("."),
+        f"{float(finding['long_mm']):.1f}" if finding.get("long_mm") else "",
         tr(CALLS[Call(finding["call"])]) if finding.get("call") else "",
         tr(ANSWERS[row.answer]) if row.finding is not None else "",
         reason,
@@ -125,9 +125,8 @@ class ShownFindings(QSortFilterProxyModel):
 
     def want(self, wanted: Wanted) -> None:
         """Show others."""
-        self.beginFilterChange()
         self.wanted = wanted
-        self.invalidateFilter()
+        self.invalidate()
 
     def filterAcceptsRow(self, source_row: int, source_parent: Index) -> bool:
         return self.wanted.takes(self._model.rows[source_row], self._model.texts[source_row])

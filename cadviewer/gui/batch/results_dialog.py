@@ -175,7 +175,7 @@ class ResultsDialog(QDialog):
         except ResultsError as error:
             self._failed.emit(str(error))
             return
-        there = {source: source.exists() for source in {row.source for row in rows}}
+        there = {source: _is_there(source) for source in {row.source for row in rows}}
         self._read.emit(folder, [(row, not there[row.source]) for row in rows])
 
     def _show(self, folder: Path, rows: list[tuple[Row, bool]]) -> None:
@@ -238,7 +238,7 @@ class ResultsDialog(QDialog):
 
     def _open(self, index: QModelIndex) -> None:
         row = self.model.rows[self.shown.mapToSource(index).row()]
-        if row.source.exists():
+        if _is_there(row.source):
             self.open_finding.emit(row)
         else:
             self.status.setText(tr("{path}: the images are no longer there", path=str(row.source)))
@@ -255,3 +255,8 @@ class ResultsDialog(QDialog):
     def shut_down(self) -> None:
         """The program ends."""
         self._thread.close(drop=True)
+
+
+def _is_there(source: Path) -> bool:
+    """Whether images are where they were: the file or folder, or the archive that it lies in."""
+    return source.exists() or any(parent.is_file() for parent in source.parents)

@@ -142,14 +142,24 @@ def _worst(rows: Mapping[str, Sequence[Sequence[str]]]) -> str:
 
 
 def _files(folder: Path) -> dict[str, list[tuple[str, str]]]:
-    """What was written of each case, by any format: (name of the folder, link)."""
+    """What was written of each case, by any format: (what it is called, link)."""
     found: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for name in dict.fromkeys(("masks", *(own for form in FORMATS if (own := load(form).folder)))):
-        place = folder / name
+        place, of_case = folder / name, defaultdict[str, list[Path]](list)
         for path in sorted(place.iterdir()) if place.is_dir() else ():
-            case = path.name.partition(".")[0].partition("-")[0]
-            found[case].append((name, f"{name}/{quote(path.name)}"))
+            of_case[path.name.partition(".")[0].partition("-")[0]].append(path)
+        for case, written in of_case.items():
+            found[case] += zip(_called(name, written), (f"{name}/{quote(p.name)}" for p in written), strict=True)
     return found
+
+
+def _called(name: str, paths: Sequence[Path]) -> list[str]:
+    """What a case's files in a folder are called: by the folder, and where they are several by suffix or number."""
+    if len(paths) == 1:
+        return [name]
+    if len({path.suffix for path in paths}) == len(paths):
+        return [f"{name} ({path.suffix[1:]})" for path in paths]
+    return [f"{name} {number}" for number in range(1, len(paths) + 1)]
 
 
 def _tables() -> list[str]:
