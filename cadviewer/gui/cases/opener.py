@@ -38,11 +38,10 @@ class OpenReport:
 
 
 class Opener(QObject):
-    """Signals: added(Case); annotated(Annotations): a file of them was found; opened(Case): it is on screen from now on;
-    arrived(Case): more slices of it;
-    removed(): some are not in the window any more; loaded(Case): all of it; broken(Case, reason): it could not be read,
-    the case before is on screen again; scanning(done, total); reported(Report): a request to open is over; busy(text):
-    what is being read, "" for nothing.
+    """Signals: added(Case); annotated(Annotations): a file of them was found; opened(Case): it is on screen now;
+    arrived(Case): more slices of it; removed(): some are not in the window any more; loaded(Case): all of it;
+    broken(Case, reason): it could not be read, the case before is on screen again; reported(Report): a request to open
+    is over; busy(text, done, total): what is being read, "" for nothing.
     """
 
     added = Signal(object)
