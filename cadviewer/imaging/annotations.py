@@ -19,6 +19,8 @@ from cadviewer.imaging import contained
 from cadviewer.imaging.series import Rejected, Series
 from cadviewer.messages import Message
 
+SAME_PX = 1.5
+"""Pixels by which a place by the named image and one in the patient may differ and still be one."""
 BESIDE = 0.6
 """Distances between slices that a point may lie beside the one it is drawn on."""
 
@@ -161,8 +163,17 @@ def place(annotation: Annotation, series: Series, where: Where) -> tuple[Placed,
     """Its graphics on the images of a series; without those that lie on none, or across them."""
     placed: list[Placed] = []
     for graphic in annotation.graphics:
-        placed += _on_images(graphic, series, where) or _in_space(graphic, series, where)
+        placed += _placed(graphic, series, where)
     return tuple(placed)
+
+
+def _placed(graphic: Graphic, series: Series, where: Where) -> list[Placed]:
+    """By the image that it names, unless its place in the patient is another: an object may have axes of its own."""
+    named, found = _on_images(graphic, series, where), _in_space(graphic, series, where)
+    if named and found and named[0].points.shape == found[0].points.shape:
+        off = float(np.abs(named[0].points - found[0].points).max())
+        return named if off <= SAME_PX else found
+    return named or found
 
 
 def _on_images(graphic: Graphic, series: Series, where: Where) -> list[Placed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,15 @@ def test_another_case_has_other_annotations(made: tuple[read_cases.ReadCase, Pat
     (mine,) = desk.window.annotation_files.of(desk.case)
     assert mine.name == "sr-model.dcm"
     assert purple(desk, 0) > 20
+
+
+def test_files_of_one_name_in_two_folders_are_two(
+    made: tuple[read_cases.ReadCase, Path], desk: Desk, tmp_path: Path
+) -> None:
+    _, folder = made
+    for name in ("sr", "seg"):
+        (tmp_path / name).mkdir()
+        shutil.copyfile(folder / "objects" / f"{name}.dcm", tmp_path / name / "1-1.dcm")
+    desk.open(folder / "ct", tmp_path)
+    settle(desk)
+    assert len(desk.window.annotation_files.of(desk.case)) == 2

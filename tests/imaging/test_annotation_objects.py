@@ -298,3 +298,55 @@ def test_other_objects_stay_what_they_were(tmp_path: Path) -> None:
     assert isinstance(dose, Rejected)
     assert not isinstance(dose, Annotations)
     assert dose.state is State.SKIPPED
+
+
+def test_a_segmentation_with_axes_of_its_own_is_placed_in_the_patient(series: Series, tmp_path: Path) -> None:
+    sources = [pydicom.dcmread(f) for f in series.files[3:4]]
+    pixels = np.zeros((1, 64, 80), np.uint8)
+    pixels[:, 20:30, 40:60] = 1
+    description = hd.seg.SegmentDescription(
+        1, "lesion 8", hd.sr.CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure"),
+        hd.sr.CodedConcept("4147007", "SCT", "Mass"), "MANUAL",
+    )  # fmt: skip
+    made = hd.seg.Segmentation(sources, pixels, "BINARY", [description], hd.UID(), 1, hd.UID(), 1, "M", "m", "1", "1")
+    # The same pixels told from the other corner, as some makers store them; the images are named all the same.
+    shared = made.SharedFunctionalGroupsSequence[0]
+    own = made.PerFrameFunctionalGroupsSequence[0]
+    axes = np.array(sources[0].ImageOrientationPatient, float)
+    rows, columns = np.array(sources[0].PixelSpacing, float)
+    corner = np.array(sources[0].ImagePositionPatient, float) + 79 * columns * axes[:3] + 63 * rows * axes[3:]
+    holder = own if "PlaneOrientationSequence" in own else shared
+    holder.PlaneOrientationSequence[0].ImageOrientationPatient = [float(v) for v in -axes]
+    own.PlanePositionSequence[0].ImagePositionPatient = [float(v) for v in corner]
+    made.save_as(tmp_path / "seg.dcm")
+    (drawn,) = placed(read(tmp_path / "seg.dcm"), series)["lesion 8"]
+    assert drawn.index == 3
+    assert drawn.points.min(axis=0) == pytest.approx([80 - 60, 64 - 30], abs=0.3)
+    assert drawn.points.max(axis=0) == pytest.approx([80 - 40, 64 - 20], abs=0.3)
+
+
+def test_a_mark_on_several_frames_of_a_loop_is_on_each(tmp_path: Path) -> None:
+    loop = ultrasound(tmp_path / "us.dcm", 3).series
+    reference = item(
+        ReferencedSOPClassUID="1", ReferencedSOPInstanceUID=loop.slices[0].sop_uid, ReferencedFrameNumber=[1, 3]
+    )
+    marks = item(
+        ReferencedImageSequence=[reference], GraphicLayer="A", GraphicObjectSequence=[graphic("POINT", [5, 6])]
+    )
+    path = save(tmp_path / "pr.dcm", PRESENTATION, "PR", GraphicAnnotationSequence=[marks])
+    assert [p.index for p in placed(read(path), loop)["A"]] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (123456.7, "mm3", "123456.7 mm³"),
+        (-1000.5, "[hnsf'U]", "-1000.5 HU"),
+        (0.0123, "1", "0.0123"),
+        (40.0, "{pixels}2", "40 px²"),
+    ],
+)
+def test_values_are_shown_as_people_write_them(value: float, unit: str, said: str) -> None:
+    from cadviewer.imaging.dicom import annotations as parsed
+
+    assert parsed._number(number("Size", value, unit)) == f"Size {said}"

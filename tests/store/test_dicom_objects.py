@@ -18,6 +18,9 @@ from read_cases import KINDS, ReadCase
 
 from cadviewer.store import export
 from cadviewer.store.export.dicom import codes, contents, segmentation
+from cadviewer.store.marks import Answer, Decision, Entered, KeyImage, Mark, Measure, MeasureKind
+from cadviewer.store.reading import read
+from cadviewer.store.session import Entry, frame_reference, reference
 
 FORMATS = ("sr", "seg", "gsps", "sc")
 WARNINGS = (
@@ -279,3 +282,70 @@ def test_names_in_other_character_sets_arrive(tmp_path: Path) -> None:
     for name in FORMATS:
         export.write(case.report, case.volume, case.reading, tmp_path / "out" / f"{name}.dcm", name)
         assert str(pydicom.dcmread(tmp_path / "out" / f"{name}.dcm").PatientName) == "Doe^Jané"
+
+
+def marked(case: ReadCase, *marks: Mark, path: Path, kind: str = "sr") -> list[Any]:
+    """What is written where the reader's records are these alone."""
+    result = case.report.result
+    assert result is not None
+    entries = [Entry(f"{k:016x}", "w", "2024-01-01T00:00:00Z", mark) for k, mark in enumerate(marks)]
+    reading = read(entries, result.nodules, result, case.volume.series)
+    export.write(case.report, case.volume, reading, path, kind)
+    return list(groups(path)) if kind == "sr" else []
+
+
+def test_no_lesion_by_the_reader_is_an_assessment_of_the_image_and_not_the_models_mass(tmp_path: Path) -> None:
+    case = read_cases.ultrasound(tmp_path / "us.dcm")
+    result = case.report.result
+    assert result is not None
+    place = frame_reference(result.breast[0], "hybrid-test", read_cases.SHA)
+    said = (Entered("call", "no lesion", place), Entered("bi_rads", "1", place))
+    (group,) = marked(case, *said, path=tmp_path / "x.dcm")
+    assert group.finding_type is None
+    assert "Mass" not in group.tracking_identifier
+    assert {e.value.meaning for e in group.get_qualitative_evaluations()} == {"No lesion", "1 - Negative"}
+    assert "hybrid-test" not in str(pydicom.dcmread(tmp_path / "x.dcm").ContentSequence)
+
+
+def test_the_area_of_a_region_is_told_where_its_values_have_no_unit(tmp_path: Path) -> None:
+    case = read_cases.ultrasound(tmp_path / "us.dcm")
+    drawn = Measure(MeasureKind.ELLIPSE, 0, ((40.0, 30.0), (60.0, 40.0)), 100.0, "")
+    (group,) = marked(case, drawn, path=tmp_path / "x.dcm")
+    spacing = case.volume.geometry.pixel_spacing
+    assert spacing is not None
+    (area,) = group.get_measurements()
+    assert (area.name.meaning, area.unit.value) == ("Area", "mm2")
+    assert float(area.value) == pytest.approx(np.pi / 4 * 20 * 10 * spacing[0] * spacing[1], rel=0.01)
+
+
+def test_an_axis_that_the_reader_entered_stands_beside_the_one_that_was_measured(tmp_path: Path) -> None:
+    case = read_cases.ct(tmp_path / "ct")
+    result = case.report.result
+    assert result is not None
+    nodule = result.nodules[0]
+    place = reference(nodule, result.provenance.model, result.provenance.weights_sha256)
+    made = marked(case, Decision(place, Answer.ACCEPTED), Entered("long_mm", "31", place), path=tmp_path / "x.dcm")
+    sizes = {m.name.meaning: float(m.value) for g in made for m in g.get_measurements()}
+    assert sizes["Long Axis"] == 31
+    assert sizes["Short Axis"] == pytest.approx(nodule.short_mm, abs=0.06)
+    assert "Volume" not in sizes
+
+
+def test_both_axes_of_a_bidirectional_measure_are_told_whichever_was_drawn_first(tmp_path: Path) -> None:
+    case = read_cases.ultrasound(tmp_path / "us.dcm")
+    spacing = case.volume.geometry.pixel_spacing
+    assert spacing is not None
+    long = 30 * spacing[1]
+    drawn = Measure(MeasureKind.BIDIRECTIONAL, 0, ((40.0, 25.0), (40.0, 35.0), (25.0, 30.0), (55.0, 30.0)), long, "mm")
+    (group,) = marked(case, drawn, path=tmp_path / "x.dcm")
+    found = {m.name.meaning: m for m in group.get_measurements()}
+    assert float(found["Long Axis"].value) == pytest.approx(long, abs=1e-3)
+    assert float(found["Short Axis"].value) == pytest.approx(10 * spacing[0], abs=1e-3)
+    (coordinates,) = found["Long Axis"].referenced_coordinates
+    assert np.ptp(coordinates.value[:, 0]) == pytest.approx(30)
+
+
+def test_key_images_alone_are_worth_pictures(tmp_path: Path) -> None:
+    case = read_cases.ct(tmp_path / "ct")
+    marked(case, KeyImage(5, True), path=tmp_path / "x.dcm", kind="sc")
+    assert pydicom.dcmread(tmp_path / "x.dcm").pixel_array.ndim == 3

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
@@ -29,10 +30,12 @@ class Laid:
 
 @dataclass(eq=False)
 class AnnotationFile:
-    """A file that was opened. laid: by case; hidden: whether the reader has switched it off."""
+    """A file that was opened. key: where it is, and where it was read. laid: by case. hidden: whether the reader has
+    switched it off."""
 
     name: str
     content: Content
+    key: tuple[Path, Path]
     hidden: bool = False
     laid: dict[str, tuple[Laid, ...]] = field(default_factory=dict)
     tried: set[str] = field(default_factory=set)
@@ -47,7 +50,7 @@ class AnnotationFiles(QObject):
     told = Signal(str)
     said = Signal(str)
     _came = Signal(object, object)
-    _failed = Signal(str, str)
+    _failed = Signal(object, str)
     _matched = Signal(object, str, object)
     _settled = Signal()
 
@@ -90,7 +93,7 @@ class AnnotationFiles(QObject):
         """Take a file away again."""
         if file in self._files:
             self._files.remove(file)
-            self._problems.pop(file.name, None)
+            self._problems.pop(str(file.key[0]), None)
             self.changed.emit()
             self._tell()
 
@@ -101,7 +104,7 @@ class AnnotationFiles(QObject):
             self._came.emit(found, read(found))
         except (InputError, OSError) as error:
             reason = str(error) if isinstance(error, InputError) else error.strerror or type(error).__name__
-            self._failed.emit(found.source.name, reason)
+            self._failed.emit(found.source, reason)
 
     def _place(self, file: AnnotationFile, case_id: str, series: Series) -> None:
         try:
@@ -116,15 +119,17 @@ class AnnotationFiles(QObject):
 
     def _take(self, found: Annotations, content: Content) -> None:
         name = found.source.name
-        for old in [f for f in self._files if f.name == name]:
+        key = found.source, found.file  # archives give every folder a file of the same name
+        for old in [f for f in self._files if f.key == key]:
             self.forget(old)
-        self._problems.pop(name, None)
-        self._files.append(AnnotationFile(name, content))
+        self._problems.pop(str(found.source), None)
+        self._files.append(AnnotationFile(name, content, key))
         self.match()
         self.settle()
 
-    def _fail(self, name: str, reason: str) -> None:
-        self._problems[name] = tr("{name} could not be read: {reason}", name=name, reason=reason)
+    def _fail(self, source: Path, reason: str) -> None:
+        said = tr("{name} could not be read: {reason}", name=source.name, reason=reason)
+        self._problems[str(source)] = said
         self._tell()
 
     def _lay(self, file: AnnotationFile, case_id: str, laid: tuple[Laid, ...]) -> None:

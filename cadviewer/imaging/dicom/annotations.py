@@ -212,12 +212,19 @@ def _image_of(item: Dataset, root: Dataset | None = None) -> tuple[str, int | No
         return None
     for reference in _items(item, "ReferencedSOPSequence"):
         if uid := _text(reference, "ReferencedSOPInstanceUID"):
-            return uid, _frame(reference)
+            return uid, _frame_indices(reference)[0]
     return None
 
 
 _UNITS = {"1": "", "deg": "°", "mm2": "mm²", "mm3": "mm³", "cm2": "cm²", "cm3": "cm³", "[hnsf'U]": "HU", "um": "µm"}
+_UNITS |= {"{pixels}": "px", "{pixels}2": "px²"}
 """What people write for units of UCUM."""
+
+
+def _shown(value: float) -> str:
+    """A number as people write it: two places, more where it is below 1, never with an exponent."""
+    text = f"{value:.2f}" if abs(value) >= 1 else f"{value:.4f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _number(item: Dataset) -> str:
@@ -225,7 +232,7 @@ def _number(item: Dataset) -> str:
         unit = next((_text(u, "CodeValue") for u in _items(value, "MeasurementUnitsCodeSequence")), "")
         shown = _numbers(value, "NumericValue")
         if shown:
-            return f"{_meaning(item)} {shown[0]:.4g} {_UNITS.get(unit, unit.strip('{}'))}".strip()
+            return f"{_meaning(item)} {_shown(shown[0])} {_UNITS.get(unit, unit.strip('{}'))}".strip()
     return ""
 
 
@@ -236,9 +243,10 @@ def _presentation(dataset: Dataset, found: _Found) -> None:
     """Graphic annotations (PS3.3 C.10.5), by layer and tracking identifier."""
     for number, item in enumerate(_items(dataset, "GraphicAnnotationSequence"), start=1):
         images = [
-            (uid, _frame(r))
+            (uid, frame)
             for r in _items(item, "ReferencedImageSequence")
             if (uid := _text(r, "ReferencedSOPInstanceUID"))
+            for frame in _frame_indices(r)
         ] or _all_images(dataset)
         grouped: dict[str, list[Graphic]] = {}
         for graphic in _items(item, "GraphicObjectSequence"):
@@ -265,9 +273,10 @@ def _on(own: Graphic, images: Sequence[tuple[str, int | None]]) -> list[Graphic]
 
 def _all_images(dataset: Dataset) -> list[tuple[str, int | None]]:
     return [
-        (_text(image, "ReferencedSOPInstanceUID"), _frame(image))
+        (_text(image, "ReferencedSOPInstanceUID"), frame)
         for series in _items(dataset, "ReferencedSeriesSequence")
         for image in _items(series, "ReferencedImageSequence")
+        for frame in _frame_indices(image)
     ]
 
 
@@ -386,7 +395,7 @@ class _Groups:
             right, down = np.array(orientation[:3]), np.array(orientation[3:])
             steps = (outline - 0.5) * (spacing[1], spacing[0])
             patient = np.array(position) + steps[:, :1] * right + steps[:, 1:] * down
-        return Graphic(Line.CLOSED, outline, uid, _frame(source), size, patient, self._space)
+        return Graphic(Line.CLOSED, outline, uid, _frame_indices(source)[0], size, patient, self._space)
 
 
 # ------------------------------------------------------------------------------------------------------------- drawing
@@ -446,9 +455,9 @@ def _points(dataset: Dataset, keyword: str, across: int) -> Points | None:
     return np.array(numbers).reshape(-1, across) if numbers and len(numbers) % across == 0 else None
 
 
-def _frame(reference: Dataset) -> int | None:
-    numbers = _numbers(reference, "ReferencedFrameNumber")
-    return int(numbers[0]) - 1 if numbers else None
+def _frame_indices(reference: Dataset) -> list[int | None]:
+    """Indices of the frames that are meant, one None for all of them."""
+    return [int(number) - 1 for number in _numbers(reference, "ReferencedFrameNumber")] or [None]
 
 
 def _concept(item: Dataset) -> str:

@@ -26,6 +26,8 @@ from cadviewer.store.marks import Answer, FindingRef, Measure, Outlined
 from cadviewer.store.reading import Origin, Read, Reading
 from cadviewer.store.session import frame_reference, reference
 
+NO_LESION, NEGATIVE = "no lesion", "1"
+"""The reader's own call, and the category of BI-RADS, of an image without a lesion."""
 Polygon = NDArray[np.float64]
 """(n, 2) of (x, y) edge coordinates, not closed."""
 
@@ -81,6 +83,7 @@ class Finding:
     name: as the program shows it. place: the same for the same finding in whatever export.
     best: the slice that it is best seen on. boxes, outlines: by slice; outlines has the pieces of each. masks: of the
     image's size, where it is known by one.
+    lesion: False where the reader says that there is none: then it is an assessment of the image.
     algorithm: of what found or outlined it, None where a reader alone did. side: of the lungs, None where unknown.
     """
 
@@ -89,6 +92,7 @@ class Finding:
     task: Task
     best: int
     made_by: MadeBy
+    lesion: bool = True
     boxes: Mapping[int, tuple[float, float, float, float]] = field(default_factory=dict)
     outlines: Mapping[int, tuple[Polygon, ...]] = field(default_factory=dict)
     masks: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
@@ -195,16 +199,6 @@ def _read(read: Read, reading: Reading, result: Result) -> Finding:
     if kind := read.values.get("type"):
         rated.append(Rated(codes.TYPE, codes.private("TYPE", kind)))
     rated += [each for a in reading.assess(read) for each in _assessed(a)]
-    measured = {m.name: m for m in _sizes(nodule)}
-    if "long_mm" in read.values or "short_mm" in read.values:
-        measured = {}  # as the rules take it: what the program measured belongs to its own axes
-    for name, code, unit in (
-        ("long_mm", codes.LONG_AXIS, codes.MM),
-        ("short_mm", codes.SHORT_AXIS, codes.MM),
-        ("volume_mm3", codes.VOLUME, codes.MM3),
-    ):
-        if (value := _number(read.values.get(name))) is not None:
-            measured[code] = Measured(code, value, unit)
     return Finding(
         name=found.name,
         place=_place(found.place),
@@ -213,11 +207,25 @@ def _read(read: Read, reading: Reading, result: Result) -> Finding:
         made_by=made_by,
         boxes=_boxes(nodule),
         outlines=_outlines(nodule),
-        measured=tuple(measured.values()),
+        measured=tuple(_sizes_read(read)),
         rated=tuple(rated),
         algorithm=algorithm,
         side=_side(nodule),
     )
+
+
+def _sizes_read(read: Read) -> Iterator[Measured]:
+    """As the report and the rules take them (`Read.form`): an entered axis keeps the other one that was measured."""
+    if not {"long_mm", "short_mm", "volume_mm3"} & set(read.values):
+        yield from _sizes(read.found.nodule)
+        return
+    for name, code, unit in (
+        ("long_mm", codes.LONG_AXIS, codes.MM),
+        ("short_mm", codes.SHORT_AXIS, codes.MM),
+        ("volume_mm3", codes.VOLUME, codes.MM3),
+    ):
+        if (value := _number(read.form.get(name))) is not None:
+            yield Measured(code, value, unit)
 
 
 def _side(nodule: Nodule) -> Coded | None:
@@ -295,17 +303,19 @@ def _breast(
     if author is Author.MODEL and found.probability is not None:
         measured.append(Measured(codes.PROBABILITY, 100 * found.probability.value, codes.PERCENT))
     mask = found.mask if outlined and found.mask is not None and found.mask.any() else None
+    own = author is Author.READER and not outlined  # nothing of the model's stands in it
     return Finding(
         name=f"image {found.frame + 1}",
         place=_place(frame_reference(found, by.model, by.weights_sha256)),
         task=Task.BREAST,
         best=found.frame,
-        made_by=MadeBy.AUTOMATIC,
+        made_by=MadeBy.MANUAL if own else MadeBy.AUTOMATIC,
+        lesion=not (own and (call == NO_LESION or category == NEGATIVE)),
         outlines={} if mask is None else {found.frame: pixel_outlines(mask)},
         masks={} if mask is None else {found.frame: mask},
         measured=tuple(measured),
         rated=tuple(rated),
-        algorithm=_algorithm(by),
+        algorithm=None if own else _algorithm(by),
     )
 
 

@@ -99,12 +99,13 @@ class _Writer:
     def of_finding(self, finding: Finding) -> Iterator[Group]:
         tracking = sr.TrackingIdentifier(
             uid=hd.UID(uid_of("finding", self.images.identity, finding.place)),
-            identifier=f"{finding.kind.meaning} {finding.name} ({self.images.identity[:8]})",
+            identifier=f"{finding.kind.meaning if finding.lesion else 'No lesion,'} {finding.name} "
+            f"({self.images.identity[:8]})",
         )
-        common = {
+        common: dict[str, Any] = {
             "tracking_identifier": tracking,
-            "finding_type": concept(finding.kind),
-            "finding_category": concept(codes.ABNORMAL),
+            "finding_type": concept(finding.kind) if finding.lesion else None,
+            "finding_category": concept(codes.ABNORMAL) if finding.lesion else None,
             "finding_sites": [
                 sr.FindingSite(
                     anatomic_location=concept(finding.site),
@@ -189,7 +190,9 @@ class _Writer:
     def of_measure(self, key: str, measure: Measure) -> Iterator[Group]:
         """What the reader measured by hand; arrows and texts measure nothing."""
         number = measure.value if measure.value is not None else measure.area
-        if number is None or measure.unit not in codes.UNITS or (measure.depths and not measure.patient_mm):
+        region = measure.kind in REGIONS  # of an ultrasound image it has an area, and a mean without a unit
+        unit = measure.area_unit if region and measure.area is not None else measure.unit
+        if number is None or unit not in codes.UNITS or (measure.depths and not measure.patient_mm):
             return
         label = measure.label or measure.kind.value
         common: Any = {
@@ -199,17 +202,40 @@ class _Writer:
             )
         }
         points = np.array(measure.points, float)
-        if measure.kind in REGIONS:
+        if region:
             if not measure.depths:
                 yield self._area(measure, points, common)
             return
         name = _NAMES.get(measure.kind, codes.ATTENUATION if measure.unit == "HU" else None)
         if name is None or measure.value is None:
             return
-        lines = [points[:2]] if measure.kind is MeasureKind.BIDIRECTIONAL else [points]
-        place = np.array(measure.patient_mm, float)[: len(lines[0])] if measure.patient_mm else None
-        made = self._measurement(name, measure.value, codes.UNITS[measure.unit], measure.slice, lines[0], place)
+        if measure.kind is MeasureKind.BIDIRECTIONAL and len(points) == 4:
+            yield sr.MeasurementsAndQualitativeEvaluations(**common, measurements=self._both_axes(measure, points))
+            return
+        place = np.array(measure.patient_mm, float)[: len(points)] if measure.patient_mm else None
+        made = self._measurement(name, measure.value, codes.UNITS[measure.unit], measure.slice, points, place)
         yield sr.MeasurementsAndQualitativeEvaluations(**common, measurements=[made])
+
+    def _both_axes(self, measure: Measure, points: Points) -> list[sr.Measurement]:
+        """Both axes of a bidirectional measure, whichever was drawn first; its value is the longer one."""
+        assert measure.value is not None
+        place = np.array(measure.patient_mm, float) if len(measure.patient_mm) == 4 else None
+        row_mm, column_mm = self.images.series.geometry.pixel_spacing or (1.0, 1.0)
+        ends = place if place is not None else points * (column_mm, row_mm)
+        lengths = [float(np.linalg.norm(ends[k + 1] - ends[k])) for k in (0, 2)]
+        first = 0 if lengths[0] >= lengths[1] else 2
+        scale = measure.value / max(lengths) if max(lengths) > 0 else 1.0
+        return [
+            self._measurement(
+                name,
+                lengths[k // 2] * scale,
+                codes.UNITS[measure.unit],
+                measure.slice,
+                points[k : k + 2],
+                None if place is None else place[k : k + 2],
+            )
+            for name, k in ((codes.LONG_AXIS, first), (codes.SHORT_AXIS, 2 - first))
+        ]
 
     def _area(self, measure: Measure, points: Points, common: dict[str, Any]) -> Group:
         outline = points if measure.kind is MeasureKind.FREEHAND else shapes.rectangle((*points[0], *points[-1]))

@@ -130,7 +130,8 @@ def _write_file(
     if report.series is None:
         raise ExportError(Message("nothing was read of this case"))
     by_reader, by_model = contents.of_reader(report, reading), contents.of_model(report)
-    if by_reader is None or by_reader.empty:
+    pictures = kind == "sc" and by_reader is not None and bool(by_reader.key_images)
+    if by_reader is None or (by_reader.empty and not pictures):
         raise ExportError(Message("no finding was accepted or drawn, and nothing was measured"))
     images = Images(report.series)
     own = _built(builder, Order(by_reader, images, volume, kind))
