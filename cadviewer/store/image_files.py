@@ -47,13 +47,14 @@ def write(path: Path, picture: Picture) -> None:
 
 @contextlib.contextmanager
 def sequence(path: Path, rate: float) -> Iterator[Callable[[Picture], None]]:
-    """What takes one picture after another into a GIF (".gif"), a film (".mp4") or a new folder of PNGs (no suffix).
+    """What takes one picture after another into a GIF (".gif"), a film (".mp4") or a new folder of PNGs (any other
+    name: a folder may have a dot in it).
 
     All have the size of the first. rate: pictures a second. Nothing is left of it where the block raises. Raises
     OSError when the disk does not take it, FileExistsError where the folder is there.
     """
-    ways = {"": _folder, ".gif": _gif, ".mp4": _mp4}
-    with ways[path.suffix.lower()](path, rate) as add:
+    ways = {".gif": _gif, ".mp4": _mp4}
+    with ways.get(path.suffix.lower(), _folder)(path, rate) as add:
         yield add
 
 

@@ -277,3 +277,31 @@ def test_a_picture_of_colours_keeps_them() -> None:
     image = QImage(3, 2, QImage.Format.Format_RGB32)
     image.fill(Qt.GlobalColor.red)
     assert as_array(image).tolist() == [[[255, 0, 0]] * 3] * 2
+
+
+def test_a_folder_may_have_a_dot_in_its_name(marked: Desk, tmp_path: Path) -> None:
+    (tmp_path / "Dr. Smith").mkdir()
+    made = dialog(marked, What.KEYS)
+    choose(made, FOLDER)
+    made.save(tmp_path / "Dr. Smith")
+    marked.bot.waitUntil(lambda: made._writing is None)
+    assert len(list((tmp_path / "Dr. Smith-2").glob("*.png"))) == 2
+
+
+def test_a_series_is_not_written_on_with_the_marks_of_another(read_ct: Desk, tmp_path: Path) -> None:
+    made = dialog(read_ct, What.SERIES)
+    choose(made, FOLDER)
+    made.save(tmp_path / "out")
+    made._writing._still._pane.case = None  # another case comes on screen
+    read_ct.bot.waitUntil(lambda: made._writing is None)
+    assert "another series came on screen" in made.status.text()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sheet_of_many_key_images_stays_small(marked: Desk) -> None:
+    from cadviewer.gui.pictures.dialog import SHEET
+
+    made = dialog(marked, What.KEYS)
+    made.longest.setCurrentIndex(made.longest.findData(2048))
+    sheet = made._sheet()
+    assert max(sheet.width(), sheet.height()) <= SHEET + 100

@@ -6,6 +6,8 @@ it, sees a small one of it, and saves, copies or prints it. A series is written 
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -33,6 +35,7 @@ from cadviewer.gui.pictures.series import SeriesWriting
 from cadviewer.gui.pictures.still import Look, Still, as_array
 from cadviewer.gui.review.saving import proposed
 from cadviewer.gui.viewing.grid.grid import Grid
+from cadviewer.gui.viewing.grid.pane import Pane
 from cadviewer.store import image_files
 
 PREVIEW = 300
@@ -66,6 +69,8 @@ KINDS = {
     What.SERIES: (FOLDER, FILM, GIF),
     What.KEYS: (FOLDER, PNG, JPEG),
 }
+SHEET = 6144
+"""Pixels that a sheet of key images is wide at most: it is painted and coded in the window's thread."""
 SIZES = {0: "As on screen", 1024: "1024 pixels", 2048: "2048 pixels"}
 
 
@@ -202,6 +207,11 @@ class PicturesDialog(QDialog):
             self.shown.setPixmap(small)
 
     # --- the pictures -------------------------------------------------------------------------------------------------
+    @property
+    def _source(self) -> Pane:
+        """The view that the pictures are of: key images are those of the case that is read, whatever view is active."""
+        return self._grid.panes[0] if self._what is What.KEYS else self._pane
+
     def _first(self) -> QImage:
         """The picture, or the first of them."""
         if self._what is What.LAYOUT:
@@ -228,13 +238,19 @@ class PicturesDialog(QDialog):
 
     def _sheet(self) -> QImage:
         """One picture: that of the view, or all key images on one sheet."""
-        images = self.images()
+        look = self._look
+        if self._what is What.KEYS:
+            made, indices = self._stills(look)
+            most = SHEET // _columns(len(indices))
+            if max(made.size) > most:
+                look = replace(look, longest=most)
+        images = self.images(look)
         if len(images) == 1:
             return images[0]
-        columns = min(3, len(images))
-        made = image_files.sheet([as_array(image) for image in images], columns)
-        rows, width = made.shape[:2]
-        return QImage(made.tobytes(), width, rows, 3 * width, QImage.Format.Format_RGB888).copy()
+        columns = _columns(len(images))
+        sheet = image_files.sheet([as_array(image) for image in images], columns)
+        rows, width = sheet.shape[:2]
+        return QImage(sheet.tobytes(), width, rows, 3 * width, QImage.Format.Format_RGB888).copy()
 
     def copy(self) -> None:
         """Into the clipboard."""
@@ -246,12 +262,12 @@ class PicturesDialog(QDialog):
         """With a preview."""
         look = self._look
         look = replace(look, longest=max(look.longest, printing.LONGEST))
-        printing.Preview(self.images(look), still.title(self._pane), self).open()
+        printing.Preview(self.images(look), still.title(self._source), self).open()
 
     # --- saving -------------------------------------------------------------------------------------------------------
     def _ask(self) -> None:
         """Where to; the name proposed is of the study, no patient's."""
-        case, suffix = self._pane.case, self._kind.suffix
+        case, suffix = self._source.case, self._kind.suffix
         base = proposed(case.series) if case is not None else "picture"
         dialog = QFileDialog(self, tr("Save pictures"), self._folder)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -268,7 +284,7 @@ class PicturesDialog(QDialog):
     def save(self, path: Path) -> None:
         """Write what is chosen there; of a folder that is there already, beside it with a number."""
         if not self._kind.suffix:
-            self._write_many(image_files.free(path.with_suffix("")))
+            self._write_many(_free_folder(path))
             return
         if path.suffix.lower() != self._kind.suffix:
             path = path.with_name(path.name + self._kind.suffix)
@@ -323,3 +339,17 @@ class PicturesDialog(QDialog):
         if self._writing is not None:
             self._writing.close()
         super().closeEvent(event)
+
+
+def _columns(number: int) -> int:
+    """Of so many pictures on one sheet."""
+    return min(3, number) if number <= 9 else math.ceil(math.sqrt(number))
+
+
+def _free_folder(path: Path) -> Path:
+    """The path, or with a number behind its whole name where there is something already."""
+    number, found = 1, path
+    while os.path.lexists(found):
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found

@@ -40,6 +40,7 @@ class SeriesWriting(QObject):
         self._still, self._indices, self._path, self._rate = still, tuple(indices), path, rate
         self._painted: queue.SimpleQueue[Picture | None] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._lost = False  # the view shows another case now
         self._thread: threading.Thread | None = None
         self._wanted.connect(self._paint)
 
@@ -59,6 +60,10 @@ class SeriesWriting(QObject):
     def _paint(self, index: int, frame: NDArray[Any]) -> None:
         """On the window's thread: what lies over an image belongs to its widgets."""
         try:
+            if self._still.replaced:
+                self._lost = True
+                self._painted.put(None)
+                return
             self._still.hold(index, frame)
             self._painted.put(as_array(self._still.image(index)))
         except BaseException:
@@ -72,7 +77,10 @@ class SeriesWriting(QObject):
                     add(self._picture(index))
                     self.progressed.emit(number)
         except _Cancelled:
-            self.cancelled.emit()
+            if self._lost:
+                self.failed.emit(tr("another series came on screen"))
+            else:
+                self.cancelled.emit()
         except OSError as error:
             self.failed.emit(error.strerror or tr("disk error"))
         except MemoryError:

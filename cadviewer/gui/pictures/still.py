@@ -57,7 +57,8 @@ class Still:
         assert source.stack is not None
         assert source.view is not None
         width, height = (round(side) for side in source.area())
-        self._pane, self._look = pane, look
+        self._pane, self._look, self._case = pane, look, pane.case
+        self._foot = foot_lines(pane, look)
         self._canvas = canvas = _Canvas()
         canvas.fineness = look.longest / max(width, height) if look.longest else source.devicePixelRatioF()
         canvas.setFont(source.font())
@@ -91,6 +92,11 @@ class Still:
         return self._canvas.stack
 
     @property
+    def replaced(self) -> bool:
+        """Whether another case is in the view by now, whose marks the layers have."""
+        return self._pane.case is not self._case
+
+    @property
     def slab(self) -> Slab | None:
         """Of how thick a slab they are."""
         return self._canvas.view.slab if self._canvas.view is not None else None
@@ -107,7 +113,7 @@ class Still:
 
     def image(self, index: int | None = None) -> QImage:
         """The picture of an image, None for the one on screen."""
-        return with_foot(self.view(index), foot_lines(self._pane, self._look))
+        return with_foot(self.view(index), self._foot)
 
     def view(self, index: int | None = None) -> QImage:
         """The same without what stands below it."""

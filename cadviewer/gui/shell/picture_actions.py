@@ -77,6 +77,7 @@ class PictureActions:
 
         self.dialog = dialog = PicturesDialog(self._grid, self._preferences.now.last_folder, self._window)
         dialog.said.connect(self._say)
+        dialog.finished.connect(dialog.deleteLater)
         return dialog
 
     @staticmethod
