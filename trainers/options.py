@@ -62,7 +62,7 @@ COMMON: dict[str, Option] = {
     "clip": Option("Clip", "Largest norm of a gradient; 0 for no limit.", 0, 1e6),
     "precision": Option(
         "Precision",
-        "Of the numbers while training; auto takes bfloat16 where the processor has it.",
+        "Of the numbers while training; auto takes what is quicker, measured at the start.",
         choices=("auto", "32-true", "bf16-mixed", "16-mixed"),
     ),
     "device": Option(
