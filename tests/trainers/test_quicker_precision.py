@@ -30,7 +30,8 @@ class Slow(lightning.LightningModule):
         end = time.process_time() + (0.1 if now == self.slow else 0.0)
         while time.process_time() < end:
             pass
-        return self.net(self.norm(batch) + torch.rand(3)).float().sum()
+        out: Tensor = self.net(self.norm(batch) + torch.rand(3))
+        return out.float().sum()
 
 
 @pytest.fixture
