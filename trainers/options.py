@@ -191,7 +191,7 @@ BREAST: dict[str, Option] = COMMON | {
 
 PRESETS: Mapping[str, str] = {
     "default": "as the model that ships was trained",
-    "unet": "a U-Net that starts from weights learned on photographs; a first run was no better than what ships",
+    "unet": "a U-Net that starts from weights learned on photographs, as the default model for the breast was trained",
     "paper": "as published: full size, takes days and a graphics processor",
     "quick": "the smallest: 2 epochs of 64 images, just to try it",
 }
