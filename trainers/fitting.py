@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from cadviewer.models.catalogue import ModelCard
-from trainers import checkpoints, config, run_folder, run_log
+from trainers import checkpoints, config, precision, run_folder, run_log
 
 
 class Common(Protocol):
@@ -31,8 +31,8 @@ class Common(Protocol):
 
 
 class Fitted(Protocol):
-    """Settings that `fit` goes by. device: "auto" or "cpu"; precision: Lightning's, or "auto" for bfloat16 where the
-    processor has it; clip: of the gradient's norm."""
+    """Settings that `fit` goes by. device: "auto" or "cpu"; precision: Lightning's, or "auto" (see
+    `trainers.precision`); clip: of the gradient's norm."""
 
     @property
     def device(self) -> str: ...
@@ -180,15 +180,14 @@ def fit(
     deterministic: False for a network whose steps need not have a deterministic form on a graphics processor.
     """
     cuda = device(settings).type == "cuda"
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if cuda or torch.backends.cpu.get_cpu_capability() == "AVX512" else "32-true"
+    if checkpoint is None:
+        (out / precision.FILE).unlink(missing_ok=True)
     trainer = lightning.Trainer(
         max_epochs=-1 if iterations else settings.epochs,
         max_steps=iterations or -1,
         accelerator="cuda" if cuda else "cpu",
         devices=1,
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision.chosen(settings.precision, task, loader, out, cuda=cuda),  # type: ignore[arg-type]
         gradient_clip_val=settings.clip,
         logger=False,
         enable_model_summary=False,

@@ -62,7 +62,7 @@ COMMON: dict[str, Option] = {
     "clip": Option("Clip", "Largest norm of a gradient; 0 for no limit.", 0, 1e6),
     "precision": Option(
         "Precision",
-        "Of the numbers while training; auto takes bfloat16 where the processor has it.",
+        "Of the numbers while training; auto takes what is quicker, measured at the start.",
         choices=("auto", "32-true", "bf16-mixed", "16-mixed"),
     ),
     "device": Option(
@@ -191,7 +191,7 @@ BREAST: dict[str, Option] = COMMON | {
 
 PRESETS: Mapping[str, str] = {
     "default": "as the model that ships was trained",
-    "unet": "a U-Net that starts from weights learned on photographs; a first run was no better than what ships",
+    "unet": "a U-Net that starts from weights learned on photographs, as the default model for the breast was trained",
     "paper": "as published: full size, takes days and a graphics processor",
     "quick": "the smallest: 2 epochs of 64 images, just to try it",
 }

@@ -91,6 +91,7 @@ def settings_of(**changes: object) -> list[str]:
         "threads": 1,
         "check_every": 1,
         "device": "cpu",
+        "precision": "32-true",
     }
     return [f"{key}={value}" for key, value in (given | changes).items()]
 
