@@ -79,7 +79,7 @@ made_from() { { cat pyproject.toml installers/setup.sh; printf '%s\n' "$1"; } | 
 run=.
 if has_nvidia_card; then run='.[cuda]'; fi
 if [ "$extra" = dev ]; then what='.[dev]'; else what=$run; fi
-if [ "$what" = . ]; then size='about 300 MB'; else size='several GB: PyTorch'; fi
+if [ "$what" = . ]; then size='about 370 MB'; else size='several GB: PyTorch'; fi
 stamp=.venv/.ready-$extra
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(made_from "$what")" ] && .venv/bin/python -c '' 2>/dev/null; then
     exit 0

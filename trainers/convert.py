@@ -164,8 +164,8 @@ def _compare(network: nn.Module, card: ModelCard, packed: bytes, shapes: Sequenc
     """Raises CannotConvert where the converted form says something else than torch."""
     with tempfile.TemporaryDirectory(prefix="cadviewer-convert-") as folder:
         there = replace(card, folder=Path(folder))
-        there.weights.write_bytes(card.weights.read_bytes())
-        there.graph.write_bytes(packed)
+        atomic.write_bytes(there.weights, card.weights.read_bytes())
+        atomic.write_bytes(there.graph, packed)
         forward = runtime.OpenvinoRuntime("cpu").build(there, batch_size=MOST_IMAGES)
     numbers = np.random.default_rng(1)
     for shape in shapes:

@@ -74,12 +74,18 @@ def run(
     cards = Cards(options)
     if options.quiet_for is not None:
         watching.check(inputs, out)
-    make = make_engine or (lambda listen: Engine(listen, device=options.device, background=False))
     with results.opened(out, lasting(inputs, options, cards), options.formats, options.existing) as folder:
         this = BatchRun(folder, options, cards, on_event, cancelled)
         readers = Readers(inputs, out, options, cards, this.inbox.put, tuple(folder.finished.values()))
+
+        def own_engine(listen: Callable[[Event], None]) -> Engine:
+            engine = Engine(listen, device=options.device, background=False)
+            if not folder.finished:  # something to do, most likely: its process starts while the files are looked at
+                engine.start()
+            return engine
+
         try:
-            return this.run(readers, make(this.inbox.put))
+            return this.run(readers, (make_engine or own_engine)(this.inbox.put))
         except (OSError, JournalError) as error:
             reason = getattr(error, "strerror", None) or error
             raise BatchError(Message("the results cannot be written: {reason}", reason=reason)) from error
