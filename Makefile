@@ -1,6 +1,6 @@
 # make run    set up what is missing and open the viewer on the demo study (without a display: annotate it, save a picture)
 # make test   set up likewise and run all checks
-.PHONY: run test lint bench slow translations install uninstall clean help
+.PHONY: run test lint bench slow translations install uninstall installer-linux installer-try clean help
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,14 @@ install:
 
 uninstall:
 	@sh installers/linux/install.sh --uninstall
+
+# make installer-linux   the frozen program from the wheel, as a tarball and a .deb in dist/, with SBOM and checksums
+installer-linux:
+	@sh installers/linux/package.sh
+
+# make installer-try     installs those in a clean Debian, tries, drives and removes them (root; needs mmdebstrap, Xvfb)
+installer-try:
+	@sh installers/linux/clean_root.sh $(SERIES)
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Proves the .deb and the tarball of dist/ in a clean Debian: installs, tries, opens by a double click, removes, and
 # looks for what stays. Usage, as root: installers/linux/clean_root.sh [SERIES]
+# ONLY=deb or ONLY=tarball tries one of them; SUITE names another Debian than bookworm.
 # Needs mmdebstrap, Xvfb, xdotool and ImageMagick here, and nothing of the sort inside. Pictures into build/smoke.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -15,7 +16,7 @@ say() { printf '\n#### %s\n' "$*"; }
 fail() { printf 'clean root: %s\n' "$*" >&2; exit 1; }
 inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
 as_reader() { # HOME is empty at first
-    env -i PATH=/usr/bin:/bin LANG=C.UTF-8 HOME=/home/reader DISPLAY="${DISPLAY:-}" XDG_RUNTIME_DIR=/run/reader \
+    env -i PATH=/usr/bin:/bin:/usr/sbin LANG=C.UTF-8 HOME=/home/reader DISPLAY="${DISPLAY:-}" XDG_RUNTIME_DIR=/run/reader \
         chroot --userspec=reader:reader "$root" "$@"
 }
 listed() { (cd "$root" && find usr etc opt var/lib home -xdev \( -path var/lib/apt -o -path var/lib/dpkg \) -prune -o -print | sort); }
@@ -122,6 +123,5 @@ try_tarball() {
     leave_root
 }
 
-try_deb
-try_tarball
-say "both went well"
+for each in ${ONLY:-deb tarball}; do "try_$each"; done
+say "all went well"
