@@ -40,7 +40,10 @@ def test_the_text_is_the_golden_one(task: str, language: str) -> None:
 
 def test_every_number_of_a_finding_is_that_of_the_json() -> None:
     case, reading = read_ct()
-    found = case_json.document(case, reading)["reading"]["findings"]
+    document = case_json.document(case, reading)
+    case_json.check(document)
+    found = document["reading"]["findings"]
+    assert document["nodules"][0]["place"] == {"side": "right", "third": "upper", "edge_mm": 4.2}
     text = templates.render(made(case, reading), words_of("en"))
     parts = re.split(r"\n(?=Finding )", text)
     first = next(p for p in parts if p.startswith("Finding 1"))
