@@ -11,6 +11,7 @@ from gui_images import write_ct
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit
 
+from cadviewer.findings import LungPlace, Side, Third
 from cadviewer.gui.widgets.fields import Editor
 from cadviewer.risk.form import Setting
 from cadviewer.store.session import Session, case_key, filled_in
@@ -322,3 +323,22 @@ def test_the_entry_that_is_being_made_keeps_its_place_while_answers_come(risk: D
     )
     risk.bot.waitUntil(settled)
     assert abs(place() - before) <= 2
+
+
+@pytest.mark.parametrize(("third", "asked"), [(Third.UPPER, "yes"), (Third.LOWER, "no"), (Third.MIDDLE, None)])
+def test_the_upper_lobe_is_asked_by_the_place_and_counts_only_when_the_reader_says_so(
+    ct: Desk, third: Third, asked: str | None
+) -> None:
+    ct.finish(replace(nodule(1, 0.9, 8, 10), place=LungPlace(Side.RIGHT, third, 12.0)))
+    ct.bot.waitUntil(lambda: ct.case.result is not None)
+    ct.window.review_controller.choose(1)
+    ct.bot.keyClick(ct.window, Qt.Key.Key_R)
+    _set(ct, Setting.SCREENING)
+    buttons = _editor(ct, "upper_lobe").buttons
+    assert [text for text, button in buttons.items() if button.text() == f"{text}?"] == ([asked] if asked else [])
+    assert not any(button.isChecked() for button in buttons.values())
+    (read,) = ct.case.reading().findings
+    assert "upper_lobe" not in read.form, "the place is a suggestion, no fact"
+    ct.wait_kept(lambda: ct.bot.mouseClick(buttons["yes"], LEFT))
+    assert buttons["yes"].isChecked()
+    assert [button.text() for button in buttons.values()] == ["yes", "no"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from store_cases import NODULES, breast_finding, provenance
 
-from cadviewer.findings import Result, ScoreMap, Task
+from cadviewer.findings import LungPlace, Result, ScoreMap, Side, Task
 from cadviewer.store import last_results
+from cadviewer.store.plain import plain
 
 KEY = "0123456789abcdef"
 
@@ -35,9 +36,8 @@ def same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
-NODULE_RESULT = Result(
-    "case", Task.NODULES, provenance(), NODULES[:1], NODULES[1:], warnings=("one",), seconds_infer=1.5
-)
+PLACED = replace(NODULES[0], place=LungPlace(Side.RIGHT, None, 4.5))
+NODULE_RESULT = Result("case", Task.NODULES, provenance(), (PLACED,), NODULES[1:], warnings=("one",), seconds_infer=1.5)
 BREAST_RESULT = Result("case", Task.BREAST, provenance("mt"), breast=(breast_finding(0), breast_finding(3)))
 MAPPED = Result("case", Task.BREAST, provenance("mt"), maps=(ScoreMap(0, np.eye(3, dtype=np.float32), "made so"),))
 
@@ -91,3 +91,17 @@ def test_the_oldest_go_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) 
 def test_a_name_cannot_lead_out_of_the_folder() -> None:
     with pytest.raises(ValueError, match="letters and digits"):
         last_results.keep("../out", NODULE_RESULT)
+
+
+def test_a_result_of_a_version_that_knew_no_places_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(value: Any, arrays: list[Any]) -> Any:
+        made = plain(value, arrays)
+        for nodule in (*made["result"]["nodules"], *made["result"]["candidates"]):
+            del nodule["place"]
+        return made
+
+    monkeypatch.setattr(last_results, "plain", without)
+    last_results.keep(KEY, NODULE_RESULT)
+    found = last_results.last(KEY, Task.NODULES)
+    assert found is not None
+    assert [n.place for n in found.result.nodules] == [None]

@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report_cases import EXAMINATION, FOUND, read_ct, read_ultrasound
-from store_cases import SHA, ct, nodule_case
+from report_cases import EXAMINATION, FOUND, entries, read_ct, read_ultrasound
+from store_cases import SHA, breast_case, breast_finding, ct, nodule_case, ultrasound
 
+from cadviewer.findings import Estimate
 from cadviewer.imaging.series import Patient
 from cadviewer.store.case_report import CaseReport
 from cadviewer.store.export import case_json
-from cadviewer.store.reading import Reading
+from cadviewer.store.reading import Reading, read
 from cadviewer.store.reporting import templates
 from cadviewer.store.reporting.content import Report, report_of
 from cadviewer.store.reporting.templates import Kind
-from cadviewer.store.session import Answer, Entered, reference
+from cadviewer.store.session import Answer, Entered, frame_reference, reference
 from cadviewer.translations import words_of
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -40,7 +41,10 @@ def test_the_text_is_the_golden_one(task: str, language: str) -> None:
 
 def test_every_number_of_a_finding_is_that_of_the_json() -> None:
     case, reading = read_ct()
-    found = case_json.document(case, reading)["reading"]["findings"]
+    document = case_json.document(case, reading)
+    case_json.check(document)
+    found = document["reading"]["findings"]
+    assert document["nodules"][0]["place"] == {"side": "right", "third": "upper", "edge_mm": 4.2}
     text = templates.render(made(case, reading), words_of("en"))
     parts = re.split(r"\n(?=Finding )", text)
     first = next(p for p in parts if p.startswith("Finding 1"))
@@ -153,3 +157,16 @@ def test_a_breast_image_without_calibration_has_pixels_and_says_so() -> None:
     text = templates.render(made(*read_ultrasound(calibrated=False)), words_of("en"))
     assert "not calibrated: sizes in pixels" in text
     assert "BI-RADS: 4B" in text
+
+
+def test_of_a_long_loop_what_the_reader_said_and_the_highest_score_are_listed() -> None:
+    frames = [replace(breast_finding(k), probability=Estimate(0.5 + 0.01 * (k == 7), 0.1, 0.9)) for k in range(20)]
+    case = breast_case(ultrasound(frames=20), *frames)
+    assert case.result is not None
+    place = frame_reference(frames[3], "estan", SHA)
+    reading = read(entries(Entered("bi_rads", "3", place)), (), case.result, case.series)
+    report = made(case, reading)
+    assert [i.found.frame for i in report.images] == [3, 7]
+    text = templates.render(report, words_of("en"))
+    assert "Frame 4: Reader: BI-RADS: 3" in text
+    assert "18 further frames are not listed" in text

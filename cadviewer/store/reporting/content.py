@@ -7,7 +7,7 @@ the model marked stands as such.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from statistics import median
 
@@ -26,6 +26,8 @@ from cadviewer.store.session import Answer, Measure, MeasureKind
 IMPRESSION = "impression"
 """Field of the case (`session.Entered`) that holds the reader's impression."""
 
+MOST_FRAMES = 6
+"""Frames of an ultrasound loop that are all listed."""
 _MEASURED = ("long_mm", "short_mm", "volume_mm3", "type", "note")
 """Fields of a finding that have a place of their own in a report."""
 
@@ -99,6 +101,8 @@ class Report:
 
     identified: it says whose it is. read_by_reader: somebody has read it.
     findings: accepted or added by the reader, or of a case that nobody read what the model marked.
+    images: of a long loop those that the reader said something of and the one with the highest score; images_left: how
+        many others there are.
     unanswered, rejected: how many there are. others: those. measures: what the reader drew.
     exam: Lung-RADS of the exam. prior_date: of the examination that it was compared with (ISO 8601), "" for none.
     gone: what that one alone shows. entries: of the case. warnings: what should be known of input and result.
@@ -116,6 +120,7 @@ class Report:
     unanswered: int = 0
     rejected: int = 0
     images: tuple[BreastImage, ...] = ()
+    images_left: int = 0
     measures: tuple[Measure, ...] = ()
     key_images: tuple[int, ...] = ()
     exam: Assessment | None = None
@@ -155,6 +160,10 @@ def report_of(
     reading = reading if reading is not None else read((), result.nodules, result, series)
     made = [_finding(reading, r, series) for r in reading.findings]
     compared = reading.comparison
+    images = [
+        BreastImage(b, answer, _entries(FRAME_FIELDS, reading.frame_values.get(b.frame, {})))
+        for b, answer in reading.frames
+    ]
     listed = [f for f in made if f.answer is Answer.ACCEPTED or not by_reader]
     return Report(
         task=result.task,
@@ -168,10 +177,8 @@ def report_of(
         others=tuple(f for f in made if f not in listed and f.answer is not Answer.UNSURE),
         unanswered=sum(f.answer is None for f in made) if by_reader else 0,
         rejected=sum(f.answer is Answer.REJECTED for f in made),
-        images=tuple(
-            BreastImage(b, answer, _entries(FRAME_FIELDS, reading.frame_values.get(b.frame, {})))
-            for b, answer in reading.frames
-        ),
+        images=_listed(images),
+        images_left=len(images) - len(_listed(images)),
         measures=tuple(m for _, m in reading.measures if m.kind is not MeasureKind.POINT),
         key_images=reading.key_images,
         exam=reading.assess_exam() if by_reader else None,
@@ -182,6 +189,14 @@ def report_of(
         warnings=tuple(dict.fromkeys((*series.warnings, *result.warnings))),
         lines=result.lines,
     )
+
+
+def _listed(images: Sequence[BreastImage]) -> tuple[BreastImage, ...]:
+    """See `Report.images`."""
+    if len(images) <= MOST_FRAMES:
+        return tuple(images)
+    top = max(images, key=lambda i: i.found.probability.value if i.found.probability is not None else -1.0)
+    return tuple(i for i in images if i.answer is not None or i.entries or i is top)
 
 
 def _touched(reading: Reading) -> bool:

@@ -154,7 +154,7 @@ def _image(report: Report, phrases: Phrases, first: int, last: int | None = None
 
 def _frame(report: Report, found: BreastFinding, words: Words) -> str:
     """ "Frame 3: " where there are several."""
-    return words.tr("Frame {frame}: ", frame=found.frame + 1) if len(report.images) > 1 else ""
+    return words.tr("Frame {frame}: ", frame=found.frame + 1) if len(report.images) + report.images_left > 1 else ""
 
 
 @lru_cache(maxsize=4)
