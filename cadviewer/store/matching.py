@@ -142,14 +142,14 @@ def compare(
     table.forbid(said.apart)
     strong = [[k for k, s in enumerate(side) if not s.weak] for side in (now.sightings, prior.sightings)]
     weak = [[k for k, s in enumerate(side) if s.weak] for side in (now.sightings, prior.sightings)]
-    for rows, columns, farthest in (
-        (strong[0], strong[1], FAR_MM),
-        (strong[0], weak[1], NEAR_MM),
-        (weak[0], strong[1], NEAR_MM),
+    for rows, columns, weakly in (
+        (strong[0], strong[1], False),
+        (strong[0], weak[1], True),
+        (weak[0], strong[1], True),
     ):
         taken = [{pair[n] for pair in pairs} for n in (0, 1)]
         left = [k for k in rows if k not in taken[0]], [k for k in columns if k not in taken[1]]
-        pairs |= dict.fromkeys(table.assigned(*left, farthest), False)
+        pairs |= dict.fromkeys(table.assigned(*left, weak=weakly), False)
     found = _Rows(now, prior, registration, table, pairs, said)
     return Comparison(
         prior_case=prior.case,
@@ -176,6 +176,7 @@ class _Table:
         self.error = registration.error_mm(here)
         self.spare: Matrix = np.array([[self._size(i, j) / 4 for j in range(len(prior))] for i in range(len(now))])
         self.spare = self.spare.reshape(len(now), len(prior)) + self.error[:, None]
+        self.unlikely = np.array([[_factor(a, b) > FACTOR for b in prior] for a in now], bool).reshape(self.spare.shape)
         self._cost = self.distance + np.array([[_difference(a, b) for b in prior] for a in now], float).reshape(
             len(now), len(prior)
         )
@@ -192,16 +193,25 @@ class _Table:
         """Whether one lies where the other one is expected."""
         return bool(self.distance[i, j] <= NEAR_MM + self.spare[i, j])
 
-    def assigned(self, rows: Sequence[int], columns: Sequence[int], farthest: float) -> list[tuple[int, int]]:
-        """Pairs of least cost in all; none farther than `farthest` and what is spare."""
+    def assigned(self, rows: Sequence[int], columns: Sequence[int], *, weak: bool) -> list[tuple[int, int]]:
+        """Pairs of least cost in all; none farther than `FAR_MM` and what is spare. weak: one side of them is, and then
+        they must be near and alike."""
         if not rows or not columns:
             return []
-        part = np.ix_(list(rows), list(columns))
+        part, farthest = np.ix_(list(rows), list(columns)), NEAR_MM if weak else FAR_MM
         never = 1e6
-        cost = np.where(self.distance[part] <= farthest + self.spare[part], self._cost[part], never)
+        possible = self.distance[part] <= farthest + self.spare[part]
+        if weak:
+            possible &= ~self.unlikely[part]  # there are so many that one lies near almost everywhere
+        cost = np.where(possible, self._cost[part], never)
         alone = np.full((len(rows), len(rows)), farthest + 2 * SIZE_COST)  # a finding may well have no partner
         chosen = zip(*linear_sum_assignment(np.hstack([cost, alone])), strict=True)
         return [(rows[a], columns[b]) for a, b in chosen if b < len(columns) and cost[a, b] < never]
+
+
+def _factor(a: Sighting, b: Sighting) -> float:
+    """Of the mean diameters, 1 where one is not known."""
+    return max(a.mean_mm / b.mean_mm, b.mean_mm / a.mean_mm) if a.mean_mm and b.mean_mm else 1.0
 
 
 def _difference(a: Sighting, b: Sighting) -> float:
@@ -300,10 +310,8 @@ class _Rows:
             return doubt
         if rival := self._rival(i, j):
             return Message("finding {name} is near as well", name=rival)
-        if now.mean_mm and prior.mean_mm:
-            factor = max(now.mean_mm / prior.mean_mm, prior.mean_mm / now.mean_mm)
-            if factor > FACTOR:
-                return Message("the sizes differ by a factor of {factor}", factor=f"{factor:.1f}")
+        if table.unlikely[i, j]:
+            return Message("the sizes differ by a factor of {factor}", factor=f"{_factor(now, prior):.1f}")
         return ""
 
     def _unsure_here(self, error: float) -> str:

@@ -79,7 +79,7 @@ def test_two_cts_are_matched_looked_at_answered_and_saved(
     grid = desk.window.workspace.grid
     assert grid.layout_now is Layout.PAIR
     assert grid.beside is prior
-    assert "linked by registration" in " ".join(grid.panes[1].corners.head)
+    assert "registered, ±" in " ".join(grid.panes[1].corners.head)
     assert now.compared is not None
     assert now.compared.comparison is not None
     states = [c.state for c in now.compared.comparison.changes]

@@ -184,6 +184,8 @@ def test_what_the_earlier_ct_has_below_the_threshold_is_no_new_finding_but_a_que
     found = matching.compare(exam(seen(1, 100)), prior_exam(seen(11, 101, weak=True)), still())
     assert states(found) == [("1", "11", "stable")]
     assert found.changes[0].doubt == "it is rejected in the earlier CT"
+    tiny = matching.compare(exam(seen(1, 100)), prior_exam(seen(11, 101, 3.0, weak=True)), still())
+    assert states(tiny) == [("1", "", "new")]
     alone = matching.compare(exam(seen(1, 100)), prior_exam(seen(11, 150, weak=True)), still())
     assert states(alone) == [("1", "", "new")]  # and what is weak is not gone
 

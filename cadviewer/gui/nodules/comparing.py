@@ -62,14 +62,16 @@ class Comparing(QObject):
 
     def earlier(self, case: Case) -> list[Case]:
         """The CTs of the same patient that this one can be compared with, the latest first."""
-        today = facts_of(case.series).scan_date
-        found = []
-        for other in self._cases.ordered():
-            on = facts_of(other.series).scan_date
-            later = on is not None and today is not None and on >= today
-            if other is not case and not later and not matching.refusal(case.series, other.series):
-                found.append((on.toordinal() if on is not None else 0, other))
-        return [other for _, other in sorted(found, key=lambda pair: -pair[0])]
+        found = [other for other in self._comparable(case) if not _later(other, case)]
+        return sorted(found, key=lambda other: -_day(other))
+
+    def any_later(self, case: Case) -> bool:
+        """Whether this is the earlier one of two that can be compared."""
+        return any(_later(other, case) for other in self._comparable(case))
+
+    def _comparable(self, case: Case) -> list[Case]:
+        others = self._cases.ordered()
+        return [other for other in others if other is not case and not matching.refusal(case.series, other.series)]
 
     def compare(self, case: Case, prior: Case) -> None:
         """Register two cases whose pixels are there, and match their findings."""
@@ -228,6 +230,17 @@ _Map = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 def _single(points: _Map) -> _Map:
     """A map of one point, (3,), from one of many."""
     return lambda point: points(point)[0]
+
+
+def _day(case: Case) -> int:
+    """The date of a CT as a number, 0 where it is not known."""
+    on = facts_of(case.series).scan_date
+    return on.toordinal() if on is not None else 0
+
+
+def _later(other: Case, case: Case) -> bool:
+    """Whether a CT is no earlier one: of a later date, or of the same."""
+    return 0 not in (_day(other), _day(case)) and _day(other) >= _day(case)
 
 
 def _same_row(comparison: Comparison, change: Change | None) -> int | None:

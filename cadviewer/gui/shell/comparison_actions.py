@@ -85,10 +85,13 @@ class ComparisonActions:
         beside = self._desk.grid.beside
         wanted = prior if prior in earlier else beside if beside in earlier else next(iter(earlier), None)
         if wanted is None:
-            self._say(tr("No earlier CT of this patient is open"))
+            later = self._comparing.any_later(case)
+            open_later = tr("This is the earlier CT: open the later one to compare it with this one")
+            self._say(open_later if later else tr("No earlier CT of this patient is open"))
             return
         nodules = self._side.nodules
         nodules.setCurrentWidget(nodules.comparison)
+        self._desk.notifications.dismiss("match")
         self._show_beside(wanted, self._comparing.compare)
 
     def _cancel(self) -> None:
@@ -137,8 +140,9 @@ class ComparisonActions:
         if wanted is not None and wanted[0] is other:
             wanted[1](case, other)
         elif other in self._comparing.earlier(case) and (case.compared is None or case.compared.prior is not other):
-            text = tr("An earlier CT of the same patient. Its findings can be matched with those of today.")
+            text = tr("An earlier CT of the same patient: its findings can be matched, which also aligns the two.")
             answers = ((tr("Match"), lambda: self.match(other)),)
+            self._desk.notifications.dismiss("link")  # one offer; how they are linked stands over the second view
             self._desk.notifications.say(Notification("match", text, answers))
             return
         self._desk.notifications.dismiss("match")

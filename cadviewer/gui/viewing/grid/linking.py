@@ -78,7 +78,7 @@ def link(first: Series, second: Series) -> Link:
 
 def registered(forth: PointMap, back: PointMap, error_mm: float) -> Link:
     """By what a registration of the two found. error_mm: that it estimates of itself."""
-    words = tr("linked by registration, ± {mm:.0f} mm{key}", mm=max(1.0, error_mm), key="{key}")
+    words = tr("registered, ± {mm:.0f} mm{key}", mm=max(1.0, error_mm), key="{key}")
     return Link(np.zeros(3), words, forth=forth, back=back)
 
 
