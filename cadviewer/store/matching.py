@@ -147,7 +147,7 @@ def compare(
         (strong[0], weak[1], True),
         (weak[0], strong[1], True),
     ):
-        taken = [{pair[n] for pair in pairs} for n in (0, 1)]
+        taken = [{pair[n] for pair in pairs} | {one[n] for one in said.alone} for n in (0, 1)]
         left = [k for k in rows if k not in taken[0]], [k for k in columns if k not in taken[1]]
         pairs |= dict.fromkeys(table.assigned(*left, weak=weakly), False)
     found = _Rows(now, prior, registration, table, pairs, said)
@@ -347,8 +347,9 @@ class _Rows:
             return self._alone(State.NOT_COVERED, now, None, "", False, now_mm=now.centre_mm)
         near = [k for k, s in enumerate(self._prior.sightings) if not s.weak and table.near(i, k)]
         doubt, answered = self._unsure_here(float(table.error[i])), (i, None) in self._said.alone
+        owner = {b: a for a, b in self._partner.items()}
         for k in near:
-            if not self._pairs[{b: a for a, b in self._partner.items()}[k], k]:
+            if k not in owner or not self._pairs[owner[k], k]:  # without a partner: too unlike to be paired unasked
                 doubt = Message("finding {name} is near as well", name=self._prior.sightings[k].name)
         return self._alone(State.NEW, now, None, doubt, answered, prior_mm=vector(place[0]), now_mm=now.centre_mm)
 
@@ -358,6 +359,9 @@ class _Rows:
         if not inside(self._now.geometry, place)[0]:
             return self._alone(State.NOT_COVERED, None, prior, "", answered, prior_mm=prior.centre_mm)
         doubt = self._unsure_here(float(self._registration.error_mm(place)[0]))
+        for k, other in enumerate(self._now.sightings):
+            if k not in self._partner and not other.weak and self._table.near(k, j):
+                doubt = Message("finding {name} is near as well", name=other.name)
         return self._alone(State.GONE, None, prior, doubt, answered, prior_mm=prior.centre_mm, now_mm=vector(place[0]))
 
     def _alone(

@@ -41,7 +41,8 @@ with Engine(listen, worker="fake_worker") as engine, SharedPixels() as pixels:
     files.read(series, allocate=pixels.allocate)
     engine.submit(AnalyseJob(series.case_id, engine.next_request_id(), Task.NODULES, "m", series, pixels.handle))
     assert ended.wait(60)
-heavy = ("torch", "torchvision", "timm", "lightning", "openvino", "cadviewer.inference.worker", "cadviewer.models.nets", "PySide6")
+heavy = ("torch", "torchvision", "timm", "lightning", "openvino", "PySide6")
+heavy += ("cadviewer.inference.worker", "cadviewer.models.nets")
 print(json.dumps({
     "findings": len(events[-1].result.nodules),
     "window": [name for name in heavy if name in sys.modules],

@@ -256,3 +256,20 @@ def test_the_rules_take_a_sure_change_and_the_reader_overrules_it() -> None:
     new = next(r for r in reading.findings if r.change is not None and r.change.state is State.NEW)
     assert new.form["status"] == "new"
     assert len(form.assess(case, new.form)) == 2  # no doubling time is asked of what is new
+
+
+def test_two_that_are_too_unlike_to_be_paired_are_asked_about() -> None:
+    now = exam(replace(seen(1, 100, size=30), type="solid"))
+    prior = prior_exam(replace(seen(11, 112, size=3), type="non-solid"))
+    found = matching.compare(now, prior, still())
+    assert [c.state.value for c in found.changes] == ["new", "gone"]
+    assert [c.doubt for c in found.changes] == ["finding 11 is near as well", "finding 1 is near as well"]
+
+
+def test_a_finding_that_the_reader_calls_new_is_paired_with_nothing() -> None:
+    now, prior = exam(seen(1, 100)), prior_exam(seen(11, 100))
+    new = Paired(now.sightings[0].place, "prior", None, False)
+    found = matching.compare(now, prior, still(), [new])
+    assert states(found) == [("1", "", "new"), ("", "11", "gone")]
+    assert found.changes[0].answered
+    assert found.changes[0].sure
