@@ -50,7 +50,10 @@ def convert(card: ModelCard) -> ModelCard:
     Raises CardError where the model cannot be used, CannotConvert where its network cannot be converted.
     """
     network = build(card)
-    shapes = shapes_for(card)
+    try:
+        shapes = shapes_for(card)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CannotConvert(f"{card.name}: its card does not say how large its images are") from error
     weights = graph.tensors(card.weights.read_bytes())
     reasons = []
     for way in (traced, exported):
