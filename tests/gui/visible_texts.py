@@ -51,6 +51,7 @@ from cadviewer.settings import Settings
 from cadviewer.store import export
 from cadviewer.store.breast_form import FRAME_FIELDS
 from cadviewer.store.case_report import CaseState
+from cadviewer.store.comparison import State
 from cadviewer.store.reporting import phrases, templates
 from cadviewer.store.words import MEASURES
 from trainers import tasks
@@ -155,6 +156,7 @@ def in_tables() -> set[str]:
         *LACKING,
         *MEASURES.values(),
         *phrases.PLACES,
+        *(state.value for state in State),
         *(found.label for found in export.for_files().values() if found.label),
         *(status.value for status in case.Status),
         *contradictions.WORDS,
