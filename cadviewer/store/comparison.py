@@ -21,8 +21,8 @@ class State(StrEnum):
     GROWN = "grown"
     STABLE = "stable"
     SHRUNK = "smaller"
-    SEEN = "seen before, not measured at both"
-    NOT_COVERED = "outside the other examination"
+    SEEN = "seen before"
+    NOT_COVERED = "outside the other CT"
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def _sighting(geometry: Geometry, reading: Reading | None, read: Read, why: str 
     nodule = read.found.nodule
     form = replace(read, change=None).form  # its sizes, without what an earlier comparison knows
     if read.answer is Answer.REJECTED:
-        why = Message("rejected")
+        why = Message("rejected by the reader")
     rules = reading.assess(read) if reading is not None else ()
     category = next((a.category for a in rules if a.rule is lung_rads.RULE and a.category in lung_rads.ORDER), None)
     size = [float(form[name]) if name in form else None for name in ("long_mm", "short_mm", "volume_mm3")]

@@ -84,7 +84,7 @@ def test_two_cts_are_matched_looked_at_answered_and_saved(
     assert now.compared.comparison is not None
     states = [c.state for c in now.compared.comparison.changes]
     assert sorted(states) == sorted([State.GROWN, State.STABLE, State.STABLE, State.NEW, State.GONE])
-    assert panel(desk).summary.text() == "1 new, 1 no longer seen, 1 grown, 2 stable"
+    assert panel(desk).summary.text() == "1 new, 1 gone, 1 grown, 2 stable"
     grown = next(row for row in rows(desk) if "grown" in row)
     assert "mm" in grown
     assert "doubles in" in grown
@@ -142,6 +142,8 @@ def test_the_rules_take_what_became_of_a_finding(desk: Desk, folders: tuple[Path
     read = next(r for r in now.reading().findings if r.found.nodule.number == grown.now.number)
     assert read.form["status"] == "growing"
     assert "doubling" in risk.answer.text.text().lower()
+    assert risk.finding.editors["status"].choice.currentText() == "growing (comparison)"
+    assert risk.earlier.editors["prior_date"].line.placeholderText() == "2023-01-10 (comparison)"
     desk.wait_kept(lambda: desk.window.review_controller.enter(grown.now.number, {"status": "stable or smaller"}))
     read = next(r for r in now.reading().findings if r.found.nodule.number == grown.now.number)
     assert read.form["status"] == "stable or smaller"

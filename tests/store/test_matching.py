@@ -107,7 +107,9 @@ def still(likeness: float = 1.0) -> Registration:
 def seen(number: int, x: float, size: float = 8.0, y: float = 100.0, *, weak: bool = False) -> Sighting:
     place = FindingRef("m", "0" * 64, number, number, x, y, x + size, y + size)
     volume = np.pi / 6 * size**3
-    return Sighting(number, str(number), place, number, (x, y, 100.0), size, size, volume, weak=weak, why="rejected")
+    return Sighting(
+        number, str(number), place, number, (x, y, 100.0), size, size, volume, weak=weak, why="rejected by the reader"
+    )
 
 
 def exam(*sightings: Sighting, case: str = "now", on: date | None = date(2024, 1, 10)) -> matching.Examination:
@@ -183,7 +185,7 @@ def test_a_very_different_size_is_asked_about() -> None:
 def test_what_the_earlier_ct_has_below_the_threshold_is_no_new_finding_but_a_question() -> None:
     found = matching.compare(exam(seen(1, 100)), prior_exam(seen(11, 101, weak=True)), still())
     assert states(found) == [("1", "11", "stable")]
-    assert found.changes[0].doubt == "it is rejected in the earlier CT"
+    assert found.changes[0].doubt == "it is rejected by the reader in the earlier CT"
     tiny = matching.compare(exam(seen(1, 100)), prior_exam(seen(11, 101, 3.0, weak=True)), still())
     assert states(tiny) == [("1", "", "new")]
     alone = matching.compare(exam(seen(1, 100)), prior_exam(seen(11, 150, weak=True)), still())

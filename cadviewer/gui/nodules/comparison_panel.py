@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from cadviewer.gui.cases.case import Case, Compared
-from cadviewer.gui.i18n.language import count, tr, translate
+from cadviewer.gui.i18n.language import tr, translate
 from cadviewer.gui.widgets import style
 from cadviewer.gui.widgets.buttons import answer_button
 from cadviewer.gui.widgets.fields import Choice
@@ -31,16 +31,6 @@ from cadviewer.store.comparison import Change, Comparison, State
 from cadviewer.store.reading import facts_of
 
 CHANGE = Qt.ItemDataRole.UserRole
-WORDS = {
-    State.NEW: "new",
-    State.GONE: "no longer seen",
-    State.GROWN: "grown",
-    State.STABLE: "stable",
-    State.SHRUNK: "smaller",
-    State.SEEN: "seen before",
-    State.NOT_COVERED: "not in the other CT",
-}
-"""What the list calls the states."""
 LOUD = (State.NEW, State.GROWN)
 
 
@@ -52,7 +42,7 @@ def signed(value: float, unit: str, digits: int = 0) -> str:
 def head(change: Change) -> tuple[str, str]:
     """(which findings and what became of them, the change in mm)."""
     names = " ← ".join(seen.name if seen is not None else "–" for seen in (change.now, change.prior))
-    word = tr(WORDS[change.state])
+    word = tr(change.state.value)
     said = f"{names}   {word}" if change.sure else f"{names}   {tr('{state}?', state=word)}"
     return said, signed(change.delta_mm, "mm", 1) if change.delta_mm is not None else ""
 
@@ -70,9 +60,9 @@ def foot(change: Change) -> tuple[str, str]:
 def summary(comparison: Comparison) -> str:
     """ "1 grown, 1 new, 2 stable"; what is not sure apart."""
     sure = [c.state for c in comparison.changes if c.sure]
-    parts = [f"{sure.count(state)} {tr(word)}" for state, word in WORDS.items() if state in sure]
+    parts = [f"{sure.count(state)} {tr(state.value)}" for state in State if state in sure]
     if comparison.unsure:
-        parts.append(count(len(comparison.unsure), "{n} to be answered", "{n} to be answered"))
+        parts.append(tr("{n} to be answered", n=len(comparison.unsure)))
     return ", ".join(parts) or tr("No findings in either CT")
 
 

@@ -233,7 +233,7 @@ class RiskPanel(QWidget):
 
     def _show_fields(self, reading: Reading, read: Read | None) -> None:
         own = read.values if read is not None else {}
-        of_case, of_finding = form.asked(reading.form, {**own})
+        of_case, of_finding = form.asked(reading.form, read.form if read is not None else {})
         if form.setting(reading.form) is None:
             of_case = of_finding = ()
         self.finding.head.setText(tr("Finding {number}", number=read.found.name if read is not None else ""))
@@ -347,7 +347,14 @@ def _known(reading: Reading, read: Read | None) -> Mapping[str, str]:
         known["sex"] = tr("{value} (file)", value=tr(by_file.sex.value))
     if by_file.scan_date is not None:
         known["scan_date"] = tr("{value} (file)", value=by_file.scan_date.isoformat())
+    if by_file.prior_date is not None:
+        known["prior_date"] = tr("{value} (comparison)", value=by_file.prior_date.isoformat())
     if read is not None:
+        for name in ("status", "previous", "prior_long_mm", "prior_short_mm", "prior_volume_mm3"):
+            if name not in read.values and name in read.form:
+                text = read.form[name]
+                value = tr(text) if name == "status" else text if name == "previous" else f"{float(text):.1f}"
+                known[name] = tr("{value} (comparison)", value=value)
         for name in ("long_mm", "short_mm", "volume_mm3"):
             if name not in read.values and name in read.form:
                 value = f"{float(read.form[name]):.{0 if name == 'volume_mm3' else 1}f}"
