@@ -95,7 +95,7 @@ def test_values_that_no_object_may_hold_are_left_out(tmp_path: Path) -> None:
     loose = pydicom.dcmread(tmp_path / "us.dcm")
     pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
     loose.StudyDate, loose.PatientSex, loose.AccessionNumber = "31.1.2024", "female", "A" * 40
-    loose.StudyTime, loose.PatientBirthDate = "noon", "unknown"
+    loose.StudyTime, loose.PatientBirthDate, loose.PatientName = "noon", "unknown", "Long^" * 40
     loose.save_as(tmp_path / "us.dcm")
     for name in FORMATS:
         export.write(case.report, case.volume, case.reading, tmp_path / name / "x.dcm", name)

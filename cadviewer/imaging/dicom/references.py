@@ -139,6 +139,8 @@ def _text(dataset: Dataset, keyword: str) -> str | None:
     except FAULTS:
         return None
     text = "".join(c for c in text if c.isprintable()).strip()
+    if element.VR == "PN":
+        return "=".join(group[:64] for group in text.split("=")[:3])
     form = _FORMS.get(element.VR)
     return text if not text or form is None or form.fullmatch(text) else None
 

@@ -65,6 +65,7 @@ def encapsulated(report: Report, series: Series, pdf: bytes, title: str) -> byte
     sources = images.all_of(sorted({f.slice for f in (*report.findings, *report.unsure)} | set(report.key_images)))
     if sources and not images.generated:
         made.SourceInstanceSequence = [_reference(image) for image in sources]
+        images.put_back(made)
     return encoded(made)
 
 
