@@ -147,7 +147,7 @@ def compare(
         (strong[0], weak[1], True),
         (weak[0], strong[1], True),
     ):
-        taken = [{pair[n] for pair in pairs} | {one[n] for one in said.alone} for n in (0, 1)]
+        taken = [{pair[n] for pair in (*pairs, *said.alone)} for n in (0, 1)]
         left = [k for k in rows if k not in taken[0]], [k for k in columns if k not in taken[1]]
         pairs |= dict.fromkeys(table.assigned(*left, weak=weakly), False)
     found = _Rows(now, prior, registration, table, pairs, said)
