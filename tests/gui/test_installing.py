@@ -18,6 +18,7 @@ DECLARED = [
     "torch>=2.6; extra == 'cuda'",
     'cadviewer[cuda]; extra == "train"',
     'lightning>=2.6; extra == "train"',
+    'torch>=2.6; extra == "train"',
     'pytest>=8; extra == "dev"',
     'numpy>=2.0; extra == "train"',
 ]

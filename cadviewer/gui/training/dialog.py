@@ -388,7 +388,7 @@ class TrainerDialog(QDialog):
             widget.setEnabled(not state.active)
         self.form.let_edit(not state.active)
         wrong = "" if state.active else self.form.problem()
-        ready = self._data is not None and self.preset.count() > 0 and not wrong
+        ready = self._data is not None and self.preset.count() > 0 and not wrong and self.install.isHidden()
         self.start.setEnabled(not state.active and ready)
         self.stop.setEnabled(state.active)
         self.resume.setEnabled(state.resumable)

@@ -37,7 +37,12 @@ def missing() -> list[str]:
         for line in declared
         if any(re.search(rf"extra\s*==\s*['\"]{extra}['\"]", line) for extra in EXTRAS)
     ]
-    return [w for w in wanted if not w.startswith("cadviewer") and not _installed(re.split(r"[\s<>=!;\[~(]", w)[0])]
+    named = {_name(w): w for w in wanted}  # an extra that takes in another repeats what that one declares
+    return [w for name, w in named.items() if name != "cadviewer" and not _installed(name)]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\s<>=!;\[~(]", requirement, maxsplit=1)[0]
 
 
 def _installed(name: str) -> bool:
@@ -91,7 +96,7 @@ class InstallBar(QWidget):
         if not wanted:
             return True
         download, disk = SIZES.get(sys.platform, USUAL_SIZES)
-        names = ", ".join(re.split(r"[\s<>=!;\[~(]", w)[0] for w in wanted)
+        names = ", ".join(map(_name, wanted))
         self.text.setText(
             tr(
                 "Training needs libraries that are not installed: {names}. They are about {download:.1f} GB to "
