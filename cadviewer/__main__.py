@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: list[str]) -> int:
     if given[:1] == ["--train"]:  # how the frozen program starts its trainer; by name, since nothing imports trainers
-        return int(importlib.import_module("trainers.__main__").main(given[1:]) or 0)
+        return _train(given[1:])
     if given == ["--reader"]:  # how `imaging.contained` starts the process that reads what may crash
         return int(importlib.import_module("cadviewer.imaging.reading_process").main())
     if given == ["--display-report"]:  # how `cadviewer doctor` asks what there is for a window
@@ -42,6 +42,20 @@ def _run(given: list[str]) -> int:
         return USAGE
     app = importlib.import_module("cadviewer.app")  # by name: Qt, and only when there is a window to open
     return int(app.run(argparse.Namespace(device=None, **vars(args))))
+
+
+def _train(given: list[str]) -> int:
+    try:
+        trainer = importlib.import_module("trainers.__main__")
+    except ModuleNotFoundError as error:
+        if error.name != "trainers":
+            raise
+        sys.stderr.write(
+            "cadviewer-train: the installed program brings no trainers; an installation by "
+            'pip install "cadviewer[train]" has them\n'
+        )
+        return 2
+    return int(trainer.main(given) or 0)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ if [ "${IN_OWN_MOUNTS:-}" != yes ]; then # mounts go with the process that made 
 fi
 series=${1:-}
 smoke=$PWD/build/smoke
-root=$smoke/root
+root= # of what is tried now
 suite=${SUITE:-bookworm}
 say() { printf '\n#### %s\n' "$*"; }
 fail() { printf 'clean root: %s\n' "$*" >&2; exit 1; }
@@ -24,6 +24,7 @@ listed() { (cd "$root" && find usr etc opt var/lib home -xdev \( -path var/lib/a
 make_root() {
     say "a clean root of $suite"
     mkdir -p "$smoke"
+    root=$smoke/root-$1
     [ -f "$smoke/$suite.tar" ] || mmdebstrap --quiet --variant=apt "$suite" "$smoke/$suite.tar"
     rm -rf "$root"
     mkdir -p "$root"
@@ -50,22 +51,25 @@ leave_root() { umount -l "$root/mnt/out" "$root/mnt/dist" "$root/tmp/.X11-unix" 
 driven() { # NAME COMMAND…: starts it under a real X server, waits for its window, takes a picture, closes it
     name=$1
     shift
-    Xvfb :87 -screen 0 1366x768x24 >/dev/null 2>&1 &
+    Xvfb -displayfd 3 -screen 0 1366x768x24 3> "$smoke/$name.display" >/dev/null 2>&1 &
     server=$!
-    sleep 2
-    DISPLAY=:87 as_reader "$@" > "$smoke/$name.log" 2>&1 &
+    sleep 4
+    DISPLAY=:$(cat "$smoke/$name.display")
+    export DISPLAY
+    as_reader "$@" > "$smoke/$name.log" 2>&1 &
     window=
     for _ in $(seq 60); do
         sleep 1
-        window=$(DISPLAY=:87 xdotool search --onlyvisible --name cadviewer 2>/dev/null | tail -n 1)
+        window=$(xdotool search --onlyvisible --name cadviewer 2>/dev/null | tail -n 1)
         [ -n "$window" ] && break
     done
     [ -n "$window" ] || { kill $server; cat "$smoke/$name.log" >&2; fail "no window of $name"; }
     sleep "${SECONDS_TO_LOOK:-25}"
-    DISPLAY=:87 import -window root "$smoke/$name.png"
-    DISPLAY=:87 xdotool search --onlyvisible --name cadviewer windowclose
-    sleep 3
+    import -window root "$smoke/$name.png"
+    xdotool search --onlyvisible --name cadviewer windowclose
+    sleep 5
     kill $server
+    DISPLAY=
 }
 
 no_trace() { # of the programs; what the user made stays

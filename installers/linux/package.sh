@@ -72,11 +72,10 @@ Version: $version
 Architecture: $architecture
 Maintainer: The cadviewer developers <cadviewer@localhost>
 Installed-Size: $(du -ks "$root/usr" | cut -f1)
-Depends: $needed, libegl1, libgl1, fonts-dejavu-core | fonts-freefont-ttf | fonts-noto-core
+Depends: $needed, fonts-dejavu-core | fonts-freefont-ttf | fonts-noto-core
 Recommends: shared-mime-info, xdg-utils
 Section: science
 Priority: optional
-Homepage: https://pypi.org/project/cadviewer/
 Description: radiology viewer with computer-aided detection (research use only)
  Shows chest CT with a detector of lung nodules and breast ultrasound with the
  outline of a tumour and a malignancy score. Reads DICOM, MetaImage, NRRD, NIfTI

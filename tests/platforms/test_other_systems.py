@@ -19,6 +19,7 @@ import pytest
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QWidget
 
+from cadviewer import __main__ as program
 from cadviewer import atomic, frozen
 from cadviewer.gui.review.saving import proposed
 from cadviewer.gui.training import run as training_run
@@ -227,6 +228,15 @@ def test_what_the_frozen_program_starts_finds_its_own_libraries(monkeypatch: pyt
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     frozen.give_back_environment(environment)
     assert environment == {"LD_LIBRARY_PATH": "/theirs", "A": "1"}
+
+
+def test_a_program_without_trainers_says_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "trainers", None)
+    monkeypatch.delitem(sys.modules, "trainers.__main__", raising=False)
+    assert program.main(["--train", "inspect", "--json"]) == 2
+    assert capsys.readouterr().err.startswith("cadviewer-train: the installed program brings no trainers")
 
 
 def test_files_that_macos_hands_over_are_opened_before_and_after_the_window_is_there() -> None:
