@@ -87,7 +87,7 @@ def test_two_cts_are_matched_looked_at_answered_and_saved(
     assert panel(desk).summary.text() == "1 new, 1 gone, 1 grown, 2 stable"
     grown = next(row for row in rows(desk) if "grown" in row)
     assert "mm" in grown
-    assert "doubles in" in grown
+    assert "×2 in" in grown
 
     truth = pair("moved").places  # every row shows its nodule in both CTs
     for _ in states:

@@ -53,7 +53,7 @@ def foot(change: Change) -> tuple[str, str]:
     measured = " ← ".join(sizes) + " mm" if any(size != "–" for size in sizes) else ""
     parts = [signed(change.delta_volume_percent, "%")] if change.delta_volume_percent is not None else []
     if change.doubling_days is not None:
-        parts.append(tr("doubles in {days:.0f} d", days=change.doubling_days))
+        parts.append(tr("×2 in {days:.0f} d", days=change.doubling_days))
     return measured, ", ".join(parts)
 
 
@@ -267,7 +267,8 @@ def _question(change: Change) -> str:
     if change.sure:
         return ""
     asked = tr("One nodule?") if change.now is not None and change.prior is not None else tr("Is that so?")
-    return f"{asked} {translate(change.doubt)}."
+    doubt = translate(change.doubt)
+    return f"{asked} {doubt[:1].upper()}{doubt[1:]}."
 
 
 def _tip(change: Change) -> str:
