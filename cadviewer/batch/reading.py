@@ -16,7 +16,7 @@ import psutil
 from cadviewer.background import describe
 from cadviewer.batch import inputs as batch_inputs
 from cadviewer.batch.cards import Cards
-from cadviewer.batch.events import Looked, Options
+from cadviewer.batch.events import Looked, Noticed, Options
 from cadviewer.batch.watching import Watch
 from cadviewer.findings import Task, resolve
 from cadviewer.imaging import files
@@ -72,7 +72,7 @@ class Ready:
     case: BatchCase
 
 
-ReaderEvent = Looked | FoundCase | Searched | Ready
+ReaderEvent = Looked | Noticed | FoundCase | Searched | Ready
 
 
 class _Stop(Exception):
@@ -162,8 +162,11 @@ class Readers:
         """What there is, or what arrives."""
         if self._options.quiet_for is None:
             return batch_inputs.cases(self._inputs, self._out, self._looked)
-        watch = Watch(self._inputs, self._out, self._options.quiet_for, self._finished, self._ended.wait)
-        return watch.arrivals()
+        quiet_for, wait = self._options.quiet_for, self._ended.wait
+        return Watch(self._inputs, self._out, quiet_for, self._finished, wait, say=self._notice).arrivals()
+
+    def _notice(self, text: str) -> None:
+        self._post(Noticed(text))
 
     def _looked(self, done: int, total: int) -> None:
         self._check()

@@ -137,7 +137,7 @@ class BatchRun:
 
     def _handle(self, message: Any) -> None:
         match message:
-            case Looked():
+            case Looked() | Noticed():
                 self._on_event(message)
             case FoundCase():
                 self._take(message.what)

@@ -56,6 +56,7 @@ class Watch:
 
     quiet_for: seconds without a change after which a series is complete. finished: cases of the results folder, by
     which a series is known that has more images now. wait: waits so many seconds, True when the watch is over.
+    say: told once when a folder cannot be listed, and when it can be again.
     """
 
     def __init__(
@@ -66,9 +67,11 @@ class Watch:
         finished: Iterable[FinishedCase],
         wait: Callable[[float], bool],
         clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], object] = lambda text: None,
     ) -> None:
         self._inputs, self._out, self._quiet_for = inputs, out.resolve(), quiet_for
-        self._wait, self._clock = wait, clock
+        self._wait, self._clock, self._say = wait, clock, say
+        self._away: set[Path] = set()  # inputs that cannot be listed
         self._files: dict[Path, Seen] = {}
         self._read: dict[Path, State] = {}  # files handed out, as they were then
         self._handed: set[tuple[str, str]] = set()  # (case, fingerprint)
@@ -96,16 +99,25 @@ class Watch:
         """List the folders. Of a folder that cannot be listed, such as a share that is away, nothing is known anew."""
         listed: dict[Path, Seen] = {}
         for given in self._inputs:
-            self._list(given, listed, now, {os.path.realpath(given)})
+            why = self._list(given, listed, now, {os.path.realpath(given)})
+            if why and given not in self._away:
+                self._away.add(given)
+                self._say(Message("a watched folder cannot be listed: {why}; it is tried again", why=why))
+            elif not why and given in self._away:
+                self._away.remove(given)
+                self._say(Message("the watched folder can be listed again"))
         self._files = listed
         self._due = {path: due for path, due in self._due.items() if path in listed}
 
-    def _list(self, folder: Path, listed: dict[Path, Seen], now: float, inside: set[str]) -> None:
-        """inside: the real paths of the folders around it, so that links that lead in circles end."""
+    def _list(self, folder: Path, listed: dict[Path, Seen], now: float, inside: set[str]) -> str:
+        """Returns why the folder cannot be listed, "" where it can.
+
+        inside: the real paths of the folders around it, so that links that lead in circles end.
+        """
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            return
+        except OSError as error:
+            return error.strerror or type(error).__name__
         for entry in entries:
             path = folder / entry.name
             try:
@@ -114,12 +126,13 @@ class Watch:
                     if real not in inside and Path(real) != self._out:
                         self._list(path, listed, now, inside | {real})
                 elif not entry.name.startswith(".") and path.suffix.lower() not in ARRIVING:
-                    about = entry.stat()
+                    about = os.stat(path)  # an entry's own is old on Windows while the file is written
                     state = (about.st_size, about.st_mtime_ns)
                     before = self._files.get(path)
                     listed[path] = before if before is not None and before.state == state else Seen(state, now)
             except OSError:  # gone in this moment
                 continue
+        return ""
 
     # what is complete --------------------------------------------------------------------------------------------
 
