@@ -108,7 +108,8 @@ try_deb() {
 try_tarball() {
     make_root tarball
     say "what a desktop has: the libraries of a window, and fonts"
-    inside apt-get -qq -y --no-install-recommends install libegl1 libgl1 libxcb1 fonts-dejavu-core >> "$smoke/apt.log" 2>&1
+    inside apt-get -qq -y --no-install-recommends install libegl1 libgl1 libxcb1 fontconfig-config \
+        fonts-dejavu-core >> "$smoke/apt.log" 2>&1
     tarball=$(ls dist/*-linux-*.tar.gz)
     as_reader tar -C /home/reader -xf "/mnt/$tarball"
     folder=/home/reader/$(basename "$tarball" .tar.gz)
