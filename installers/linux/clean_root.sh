@@ -81,7 +81,8 @@ no_trace() { # of the programs; what the user made stays
     done
     say "nothing stayed but: $(comm -13 "$smoke/before.txt" "$smoke/after.txt" | grep -E "$1" | tr '\n' ' ')"
 }
-users_own='^home/reader/\.(local|config)(/share|/state)?(/cadviewer.*)?$'
+# ... and the cache of fontconfig, which every program with letters leaves
+users_own='^home/reader/\.((local|config)(/share|/state)?(/cadviewer.*)?|cache(/fontconfig.*)?)$'
 
 try_deb() {
     deb=$(ls dist/*.deb)
