@@ -48,7 +48,7 @@ def _train(given: list[str]) -> int:
     try:
         trainer = importlib.import_module("trainers.__main__")
     except ModuleNotFoundError as error:
-        if error.name != "trainers":
+        if (error.name or "").partition(".")[0] != "trainers":
             raise
         sys.stderr.write(
             "cadviewer-train: the installed program brings no trainers; an installation by "

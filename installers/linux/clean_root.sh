@@ -81,7 +81,8 @@ no_trace() { # of the programs; what the user made stays
     done
     say "nothing stayed but: $(comm -13 "$smoke/before.txt" "$smoke/after.txt" | grep -E "$1" | tr '\n' ' ')"
 }
-users_own='^home/reader/\.(local|config)(/share|/state)?(/cadviewer.*)?$'
+# ... and the cache of fontconfig, which every program with letters leaves
+users_own='^home/reader/\.((local|config)(/share|/state)?(/cadviewer.*)?|cache(/fontconfig.*)?)$'
 
 try_deb() {
     deb=$(ls dist/*.deb)
@@ -108,7 +109,8 @@ try_deb() {
 try_tarball() {
     make_root tarball
     say "what a desktop has: the libraries of a window, and fonts"
-    inside apt-get -qq -y --no-install-recommends install libegl1 libgl1 libxcb1 fonts-dejavu-core >> "$smoke/apt.log" 2>&1
+    inside apt-get -qq -y --no-install-recommends install libegl1 libgl1 libxcb1 fontconfig-config \
+        fonts-dejavu-core >> "$smoke/apt.log" 2>&1
     tarball=$(ls dist/*-linux-*.tar.gz)
     as_reader tar -C /home/reader -xf "/mnt/$tarball"
     folder=/home/reader/$(basename "$tarball" .tar.gz)

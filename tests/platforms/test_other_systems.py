@@ -60,7 +60,7 @@ def as_windows(program: str, **more: Any) -> subprocess.CompletedProcess[str]:
     """Run a program that believes that it is on Windows."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     command = [sys.executable, "-c", AS_WINDOWS + textwrap.dedent(program)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120, **more)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=500, **more)
 
 
 def test_every_module_of_the_window_can_be_imported_on_windows() -> None:
@@ -253,7 +253,7 @@ def test_files_that_macos_hands_over_are_opened_before_and_after_the_window_is_t
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen"}
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=500)
     assert done.stdout == "True\n", done.stderr
 
 

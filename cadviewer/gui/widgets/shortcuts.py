@@ -67,7 +67,7 @@ def shown(keys: Iterable[str]) -> str:
     return " · ".join(QKeySequence(key, PORTABLE).toString(NATIVE) for key in keys)
 
 
-TAKEN_BY_MACOS = {"Ctrl+Tab": "Meta+Tab", "F11": "Ctrl+Meta+F"}
+TAKEN_BY_MACOS = {"Ctrl+Tab": "Meta+Tab", "Ctrl+M": "Ctrl+Alt+M", "F11": "Ctrl+Meta+F"}
 """Usual keys that macOS keeps for itself there (Ctrl is its ⌘), and what its programs use instead (Meta is its ⌃)."""
 
 
