@@ -320,6 +320,7 @@ class PicturesDialog(QDialog):
 
     def _over(self, text: str) -> None:
         if self._writing is not None:
+            self._writing.close()  # its thread may still be in the signal that told of the end
             self._writing.deleteLater()
         self._writing = None
         self.status.setText(text)
