@@ -1,6 +1,6 @@
 """Measured: registering two CTs of one phantom patient, against its rigid part alone, and how far off nodules are then.
 
-`make bench`, or `pytest -m bench -s tests/bench/bench_registration.py`. Processor time of all threads, and by the clock.
+`make bench`, or `pytest -m bench -s tests/bench/bench_registration.py`: processor time of all threads, and the clock.
 """
 
 from __future__ import annotations
