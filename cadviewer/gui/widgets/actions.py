@@ -144,7 +144,7 @@ SPECS = (
     Spec("risk", "Ris&k: guideline, Brock, growth", ("R",), FINDINGS, separated=True),
     Spec("match", "&Match with an earlier CT", ("Ctrl+M",), FINDINGS, separated=True),
     Spec("next_change", "Next c&hange", ("Q",), FINDINGS),
-    Spec("previous_change", "Previo&us change", ("Shift+Q",), FINDINGS),
+    Spec("previous_change", "Pre&vious change", ("Shift+Q",), FINDINGS),
     Spec("same_nodule", "The same nodule in both CTs", ("Shift+Return", "Shift+Enter"), FINDINGS),
     Spec("other_nodule", "Not the same nodule", ("Shift+X",), FINDINGS),
     Spec("reveal", "&First read done: show the model's findings", ("Ctrl+Return",), FINDINGS),
