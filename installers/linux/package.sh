@@ -85,5 +85,5 @@ Description: radiology viewer with computer-aided detection (research use only)
 CONTROL
 (cd "$root" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum > DEBIAN/md5sums)
 deb=cadviewer_${version}_$architecture.deb
-dpkg-deb --root-owner-group -Zzstd -z9 --build "$root" "$dist/$deb" >/dev/null
+dpkg-deb --root-owner-group -Zxz -z1 --build "$root" "$dist/$deb" >/dev/null
 checksum "$deb"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,14 @@ from cadviewer.gui.cases.case import Case, Compared
 from cadviewer.gui.cases.journal_thread import JournalThread
 from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.i18n.language import tr, translate
-from cadviewer.imaging.registration import aside
-from cadviewer.imaging.registration.maps import Registration
 from cadviewer.imaging.registration.run import Cancelled
 from cadviewer.imaging.series import InputError, Volume
-from cadviewer.store import matching
 from cadviewer.store.comparison import Change, Comparison
 from cadviewer.store.reading import facts_of
 from cadviewer.store.session import Paired, case_key, paired
+
+if TYPE_CHECKING:
+    from cadviewer.imaging.registration.maps import Registration
 
 Pair = tuple[str, str]
 """Case ids of the later and of the earlier CT."""
@@ -70,11 +71,17 @@ class Comparing(QObject):
         return any(_later(other, case) for other in self._comparable(case))
 
     def _comparable(self, case: Case) -> list[Case]:
-        others = self._cases.ordered()
-        return [other for other in others if other is not case and not matching.refusal(case.series, other.series)]
+        others = [other for other in self._cases.ordered() if other is not case]
+        if not others:
+            return []
+        from cadviewer.store import matching  # OpenCV and SciPy, which the window's start does not need
+
+        return [other for other in others if not matching.refusal(case.series, other.series)]
 
     def compare(self, case: Case, prior: Case) -> None:
         """Register two cases whose pixels are there, and match their findings."""
+        from cadviewer.store import matching
+
         reason = matching.refusal(case.series, prior.series)
         for each in (case, prior):
             if not reason and (each.stack is None or not each.stack.complete):
@@ -116,6 +123,8 @@ class Comparing(QObject):
 
     def _register(self, pair: Pair, volumes: tuple[Volume, Volume], stop: threading.Event) -> None:
         """On the thread."""
+        from cadviewer.imaging.registration import aside
+
         if stop.is_set():
             return
         try:
@@ -169,6 +178,8 @@ class Comparing(QObject):
         registration = self._found.get((case.case_id, compared.prior.case_id))
         if registration is None:
             return
+        from cadviewer.store import matching
+
         reason = next((said for each in (case, compared.prior) if (said := _not_read(each, case))), "")
         if reason:
             case.compared = replace(compared, reason=reason, comparison=None)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
@@ -19,10 +20,11 @@ from cadviewer.imaging.series import Series, Volume
 from cadviewer.store import export
 from cadviewer.store.reading import Reading
 from cadviewer.store.report import of_result
-from cadviewer.store.reporting import writing
 from cadviewer.store.reporting.content import Report
 from cadviewer.store.reporting.phrases import date
-from cadviewer.store.reporting.writing import Layout
+
+if TYPE_CHECKING:
+    from cadviewer.store.reporting.writing import Layout
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,8 @@ class Saving(QObject):
 
     def save_report(self, name: str, report: Report, volume: Volume | None, layout: Layout, path: Path) -> None:
         """Write a report as it was previewed. name: of the format."""
+        from cadviewer.store.reporting import writing  # OpenCV, which the window's start does not need
+
         self._thread.do(self._try, path, lambda: writing.write(name, report, volume, layout, path), True)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
@@ -13,7 +14,9 @@ from cadviewer.gui.cases.registry import Cases
 from cadviewer.gui.engine.analysis import Analysis
 from cadviewer.gui.review.review_controller import ReviewController
 from cadviewer.gui.viewing.workspace import Workspace
-from cadviewer.store.finished_runs import Row
+
+if TYPE_CHECKING:  # OpenCV, which the window's start does not need
+    from cadviewer.store.finished_runs import Row
 
 
 class FindingOpener(QObject):
