@@ -19,7 +19,7 @@ def test_where_all_is_well_the_demo_is_found_and_nothing_is_wrong(capsys: pytest
     assert "PROBLEM" not in said
     assert "nodules found: 4 of 4" in said
     assert "breast lesions outlined: 4 of 4" in said
-    assert "torch: " in said
+    assert "OpenVINO: " in said
     assert "computed by: " in said
     assert said.endswith("Nothing is wrong.\n")
 

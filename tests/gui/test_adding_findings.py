@@ -69,8 +69,8 @@ def test_an_added_finding_is_selected_accepted_and_in_the_list_and_the_strip(add
     assert any(s.best == 3 for s in added.window.workspace.scrollbar.stretches)
     assert "1 finding at or above 0.50, 1 added" in added.window.side.state.text()
     copied = _copied(added)
-    assert copied.startswith("1 finding at or above a score of 0.50, 1 added:")
-    assert "A. added by the reader" in copied
+    assert copied.startswith("Finding A: image no. 9")
+    assert "added by the reader" in copied
 
 
 def _copied(desk: Desk) -> str:

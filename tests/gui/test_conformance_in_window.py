@@ -11,12 +11,15 @@ from gui_desk import Desk
 
 from cadviewer.gui.cases.case import Case
 from cadviewer.gui.cases.opener import OpenReport
+from cadviewer.imaging.annotations import Annotations
 
 
 @pytest.mark.timeout(600)
 def test_every_conformance_file_is_shown_or_refused_with_a_reason(desk: Desk, dicom_conformance: Path) -> None:
     bot, opener = desk.bot, desk.window.opener
     reports: list[OpenReport] = []
+    annotations: list[Annotations] = []
+    opener.annotated.connect(annotations.append)
     broken: dict[str, str] = {}
     opener.reported.connect(reports.append)
     opener.broken.connect(lambda case, reason: broken.setdefault(case.case_id, reason))
@@ -26,6 +29,7 @@ def test_every_conformance_file_is_shown_or_refused_with_a_reason(desk: Desk, di
     assert all(r.reason.strip() and "\n" not in r.reason for r in report.rejected)
     cases: list[Case] = list(desk.window.cases)
     files = {f for case in cases for f in case.series.files} | {r.source for r in report.rejected}
+    files |= {found.source for found in annotations}
     assert files == {f for f in dicom_conformance.rglob("*") if f.is_file()}
     shown = 0
     for case in cases:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from cadviewer.imaging.geometry import Geometry
 from cadviewer.imaging.series import Volume
 from cadviewer.models import catalogue
-from cadviewer.models.nets import runtime
 from cadviewer.models.nodules.analysis import find_nodules
 from cadviewer.models.nodules.boxes import SMALL, default_boxes, levels
 from cadviewer.models.nodules.slices import neighbours, prepare
+from cadviewer.models.runtime import ready
 from cadviewer.phantoms.files import write_mhd
 from cadviewer.phantoms.phantom import NoduleSpec, chest_ct
 from trainers import evaluate
@@ -241,9 +241,7 @@ def test_whole_scans_are_measured_by_the_search_that_sees_neighbours(
     with (tmp_path / "candidates.csv").open() as stream:
         written = [float(row["probability"]) for row in csv.DictReader(stream)]
     scan = luna16_scan.read_scan(imported / "luna" / "1.2.4.mhd")
-    found = find_nodules(
-        scan, runtime.TorchForward(runtime.build(card), "cpu"), card, threshold=evaluate_nodules.LOWEST
-    ).nodules
+    found = find_nodules(scan, ready(card, "cpu"), card, threshold=evaluate_nodules.LOWEST).nodules
     assert len(found) > 0
     assert written == pytest.approx([n.score for n in found], abs=1e-5)
 
