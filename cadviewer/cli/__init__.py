@@ -156,7 +156,7 @@ holds results and neither --resume nor --overwrite is given.
 """
 
 
-def _parse_annotate(argv: list[str]) -> AnnotateArgs:
+def _annotate_options(argv: list[str]) -> _Parser:
     from cadviewer.findings import Task
     from cadviewer.store.export import DEFAULT, FORMATS, for_batch, load
 
@@ -220,6 +220,13 @@ def _parse_annotate(argv: list[str]) -> AnnotateArgs:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on with the run whose results are in DIR")
     existing.add_argument("--overwrite", action="store_true", help="replace the results in DIR, and only those")
+    return parser
+
+
+def _parse_annotate(argv: list[str]) -> AnnotateArgs:
+    from cadviewer.store.export import for_batch
+
+    parser = _annotate_options(argv)
     given = parser.parse_intermixed_args(words.joined(argv, "--window"))
     missing = [name for name, value in (("INPUT", given.inputs), ("--out DIR", given.out)) if not value]
     if missing:  # argparse would name the options first, and the inputs only once those are there
