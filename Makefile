@@ -5,8 +5,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 # A process for each core, at most 8; a file's tests stay together, since its fixtures train and unpack, and the files
-# in their order, since the longest tests are in the first. `make test PARALLEL=` runs them one after another.
-PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+# in their order, since the longest tests are in the first. A process that crashes ends the run: xdist would wait for its
+# tests for ever. `make test PARALLEL=` runs them one after another.
+PARALLEL ?= -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile

@@ -52,7 +52,7 @@ def test_the_tool_that_adds_a_finding_adds_one(ct: Desk) -> None:
     ct.viewport.go_to(3)
     drag(ct, (5, 5), (14, 14))
     ct.bot.waitUntil(lambda: len(ct.case.found()) == 1, timeout=10_000)
-    assert ct.window.view_actions.tool is Tool.PAN
+    ct.bot.waitUntil(lambda: ct.window.view_actions.tool is Tool.PAN)
 
 
 def test_undo_and_redo_can_be_chosen_where_there_is_something_to(read_ct: Desk) -> None:

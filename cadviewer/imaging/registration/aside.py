@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from typing import Any, Protocol
 
 from cadviewer.imaging.registration.lungs import Lungs
 from cadviewer.imaging.registration.maps import Registration
@@ -54,7 +55,15 @@ def register(
         here.close()
 
 
-def _wait(here: Connection, stop: Callable[[], bool], progress: Callable[[float], None]) -> Registration:
+class _Pipe(Protocol):
+    """What is asked of the end of a pipe; its class differs from system to system."""
+
+    def poll(self, timeout: float, /) -> bool: ...
+
+    def recv(self) -> Any: ...
+
+
+def _wait(here: _Pipe, stop: Callable[[], bool], progress: Callable[[float], None]) -> Registration:
     while True:
         if stop():
             raise Cancelled
